@@ -1,0 +1,53 @@
+# Makes the environment in .venv and calls the tools in it. `make help` lists the targets.
+# What is built from what is dodo.py's affair.
+
+PYTHON ?= python3
+VENV := .venv
+# The last thing that a finished set-up leaves behind.
+READY := $(VENV)/.ready
+RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python -m
+
+# What requirements.lock covers. The `train` extra is left out: nothing that is built or tested
+# here trains, and on Linux torch brings its CUDA build along, about 6 GB.
+LOCKED_EXTRAS := book dev sweep
+LOCK_FLAGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help env paper test lint format lock clean distclean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "Another Python (3.11 or newer): make PYTHON=python3.12 paper"
+
+env: $(READY) ## Make the environment in .venv
+
+$(READY): requirements.lock pyproject.toml tools/setup_env.sh
+	@PYTHON="$(PYTHON)" sh tools/setup_env.sh $(VENV)
+
+paper: $(READY) ## Build the paper as a web site: _build/html/index.html
+	@$(RUN) doit
+
+test: $(READY) ## Run all tests
+	@$(RUN) pytest
+
+lint: $(READY) ## Check style and formatting
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+
+format: $(READY) ## Mend style and formatting
+	@$(RUN) ruff check --fix .
+	@$(RUN) ruff format .
+
+lock: $(READY) ## Lock anew what pyproject.toml asks for (newest: LOCK_FLAGS=--upgrade)
+	@$(RUN) uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	  --python-version 3.11 $(LOCKED_EXTRAS:%=--extra %) --custom-compile-command "make lock" \
+	  $(LOCK_FLAGS) --output-file requirements.lock pyproject.toml
+
+clean: ## Remove what was built and the caches (not .venv, not results/)
+	rm -rf _build .doit.db* dist .pytest_cache .ruff_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -path ./.git -prune -o \
+	  -name __pycache__ -type d -exec rm -rf {} +
+
+distclean: clean ## Remove .venv as well
+	rm -rf $(VENV)

@@ -1,0 +1,35 @@
+"""What the paper's web site is built from; run by `make paper` (or `doit`).
+
+Each computing chapter is a task of its own, executed again only when its text, its parameters,
+its data or the code that it uses has changed; the site is made of the executed chapters and the
+prose. The logic is in `pepr_utils/reporting/book`.
+"""
+
+import os
+from pathlib import Path
+
+from pepr_utils.reporting.book.tasks import Progress, chapter_tasks, site_task
+
+ROOT = Path(__file__).resolve().parent
+STATE = ROOT / "_build" / "doit.db"
+STATE.parent.mkdir(exist_ok=True)
+
+DOIT_CONFIG = {
+    "backend": "sqlite3",
+    "continue": True,
+    "dep_file": str(STATE),
+    "num_process": min(4, os.cpu_count() or 1),
+    "par_type": "thread",
+    "reporter": Progress,
+    "verbosity": 2,
+}
+
+
+def task_chapter():
+    """Execute each computing chapter, or write its stub."""
+    yield from chapter_tasks(ROOT)
+
+
+def task_site():
+    """Build the web site."""
+    return site_task(ROOT)

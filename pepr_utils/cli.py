@@ -1,0 +1,74 @@
+"""The `pepr` command: a thin shell around the package, subcommands loaded when they are used."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from pepr_utils.errors import PeprError
+
+#: Subcommand -> (module, attribute, one-line help); the module is imported when the command runs.
+COMMANDS = {
+    "data": (
+        "pepr_utils.commands.data",
+        "data",
+        "Fetch the published data; look into result sets.",
+    ),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose subcommands cost nothing until they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[name]
+        return getattr(importlib.import_module(module), attribute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pepr-utils", prog_name="pepr")
+def pepr() -> None:
+    """Performance per resource unit: score and choose models by what they cost.
+
+    \b
+    Example:
+      pepr data fetch          # the data that the paper's authors released
+      pepr data show published # what is in it
+    """
+
+
+def main() -> None:
+    """Run the command line; an expected error is one line on stderr and exit code 2."""
+    try:
+        pepr.main(standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except PeprError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    except Exception as error:
+        if os.environ.get("PEPR_DEBUG"):
+            raise
+        click.echo(
+            f"Error: unexpected {type(error).__name__}: {error}; set PEPR_DEBUG=1 to see where",
+            err=True,
+        )
+        sys.exit(2)

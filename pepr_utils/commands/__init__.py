@@ -1,0 +1,1 @@
+"""The subcommands of `pepr`, one module each."""

@@ -1,0 +1,135 @@
+"""`pepr data`: fetch the pinned downloads, list result sets, check and summarise one."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+
+@click.group()
+def data() -> None:
+    """Fetch the published data; look into result sets.
+
+    \b
+    Example:
+      pepr data fetch
+      pepr data show my_results.csv
+    """
+
+
+@data.command()
+@click.argument("files", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of file and path.")
+def fetch(files: tuple[str, ...], as_json: bool) -> None:
+    """Download the authors' released FILES (default: all), checked by SHA-256.
+
+    The cache is looked at first, then the folder or URL in PEPR_DATA_MIRROR, then the pinned
+    upstream address. PEPR_DATA_CACHE moves the cache.
+
+    \b
+    Example:
+      pepr data fetch
+      PEPR_DATA_MIRROR=/media/usb/pepr pepr data fetch all_results.csv
+    """
+    from pepr_utils.results.download import fetch as fetch_file
+    from pepr_utils.results.download import registry
+
+    names = files or tuple(registry()["published"].sha256)
+    paths = {name: fetch_file(name, progress=sys.stderr.isatty()) for name in names}
+    if as_json:
+        click.echo(json.dumps([{"file": n, "path": str(p)} for n, p in paths.items()], indent=1))
+        return
+    for path in paths.values():
+        click.echo(path)
+
+
+@data.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+def list_(as_json: bool) -> None:
+    """List the pinned files with their licence and the named result sets.
+
+    \b
+    Example:
+      pepr data list
+    """
+    from pepr_utils.results import available_result_sets
+    from pepr_utils.results.download import cache_folder, is_cached, registry
+
+    rows = [
+        {
+            "kind": "file",
+            "name": file,
+            "where": str(cache_folder(group) / file)
+            if is_cached(file, group=group)
+            else "not fetched",
+            "what": f"{pinned.what[file]} ({pinned.repository}, {pinned.license})",
+        }
+        for group, pinned in registry().items()
+        for file in pinned.sha256
+    ]
+    rows += [
+        {"kind": "result set", "name": name, "where": str(folder or "downloaded files"), "what": ""}
+        for name, folder in available_result_sets().items()
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        click.echo(f"{row['kind']:<11} {row['name']:<28} {row['where']}")
+        if row["what"]:
+            click.echo(f"{'':<11} {row['what']}")
+
+
+@data.command()
+@click.argument("result_set", metavar="SET")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print a JSON array, one object per experiment."
+)
+def show(result_set: str, as_json: bool) -> None:
+    """Check a result set and summarise it by experiment.
+
+    SET is a name (see `pepr data list`), a folder of records or a CSV file with at least
+    architecture, dataset, test_accuracy and energy_kwh. Every value is checked.
+
+    \b
+    Example:
+      pepr data show published
+      pepr data show my_results.csv
+    """
+    from pepr_utils.results import experiment_labels, load_result_set
+
+    loaded = load_result_set(result_set)
+    labels = experiment_labels(loaded.experiments)
+    groups = loaded.runs.groupby("experiment", sort=False)
+    rows = [
+        {
+            "experiment": labels[key],
+            "runs": len(part),
+            "architectures": int(part["architecture"].nunique()),
+            "median_test_accuracy": _number(part["test_accuracy"].median()),
+            "median_energy_wh": _number(part["energy_kwh"].median() * 1e3),
+        }
+        for key, part in groups
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    click.echo(
+        f"{loaded.name}: {len(loaded.runs):,} runs, {len(loaded.epochs):,} epochs, "
+        f"content {loaded.content_hash[:12]}"
+    )
+    click.echo(f"{'experiment':<44} {'runs':>5} {'models':>6} {'accuracy':>9} {'energy':>10}")
+    for row in rows:
+        accuracy, energy = row["median_test_accuracy"], row["median_energy_wh"]
+        click.echo(
+            f"{row['experiment']:<44} {row['runs']:>5} {row['architectures']:>6} "
+            f"{'-' if accuracy is None else f'{accuracy:.4f}':>9} "
+            f"{'-' if energy is None else f'{energy:.2f} Wh':>10}"
+        )
+    click.echo("accuracy and energy are medians over the runs of an experiment")
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else round(float(value), 6)

@@ -1,0 +1,64 @@
+"""The exceptions that pepr_utils raises on purpose: one tree, each message one line with the fix.
+
+Every message names the offending value, its place, what is allowed and what to do. The command
+line prints the message alone; a library user can catch `PeprError` for all of them or one leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class PeprError(Exception):
+    """Base of every error that pepr_utils raises on purpose."""
+
+
+class ScoreInputError(PeprError, ValueError):
+    """A performance, cost, weight or parameter lies outside what the score is defined for."""
+
+
+class InvalidTableError(PeprError, ValueError):
+    """A table or record has a missing column, or a value that its column does not allow."""
+
+
+class UnknownNameError(PeprError, KeyError):
+    """A result set, column or option name that does not exist."""
+
+    def __str__(self) -> str:  # KeyError would show the repr, quotes and all
+        return str(self.args[0]) if self.args else ""
+
+
+class DataUnavailableError(PeprError, OSError):
+    """Data could not be obtained: no network, no mirror, a wrong hash or a truncated file."""
+
+
+def unknown_name(
+    what: str, name: str, allowed: Iterable[str], *, also: str = ""
+) -> UnknownNameError:
+    """Build the error for a name that is not among the allowed ones, with a suggestion.
+
+    Parameters
+    ----------
+    what : str
+        What the name stands for, such as ``"result set"``.
+    name : str
+        The offending name.
+    allowed : iterable of str
+        The names that exist.
+    also : str, optional
+        What else is accepted, appended to the message.
+
+    Examples
+    --------
+    >>> print(unknown_name("result set", "publishd", ["published", "demo"]))
+    unknown result set 'publishd'; allowed: published, demo; did you mean 'published'?
+    """
+    names = [str(n) for n in allowed]
+    message = f"unknown {what} {name!r}; allowed: {', '.join(names) or 'none'}"
+    if also:
+        message += f", or {also}"
+    close = get_close_matches(str(name), names, n=1)
+    if close:
+        message += f"; did you mean {close[0]!r}?"
+    return UnknownNameError(message)

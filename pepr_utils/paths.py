@@ -1,0 +1,46 @@
+"""Where the project's own machine-read files lie, in a checkout and in an installed wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pepr_utils.errors import unknown_name
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def data_dir() -> Path:
+    """Folder of the shipped ``data/`` files: inside the wheel, or the checkout's own.
+
+    Examples
+    --------
+    >>> (data_dir() / "architectures.csv").is_file()
+    True
+    """
+    packaged = _PACKAGE / "_data"
+    return packaged if packaged.is_dir() else _PACKAGE.parent / "data"
+
+
+def data_file(name: str) -> Path:
+    """Path of one shipped data file.
+
+    Parameters
+    ----------
+    name : str
+        File name relative to ``data/``, such as ``"architectures.csv"``.
+
+    Raises
+    ------
+    UnknownNameError
+        If no such file is shipped; the message lists the ones that are.
+
+    Examples
+    --------
+    >>> data_file("table1.csv").name
+    'table1.csv'
+    """
+    path = data_dir() / name
+    if not path.is_file():
+        shipped = sorted(p.name for p in data_dir().glob("*") if p.is_file())
+        raise unknown_name("data file", name, shipped)
+    return path

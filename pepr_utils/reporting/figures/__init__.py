@@ -1,0 +1,1 @@
+"""The paper's figures: functions `data(result_set) -> DataFrame` and `chart(frame) -> Chart`."""

@@ -1,0 +1,170 @@
+"""Figures 2c, 3c and 3d: energy, test accuracy and PePR-E of each architecture by its size."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import altair as alt
+import pandas as pd
+
+from pepr_utils.errors import InvalidTableError, unknown_name
+from pepr_utils.reporting.figures.common import (
+    CHART_HEIGHT,
+    VERMILION,
+    class_encodings,
+    class_tooltips,
+    large_shading,
+    size_axis,
+)
+from pepr_utils.results import ResultSet, add_classes, experiment_labels, score_runs
+
+#: What a point is the mean over: the paper's words, or what its released plotting code does.
+AVERAGES = {
+    "stated": "the fine-tuned experiments on all training data",
+    "released": "all experiments",
+}
+Average = Literal["stated", "released"]
+
+
+def data(
+    result_set: ResultSet,
+    *,
+    average: Average = "stated",
+    alpha: float = 1.0,
+    method: str = "minmax",
+    cost: str = "E",
+) -> pd.DataFrame:
+    """Average accuracy, energy and score of each architecture over experiments.
+
+    Parameters
+    ----------
+    result_set : ResultSet
+        Any set whose architectures are known or have ``n_parameters``.
+    average : {"stated", "released"}, default "stated"
+        Mean over the fine-tuned experiments on all training data (all full-data experiments, if
+        none is fine-tuned), or over all experiments.
+    alpha, method, cost
+        See `pepr_utils.results.score_runs`; costs are normalised within each experiment.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per architecture that has a run in each experiment: its classes, ``test_accuracy``,
+        ``energy_wh``, ``pepr``, and for each experiment its performance (``P: ...``) and resource
+        (``R: ...``).
+    """
+    runs = _averaged_runs(result_set, average)
+    scored = score_runs(runs, cost=cost, alpha=alpha, method=method).assign(
+        energy_wh=lambda r: r["energy_kwh"] * 1e3
+    )
+    labels = experiment_labels(scored["experiment"])
+    values = ["test_accuracy", "energy_wh", "resource", "pepr"]
+    each = scored.groupby(["architecture", "experiment"], sort=False)[values].mean().unstack()
+    each = each.dropna()
+    if each.empty:
+        raise InvalidTableError(
+            f"{result_set.name}: no architecture has a run in each of: {', '.join(labels.values())}"
+        )
+    means = {
+        name: each[name].mean(axis="columns") for name in ("test_accuracy", "energy_wh", "pepr")
+    }
+    parts = {}
+    for key, label in labels.items():
+        parts[f"P: {label}"], parts[f"R: {label}"] = (
+            each["test_accuracy"][key],
+            each["resource"][key],
+        )
+    table = pd.DataFrame(means | parts).reset_index()
+    sizes = scored.drop_duplicates("architecture")[["architecture", "n_parameters"]]
+    classes = add_classes(table[["architecture"]].merge(sizes, on="architecture"))
+    table = classes.merge(table, on="architecture").dropna(subset=["n_parameters"])
+    if table.empty:
+        raise InvalidTableError(
+            f"{result_set.name}: no architecture has n_parameters; add that column (a whole number)"
+        )
+    return table.sort_values("n_parameters", ignore_index=True)
+
+
+def _averaged_runs(result_set: ResultSet, average: str) -> pd.DataFrame:
+    if average not in AVERAGES:
+        raise unknown_name("average", average, AVERAGES)
+    runs = result_set.runs[result_set.runs["status"] == "done"]
+    if average == "released":
+        return runs
+    full = runs[runs["train_fraction"].fillna(1.0) == 1.0]
+    tuned = full[full["pretrained"].fillna(True).astype(bool)]
+    return tuned if len(tuned) else full
+
+
+def energy_chart(frame: pd.DataFrame) -> alt.LayerChart:
+    """Figure 2c: mean energy against size, the median size marked by a red line."""
+    y = alt.Y(
+        "energy_wh:Q", title=_mean_title("Energy per run (Wh)", frame), scale=alt.Scale(zero=True)
+    )
+    median = pd.DataFrame({"median": [float(frame["n_parameters"].median())]})
+    line = (
+        alt.Chart(median)
+        .mark_rule(color=VERMILION, strokeWidth=2)
+        .encode(
+            x="median:Q", tooltip=alt.Tooltip("median:Q", title="median parameters", format=",")
+        )
+    )
+    return _scatter(frame, y, [alt.Tooltip("energy_wh:Q", title="energy (Wh)", format=".1f")], line)
+
+
+def accuracy_chart(frame: pd.DataFrame) -> alt.LayerChart:
+    """Figure 3c: mean test accuracy against size."""
+    y = alt.Y(
+        "test_accuracy:Q", title=_mean_title("Test accuracy", frame), scale=alt.Scale(zero=False)
+    )
+    return _scatter(frame, y, [alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f")])
+
+
+def score_chart(frame: pd.DataFrame, *, alpha: float = 1.0, cost: str = "E") -> alt.LayerChart:
+    """Figure 3d: mean score against size; a slider moves alpha and every point with it."""
+    name = f"PePR-{cost}"
+    slider = alt.param(
+        name="alpha",
+        value=alpha,
+        bind=alt.binding_range(min=1, max=max(20.0, alpha), step=0.5, name="alpha "),
+    )
+    performance = _performance_columns(frame)
+    terms = [f"alpha * datum['{p}'] / (alpha + datum['R{p[1:]}'])" for p in performance]
+    y = alt.Y("score:Q", title=_mean_title(name, frame), scale=alt.Scale(zero=False))
+    tooltips = [
+        alt.Tooltip("score:Q", title=name, format=".4f"),
+        alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f"),
+        alt.Tooltip("energy_wh:Q", title="energy (Wh)", format=".1f"),
+    ]
+    expression = f"({' + '.join(terms)}) / {len(terms)}"
+    chart = _scatter(frame.drop(columns="pepr"), y, tooltips, calculate=expression)
+    return chart.add_params(slider)
+
+
+def _performance_columns(frame: pd.DataFrame) -> list[str]:
+    return [c for c in frame if str(c).startswith("P: ")]
+
+
+def _mean_title(what: str, frame: pd.DataFrame) -> str:
+    """Axis title that says over how many experiments a point is the mean."""
+    n = len(_performance_columns(frame))
+    return f"{what}, mean of {n} experiments" if n > 1 else what
+
+
+def _scatter(
+    frame: pd.DataFrame,
+    y: alt.Y,
+    tooltips: list[alt.Tooltip],
+    *extra: alt.Chart,
+    calculate: str | None = None,
+) -> alt.LayerChart:
+    base = alt.Chart(frame)
+    if calculate:
+        base = base.transform_calculate(score=calculate)
+    points = base.mark_point(filled=True, size=55, opacity=0.8).encode(
+        x=size_axis(frame),
+        y=y,
+        tooltip=class_tooltips() + tooltips,
+        **class_encodings(),
+    )
+    return alt.layer(large_shading(frame), *extra, points).properties(height=CHART_HEIGHT)

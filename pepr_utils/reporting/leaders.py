@@ -1,0 +1,46 @@
+"""The best models of each experiment: by score, and by performance alone."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from pepr_utils.results import ResultSet, experiment_labels, score_runs
+
+
+def leaders(
+    result_set: ResultSet,
+    *,
+    n: int = 5,
+    alpha: float = 1.0,
+    method: str = "minmax",
+    cost: str = "E",
+) -> pd.DataFrame:
+    """List the `n` best models by score, and the best by accuracy, of each full-data experiment.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns experiment, rank (1 to `n`, then ``most accurate``), architecture, energy (Wh),
+        memory (GB), test accuracy and the score.
+    """
+    runs = result_set.runs
+    full = runs[(runs["train_fraction"].fillna(1.0) == 1.0) & (runs["status"] == "done")]
+    scored = score_runs(full, cost=cost, alpha=alpha, method=method)
+    labels = experiment_labels(scored["experiment"])
+    parts = []
+    for key, group in scored.groupby("experiment", sort=False):
+        top = group.nlargest(n, "pepr").assign(rank=lambda t: [str(i + 1) for i in range(len(t))])
+        best = group.nlargest(1, "test_accuracy").assign(rank="most accurate")
+        parts.append(pd.concat([top, best]).assign(experiment=labels[key]))
+    table = pd.concat(parts, ignore_index=True)
+    return pd.DataFrame(
+        {
+            "experiment": table["experiment"],
+            "rank": table["rank"],
+            "architecture": table["architecture"],
+            "energy (Wh)": table["energy_kwh"] * 1e3,
+            "memory (GB)": table["reserved_memory_gb"],
+            "test accuracy": table["test_accuracy"],
+            f"PePR-{cost}": table["pepr"],
+        }
+    )

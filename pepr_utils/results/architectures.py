@@ -1,0 +1,62 @@
+"""The paper's model space: 131 architectures with their size, their type and what they claim."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from pepr_utils.paths import data_file
+
+#: The paper's limit between small-scale and large-scale models, in trainable parameters.
+LARGE_ABOVE = 24_600_000
+
+
+def load_architectures() -> pd.DataFrame:
+    """Return the model space, one row per architecture, from ``data/architectures.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``architecture``; ``n_parameters`` (with the 1,000-class ImageNet head); ``type`` (CNN or
+        Other); ``efficient`` (bool); ``link`` to the publication; ``printed_parameters_m``, the
+        paper's table in units of 10^6, as printed (text); ``size`` (small or large, by
+        `size_class`).
+
+    Examples
+    --------
+    >>> load_architectures()["size"].value_counts().to_dict()
+    {'large': 66, 'small': 65}
+    """
+    frame = pd.read_csv(data_file("architectures.csv"), dtype={"printed_parameters_m": "string"})
+    frame["efficient"] = frame["efficient"].astype(bool)
+    return frame.assign(size=size_class(frame["n_parameters"]))
+
+
+def size_class(n_parameters: pd.Series) -> pd.Series:
+    """Class of each model by its number of parameters: ``large`` above 24.6e6, else ``small``.
+
+    The paper calls the lower half small around a median that it prints as 24.6 M.
+
+    Examples
+    --------
+    >>> size_class(pd.Series([24_600_000, 24_671_464])).tolist()
+    ['small', 'large']
+    """
+    return (n_parameters > LARGE_ABOVE).map({True: "large", False: "small"}).astype("string")
+
+
+def add_classes(runs: pd.DataFrame) -> pd.DataFrame:
+    """Join type, efficiency and size to runs by architecture name.
+
+    An architecture outside the model space gets null classes, except its size where its number of
+    parameters is known. A missing ``n_parameters`` of a known architecture is filled in.
+    """
+    known = load_architectures().set_index("architecture")
+    joined = runs.join(known[["type", "efficient"]].astype("string"), on="architecture")
+    joined["efficient"] = joined["efficient"].map({"True": "efficient", "False": "not efficient"})
+    own = joined["n_parameters"].astype("Int64")
+    joined["n_parameters"] = own.fillna(
+        joined["architecture"].map(known["n_parameters"]).astype("Int64")
+    )
+    counted = joined["n_parameters"].notna()
+    joined["size"] = size_class(joined["n_parameters"].fillna(0)).where(counted)
+    return joined

@@ -1,0 +1,173 @@
+"""A result set: two tidy tables, `runs` and `epochs`, under a name, with their content hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from pepr_utils.errors import InvalidTableError, unknown_name
+from pepr_utils.paths import data_dir
+from pepr_utils.results import published, records
+from pepr_utils.results.experiments import experiment_key
+from pepr_utils.results.tables import check_table, columns
+
+PUBLISHED = "published"
+#: Columns that a table of one's own needs; every other column of the dictionary may be absent.
+REQUIRED_IN_CSV = ("architecture", "dataset", "test_accuracy", "energy_kwh")
+
+
+@dataclass(frozen=True)
+class ResultSet:
+    """Runs and epochs that belong together.
+
+    Attributes
+    ----------
+    name : str
+        Name or path it was loaded by.
+    runs : pandas.DataFrame
+        One row per run; columns as in the data dictionary, absent quantities null.
+    epochs : pandas.DataFrame
+        One row per run and epoch; empty where only totals are known.
+    content_hash : str
+        SHA-256 of the stored content.
+    """
+
+    name: str
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    content_hash: str
+
+    @property
+    def experiments(self) -> list[str]:
+        """Comparison keys, in order of first appearance."""
+        return list(self.runs["experiment"].unique())
+
+
+def available_result_sets() -> dict[str, Path | None]:
+    """Named result sets and their folders; `published` has none, since it is downloaded."""
+    named: dict[str, Path | None] = {PUBLISHED: None}
+    for parent in (data_dir() / "results", Path("results")):
+        for folder in sorted(parent.glob("*")):
+            if records.record_paths(folder):
+                named.setdefault(folder.name, folder)
+    return named
+
+
+def load_result_set(name_or_path: str | os.PathLike[str]) -> ResultSet:
+    """Load a result set by name or path.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        ``"published"`` (the authors' data, downloaded on first use), the name of a folder under
+        ``data/results`` or ``results``, a folder of records (``runs/<run_id>.json``), or a CSV
+        file with at least the columns ``architecture``, ``dataset``, ``test_accuracy`` (a
+        fraction) and ``energy_kwh``.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is neither such a set nor such a file.
+    InvalidTableError
+        If a record or table is malformed; the message names the value and its place.
+    DataUnavailableError
+        If the published data cannot be had.
+
+    Examples
+    --------
+    >>> load_result_set("published").runs.shape[0]  # doctest: +SKIP
+    1048
+    """
+    kind, path = _locate(name_or_path)
+    if kind == "published":
+        runs, epochs, digest = published.read()
+    elif kind == "csv":
+        runs, epochs, digest = _read_csv(path)
+    else:
+        runs, epochs, digest = records.read_folder(path)
+    return ResultSet(
+        str(name_or_path), _complete(runs, "runs"), _complete(epochs, "epochs"), digest
+    )
+
+
+def content_hash(name_or_path: str | os.PathLike[str]) -> str:
+    """SHA-256 of what `load_result_set` would read, without building the tables."""
+    kind, path = _locate(name_or_path)
+    if kind == "published":
+        return published.content_hash()
+    return _file_hash(path) if kind == "csv" else records.folder_hash(path)
+
+
+def _locate(name_or_path: str | os.PathLike[str]) -> tuple[str, Path]:
+    name = os.fspath(name_or_path)
+    named = available_result_sets()
+    if name == PUBLISHED:
+        return "published", Path()
+    if name in named:
+        return "folder", named[name]
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return "folder", path
+    if path.is_file() and path.suffix.lower() == ".csv":
+        return "csv", path
+    raise unknown_name(
+        "result set", name, named, also="the path of a CSV file or of a folder of records"
+    )
+
+
+def _read_csv(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    try:
+        frame = pd.read_csv(path, dtype="string", keep_default_na=False)
+    except pd.errors.EmptyDataError:
+        raise InvalidTableError(
+            f"{path.name}: the file is empty; at least a header and one row"
+        ) from None
+    except (ValueError, pd.errors.ParserError) as error:
+        raise InvalidTableError(f"{path.name}: not a readable CSV table ({error})") from None
+    runs = check_table(frame, required=REQUIRED_IN_CSV, source=path.name)
+    for name in ("test_accuracy", "energy_kwh"):
+        if runs[name].isna().any():
+            row = int(runs[name].isna().to_numpy().argmax())
+            raise InvalidTableError(
+                f"{path.name}: row {row + 1}, column {name!r} is empty; it needs a value"
+            )
+    if "run_id" not in runs:
+        runs["run_id"] = [f"row-{i + 1}" for i in range(len(runs))]
+    elif runs["run_id"].duplicated().any():
+        row = int(runs["run_id"].duplicated().to_numpy().argmax())
+        raise InvalidTableError(
+            f"{path.name}: row {row + 1}, column 'run_id' repeats {runs['run_id'].iloc[row]!r}; "
+            "allowed: a different one in each row, or no such column"
+        )
+    runs = runs.assign(
+        status=runs.get("status", pd.Series("done", index=runs.index)),
+        protocol=runs.get("protocol", pd.Series("unknown", index=runs.index)),
+    )
+    return runs, pd.DataFrame(columns=list(columns("epochs"))), _file_hash(path)
+
+
+def _file_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _complete(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    """Add absent columns as nulls, derive the experiment, and order the columns."""
+    spec = columns(table)
+    kept = frame.drop(columns="experiment", errors="ignore").copy()
+    if table == "runs":
+        kept["experiment"] = pd.Series(
+            [experiment_key(row) for row in kept.to_dict("records")],
+            index=kept.index,
+            dtype="string",
+        )
+    for name, column in spec.items():
+        if name not in kept:
+            kept[name] = pd.Series(
+                pd.NA if column.dtype != "float64" else float("nan"), index=kept.index
+            )
+        kept[name] = kept[name].astype(column.dtype)
+    return kept[[*spec, *(c for c in kept if c not in spec)]]

@@ -1,0 +1,186 @@
+"""What a record holds: one model is the JSON format, the tables' columns and the dictionary.
+
+Column names carry their unit; 1 GB = 10^9 bytes. What was not measured is null, never 0.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+def _field(meaning: str, default: object = ..., *, unit: str = "", doubt: str = ""):
+    """Declare a column with its meaning, its unit and, where there is one, a doubt about it."""
+    return Field(default, description=meaning, json_schema_extra={"unit": unit, "doubt": doubt})
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Epoch(_Row):
+    """One row of the ``epochs`` table: what was seen in one pass over the training images."""
+
+    epoch: Count = _field("epoch, counted from 1")
+    train_loss: NotNegative | None = _field("mean training loss", None)
+    train_accuracy: Fraction | None = _field("accuracy on the training images", None, unit="1")
+    val_accuracy: Fraction | None = _field("accuracy on the validation images", None, unit="1")
+    test_accuracy: Fraction | None = _field("accuracy on the test images", None, unit="1")
+    energy_kwh: NotNegative | None = _field("facility energy of this epoch", None, unit="kWh")
+    train_time_s: NotNegative | None = _field("time spent training", None, unit="s")
+    eval_time_s: NotNegative | None = _field("time spent evaluating", None, unit="s")
+
+
+class Run(_Row):
+    """What defines a run and what came of it: the columns of the ``runs`` table."""
+
+    run_id: Name = _field("hash of what defines the run")
+    status: Literal["done", "failed"] = _field("`done` or `failed`; a failed run has no scores")
+    failure_reason: str | None = _field("why a failed run failed", None)
+    attempt: Count = _field("how many times the run was tried", 1)
+
+    architecture: Name = _field("architecture name in timm")
+    weights: str | None = _field(
+        "pretrained weights as `arch.tag`; null when trained from scratch", None
+    )
+    dataset: Name = _field("data set name: `derma`, `lidc`, `pneumonia` or another")
+    image_size: Count | None = _field(
+        "height and width of the images fed to the model", None, unit="px"
+    )
+    n_classes: Annotated[int, Field(ge=2)] | None = _field("number of classes", None)
+    pretrained: bool | None = _field(
+        "fine-tuned from ImageNet-1k weights, or trained from scratch", None
+    )
+    train_fraction: Annotated[float, Field(gt=0, le=1)] | None = _field(
+        "share of the training images used", None, unit="1"
+    )
+    n_train: Count | None = _field("number of training images used", None)
+    n_test: Count | None = _field("number of test images behind the test accuracy", None)
+    seed: int | None = _field("random seed", None)
+    protocol: Name = _field("named, versioned recipe of the training", "unknown")
+
+    n_parameters: Count | None = _field("trainable parameters", None)
+    n_parameters_of: Literal["trained model", "ImageNet-1k head"] | None = _field(
+        "which model was counted: the trained one, or the one with its 1,000-class head", None
+    )
+
+    test_accuracy: Fraction | None = _field("test accuracy after the last epoch", None, unit="1")
+    test_auc: Fraction | None = _field("test area under the ROC curve, last epoch", None, unit="1")
+    val_accuracy: Fraction | None = _field(
+        "validation accuracy after the last epoch", None, unit="1"
+    )
+
+    energy_kwh: NotNegative | None = _field(
+        "facility energy of the window named in `energy_window`: the default cost of a score",
+        None,
+        unit="kWh",
+    )
+    energy_window: Literal["train", "train+eval"] | None = _field(
+        "what `energy_kwh` includes", None
+    )
+    it_energy_kwh: NotNegative | None = _field(
+        "energy of the computer alone, without PUE", None, unit="kWh"
+    )
+    pue: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = _field(
+        "power usage effectiveness: facility over computer energy", None
+    )
+    eval_energy_kwh: NotNegative | None = _field(
+        "facility energy of the evaluations, where measured apart", None, unit="kWh"
+    )
+    co2eq_g: NotNegative | None = _field("emissions in CO2 equivalents", None, unit="g")
+    carbon_intensity_g_per_kwh: NotNegative | None = _field(
+        "declared carbon intensity behind `co2eq_g`", None, unit="g/kWh"
+    )
+    train_time_s: NotNegative | None = _field(
+        "training time, summed over all epochs", None, unit="s"
+    )
+    eval_time_s: NotNegative | None = _field(
+        "evaluation time, summed over all epochs", None, unit="s"
+    )
+    peak_memory_gb: NotNegative | None = _field("largest allocated device memory", None, unit="GB")
+    reserved_memory_gb: NotNegative | None = _field(
+        "device memory reserved by the framework: the paper's M", None, unit="GB"
+    )
+
+    energy_method: str | None = _field("how energy was measured", None)
+    device: str | None = _field("model name of the device", None)
+    power_limit_w: Positive | None = _field("power limit of the device", None, unit="W")
+    n_power_samples: Annotated[int, Field(ge=0)] | None = _field("number of power readings", None)
+    versions: dict[str, str] | None = _field("versions of the software that measured", None)
+    git_commit: str | None = _field("commit of this project that measured", None)
+
+
+class Record(Run):
+    """One run as it is stored: the run's columns and its epochs, in one JSON file."""
+
+    epochs: tuple[Epoch, ...] = _field("one entry per epoch", ())
+
+    @model_validator(mode="after")
+    def _done_has_accuracy(self) -> Record:
+        if self.status == "done" and self.test_accuracy is None:
+            raise ValueError("status is 'done' but test_accuracy is null; a finished run has one")
+        return self
+
+
+class PublishedRun(Run):
+    """A run as the authors released it: quantities of doubtful meaning keep the authors' value."""
+
+    released_train_time_s: NotNegative | None = _field(
+        "the authors' `train_time`; the T printed in Table 1",
+        None,
+        unit="s",
+        doubt=(
+            "Table 1 calls it the training time of ten epochs. With the energy of the same row "
+            "that would need several kilowatts from one graphics card; read as the time of one "
+            "epoch, it gives a power that such a card can draw. It is therefore not `train_time_s`."
+        ),
+    )
+    released_inf_time_s: NotNegative | None = _field(
+        "the authors' `inf_time`",
+        None,
+        unit="s",
+        doubt="of the size of one pass over the test images; whether of one epoch is not stated",
+    )
+    released_allocated_memory_gb: NotNegative | None = _field(
+        "the authors' `memA`",
+        None,
+        unit="GB",
+        doubt="allocated memory when it was read; when that was is not stated",
+    )
+    released_total_memory_gb: NotNegative | None = _field(
+        "the authors' `memT`: one value in all rows, the memory of the card", None, unit="GB"
+    )
+
+
+#: Doubts about columns that published and measured sets share, shown for the published set only.
+PUBLISHED_DOUBTS = {
+    "dataset": (
+        "some rows filed under `derma` repeat, in every measured value, the same architecture's "
+        "row under `lidc`; they are kept as released"
+    ),
+    "co2eq_g": (
+        "emissions divided by energy give a carbon intensity that differs from row to row, and the "
+        "data do not say where it came from"
+    ),
+    "energy_kwh": (
+        "taken as facility energy over training and the evaluation after each epoch; PUE and the "
+        "window are not stated in the data"
+    ),
+    "n_parameters": "counted with the 1,000-class ImageNet head, not with the data set's own",
+    "n_train": "null for the 10 % and 1 % arms, whose number of images is not stated",
+    "n_test": (
+        "all but a few accuracies are multiples of one over this number: the whole batches of "
+        "32 in the test set, so that the last, partial batch does not count"
+    ),
+    "reserved_memory_gb": "the authors' `memR`",
+    "peak_memory_gb": "the authors' `memM`",
+    "device": "as the paper states; the data do not record it",
+    "weights": "null: the data do not record which ImageNet-1k weights were loaded",
+}

@@ -1,0 +1,108 @@
+"""Shared by the scoring functions: numbers in, errors that name value and position, index kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pepr_utils.errors import ScoreInputError
+
+
+def to_floats(values: Any, what: str) -> np.ndarray:
+    """Convert `values` to a float array without NaN or infinity.
+
+    Raises
+    ------
+    ScoreInputError
+        If a value is not a finite number; the message has the value and its position.
+    """
+    raw = np.asarray(values)
+    if raw.dtype.kind in "fiu":
+        array = raw.astype(float, copy=False)
+    elif raw.dtype.kind == "b":
+        raise ScoreInputError(f"{what} must be numbers, got booleans")
+    else:
+        array = _floats_one_by_one(values, raw, what)
+    bad = ~np.isfinite(array)
+    if bad.any():
+        raise ScoreInputError(
+            f"{what}{position(values, bad)} is {first(array, bad)}; it must be a finite number"
+        )
+    return array
+
+
+def _floats_one_by_one(values: Any, raw: np.ndarray, what: str) -> np.ndarray:
+    array = np.empty(raw.shape, dtype=float)
+    for place, value in np.ndenumerate(raw):
+        try:
+            array[place] = float("nan") if value is None else float(value)
+        except (TypeError, ValueError):
+            here = np.zeros(raw.shape, dtype=bool)
+            here[place] = True
+            raise ScoreInputError(
+                f"{what}{position(values, here)} is {str(value)!r}; it must be a finite number"
+            ) from None
+    return array
+
+
+def check_unit_interval(array: np.ndarray, values: Any, what: str, fix: str) -> None:
+    """Raise `ScoreInputError` unless every element lies in [0, 1]; `fix` says what to do."""
+    bad = (array < 0) | (array > 1)
+    if bad.any():
+        raise ScoreInputError(
+            f"{what}{position(values, bad)} is {first(array, bad)}; allowed: 0 to 1; {fix}"
+        )
+
+
+def first(array: np.ndarray, mask: np.ndarray) -> str:
+    """Return the first flagged element, printed so that it can be searched for."""
+    return f"{float(np.asarray(array)[mask].flat[0]):.12g}"
+
+
+def position(values: Any, mask: np.ndarray) -> str:
+    """Say where the first flagged element stands: its index label for pandas, else its position."""
+    if np.ndim(mask) == 0:
+        return ""
+    place = np.unravel_index(int(np.argmax(mask)), mask.shape)
+    if hasattr(values, "index") and hasattr(values, "iloc") and len(place) == 1:
+        return f" at row {values.index[place[0]]!r}"
+    return f" at position {', '.join(str(int(i)) for i in place)}"
+
+
+def pandas_index(*inputs: Any) -> Any:
+    """Return the index shared by the pandas Series among `inputs`, or None where there is none.
+
+    Raises
+    ------
+    ScoreInputError
+        If two Series have different indexes: silently aligning them could pair the wrong models.
+    """
+    indexes = [v.index for v in inputs if hasattr(v, "index") and hasattr(v, "iloc")]
+    for index in indexes[1:]:
+        if not index.equals(indexes[0]):
+            raise ScoreInputError(
+                "the inputs have different indexes, so their rows cannot be paired; "
+                "allowed: equal indexes, or plain arrays of one length; align them first"
+            )
+    return indexes[0] if indexes else None
+
+
+def like_input(result: np.ndarray, index: Any, name: str) -> Any:
+    """Return `result` as a Series if the input had an index, as a float if it was a scalar."""
+    if index is not None and result.shape == (len(index),):
+        import pandas as pd
+
+        return pd.Series(result, index=index, name=name)
+    return float(result) if result.ndim == 0 else result
+
+
+def broadcast(**arrays: np.ndarray) -> list[np.ndarray]:
+    """Broadcast named arrays against each other; an error gives each one's shape."""
+    try:
+        return list(np.broadcast_arrays(*arrays.values()))
+    except ValueError:
+        shapes = ", ".join(f"{name} {np.shape(a)}" for name, a in arrays.items())
+        raise ScoreInputError(
+            f"shapes do not fit together: {shapes}; allowed: equal or broadcastable"
+        ) from None

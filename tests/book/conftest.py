@@ -1,0 +1,135 @@
+"""The built site and a browser that opens it, shared by the tests of the book."""
+
+import functools
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HTML = ROOT / "_build" / "html"
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-sync",
+    "--no-default-browser-check",
+    "--no-first-run",
+)
+# What may be seen of a page: the site itself, what is in the page, and the test's own server.
+_LOCAL = ("file:", "data:", "blob:", "about:", "http://127.0.0.1:")
+
+
+@dataclass
+class Visit:
+    """A page that has been opened, and what was seen while it loaded."""
+
+    driver: object
+    requests: list[str]
+    errors: list[str]
+
+    def ask(self, script):
+        """Return what a JavaScript expression gives on the page."""
+        return self.driver.execute_script(f"return {script}")
+
+    @property
+    def foreign(self):
+        """Requests that left the machine."""
+        return [url for url in self.requests if not url.startswith(_LOCAL)]
+
+
+@pytest.fixture(scope="session")
+def site():
+    """The site, built as `make paper` builds it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "doit"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return HTML
+
+
+@pytest.fixture(scope="session")
+def addresses(site):
+    """Where the site is, by scheme: opened from the disk, and served."""
+    handler = functools.partial(_Quiet, directory=site)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield {"file": site.as_uri(), "http": f"http://127.0.0.1:{server.server_port}"}
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def driver():
+    """Headless Chromium; without one the test is skipped, in CI it fails."""
+    browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    chromedriver = shutil.which("chromedriver")
+    if not (browser and chromedriver):
+        missing = "no Chromium with chromedriver on the PATH (Debian: chromium, chromium-driver)"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for flag in _FLAGS:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    service = webdriver.ChromeService(executable_path=chromedriver)
+    driver = webdriver.Chrome(options=options, service=service)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def visit(driver, addresses):
+    """Open a page of the site: `visit("file", "book/index", width=375)`."""
+
+    def open_page(scheme, docname, *, width=1280, query=""):
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        for log in ("performance", "browser"):
+            driver.get_log(log)
+        driver.get(f"{addresses[scheme]}/{docname}.html{query}")
+        page = Visit(driver, [], [])
+        _wait(page, _SETTLED)
+        sent = [json.loads(e["message"])["message"] for e in driver.get_log("performance")]
+        page.requests += [
+            m["params"]["request"]["url"]
+            for m in sent
+            if m["method"] == "Network.requestWillBeSent"
+        ]
+        page.errors += [e["message"] for e in driver.get_log("browser") if e["level"] == "SEVERE"]
+        return page
+
+    return open_page
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+# Charts are drawn and formulas typeset, as far as the page has any.
+_SETTLED = """(document.readyState === "complete"
+  && [...document.querySelectorAll(".pepr-chart")].every(c => c.dataset.drawn)
+  && (!document.querySelector(".math") || !!document.querySelector("mjx-container")))"""
+
+
+def _wait(page, condition, seconds=15):
+    """Wait for a condition; where it stays false, the test's own assertion says what is wrong."""
+    end = time.monotonic() + seconds
+    while not page.ask(condition) and time.monotonic() < end:
+        time.sleep(0.1)

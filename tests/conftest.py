@@ -1,0 +1,32 @@
+"""The order in which tests run (fast ones first, the browser last) and the published data."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+_TESTS = Path(__file__).parent
+_ORDER = ("unit", "functional", "book")
+
+
+def _rank(item: pytest.Item) -> tuple[int, bool]:
+    """Sort by folder, slow tests last; the doctests of the package go with the unit tests."""
+    folders = [_TESTS / name for name in _ORDER]
+    place = next((i for i, folder in enumerate(folders) if folder in item.path.parents), 0)
+    return place, item.get_closest_marker("slow") is not None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_rank)
+
+
+@pytest.fixture(scope="session")
+def published():
+    """The authors' released data; without them a test is skipped, but in CI it fails."""
+    from pepr_utils.errors import DataUnavailableError
+    from pepr_utils.results import load_result_set
+
+    try:
+        return load_result_set("published")
+    except DataUnavailableError as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))

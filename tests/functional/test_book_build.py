@@ -1,0 +1,206 @@
+"""The build of a two-chapter book: what runs again, what a failure leaves, what a stub does."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAD = "---\nkernelspec: {name: python3, display_name: Python 3, language: python}\n"
+
+pytestmark = pytest.mark.slow
+
+CONSTANT = (
+    HEAD
+    + """\
+pepr: {parameters: {alpha: 2}, files: [data/x.csv]}
+---
+# Constant
+
+```{code-cell} ipython3
+:tags: [parameters]
+alpha = 1
+```
+
+```{code-cell} ipython3
+from myst_nb import glue
+glue("alpha", f"alpha-is-{alpha}", display=False)
+```
+"""
+)
+
+COUNTED = (
+    HEAD
+    + """\
+pepr: {result_set: toy}
+---
+(sec-counted)=
+# Counted
+
+```{code-cell} ipython3
+:tags: [parameters]
+result_set = "toy"
+```
+
+```{code-cell} ipython3
+---
+mystnb:
+  figure: {name: fig-counted, caption: "Counted {glue:text}`n:s`."}
+---
+from myst_nb import glue
+glue("n", "n-is-7", display=False)
+"seven"
+```
+"""
+)
+
+INDEX = """\
+# Index
+
+{glue:text}`constant.ipynb::alpha:s`, {glue:text}`counted.ipynb::n:s`, {numref}`fig-counted`,
+{ref}`sec-counted`.
+"""
+
+# The build file of the project, on a result set whose content the test decides.
+DODO = """
+import pathlib
+from pepr_utils import results
+from pepr_utils.errors import DataUnavailableError
+
+def content_hash(name):
+    content = pathlib.Path("toy.txt").read_text()
+    if content == "lost":
+        raise DataUnavailableError("toy.csv could not be had")
+    return content
+
+results.content_hash = content_hash
+"""
+
+
+class Book:
+    """A project folder with a book, and the commands on it."""
+
+    def __init__(self, root):
+        self.root = root
+        shutil.copytree(ROOT / "book" / "_static", root / "book" / "_static")
+        config = (ROOT / "_config.yml").read_text()
+        toc = "format: jb-book\nroot: index\nchapters: [{file: constant}, {file: counted}]\n"
+        files = {
+            "book/references.bib": "", "data/x.csv": "x\n1\n",
+            "_config.yml": config, "_toc.yml": toc,
+            "dodo.py": DODO + (ROOT / "dodo.py").read_text(), "toy.txt": "f" * 64,
+            "index.md": INDEX, "constant.md": CONSTANT, "counted.md": COUNTED,
+        }  # fmt: skip
+        for name, text in files.items():
+            self.write(name, text)
+
+    def write(self, name, text):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def build(self, *tasks):
+        """Run doit; return its exit code and what it printed."""
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [sys.executable, "-m", "doit", *tasks],
+            cwd=self.root, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
+    def executed(self, *tasks):
+        """Build, and return the names of the chapters that were executed."""
+        code, out = self.build(*(tasks or ["chapter"]))
+        assert code == 0, out
+        return {line.split()[0] for line in out.splitlines() if " executed," in line}
+
+    def notebook(self, name):
+        return self.root / "_build" / "chapters" / f"{name}.ipynb"
+
+    def page(self, name):
+        return (self.root / "_build" / "html" / f"{name}.html").read_text("utf-8")
+
+
+@pytest.fixture
+def book(tmp_path):
+    return Book(tmp_path)
+
+
+def test_only_what_changed_runs_again(book):
+    assert book.executed() == {"constant", "counted"}
+    assert book.executed() == set()
+    book.write("toy.txt", "e" * 64)
+    assert book.executed() == {"counted"}
+    book.write("data/x.csv", "x\n2\n")
+    assert book.executed() == {"constant"}
+    book.write("constant.md", CONSTANT.replace("alpha: 2", "alpha: 3"))
+    assert book.executed() == {"constant"}
+    assert b"alpha-is-3" in book.notebook("constant").read_bytes()
+
+
+def test_a_failure_leaves_nothing_half_made_and_the_rest_is_built(book):
+    book.write("constant.md", CONSTANT.replace("from myst_nb", "1 / 0\nfrom myst_nb"))
+    code, out = book.build()
+    assert code != 0
+    assert "constant.md, code cell 3: ZeroDivisionError: division by zero" in out
+    assert "Traceback" not in out
+    assert "not built: constant failed" in out
+    assert not book.notebook("constant").exists()
+    assert book.notebook("counted").exists()
+    assert list((book.root / "_build").rglob("*.tmp")) == []
+    assert not (book.root / "_build" / "html").exists()
+    book.write("constant.md", CONSTANT)
+    assert book.executed() == {"constant"}
+
+
+def test_an_interrupted_build_recovers(book):
+    book.executed()
+    before = book.notebook("constant").read_bytes()
+    book.write(
+        "constant.md", CONSTANT.replace("from myst_nb", "import os; os._exit(3)\nfrom myst_nb")
+    )
+    code, out = book.build("chapter")
+    assert code != 0
+    assert "its kernel died" in out
+    book.notebook("constant").with_name(".constant.ipynb.tmp").write_text("{")
+    book.write("constant.md", CONSTANT)
+    assert book.executed() == {"constant"}
+    assert book.notebook("constant").read_bytes() == before
+
+
+def test_a_chapter_whose_data_is_lost_is_a_stub_until_it_comes(book):
+    book.write("toy.txt", "lost")
+    code, out = book.build()
+    assert code == 0, out
+    assert "its data could not be had: a stub" in out
+    assert "toy.csv could not be had" in book.page("counted")
+    assert "<em>not available</em>" in book.page("index")
+    assert "alpha-is-2" in book.page("index")
+    assert "n-is-7" not in book.page("index")
+    code, out = book.build()
+    assert out.startswith("nothing to do: file://")
+
+    book.write("toy.txt", "d" * 64)
+    assert book.executed("chapter", "site") == {"counted"}
+    assert "n-is-7" in book.page("index")
+    assert "d" * 12 in book.page("counted")
+    assert "could not be had" not in book.page("counted")
+
+
+def test_a_warning_of_sphinx_fails_the_build(book):
+    book.write("index.md", INDEX + "\n{ref}`nowhere`\n")
+    code, out = book.build()
+    assert code != 0
+    assert "index.md" in out
+    assert "nowhere" in out
+
+
+def test_a_fault_in_a_header_is_one_line(book):
+    book.write("counted.md", COUNTED.replace("result_set: toy", "results: toy"))
+    code, out = book.build()
+    assert code != 0
+    assert "error: counted.md, `pepr:` in its header: unknown key 'results'" in out
+    assert "Traceback" not in out

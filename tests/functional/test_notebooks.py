@@ -1,0 +1,93 @@
+"""A notebook through papermill, as the book's pages tell a reader to run it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def _execute(notebook, out, **parameters):
+    """Run the command that the chapter "Run it yourself" shows."""
+    text = subprocess.run(
+        [sys.executable, "-m", "jupytext", "--to", "ipynb", "-o", "-", f"notebooks/{notebook}.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    options = [part for name, value in parameters.items() for part in ("-p", name, str(value))]
+    return subprocess.run(
+        [sys.executable, "-m", "papermill", "-", str(out), *options],
+        cwd=ROOT,
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _glued(path):
+    """Return the numbers that a notebook has bound for its prose."""
+    notebook = nbformat.read(path, 4)
+    outputs = [o for c in notebook.cells for o in c.get("outputs", [])]
+    named = [o for o in outputs if "scrapbook" in o.get("metadata", {})]
+    return {
+        o.metadata.scrapbook.name.removeprefix("application/papermill.record/"): next(
+            iter(o.data.values())
+        ).strip("'")
+        for o in named
+    }
+
+
+@pytest.mark.slow
+def test_other_alpha_and_other_average(published, tmp_path):
+    out = tmp_path / "results.ipynb"
+    done = _execute("results", out, alpha=4.0, average="released")
+    assert done.returncode == 0, done.stderr
+    numbers = _glued(out)
+    assert numbers["alpha"] == "4"
+    assert numbers["average"] == "all experiments"
+    assert numbers["n-experiments"] == "8"
+    from pepr_utils.reporting.figures import by_size
+
+    frame = by_size.data(published, alpha=4.0, average="released")
+    small = frame[frame["size"] == "small"]["pepr"].median()
+    assert numbers["pepr-small"] == f"{small:.3f}"
+
+
+@pytest.mark.slow
+def test_a_table_of_ones_own_feeds_the_results_chapter(tmp_path):
+    table = tmp_path / "mine.csv"
+    table.write_text(
+        "architecture,dataset,test_accuracy,energy_kwh,n_parameters\n"
+        "resnet18d,clinic,0.871,0.0170,11709512\n"
+        "my_small_net,clinic,0.862,0.0081,2400000\n"
+        "my_large_net,clinic,0.879,0.0920,88000000\n"
+    )
+    out = tmp_path / "mine.ipynb"
+    done = _execute("results", out, result_set=table)
+    assert done.returncode == 0, done.stderr
+    numbers = _glued(out)
+    assert numbers["best-pepr-model"] == "my_small_net"
+    assert numbers["best-pepr"] == "0.862"
+    assert numbers["pretraining-n"] == "n/a"
+
+
+@pytest.mark.slow
+def test_an_unknown_result_set_says_so(tmp_path):
+    done = _execute("results", tmp_path / "out.ipynb", result_set="publishd")
+    assert done.returncode != 0
+    assert "unknown result set 'publishd'; allowed: published" in done.stderr
+
+
+@pytest.mark.parametrize("chapter", ["model_space", "results", "table_1", "published_data"])
+def test_chapters_have_the_parameters_that_the_book_promises(chapter):
+    text = (ROOT / "notebooks" / f"{chapter}.md").read_text("utf-8")
+    cell = re.search(r":tags: \[parameters\]\n\n(.*?)```", text, re.DOTALL)
+    assert "result_set = " in cell[1]
+    assert ("alpha = " in cell[1]) == (chapter != "published_data")

@@ -1,0 +1,137 @@
+"""Chapters, their dependencies, and the stubs that stand in for them."""
+
+from pathlib import Path
+
+import nbformat.v4 as v4
+import pytest
+
+from pepr_utils.reporting.book.chapters import BookError, Chapter, dependencies, read_chapters
+from pepr_utils.reporting.book.stub import stub_notebook, without_stubs
+
+ROOT = Path(__file__).parents[2]
+
+
+def _book(root, header, *, toc="root: a\n"):
+    (root / "_toc.yml").write_text(f"format: jb-book\n{toc}")
+    (root / "a.md").write_text(f"---\nkernelspec: {{name: python3}}\n{header}---\n# A\n")
+    return root
+
+
+def _names(chapter):
+    return {Path(p).relative_to(ROOT).as_posix() for p in dependencies(chapter, ROOT)}
+
+
+def test_a_header_says_what_a_chapter_needs(tmp_path):
+    header = "pepr: {result_set: demo, parameters: {alpha: 2}, uses: [scoring]}\n"
+    (chapter,) = read_chapters(_book(tmp_path, header))
+    assert chapter.is_notebook
+    assert chapter.parameters == {"result_set": "demo", "alpha": 2}
+    assert chapter.uses == ("scoring",)
+
+
+def test_chapters_come_in_the_order_of_the_toc(tmp_path):
+    toc = "root: a\nparts:\n- chapters:\n  - file: b\n    sections: [{file: c}]\n  - file: d\n"
+    for name in "bcd":
+        (tmp_path / f"{name}.md").write_text("# Prose\n")
+    chapters = read_chapters(_book(tmp_path, "", toc=toc))
+    assert [c.docname for c in chapters] == ["a", "b", "c", "d"]
+    assert [c.is_notebook for c in chapters] == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("pepr: {result: demo}\n", "unknown key 'result'; allowed: result_set"),
+        ("pepr: {uses: [score]}\n", "unknown package floor 'score'.*did you mean 'scoring'"),
+        ("pepr: {files: [data/x.csv]}\n", "no file 'data/x.csv'"),
+        ("pepr: [\n", "a.md: its header is not YAML"),
+    ],
+)
+def test_a_header_with_a_fault_is_refused(tmp_path, header, message):
+    with pytest.raises(BookError, match=message):
+        read_chapters(_book(tmp_path, header))
+
+
+def test_a_listed_chapter_must_exist(tmp_path):
+    with pytest.raises(BookError, match=r"lists 'b', but there is no b\.md"):
+        read_chapters(_book(tmp_path, "", toc="root: b\n"))
+
+
+def test_a_chapter_depends_on_the_floors_it_uses_and_those_beneath():
+    source = ROOT / "notebooks/results.md"
+    scoring = _names(Chapter("x", source, is_notebook=True, uses=("scoring",)))
+    reporting = _names(Chapter("x", source, is_notebook=True, uses=("reporting",)))
+    assert "notebooks/results.md" in scoring
+    assert "pepr_utils/errors.py" in scoring
+    assert "pepr_utils/scoring/score.py" in scoring
+    assert not any("results/" in name for name in scoring)
+    assert {"pepr_utils/results/schema.py", "pepr_utils/scoring/score.py"} <= reporting
+    assert "pepr_utils/reporting/theme.py" in reporting
+    assert "pepr_utils/reporting/book/execute.py" in reporting
+    assert "pepr_utils/reporting/book/site.py" not in reporting
+
+
+STUBBED = """\
+(sec-a)=
+# The title
+
+There are {glue:text}`n:s` models.
+
+## A part
+
+```{math}
+:label: eq-a
+x = 1
+```
+
+```python
+not_labelled()
+```
+
+$$ y = 2 $$ (eq-b)
+"""
+
+
+def _stub():
+    figure = {"name": "fig-a", "caption": "Of {glue:text}`n:s` models."}
+    cells = [
+        v4.new_markdown_cell(STUBBED),
+        v4.new_code_cell("secret = 1"),
+        v4.new_code_cell("show()", metadata={"mystnb": {"figure": figure}}),
+    ]
+    return stub_notebook(v4.new_notebook(cells=cells), "no mirror\nand no network")
+
+
+def test_a_stub_keeps_title_and_labels_and_says_why():
+    text, figure = _stub().cells
+    for kept in ("(sec-a)=", "# The title", "## A part", ":label: eq-a", "$$ y = 2 $$ (eq-b)"):
+        assert kept in text.source
+    assert text.source.index("no mirror and no network") < text.source.index("## A part")
+    assert "PEPR_DATA_MIRROR" in text.source
+    assert "models" not in text.source
+    assert "not_labelled" not in text.source
+    assert figure.metadata["mystnb"]["figure"]["name"] == "fig-a"
+    assert figure.metadata["mystnb"]["figure"]["caption"] == "Of *not available* models."
+    assert "secret" not in str(_stub())
+
+
+def test_a_stub_needs_a_title():
+    untitled = v4.new_notebook(cells=[v4.new_markdown_cell("no title")])
+    with pytest.raises(BookError, match="no title"):
+        stub_notebook(untitled, "why")
+
+
+@pytest.mark.parametrize(
+    ("role", "docname", "replaced"),
+    [
+        ("{glue:text}`../notebooks/lost.ipynb::n:s`", "book/index", True),
+        ("{glue:text}`lost.ipynb::n:s`", "notebooks/other", True),
+        ("{glue:text}`/notebooks/lost.ipynb::n:s`", "book/index", True),
+        ("{glue:md}`../notebooks/lost.ipynb::n`", "book/index", True),
+        ("{glue:text}`../notebooks/found.ipynb::n:s`", "book/index", False),
+        ("{glue:text}`n:s`", "notebooks/other", False),
+    ],
+)
+def test_values_of_stubs_are_replaced(role, docname, replaced):
+    text = without_stubs(f"a {role} b", docname, {"notebooks/lost"})
+    assert text == ("a *not available* b" if replaced else f"a {role} b")

@@ -1,0 +1,103 @@
+"""What `show` and `show_table` put on a page."""
+
+import base64
+import json
+import re
+
+import altair as alt
+import pandas as pd
+import pytest
+
+from pepr_utils.errors import PeprError
+from pepr_utils.reporting import show, show_table
+
+FRAME = pd.DataFrame({"model": ["a</script>", "b"], "cost": [0.1, 0.9], "score": [0.8, 0.5]})
+
+
+def _chart():
+    return alt.Chart(FRAME).mark_point().encode(x="cost:Q", y="score:Q", tooltip="model:N")
+
+
+def _spec(html):
+    found = re.findall(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)
+    assert len(found) == 1
+    return json.loads(found[0])
+
+
+def test_a_chart_is_shown_live_as_picture_and_in_words():
+    bundle = show(_chart(), FRAME, name="cost", alt='A "falling" line.')._repr_mimebundle_()
+    assert set(bundle) == {"text/html", "image/png", "text/plain"}
+    assert bundle["text/plain"] == 'A "falling" line.'
+    assert 'alt="A &quot;falling&quot; line."' in bundle["text/html"]
+    assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+    picture = re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', bundle["text/html"])[1]
+    assert b"<svg" in base64.b64decode(picture)
+
+
+def test_the_specification_survives_the_page_and_carries_its_data():
+    spec = _spec(show(_chart(), FRAME, name="cost", alt="Words.").html())
+    assert spec["description"] == "Words."
+    assert spec["width"] == "container"
+    (rows,) = spec["datasets"].values()
+    assert rows[0]["model"] == "a</script>"
+
+
+def test_a_width_of_ones_own_stays_and_so_does_ones_own_configuration():
+    chart = _chart().properties(width=200).configure_axis(titleFontSize=20)
+    spec = show(chart, FRAME, name="cost", alt="Words.").spec
+    assert spec["width"] == 200
+    assert spec["config"]["axis"]["titleFontSize"] == 20
+    assert spec["config"]["axis"]["labelFontSize"] == 12
+
+
+def test_more_rows_than_altair_likes():
+    frame = pd.DataFrame({"x": range(6000)})
+    shown = show(alt.Chart(frame).mark_tick().encode(x="x:Q"), frame, name="many", alt="Ticks.")
+    assert len(next(iter(shown.spec["datasets"].values()))) == 6000
+
+
+@pytest.mark.parametrize(
+    ("html", "rows"),
+    [
+        (show(_chart(), FRAME, name="a-b", alt="Words.").links, 2),
+        (show_table(FRAME.set_index("model"), name="a-b").html(), 2),
+    ],
+)
+def test_the_data_is_in_the_link(html, rows):
+    found = re.search(r'download="a-b.csv" href="data:text/csv;base64,([^"]+)"', html)
+    lines = base64.b64decode(found[1]).decode().splitlines()
+    assert lines[0] == "model,cost,score"
+    assert len(lines) == rows + 1
+
+
+@pytest.mark.parametrize("name", ["", "Cost", "a b", "../a", "-a"])
+def test_a_name_must_serve_as_a_file_name(name):
+    with pytest.raises(PeprError, match="allowed: lower-case letters"):
+        show(_chart(), FRAME, name=name, alt="Words.")
+
+
+def test_a_chart_without_words_is_refused():
+    with pytest.raises(PeprError, match="'cost' has no alternative text"):
+        show(_chart(), FRAME, name="cost", alt=" ")
+
+
+def test_a_table_escapes_formats_links_and_marks():
+    frame = FRAME.assign(runs=[1, 2], page=["https://example.org/a", None])
+    marks = pd.DataFrame({"cost": ["differs", None]})
+    formats = {"cost": ".2f", "score": lambda v: f"{v:.0%}"}
+    html = show_table(frame, name="t", formats=formats, marks=marks, links={"model": "page"}).table
+    row = '<th scope="row"><a href="https://example.org/a">a&lt;/script&gt;</a></th>'
+    assert row in html
+    assert '<td class="num pepr-differs" title="differs">0.10</td>' in html
+    assert '<td class="num">80%</td>' in html
+    assert '<th scope="col">model</th>' in html
+    assert "page" not in re.sub(r"<a [^>]*>", "", html)
+
+
+def test_a_table_with_column_groups_and_one_format():
+    columns = pd.MultiIndex.from_tuples([("", "model"), ("derma", "runs"), ("derma", "score")])
+    frame = pd.DataFrame([["a", 3, 0.25], ["b", 4, None]], columns=columns)
+    html = show_table(frame, name="t", formats=".1f").table
+    assert '<th scope="colgroup" colspan="2">derma</th>' in html
+    assert '<td class="num">3</td><td class="num">0.2</td>' in html
+    assert '<td class="num">–</td>' in html

@@ -1,0 +1,89 @@
+#!/bin/sh
+# Makes the environment in a folder, from requirements.lock and with hashes checked throughout.
+# FOLDER/.ready is left when all is done: a set-up without it was interrupted and is made anew.
+# Usage: PYTHON=python3 sh tools/setup_env.sh FOLDER
+set -eu
+
+venv=$1
+python=${PYTHON:-python3}
+lock=requirements.lock
+uv_entry='/^uv==/,/[^\\]$/' # the lines of the lock that pin uv
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { for line in "$@"; do say "$line"; done; exit 1; }
+
+# Sets `base` to the Python to make the environment with: PYTHON, or where that is itself in a
+# virtual environment (perhaps the one to be replaced), the one beneath it.
+find_python() {
+    "$python" --version >/dev/null 2>&1 || fail \
+        "No Python found: '$python' does not run here. Python 3.11 or newer is needed." \
+        "Install one, or name another: make PYTHON=python3.12 ..."
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail \
+        "'$python' is $("$python" --version 2>&1). Python 3.11 or newer is needed." \
+        "Name another: make PYTHON=python3.12 ..."
+    base=$("$python" -c \
+        'import sys; print(getattr(sys, "_base_executable", None) or sys.executable)')
+}
+
+# Where uv is at hand, neither pip nor ensurepip is needed.
+make_venv() {
+    if "$base" -c 'import venv, ensurepip' 2>/dev/null; then
+        "$base" -m venv "$venv"
+    elif "$base" -c 'import venv' 2>/dev/null && uv --version >/dev/null 2>&1; then
+        "$base" -m venv --without-pip "$venv"
+    else
+        fail "'$base' cannot make a virtual environment: its module venv or ensurepip is missing." \
+            "On Debian or Ubuntu: sudo apt install python3-venv" \
+            "Or name another Python, 3.11 or newer: make PYTHON=python3.12 ..."
+    fi
+}
+
+# Sets `uv` to a uv that runs: the one on PATH, else the version that the lock pins, else nothing.
+find_uv() {
+    uv=
+    if uv --version >/dev/null 2>&1; then
+        uv=uv
+    else
+        sed -n "$uv_entry p" "$lock" >"$venv/uv.txt"
+        if "$venv/bin/python" -m pip install --quiet --require-hashes -r "$venv/uv.txt"; then
+            uv=$venv/bin/uv
+        fi
+        rm -f "$venv/uv.txt"
+    fi
+}
+
+install_all() {
+    if [ -n "$uv" ]; then
+        pip="$uv pip install --quiet --python $venv/bin/python"
+        $pip --require-hashes -r "$lock"
+    else
+        say "uv cannot be had: installing with pip, which takes some minutes."
+        pip="$venv/bin/python -m pip install --quiet"
+        sed "$uv_entry d" "$lock" >"$venv/lock.txt"
+        $pip --require-hashes -r "$venv/lock.txt"
+        rm -f "$venv/lock.txt"
+    fi
+    $pip --no-deps --no-build-isolation --editable .
+}
+
+# Leaves nothing half-made behind.
+abandon() {
+    [ -f "$venv/.ready" ] && return
+    rm -rf "$venv"
+    say "No environment was made. Once what is named above is mended, run make again."
+}
+
+if [ -f "$venv/.ready" ]; then
+    say "Bringing the environment in $venv up to date ..."
+else
+    find_python
+    [ ! -e "$venv" ] || say "$venv holds no finished set-up: removing it."
+    rm -rf "$venv"
+    trap abandon EXIT
+    say "Making the environment in $venv with $("$base" --version) ..."
+    make_venv
+fi
+find_uv
+install_all
+touch "$venv/.ready"
+say "The environment is ready."
