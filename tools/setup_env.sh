@@ -3,6 +3,7 @@
 # FOLDER/.ready is left when all is done: a set-up without it was interrupted and is made anew.
 # Usage: PYTHON=python3 sh tools/setup_env.sh FOLDER
 set -eu
+export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 venv=$1
 python=${PYTHON:-python3}
