@@ -173,7 +173,7 @@ def _under_headings(rows: list[str], groups: pd.Series, width: int) -> list[str]
 def _header(frame: pd.DataFrame) -> str:
     """Write the header row."""
     heads = [
-        f'<th scope="col"{_NUMERIC if _is_number(frame[name]) else ""}>{html.escape(str(name))}</th>'
-        for name in frame.columns
+        f'<th scope="col"{_NUMERIC if _is_number(column) else ""}>{html.escape(str(name))}</th>'
+        for name, column in frame.items()
     ]
     return f"<tr>{''.join(heads)}</tr>"
