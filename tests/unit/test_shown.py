@@ -94,10 +94,20 @@ def test_a_table_escapes_formats_links_and_marks():
     assert "page" not in re.sub(r"<a [^>]*>", "", html)
 
 
-def test_a_table_with_column_groups_and_one_format():
-    columns = pd.MultiIndex.from_tuples([("", "model"), ("derma", "runs"), ("derma", "score")])
-    frame = pd.DataFrame([["a", 3, 0.25], ["b", 4, None]], columns=columns)
-    html = show_table(frame, name="t", formats=".1f").table
-    assert '<th scope="colgroup" colspan="2">derma</th>' in html
-    assert '<td class="num">3</td><td class="num">0.2</td>' in html
+def test_a_table_with_headings_over_groups_of_rows_and_one_format():
+    frame = pd.DataFrame(
+        {"set": ["derma", "derma", "lidc"], "model": ["a", "b", "a"], "score": [0.25, None, 1.0]}
+    )
+    html = show_table(frame, name="t", formats=".1f", group="set").table
+    assert html.count('<tr><th scope="rowgroup" colspan="2">derma</th></tr>') == 1
+    assert html.count('scope="rowgroup"') == 2
+    assert '<th scope="row">a</th><td class="num">0.2</td>' in html
     assert '<td class="num">–</td>' in html
+    assert "<td>derma</td>" not in html
+
+
+def test_long_texts_may_wrap():
+    frame = pd.DataFrame(
+        {"name": ["x"], "meaning": ["a text that is longer than the limit of one line"]}
+    )
+    assert '<td class="long">a text' in show_table(frame, name="t").table
