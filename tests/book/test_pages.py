@@ -45,7 +45,7 @@ def test_every_picture_has_words_and_every_page_its_provenance(visit, docname):
     assert "pepr-utils" in provenance
 
 
-@pytest.mark.parametrize("width", [375, 1280])
+@pytest.mark.parametrize("width", [375, 800, 1000, 1199, 1280])
 @every_page
 def test_no_page_scrolls_sideways(visit, docname, width):
     page = visit("file", docname, width=width)
