@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from pepr_utils.reporting import doubts
 from pepr_utils.reporting.figures import arms, by_size
 from pepr_utils.reporting.printed import DIFFERS, REPRODUCED, TRUNCATED, compare_printed
-from pepr_utils.results import LARGE_ABOVE, ResultSet, experiment_labels
+from pepr_utils.reporting.table_1 import RULES
+from pepr_utils.results import LARGE_ABOVE, ResultSet
 
 NOT_AVAILABLE = "n/a"
 
@@ -19,6 +21,11 @@ def glue_numbers(numbers: dict[str, str]) -> None:
 
     for name, text in numbers.items():
         glue(name, str(text), display=False)
+
+
+def as_table(numbers: dict[str, str]) -> pd.DataFrame:
+    """Lay the numbers of a chapter out by name, for readers of the notebook alone."""
+    return pd.DataFrame({"name": list(numbers), "value": list(numbers.values())})
 
 
 def fixed(value: float, digits: int) -> str:
@@ -59,8 +66,11 @@ def model_space(space: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def energy(frame: pd.DataFrame) -> dict[str, str]:
-    """Spread of the energy in figure 2c."""
+def energy(result_set: ResultSet, *, average: by_size.Average) -> dict[str, str]:
+    """Spread of the energy in figure 2c, and where its dearest model sets the upper bound."""
+    frame = by_size.data(result_set, average=average)
+    resources = frame.set_index("architecture").filter(regex="^R: ")
+    dearest = frame.nlargest(1, "energy_wh")["architecture"].iloc[0]
     low, high = frame.nsmallest(1, "energy_wh").iloc[0], frame.nlargest(1, "energy_wh").iloc[0]
     return {
         "energy-lowest": fixed(low["energy_wh"], 1),
@@ -68,6 +78,11 @@ def energy(frame: pd.DataFrame) -> dict[str, str]:
         "energy-highest": fixed(high["energy_wh"], 1),
         "energy-highest-model": high["architecture"],
         "energy-highest-parameters": f"{high['n_parameters'] / 1e6:.1f} M",
+        "energy-highest-size": high["size"],
+        "energy-highest-bounds": f"{(resources.idxmax() == dearest).sum()}",
+        "energy-experiments": f"{len(resources.columns)}",
+        "average": by_size.AVERAGES[average],
+        "averaged-experiments": by_size.experiments(frame),
         "energy-ratio": fixed(high["energy_wh"] / low["energy_wh"], 0),
     }
 
@@ -110,43 +125,61 @@ def results(result_set: ResultSet, *, average: by_size.Average, alpha: float) ->
         "rank-correlation": fixed(both["pepr"].corr(both["pepr_other"], method="spearman"), 2),
         "n-runs": f"{len(result_set.runs):,}",
         "n-all-experiments": f"{len(result_set.experiments)}",
+        "averaged-experiments": by_size.experiments(frame),
+        "n-not-drawn": f"{result_set.runs['architecture'].nunique() - len(frame)}",
     }
     numbers |= two_arms(arms.pretraining_data(result_set), arms.PRETRAINING_ARMS, "pretraining")
     return numbers | two_arms(arms.fraction_data(result_set), arms.FRACTION_ARMS, "fraction")
 
 
-def table_1(cells: pd.DataFrame, rules: pd.DataFrame) -> dict[str, str]:
-    """Counts of outcomes of Table 1, under the normalisation that fits and the stated one."""
-    main = cells[cells["rule"] != "minmax"]
-    count = main["outcome"].value_counts()
+def table_1(cells: pd.DataFrame, rules: pd.DataFrame, rankings: pd.DataFrame) -> dict[str, str]:
+    """Counts of outcomes of Table 1: measured quantities and scores apart."""
+    measured = cells[cells["quantity"] != "pepr_e"]["outcome"].value_counts()
+    scores = cells[cells["rule"] == "max"]["outcome"].value_counts()
     matching = rules[rules["bounds"] == "experiment"].set_index("rule")
+    same = {rule: (rankings[words] == "same").sum() for rule, words in RULES.items()}
     return {
-        "cells": f"{len(main)}",
-        "cells-reproduced": f"{count.get(REPRODUCED, 0)}",
-        "cells-truncated": f"{count.get(TRUNCATED, 0)}",
-        "cells-differing": f"{count.get(DIFFERS, 0)}",
+        "cells": f"{measured.sum() + scores.sum()}",
+        "measured": f"{measured.sum()}",
+        "measured-reproduced": f"{measured.get(REPRODUCED, 0)}",
+        "measured-truncated": f"{measured.get(TRUNCATED, 0)}",
+        "measured-differing": f"{measured.get(DIFFERS, 0)}",
         "scores": f"{matching.loc['max', 'printed']}",
         "scores-max": f"{matching.loc['max', 'matching']}",
+        "scores-max-rounded": f"{scores.get(REPRODUCED, 0)}",
+        "scores-max-truncated": f"{scores.get(TRUNCATED, 0)}",
         "scores-minmax": f"{matching.loc['minmax', 'matching']}",
+        "ranks": f"{len(rankings)}",
+        "ranks-same-max": f"{same['max']}",
+        "ranks-same-minmax": f"{same['minmax']}",
     }
 
 
 def published(result_set: ResultSet) -> dict[str, str]:
-    """Size of a result set and what its own columns say about doubtful ones."""
+    """Size of the published set and the counts of what is doubtful in it."""
     runs = result_set.runs
-    power = runs["energy_kwh"] * 3.6e6 / runs["released_train_time_s"]
-    images = runs["test_accuracy"] * runs["n_test"].astype(float)
-    off = (images - images.round()).abs() > 1e-6
+    power = doubts.implied_power(result_set)
+    repeated, off = doubts.repeated_rows(result_set), doubts.off_lattice(result_set)
     intensity = runs["co2eq_g"] / runs["energy_kwh"]
-    full = runs["experiment"].map(experiment_labels(runs["experiment"])).str.endswith("100 %")
+    shared = runs.duplicated(["architecture", "energy_kwh"], keep=False)
+    images = runs.groupby("dataset")["n_test"].first()
     return {
         "n-runs": f"{len(runs):,}",
         "n-epochs": f"{len(result_set.epochs):,}",
         "n-experiments": f"{len(result_set.experiments)}",
         "n-architectures": f"{runs['architecture'].nunique()}",
-        "power-as-stated": fixed(power[full].median(), 0),
-        "power-per-epoch": fixed(power[full].median() / 10, 0),
-        "n-off-lattice": f"{off.sum()}",
+        "card-power": f"{doubts.CARD_POWER_W}",
+        "default-pue": f"{doubts.DEFAULT_PUE}",
+        "card-facility-power": fixed(doubts.CARD_POWER_W * doubts.DEFAULT_PUE, 0),
+        "power-per-epoch-lowest": fixed(power["lowest (W)"].min(), 0),
+        "power-per-epoch-highest": fixed(power["highest (W)"].max(), 0),
+        "n-shared-energies": f"{shared.sum()}",
+        "n-repeated": f"{len(repeated)}",
+        "repeated-models": ", ".join(repeated["architecture"]),
+        "repeated-in": " and ".join(dict.fromkeys([*repeated["first"], *repeated["second"]])),
+        "n-off-lattice": f"{len(off)}",
+        "off-lattice-models": ", ".join(off["architecture"].unique()),
+        "test-images": ", ".join(f"{n:,} ({name})" for name, n in images.items()),
         "intensity-lowest": fixed(intensity.min(), 0),
         "intensity-highest": fixed(intensity.max(), 0),
     }

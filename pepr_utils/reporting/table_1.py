@@ -31,6 +31,9 @@ QUANTITIES = {
 RULES = {"max": "by maximum", "minmax": "min-max"}
 
 
+_ROW = ["block", "rank", "label", "architecture"]
+
+
 def printed_table() -> pd.DataFrame:
     """Return Table 1 as printed, numbers as text, from ``data/table1.csv``."""
     table = pd.read_csv(data_file("table1.csv"), dtype="string")
@@ -110,7 +113,8 @@ def _cell(line: dict, quantity: str, rule: str, value: float, history: pd.DataFr
         near_misses(value, printed, others) if outcome == DIFFERS and rule != "minmax" else []
     )
     return {
-        **{k: line[k] for k in ("block", "rank", "label", "architecture")},
+        **{k: line[k] for k in _ROW},
+        "efficient": "yes" if line["efficient"] else "no",
         "quantity": quantity,
         "rule": rule,
         "printed": printed,
@@ -150,7 +154,7 @@ def side_by_side(cells: pd.DataFrame) -> pd.DataFrame:
         printed value follows in brackets, with a dagger for a match by truncation. PePR-E is the
         printed score, followed by the recomputed ones under either normalisation.
     """
-    index = ["block", "rank", "label", "architecture"]
+    index = [*_ROW, "efficient"]
     words, names = cells.apply(_words, axis="columns"), _headings(cells)
     wide = cells.assign(cell=words, column=names).set_index([*index, "column"])["cell"]
     wide = wide.unstack("column")[list(dict.fromkeys(names))]
@@ -166,7 +170,7 @@ def _headings(cells: pd.DataFrame) -> pd.Series:
 
 
 def _words(cell: pd.Series) -> str:
-    if cell["rule"] or cell["outcome"] == REPRODUCED:
+    if cell["rule"] == "minmax" or cell["outcome"] == REPRODUCED:
         return cell["shown"]
     sign = "" if cell["outcome"] == DIFFERS else "†"
     return f"{cell['shown']} [{cell['printed']}{sign}]"
@@ -210,7 +214,7 @@ _MARKS = {REPRODUCED: "reproduced", TRUNCATED: "truncated", DIFFERS: "differs"}
 def marks(cells: pd.DataFrame) -> pd.DataFrame:
     """Return the outcome of each cell of `side_by_side`, as words for `show_table`."""
     words = cells["outcome"].map(_MARKS).where(cells["rule"] != "minmax", "")
-    index = ["block", "rank", "label", "architecture"]
+    index = _ROW
     wide = cells.assign(mark=words, column=_headings(cells)).set_index([*index, "column"])["mark"]
     wide = wide.unstack("column")
     order = cells.drop_duplicates(index).set_index(index).index
@@ -224,7 +228,6 @@ def differing(cells: pd.DataFrame) -> pd.DataFrame:
         {
             "block": odd["block"],
             "label": odd["label"],
-            "architecture": odd["architecture"],
             "quantity": odd["quantity"].map(lambda q: QUANTITIES[q][2]),
             "printed": odd["printed"],
             "computed": odd["shown"],
@@ -246,7 +249,7 @@ def rules_table(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def ranking_table(result_set: ResultSet) -> pd.DataFrame:
-    """Set the printed ranking beside the recomputed ones, under both normalisations."""
+    """Set the printed ranking beside the recomputed ones; ``same`` where they agree."""
     table = printed_table()[["block", "rank", "architecture"]].astype(str)
     table = table.rename(columns={"architecture": "printed"})
     for rule, words in RULES.items():

@@ -48,7 +48,7 @@ class Run(_Row):
 
     architecture: Name = _field("architecture name in timm")
     weights: str | None = _field(
-        "pretrained weights as `arch.tag`; null when trained from scratch", None
+        "pretrained weights as `arch.tag`; empty when trained from scratch", None
     )
     dataset: Name = _field("data set name: `derma`, `lidc`, `pneumonia` or another")
     image_size: Count | None = _field(
@@ -138,8 +138,9 @@ class PublishedRun(Run):
         unit="s",
         doubt=(
             "Table 1 calls it the training time of ten epochs. With the energy of the same row "
-            "that would need several kilowatts from one graphics card; read as the time of one "
-            "epoch, it gives a power that such a card can draw. It is therefore not `train_time_s`."
+            "that would need several kilowatts from one graphics card. Read as the time of one "
+            "epoch it gives a plausible power on the experiments with all training data, and an "
+            "impossible one for many runs with less, whose energies are in doubt too."
         ),
     )
     released_inf_time_s: NotNegative | None = _field(
@@ -171,10 +172,11 @@ PUBLISHED_DOUBTS = {
     ),
     "energy_kwh": (
         "taken as facility energy over training and the evaluation after each epoch; PUE and the "
-        "window are not stated in the data"
+        "window are not stated in the data. Many values stand, to the last digit, in several "
+        "experiments of the same architecture, which separate measurements would hardly give"
     ),
     "n_parameters": "counted with the 1,000-class ImageNet head, not with the data set's own",
-    "n_train": "null for the 10 % and 1 % arms, whose number of images is not stated",
+    "n_train": "empty for the 10 % and 1 % arms, whose number of images is not stated",
     "n_test": (
         "all but a few accuracies are multiples of one over this number: the whole batches of "
         "32 in the test set, so that the last, partial batch does not count"
@@ -182,5 +184,5 @@ PUBLISHED_DOUBTS = {
     "reserved_memory_gb": "the authors' `memR`",
     "peak_memory_gb": "the authors' `memM`",
     "device": "as the paper states; the data do not record it",
-    "weights": "null: the data do not record which ImageNet-1k weights were loaded",
+    "weights": "empty: the data do not record which ImageNet-1k weights were loaded",
 }

@@ -111,6 +111,19 @@ def chart(frame: pd.DataFrame, *, arms: Sequence[str]) -> alt.LayerChart | alt.C
     return alt.layer(_violins(placed, colour), points, median_rule).properties(height=CHART_HEIGHT)
 
 
+def describe(frame: pd.DataFrame, *, arms: Sequence[str]) -> str:
+    """Describe the violins in words, from their data: the alternative text."""
+    if frame.empty:
+        return f"Nothing is drawn: this result set has no data set with both {' and '.join(arms)}."
+    groups = frame.groupby("arm")["test_accuracy"]
+    parts = [
+        f"{arm}: {groups.size()[arm]} models from {groups.min()[arm]:.3f} "
+        f"to {groups.max()[arm]:.3f}, median {groups.median()[arm]:.3f}."
+        for arm in arms
+    ]
+    return f"Two violins of test accuracy ({next(iter(frame['datasets']))}). " + " ".join(parts)
+
+
 def _accuracy_title(frame: pd.DataFrame) -> str:
     """Axis title that says which data sets the accuracy is of."""
     names = next(iter(frame["datasets"]), "").split(", ")
@@ -126,7 +139,7 @@ def _placed(frame: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
 
 def _violins(placed: pd.DataFrame, colour: alt.Color) -> alt.Chart:
     low, high = placed["test_accuracy"].min(), placed["test_accuracy"].max()
-    margin = 0.05 * (high - low) + 0.01
+    margin = 0.2 * (high - low) + 0.01
     return (
         alt.Chart(placed)
         .transform_density(

@@ -10,6 +10,7 @@ import pandas as pd
 from pepr_utils.errors import InvalidTableError, unknown_name
 from pepr_utils.reporting.figures.common import (
     CHART_HEIGHT,
+    UNCLASSIFIED,
     VERMILION,
     class_encodings,
     class_tooltips,
@@ -82,6 +83,7 @@ def data(
         raise InvalidTableError(
             f"{result_set.name}: no architecture has n_parameters; add that column (a whole number)"
         )
+    table[["type", "efficient"]] = table[["type", "efficient"]].fillna(UNCLASSIFIED)
     return table.sort_values("n_parameters", ignore_index=True)
 
 
@@ -109,13 +111,19 @@ def energy_chart(frame: pd.DataFrame) -> alt.LayerChart:
             x="median:Q", tooltip=alt.Tooltip("median:Q", title="median parameters", format=",")
         )
     )
-    return _scatter(frame, y, [alt.Tooltip("energy_wh:Q", title="energy (Wh)", format=".1f")], line)
+    tooltips = [
+        alt.Tooltip("energy_wh:Q", title="energy (Wh)", format=".1f"),
+        alt.Tooltip("pepr:Q", title="PePR-E", format=".4f"),
+    ]
+    return _scatter(frame, y, tooltips, line)
 
 
 def accuracy_chart(frame: pd.DataFrame) -> alt.LayerChart:
     """Figure 3c: mean test accuracy against size."""
     y = alt.Y(
-        "test_accuracy:Q", title=_mean_title("Test accuracy", frame), scale=alt.Scale(zero=False)
+        "test_accuracy:Q",
+        title=_mean_title("Test accuracy", frame),
+        scale=alt.Scale(zero=False, padding=10),
     )
     return _scatter(frame, y, [alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f")])
 
@@ -130,7 +138,7 @@ def score_chart(frame: pd.DataFrame, *, alpha: float = 1.0, cost: str = "E") -> 
     )
     performance = _performance_columns(frame)
     terms = [f"alpha * datum['{p}'] / (alpha + datum['R{p[1:]}'])" for p in performance]
-    y = alt.Y("score:Q", title=_mean_title(name, frame), scale=alt.Scale(zero=False))
+    y = alt.Y("score:Q", title=_mean_title(name, frame), scale=_score_scale(frame))
     tooltips = [
         alt.Tooltip("score:Q", title=name, format=".4f"),
         alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f"),
@@ -141,14 +149,50 @@ def score_chart(frame: pd.DataFrame, *, alpha: float = 1.0, cost: str = "E") -> 
     return chart.add_params(slider)
 
 
+def _score_scale(frame: pd.DataFrame) -> alt.Scale:
+    """Domain that holds every score at any alpha, so that the slider moves points, not the axis."""
+    performance = _performance_columns(frame)
+    lowest = sum(frame[p] / (1 + frame[f"R{p[1:]}"]) for p in performance) / len(performance)
+    low, high = lowest.min(), frame["test_accuracy"].max()
+    margin = 0.05 * (high - low) + 0.005
+    return alt.Scale(domain=[max(0.0, low - margin), min(1.0, high + margin)], nice=False)
+
+
 def _performance_columns(frame: pd.DataFrame) -> list[str]:
     return [c for c in frame if str(c).startswith("P: ")]
 
 
 def _mean_title(what: str, frame: pd.DataFrame) -> str:
     """Axis title that says over how many experiments a point is the mean."""
-    n = len(_performance_columns(frame))
-    return f"{what}, mean of {n} experiments" if n > 1 else what
+    return f"{what}, {experiments(frame)}"
+
+
+def experiments(frame: pd.DataFrame) -> str:
+    """Say which experiments a point is the mean over: their names, or how many there are."""
+    names = [c.removeprefix("P: ") for c in _performance_columns(frame)]
+    if len(names) == 1:
+        return names[0]
+    return f"mean of {', '.join(names)}" if len(names) < 4 else f"mean of {len(names)} experiments"
+
+
+def describe(frame: pd.DataFrame, column: str, what: str, *, digits: int) -> str:
+    """Describe a scatter plot against size in words, from its data: its alternative text.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"size": ["small", "large"], "n_parameters": [1e6, 3e7], "x": [1, 2]})
+    >>> print(describe(frame, "x", "Cost", digits=0))
+    Scatter plot of 2 models. Cost against number of parameters, on a log scale.
+    Small models: 1 from 1 to 1, median 1. Large models: 1 from 2 to 2, median 2.
+    """
+    groups = [
+        f"{size.capitalize()} models: {len(part)} from {part[column].min():.{digits}f} "
+        f"to {part[column].max():.{digits}f}, median {part[column].median():.{digits}f}."
+        for size in ("small", "large")
+        if len(part := frame[frame["size"] == size])
+    ]
+    start = f"Scatter plot of {len(frame)} models. {what} against number of parameters, "
+    return start + "on a log scale. " + " ".join(groups)
 
 
 def _scatter(
@@ -165,6 +209,6 @@ def _scatter(
         x=size_axis(frame),
         y=y,
         tooltip=class_tooltips() + tooltips,
-        **class_encodings(),
+        **class_encodings(frame),
     )
     return alt.layer(large_shading(frame), *extra, points).properties(height=CHART_HEIGHT)

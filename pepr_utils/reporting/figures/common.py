@@ -11,8 +11,9 @@ from pepr_utils.results import LARGE_ABOVE
 BLUE, VERMILION, GREEN, PURPLE, ORANGE = PALETTE[:5]
 
 #: Colour and shape of each class of model.
-TYPE_COLOURS = {"CNN": BLUE, "Other": ORANGE}
-EFFICIENT_SHAPES = {"efficient": "triangle-up", "not efficient": "circle"}
+UNCLASSIFIED = "not classified"
+TYPE_COLOURS = {"CNN": BLUE, "Other": ORANGE, UNCLASSIFIED: PURPLE}
+EFFICIENT_SHAPES = {"efficient": "triangle-up", "not efficient": "circle", UNCLASSIFIED: "square"}
 #: Colour of each arm of the two training comparisons.
 ARM_COLOURS = {"fine-tuned": BLUE, "from scratch": VERMILION, "100 %": BLUE, "10 %": GREEN}
 
@@ -37,11 +38,19 @@ def large_shading(frame: pd.DataFrame) -> alt.Chart:
     return alt.Chart(band).mark_rect(color="#888888", opacity=0.12).encode(x="from:Q", x2="to:Q")
 
 
-def class_encodings() -> dict[str, object]:
-    """Colour by type and shape by efficiency, the same in every figure."""
+def class_encodings(frame: pd.DataFrame) -> dict[str, object]:
+    """Colour by type and shape by efficiency, the same in every figure.
+
+    Models that the paper does not classify have a colour and a shape of their own, in the legend
+    only where there are any.
+    """
     return {
-        "color": alt.Color("type:N", title="Type", scale=_scale(TYPE_COLOURS)),
-        "shape": alt.Shape("efficient:N", title="Efficiency", scale=_scale(EFFICIENT_SHAPES)),
+        "color": alt.Color("type:N", title="Type", scale=_scale(TYPE_COLOURS, frame["type"])),
+        "shape": alt.Shape(
+            "efficient:N",
+            title="Efficiency",
+            scale=_scale(EFFICIENT_SHAPES, frame["efficient"]),
+        ),
     }
 
 
@@ -66,5 +75,6 @@ def nothing_to_draw(reason: str) -> alt.Chart:
     )
 
 
-def _scale(mapping: dict[str, str]) -> alt.Scale:
-    return alt.Scale(domain=list(mapping), range=list(mapping.values()))
+def _scale(mapping: dict[str, str], present: pd.Series) -> alt.Scale:
+    known = {k: v for k, v in mapping.items() if k != UNCLASSIFIED or (present == k).any()}
+    return alt.Scale(domain=list(known), range=list(known.values()))
