@@ -162,6 +162,7 @@ def published(result_set: ResultSet) -> dict[str, str]:
     repeated, off = doubts.repeated_rows(result_set), doubts.off_lattice(result_set)
     intensity = runs["co2eq_g"] / runs["energy_kwh"]
     shared = runs.duplicated(["architecture", "energy_kwh"], keep=False)
+    tuned = runs["pretrained"] & (runs["train_fraction"] == 1.0)
     images = runs.groupby("dataset")["n_test"].first()
     return {
         "n-runs": f"{len(runs):,}",
@@ -174,6 +175,9 @@ def published(result_set: ResultSet) -> dict[str, str]:
         "power-per-epoch-lowest": fixed(power["lowest (W)"].min(), 0),
         "power-per-epoch-highest": fixed(power["highest (W)"].max(), 0),
         "n-shared-energies": f"{shared.sum()}",
+        "shared-in-averages": ", ".join(
+            f"{n} ({name})" for name, n in shared[tuned].groupby(runs["dataset"]).sum().items()
+        ),
         "n-repeated": f"{len(repeated)}",
         "repeated-models": ", ".join(repeated["architecture"]),
         "repeated-in": " and ".join(dict.fromkeys([*repeated["first"], *repeated["second"]])),

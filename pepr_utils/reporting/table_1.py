@@ -161,7 +161,8 @@ def side_by_side(cells: pd.DataFrame) -> pd.DataFrame:
     pepr = cells[cells["quantity"] == "pepr_e"].drop_duplicates(index).set_index(index)["printed"]
     wide.insert(wide.columns.get_loc(RULES["max"]), "PePR-E", pepr)
     order = cells.drop_duplicates(index).set_index(index).index
-    return wide.loc[order].rename_axis(columns=None).reset_index()
+    table = wide.loc[order].rename_axis(columns=None).reset_index()
+    return table.rename(columns={"efficient": "eff."})
 
 
 def _headings(cells: pd.DataFrame) -> pd.Series:

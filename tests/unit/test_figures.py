@@ -113,3 +113,38 @@ def test_sets_that_cannot_be_averaged_say_why(own):
         UnknownNameError, match="unknown average 'median'; allowed: stated, released"
     ):
         by_size.data(own, average="median")
+
+
+def test_models_that_the_paper_does_not_classify_are_drawn_in_a_colour_of_their_own(own):
+    frame = by_size.data(own)
+    assert frame["type"].tolist() == ["not classified"]
+    spec = by_size.accuracy_chart(frame).to_dict()
+    encoding = spec["layer"][-1]["encoding"]
+    assert encoding["color"]["scale"]["domain"] == ["CNN", "Other", "not classified"]
+    assert encoding["shape"]["scale"]["domain"][-1] == "not classified"
+
+
+def test_the_legend_names_no_class_that_is_not_there(frame):
+    encoding = by_size.accuracy_chart(frame).to_dict()["layer"][-1]["encoding"]
+    assert encoding["color"]["scale"]["domain"] == ["CNN", "Other"]
+
+
+def test_the_axis_of_scores_holds_them_at_every_alpha(frame, published):
+    low, high = by_size.score_chart(frame).to_dict()["layer"][-1]["encoding"]["y"]["scale"][
+        "domain"
+    ]
+    for alpha in (1, 20):
+        scores = by_size.data(published, alpha=alpha)["pepr"]
+        assert low < scores.min()
+        assert scores.max() < high
+
+
+def test_alternative_texts_are_computed(frame, own, published):
+    text = by_size.describe(frame, "energy_wh", "Energy", digits=1)
+    assert "131 models" in text
+    assert f"{frame['energy_wh'].max():.1f}" in text
+    assert "no data set with both" in arms.describe(
+        arms.fraction_data(own), arms=arms.FRACTION_ARMS
+    )
+    tuned = arms.describe(arms.pretraining_data(published), arms=arms.PRETRAINING_ARMS)
+    assert "fine-tuned: 131 models" in tuned

@@ -97,6 +97,7 @@ def test_layout_shows_printed_values_where_they_differ(cells):
     assert len(table) == 24
     row = table[(table["block"] == "LIDC") & (table["rank"] == "4")].iloc[0]
     assert row["E (Wh)"] == "31.7 [21.7]"
+    assert set(table["eff."]) == {"yes", "no"}
     assert table["PePR-E"].tolist() == printed_table()["pepr_e"].tolist()
 
 
