@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 
 import click
@@ -107,11 +108,13 @@ def show(result_set: str, as_json: bool) -> None:
         {
             "experiment": labels[key],
             "runs": len(part),
+            "failed": int((part["status"] == "failed").sum()),
             "architectures": int(part["architecture"].nunique()),
-            "median_test_accuracy": _number(part["test_accuracy"].median()),
-            "median_energy_wh": _number(part["energy_kwh"].median() * 1e3),
+            "median_test_accuracy": _number(finished["test_accuracy"].median()),
+            "median_energy_wh": _number(float(finished["energy_kwh"].median()) * 1e3),
         }
         for key, part in groups
+        for finished in [part[part["status"] == "done"]]
     ]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
@@ -120,16 +123,19 @@ def show(result_set: str, as_json: bool) -> None:
         f"{loaded.name}: {len(loaded.runs):,} runs, {len(loaded.epochs):,} epochs, "
         f"content {loaded.content_hash[:12]}"
     )
-    click.echo(f"{'experiment':<44} {'runs':>5} {'models':>6} {'accuracy':>9} {'energy':>10}")
+    click.echo(
+        f"{'experiment':<44} {'runs':>5} {'failed':>6} {'models':>6} {'accuracy':>9} {'energy':>10}"
+    )
     for row in rows:
         accuracy, energy = row["median_test_accuracy"], row["median_energy_wh"]
         click.echo(
-            f"{row['experiment']:<44} {row['runs']:>5} {row['architectures']:>6} "
+            f"{row['experiment']:<44} {row['runs']:>5} {row['failed']:>6} "
+            f"{row['architectures']:>6} "
             f"{'-' if accuracy is None else f'{accuracy:.4f}':>9} "
             f"{'-' if energy is None else f'{energy:.2f} Wh':>10}"
         )
-    click.echo("accuracy and energy are medians over the runs of an experiment")
+    click.echo("accuracy and energy are medians over the finished runs of an experiment")
 
 
 def _number(value: float) -> float | None:
-    return None if value != value else round(float(value), 6)
+    return round(value, 6) if math.isfinite(value) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pepr_utils.results import ResultSet, experiment_labels, score_runs
+from pepr_utils.results import ResultSet, experiment_labels, full_data, score_runs
 
 
 def leaders(
@@ -24,7 +24,7 @@ def leaders(
         memory (GB), test accuracy and the score.
     """
     runs = result_set.runs
-    full = runs[(runs["train_fraction"].fillna(1.0) == 1.0) & (runs["status"] == "done")]
+    full = full_data(runs[runs["status"] == "done"], result_set.name)
     scored = score_runs(full, cost=cost, alpha=alpha, method=method)
     labels = experiment_labels(scored["experiment"])
     parts = []

@@ -18,6 +18,7 @@ def overview(result_set: ResultSet) -> pd.DataFrame:
     """
     runs = result_set.runs
     labels = experiment_labels(runs["experiment"])
+    runs = runs[runs["status"] == "done"]
     groups = runs.groupby("experiment", sort=False)
     table = groups.agg(
         runs=("run_id", "size"),

@@ -14,7 +14,7 @@ from pepr_utils.reporting.printed import (
     compare_printed,
     near_misses,
 )
-from pepr_utils.results import ResultSet, score_runs
+from pepr_utils.results import ResultSet, full_data, score_runs
 from pepr_utils.scoring import normalize, pepr
 
 #: Columns of the printed table: what each is, how it is computed from a run, and its heading.
@@ -43,11 +43,7 @@ def printed_table() -> pd.DataFrame:
 def full_data_runs(result_set: ResultSet, *, alpha: float = 1.0) -> pd.DataFrame:
     """Runs on all training images, scored within each experiment under both normalisations."""
     runs = result_set.runs
-    runs = runs[(runs["train_fraction"] == 1.0) & (runs["status"] == "done")]
-    if runs.empty:
-        raise InvalidTableError(
-            f"{result_set.name}: no finished run with train_fraction 1; Table 1 is about those"
-        )
+    runs = full_data(runs[runs["status"] == "done"], result_set.name)
     scores = {f"pepr_{rule}": score_runs(runs, method=rule, alpha=alpha)["pepr"] for rule in RULES}
     return runs.assign(**scores)
 

@@ -7,11 +7,13 @@ import os
 import shutil
 import tomllib
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from urllib.parse import urljoin
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import platformdirs
 
@@ -129,22 +131,26 @@ def _sources(pinned: Download) -> list[str]:
     return ([mirror] if mirror else []) + [pinned.base_url]
 
 
-def _is_url(source: str) -> bool:
-    return source.startswith(("http://", "https://"))
+def _address(file: str, source: str, progress: bool) -> tuple[str, Callable[..., None]]:
+    """Return where a source has the file, and what gets it from there."""
+    try:
+        parts = urlsplit(source)
+    except ValueError as error:
+        raise _SourceError(f"not an address ({error})") from None
+    if parts.scheme.lower() in ("http", "https"):
+        downloader = _pooch().HTTPDownloader(progressbar=progress, timeout=TIMEOUT_S)
+        return f"{source.rstrip('/')}/{file}", downloader
+    folder = Path(url2pathname(parts.path) if parts.scheme == "file" else source).expanduser()
+    if not (folder / file).is_file():
+        raise _SourceError("no such file" if folder.is_dir() else "no such folder")
+    return str(folder / file), _copy
 
 
 def _retrieve(file: str, source: str, sha256: str, folder: Path, progress: bool) -> Path:
     import requests
 
     pooch = _pooch()
-    base = source if source.endswith("/") else source + "/"
-    if _is_url(source):
-        url = urljoin(base, file)
-        downloader = pooch.HTTPDownloader(progressbar=progress, timeout=TIMEOUT_S)
-    else:
-        url, downloader = str(Path(source).expanduser() / file), _copy
-        if not Path(url).is_file():
-            raise _SourceError("no such file" if Path(source).is_dir() else "no such folder")
+    url, downloader = _address(file, source, progress)
     _make_folder(folder)
     try:
         pooch.retrieve(url, f"sha256:{sha256}", fname=file, path=folder, downloader=downloader)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from pepr_utils.errors import InvalidTableError
 from pepr_utils.results.schema import Epoch, Record, Run
-from pepr_utils.results.tables import check_table
+from pepr_utils.results.tables import check_table, shorten
 
 RUNS_FOLDER = "runs"
 
@@ -29,10 +29,6 @@ def write_record(record: Record, folder: Path) -> Path:
     the whole new one.
     """
     target = Path(folder) / RUNS_FOLDER / f"{record.run_id}.json"
-    if target.name != Path(target.name).name or target.parent != Path(folder) / RUNS_FOLDER:
-        raise InvalidTableError(
-            f"run_id is {record.run_id!r}; allowed: a name without path separators"
-        )
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
     try:
@@ -78,7 +74,7 @@ def _first_error(error: ValidationError) -> str:
         return f"unknown field {place!r}; see the data dictionary for the names{more}"
     if first["type"] == "value_error":
         return f"{first['ctx']['error']}{more}"
-    return f"field {place!r} is {first['input']!r}; {first['msg'].lower()}{more}"
+    return f"field {place!r} is {shorten(first['input'])}; {first['msg'].lower()}{more}"
 
 
 def read_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:

@@ -12,7 +12,8 @@ import pandas as pd
 from pepr_utils.errors import InvalidTableError, unknown_name
 from pepr_utils.paths import data_dir
 from pepr_utils.results import published, records
-from pepr_utils.results.experiments import experiment_key
+from pepr_utils.results.csv_table import read_rows
+from pepr_utils.results.experiments import KEY_COLUMNS, experiment_key
 from pepr_utils.results.tables import check_table, columns
 
 PUBLISHED = "published"
@@ -120,20 +121,21 @@ def _locate(name_or_path: str | os.PathLike[str]) -> tuple[str, Path]:
 
 
 def _read_csv(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    try:
-        frame = pd.read_csv(path, dtype="string", keep_default_na=False)
-    except pd.errors.EmptyDataError:
+    frame = read_rows(path)
+    if "experiment" in frame:
         raise InvalidTableError(
-            f"{path.name}: the file is empty; at least a header and one row"
-        ) from None
-    except (ValueError, pd.errors.ParserError) as error:
-        raise InvalidTableError(f"{path.name}: not a readable CSV table ({error})") from None
+            f"{path.name}: column 'experiment' is derived here from {', '.join(KEY_COLUMNS)}; "
+            "rename it, or tell experiments apart by one of these"
+        )
     runs = check_table(frame, required=REQUIRED_IN_CSV, source=path.name)
+    runs["status"] = runs.get("status", pd.Series("done", index=runs.index, dtype="string"))
     for name in ("test_accuracy", "energy_kwh"):
-        if runs[name].isna().any():
-            row = int(runs[name].isna().to_numpy().argmax())
+        lacking = runs[name].isna() & (runs["status"] == "done")
+        if lacking.any():
+            row, allowed = int(lacking.to_numpy().argmax()), columns("runs")[name].allowed
             raise InvalidTableError(
-                f"{path.name}: row {row + 1}, column {name!r} is empty; it needs a value"
+                f"{path.name}: row {row + 1}, column {name!r} is empty; "
+                f"allowed: {allowed.removesuffix(', or empty')}, or a status of 'failed'"
             )
     if "run_id" not in runs:
         runs["run_id"] = [f"row-{i + 1}" for i in range(len(runs))]
@@ -143,10 +145,7 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
             f"{path.name}: row {row + 1}, column 'run_id' repeats {runs['run_id'].iloc[row]!r}; "
             "allowed: a different one in each row, or no such column"
         )
-    runs = runs.assign(
-        status=runs.get("status", pd.Series("done", index=runs.index)),
-        protocol=runs.get("protocol", pd.Series("unknown", index=runs.index)),
-    )
+    runs["protocol"] = runs.get("protocol", pd.Series("unknown", index=runs.index))
     return runs, pd.DataFrame(columns=list(columns("epochs"))), _file_hash(path)
 
 

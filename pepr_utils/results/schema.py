@@ -5,6 +5,7 @@ Column names carry their unit; 1 GB = 10^9 bytes. What was not measured is null,
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -120,12 +121,28 @@ class Run(_Row):
 class Record(Run):
     """One run as it is stored: the run's columns and its epochs, in one JSON file."""
 
+    run_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")] = _field(
+        "hash of what defines the run; also the name of its file"
+    )
     epochs: tuple[Epoch, ...] = _field("one entry per epoch", ())
 
     @model_validator(mode="after")
     def _done_has_accuracy(self) -> Record:
         if self.status == "done" and self.test_accuracy is None:
             raise ValueError("status is 'done' but test_accuracy is null; a finished run has one")
+        return self
+
+    @model_validator(mode="after")
+    def _epochs_fit_the_run(self) -> Record:
+        numbers = [epoch.epoch for epoch in self.epochs]
+        if any(b <= a for a, b in pairwise(numbers)):
+            raise ValueError(f"epochs are numbered {numbers}; they have to rise")
+        last = self.epochs[-1].test_accuracy if self.epochs else None
+        if self.status == "done" and last is not None and last != self.test_accuracy:
+            raise ValueError(
+                f"test_accuracy is {self.test_accuracy} but {last} after the last epoch; "
+                "it has to be the last epoch's"
+            )
         return self
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from pepr_utils.errors import InvalidTableError, ScoreInputError, unknown_name
+from pepr_utils.results.tables import shorten
 from pepr_utils.scoring import normalize, pepr
 
 #: Cost columns by the letter of the score, in order of preference: PePR-E, -C, -M, -T.
@@ -59,7 +60,8 @@ def score_runs(
     Returns
     -------
     pandas.DataFrame
-        A copy with both columns; they are null where performance or cost is.
+        A copy with both columns; they are null where performance or cost is, and for failed runs,
+        which count for no bound either.
 
     Raises
     ------
@@ -79,18 +81,48 @@ def score_runs(
     if performance not in runs:
         raise unknown_name("performance column", performance, runs.select_dtypes("number"))
     _check_groups(runs, by)
-    known = runs[performance].notna() & runs[column].notna()
+    cost_values, performances = numbers_of(runs, column), numbers_of(runs, performance)
+    known = performances.notna() & cost_values.notna()
+    if "status" in runs:
+        known &= (runs["status"] != "failed").fillna(True)
     scored = runs.assign(resource=float("nan"), pepr=float("nan"))
     if known.any():
-        part = runs[known]
-        groups = None if by is None else part[by]
-        resource = normalize(part[column].astype(float), method=method, by=groups)
+        groups = None if by is None else runs.loc[known, by]
+        resource = normalize(cost_values[known], method=method, by=groups)
         scored.loc[known, "resource"] = resource
-        scored.loc[known, "pepr"] = pepr(part[performance].astype(float), resource, alpha=alpha)
+        scored.loc[known, "pepr"] = pepr(performances[known], resource, alpha=alpha)
     return scored
 
 
+def full_data(runs: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Runs on all training images; an unknown share counts as all.
+
+    Raises
+    ------
+    InvalidTableError
+        If there is none.
+    """
+    full = runs[runs["train_fraction"].fillna(1.0) == 1.0]
+    if full.empty:
+        raise InvalidTableError(f"{name}: no finished run on all training data (train_fraction 1)")
+    return full
+
+
+def numbers_of(frame: pd.DataFrame, column: str) -> pd.Series:
+    """Return a column as floats; an error names the first value that is no number, and its row."""
+    values = pd.to_numeric(frame[column], errors="coerce").astype("Float64").astype("float64")
+    bad = values.isna() & frame[column].notna()
+    if bad.any():
+        raise InvalidTableError(
+            f"row {frame.index[bad.to_numpy().argmax()]!r}, column {column!r} is "
+            f"{shorten(str(frame.loc[bad, column].iloc[0]))}; allowed: a number, or empty"
+        )
+    return values
+
+
 def _check_groups(runs: pd.DataFrame, by: str | None) -> None:
+    if by is not None and not isinstance(by, str):
+        raise ScoreInputError(f"by is {by!r}; allowed: the name of one column, or None")
     if by is None or by == "experiment" or "experiment" not in runs:
         if by is not None and by not in runs:
             raise unknown_name("group column", by, runs.columns)

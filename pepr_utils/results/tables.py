@@ -228,7 +228,7 @@ def _typed(values: pd.Series, column: Column, source: str) -> pd.Series:
     if column.upper is not None:
         bad |= typed > column.upper
     if column.dtype == "Int64":
-        bad |= ~empty & (typed % 1 != 0)
+        bad |= ~empty & ((typed % 1 != 0) | (typed.abs() > 2**53))
     _refuse(values, bad, column, source)
     return typed.astype(column.dtype)
 
@@ -239,7 +239,7 @@ def _refuse(values: pd.Series, bad: pd.Series, column: Column, source: str) -> N
         return
     row = int(bad.to_numpy().argmax())
     value = values.iloc[row]
-    shown = "empty" if pd.isna(value) or str(value).strip() == "" else repr(str(value))
+    shown = "empty" if pd.isna(value) or str(value).strip() == "" else shorten(str(value))
     hint = ""
     if column.upper == 1 and column.dtype == "float64":
         number = pd.to_numeric(pd.Series([value]), errors="coerce").iloc[0]
@@ -248,6 +248,12 @@ def _refuse(values: pd.Series, bad: pd.Series, column: Column, source: str) -> N
         f"{source}: row {row + 1}, column {str(values.name)!r} is {shown}; "
         f"allowed: {column.allowed}{hint}"
     )
+
+
+def shorten(value: object, limit: int = 60) -> str:
+    """Return a value as a message shows it: quoted, and cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}..."
 
 
 def data_dictionary() -> pd.DataFrame:

@@ -17,7 +17,12 @@ def to_floats(values: Any, what: str) -> np.ndarray:
     ScoreInputError
         If a value is not a finite number; the message has the value and its position.
     """
-    raw = np.asarray(values)
+    try:
+        raw = np.asarray(values)
+    except ValueError:
+        raise ScoreInputError(f"{what} is ragged; allowed: a number or a regular array") from None
+    if raw.dtype.kind == "c":
+        raise ScoreInputError(f"{what} must be real numbers, got complex ones")
     if raw.dtype.kind in "fiu":
         array = raw.astype(float, copy=False)
     elif raw.dtype.kind == "b":
@@ -78,6 +83,11 @@ def pandas_index(*inputs: Any) -> Any:
     ScoreInputError
         If two Series have different indexes: silently aligning them could pair the wrong models.
     """
+    for value in inputs:
+        if hasattr(value, "columns"):
+            raise ScoreInputError(
+                "a DataFrame was given; allowed: a number, an array or one column"
+            )
     indexes = [v.index for v in inputs if hasattr(v, "index") and hasattr(v, "iloc")]
     for index in indexes[1:]:
         if not index.equals(indexes[0]):

@@ -66,8 +66,9 @@ def normalize(
     >>> normalize([1.0, 3.0, 10.0, 30.0], by=["a", "a", "b", "b"]).tolist()
     [0.0, 1.0, 0.0, 1.0]
     """
-    if method not in NORMALIZATIONS:
-        raise unknown_name("normalisation", method, NORMALIZATIONS)
+    if not isinstance(method, str) or method not in NORMALIZATIONS:
+        raise unknown_name("normalisation", str(method), NORMALIZATIONS)
+    lower, upper = (b if b is None else float(to_floats(b, "bound")) for b in (lower, upper))
     index = pandas_index(cost, by)
     values = to_floats(cost, "cost")
     _check_sign(values, cost, strictly=method == "log")

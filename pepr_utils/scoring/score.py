@@ -50,7 +50,7 @@ def pepr(performance: Any, resource: Any, *, alpha: float = 1.0) -> Any:
     >>> pepr([0.9, 0.8], [0.5, 0.0]).tolist()
     [0.6, 0.8]
     """
-    index = pandas_index(performance, resource)
+    index = pandas_index(performance, resource, alpha)
     p = to_floats(performance, "performance")
     r = to_floats(resource, "resource")
     a = to_floats(alpha, "alpha")

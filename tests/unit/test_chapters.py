@@ -133,5 +133,14 @@ def test_a_stub_needs_a_title():
     ],
 )
 def test_values_of_stubs_are_replaced(role, docname, replaced):
-    text = without_stubs(f"a {role} b", docname, {"notebooks/lost"})
-    assert text == ("a *not available* b" if replaced else f"a {role} b")
+    text = without_stubs(f"Stays.\n\na {role} b\n\nc {role} d", docname, {"notebooks/lost"})
+    lost = "*Not available: this needs data that could not be had.*"
+    assert text == (f"Stays.\n\n{lost}" if replaced else f"Stays.\n\na {role} b\n\nc {role} d")
+
+
+def test_a_quoted_figure_of_a_stub_is_replaced():
+    block = "```{glue} figure-a\n:doc: ../notebooks/lost.ipynb\n```"
+    text = without_stubs(f"Before.\n\n{block}\n\nAfter.", "book/index", {"notebooks/lost"})
+    assert "```" not in text
+    assert text.startswith("Before.")
+    assert text.endswith("After.")

@@ -69,6 +69,17 @@ def test_from_a_mirror_folder(pinned, monkeypatch):
     assert _cached_files() == ["toy.csv"]
 
 
+def test_from_a_mirror_folder_given_as_a_file_address(pinned, monkeypatch):
+    monkeypatch.setenv("PEPR_DATA_MIRROR", pinned.as_uri())
+    assert download.fetch("toy.csv").read_bytes() == CONTENT
+
+
+def test_a_mirror_that_is_no_address(pinned, monkeypatch):
+    monkeypatch.setenv("PEPR_DATA_MIRROR", "http://[bad")
+    with pytest.raises(DataUnavailableError, match=r"http://\[bad: not an address"):
+        download.fetch("toy.csv")
+
+
 def test_from_a_mirror_url_with_and_without_slash(pinned, monkeypatch, serve):
     for tail in ("", "/"):
         monkeypatch.setenv("PEPR_DATA_MIRROR", serve(pinned) + tail)

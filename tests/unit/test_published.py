@@ -1,10 +1,18 @@
 """The adapter of the authors' data: hand-made rows, the real file, and files that are not right."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
-from pepr_utils.errors import InvalidTableError
-from pepr_utils.results import add_classes, experiment_labels, load_architectures
+from pepr_utils.errors import DataUnavailableError, InvalidTableError
+from pepr_utils.results import (
+    add_classes,
+    content_hash,
+    download,
+    experiment_labels,
+    load_architectures,
+)
 from pepr_utils.results.published import EXPERIMENTS, adapt, adapt_file
 
 
@@ -128,3 +136,59 @@ def test_a_file_that_is_no_table(tmp_path):
     path.write_bytes(b"\x00\xff\xfe not a table")
     with pytest.raises(InvalidTableError, match=r"all_results\.csv"):
         adapt_file(path)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "dataset", "pretrained", "fraction", "n_classes", "n_train", "n_test"),
+    [
+        ("derma", "derma", False, 1.0, 7, 7007, 1984),
+        ("derma_pt", "derma", True, 1.0, 7, 7007, 1984),
+        ("derma_small", "derma", True, 0.1, 7, None, 1984),
+        ("derma_smallest", "derma", True, 0.01, 7, None, 1984),
+        ("lidc", "lidc", True, 1.0, 2, 9057, 3008),
+        ("lidc_small", "lidc", True, 0.1, 2, None, 3008),
+        ("pneumonia", "pneumonia", True, 1.0, 2, 4708, 608),
+        ("pneumonia_small", "pneumonia", True, 0.1, 2, None, 608),
+    ],
+)
+def test_what_each_experiment_of_the_authors_is(
+    released, theirs, dataset, pretrained, fraction, n_classes, n_train, n_test
+):
+    """Training images as in section 3 of the paper; test images in full batches of 32."""
+    runs, _ = adapt(released.head(1).assign(dataset=theirs))
+    run = runs.iloc[0]
+    assert run["dataset"] == dataset
+    assert run["pretrained"] == pretrained
+    assert run["train_fraction"] == fraction
+    assert (run["n_classes"], run["n_test"]) == (n_classes, n_test)
+    assert pd.isna(run["n_train"]) if n_train is None else run["n_train"] == n_train
+
+
+@pytest.mark.parametrize("column", ["num_param", "type", "efficient", "link"])
+def test_the_model_space_is_the_authors_table(names, column):
+    ours = load_architectures().rename(columns={"n_parameters": "num_param"})
+    ours = ours.set_index("architecture")[column]
+    assert ours.index.is_unique
+    assert ours.to_dict() == names[column].to_dict()
+
+
+def test_printed_parameter_counts_are_the_authors_rounded(names):
+    printed = load_architectures().set_index("architecture")["printed_parameters_m"]
+    assert printed.to_dict() == {m: f"{n / 1e6:.1f}" for m, n in names["num_param"].items()}
+
+
+def test_the_hash_is_of_the_authors_file(published):
+    assert content_hash("published") == published.content_hash
+    assert published.content_hash.startswith("1f624ef1a684")
+
+
+def test_no_hash_of_data_that_cannot_be_had(tmp_path, monkeypatch):
+    groups = {
+        name: replace(group, base_url="http://127.0.0.1:9/")
+        for name, group in download.registry().items()
+    }
+    monkeypatch.setattr(download, "registry", lambda: groups)
+    monkeypatch.setenv("PEPR_DATA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PEPR_DATA_MIRROR", str(tmp_path / "missing"))
+    with pytest.raises(DataUnavailableError, match=r"all_results\.csv could not be had"):
+        content_hash("published")

@@ -54,9 +54,21 @@ def test_a_failed_write_leaves_the_old_record_and_no_temporary_file(tmp_path, mo
 
 
 def test_a_run_id_cannot_leave_the_folder(tmp_path):
-    with pytest.raises(InvalidTableError, match=r"run_id is '\.\./\.\./evil'"):
-        write_record(_record(run_id="../../evil"), tmp_path)
-    assert list(tmp_path.rglob("*.json")) == []
+    for name in ("../../evil", "a/b", ".", "..", "", "a" * 300, "a\0"):
+        with pytest.raises(ValueError, match="run_id"):
+            write_record(_record(run_id=name), tmp_path)
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_epochs_have_to_rise_and_to_end_at_the_runs_accuracy(tmp_path):
+    path = tmp_path / "r1.json"
+    for epochs, message in (
+        ([{"epoch": 1}, {"epoch": 1}], r"epochs are numbered \[1, 1\]"),
+        ([{"epoch": 1, "test_accuracy": 0.1}], "0.75 but 0.1 after the last epoch"),
+    ):
+        path.write_text(json.dumps(GOOD | {"epochs": epochs}))
+        with pytest.raises(InvalidTableError, match=message):
+            read_record(path)
 
 
 @pytest.mark.parametrize(

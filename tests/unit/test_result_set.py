@@ -169,3 +169,29 @@ def test_the_dictionary_covers_both_tables_and_keeps_the_doubts():
     assert set(dictionary["table"]) == {"runs", "epochs"}
     assert (dictionary["meaning"] != "").all()
     assert dictionary.set_index("column").loc["released_train_time_s", "doubt"] != ""
+
+
+@pytest.mark.parametrize(
+    ("column", "first", "second"),
+    [
+        ("dataset", "ward", "clinic"),
+        ("pretrained", "true", "false"),
+        ("train_fraction", "1", "0.1"),
+        ("protocol", "paper", "other"),
+        ("device", "one card", "another card"),
+        ("energy_method", "carbontracker", "meter"),
+        ("energy_window", "train", "train+eval"),
+        ("power_limit_w", "250", "350"),
+        ("power_limit_w", "250", ""),
+    ],
+)
+def test_runs_that_differ_in_a_key_column_are_two_experiments(csv, column, first, second):
+    known = {"architecture": ["a", "b"], "test_accuracy": ["0.9", "0.8"], "energy_kwh": ["1", "2"]}
+    cells = {"dataset": ["ward", "ward"]} | known | {column: [first, second]}
+    path = csv(",".join(cells), *(",".join(row) for row in zip(*cells.values(), strict=True)))
+    loaded = load_result_set(path)
+    assert len(loaded.experiments) == 2
+    assert len(set(experiment_labels(loaded.experiments).values())) == 2
+    # each is alone in its experiment, so that its cost is the lowest
+    assert score_runs(loaded.runs)["resource"].tolist() == [0, 0]
+    assert score_runs(loaded.runs)["pepr"].tolist() == [0.9, 0.8]

@@ -17,7 +17,13 @@ from pepr_utils.reporting.figures.common import (
     large_shading,
     size_axis,
 )
-from pepr_utils.results import ResultSet, add_classes, experiment_labels, score_runs
+from pepr_utils.results import (
+    ResultSet,
+    add_classes,
+    experiment_labels,
+    full_data,
+    score_runs,
+)
 
 #: What a point is the mean over: the paper's words, or what its released plotting code does.
 AVERAGES = {
@@ -91,9 +97,11 @@ def _averaged_runs(result_set: ResultSet, average: str) -> pd.DataFrame:
     if average not in AVERAGES:
         raise unknown_name("average", average, AVERAGES)
     runs = result_set.runs[result_set.runs["status"] == "done"]
+    if runs.empty:
+        raise InvalidTableError(f"{result_set.name}: no finished run; nothing to average")
     if average == "released":
         return runs
-    full = runs[runs["train_fraction"].fillna(1.0) == 1.0]
+    full = full_data(runs, result_set.name)
     tuned = full[full["pretrained"].fillna(True).astype(bool)]
     return tuned if len(tuned) else full
 
