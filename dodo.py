@@ -6,13 +6,20 @@ prose. The logic is in `pepr_utils/reporting/book`.
 """
 
 import os
+import sys
 from pathlib import Path
 
-from pepr_utils.reporting.book.tasks import Progress, chapter_tasks, site_task
+from pepr_utils.reporting.book.tasks import (
+    Progress,
+    chapter_tasks,
+    say_interrupted,
+    site_task,
+)
 
 ROOT = Path(__file__).resolve().parent
 STATE = ROOT / "_build" / "doit.db"
 STATE.parent.mkdir(exist_ok=True)
+sys.excepthook = say_interrupted
 
 DOIT_CONFIG = {
     "backend": "sqlite3",

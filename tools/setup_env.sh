@@ -3,7 +3,8 @@
 # FOLDER/.ready is left when all is done: a set-up without it was interrupted and is made anew.
 # Usage: PYTHON=python3 sh tools/setup_env.sh FOLDER
 set -eu
-export PIP_DISABLE_PIP_VERSION_CHECK=1
+# Never into the user's own Python, whatever happens to the folder meanwhile.
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_REQUIRE_VIRTUALENV=1
 
 venv=$1
 python=${PYTHON:-python3}
@@ -67,13 +68,32 @@ install_all() {
     $pip --no-deps --no-build-isolation --editable .
 }
 
-# Leaves nothing half-made behind.
-abandon() {
-    [ -f "$venv/.ready" ] && return
-    rm -rf "$venv"
-    say "No environment was made. Once what is named above is mended, run make again."
+# One set-up at a time; a lock whose holder died is taken over.
+take_lock() {
+    lock_folder=$venv.lock
+    if ! mkdir "$lock_folder" 2>/dev/null; then
+        holder=$(cat "$lock_folder/pid" 2>/dev/null || true)
+        if [ -n "$holder" ] && kill -0 "$holder" 2>/dev/null; then
+            fail "Another set-up of $venv is running (process $holder): wait for it, then run make again."
+        fi
+        rm -rf "$lock_folder"
+        mkdir "$lock_folder"
+    fi
+    echo $$ >"$lock_folder/pid"
+    trap 'rm -rf "$lock_folder"' EXIT
+    trap 'exit 130' INT TERM HUP
 }
 
+# Leaves nothing half-made behind.
+abandon() {
+    if [ ! -f "$venv/.ready" ]; then
+        rm -rf "$venv"
+        say "No environment was made. Once what is named above is mended, run make again."
+    fi
+    rm -rf "$lock_folder"
+}
+
+take_lock
 if [ -f "$venv/.ready" ]; then
     say "Bringing the environment in $venv up to date ..."
 else

@@ -140,7 +140,7 @@ def csv_link(frame: pd.DataFrame, name: str) -> str:
     data = base64.b64encode(frame.to_csv(index=named_index).encode()).decode()
     return (
         f'<p class="pepr-links"><a download="{name}.csv" href="data:text/csv;base64,{data}">'
-        f'Data (CSV)</a><span class="pepr-notebook"></span></p>'
+        f'Data (CSV)</a><span class="pepr-notebook" data-name="{name}"></span></p>'
     )
 
 

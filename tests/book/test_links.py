@@ -63,8 +63,7 @@ def test_each_figure_offers_its_data_and_its_notebook(pages):
         tables = [a for a in page.downloads if a.startswith("data:text/csv;base64,")]
         notebooks = [a for a in page.downloads if a.endswith(".ipynb") and "_sources/" in a]
         assert len(tables) == figures, path.name
-        quoted = path.name == "index.html"  # quotes a figure and links to its chapter
-        assert quoted or len(notebooks) >= figures, path.name
+        assert len(notebooks) >= figures, path.name
         for address in tables:
             text = base64.b64decode(address.split(",", 1)[1]).decode()
             assert text.count("\n") > 1, path.name

@@ -60,8 +60,9 @@ glue("n", "n-is-7", display=False)
 INDEX = """\
 # Index
 
-{glue:text}`constant.ipynb::alpha:s`, {glue:text}`counted.ipynb::n:s`, {numref}`fig-counted`,
-{ref}`sec-counted`.
+{glue:text}`constant.ipynb::alpha:s`, {numref}`fig-counted`, {ref}`sec-counted`.
+
+{glue:text}`counted.ipynb::n:s` are counted.
 """
 
 # The build file of the project, on a result set whose content the test decides.
@@ -177,7 +178,7 @@ def test_a_chapter_whose_data_is_lost_is_a_stub_until_it_comes(book):
     assert code == 0, out
     assert "its data could not be had: a stub" in out
     assert "toy.csv could not be had" in book.page("counted")
-    assert "<em>not available</em>" in book.page("index")
+    assert "<em>Not available: this needs data" in book.page("index")
     assert "alpha-is-2" in book.page("index")
     assert "n-is-7" not in book.page("index")
     code, out = book.build()

@@ -43,9 +43,23 @@ def stage(chapters: Iterable[Chapter], root: Path, executed: Path, source: Path)
     stubs = {name for name, path in notebooks.items() if _outcome(path) == "stub"}
     if stubs:
         for chapter in chapters:
-            page = source / f"{chapter.docname}{'.ipynb' if chapter.is_notebook else '.md'}"
-            text = page.read_text("utf-8")
-            page.write_text(without_stubs(text, chapter.docname, stubs), "utf-8")
+            _take_out(stubs, chapter, source)
+
+
+def _take_out(stubs: set[str], chapter: Chapter, source: Path) -> None:
+    """Take what a staged page quotes from stubs out of it: of a notebook, out of its prose."""
+    if not chapter.is_notebook:
+        page = source / f"{chapter.docname}.md"
+        text = page.read_text("utf-8")
+        page.write_text(without_stubs(text, chapter.docname, stubs), "utf-8")
+        return
+    page = source / f"{chapter.docname}.ipynb"
+    notebook = json.loads(page.read_text("utf-8"))
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            text = "".join(cell["source"])
+            cell["source"] = without_stubs(text, chapter.docname, stubs)
+    page.write_text(json.dumps(notebook), "utf-8")
 
 
 def build_site(root: Path, source: Path, build: Path) -> Path:

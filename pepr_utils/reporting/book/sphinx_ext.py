@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ from sphinx.transforms import SphinxTransform
 
 import pepr_utils
 from pepr_utils.reporting.book.site import describe_commit
+
+_NOTEBOOK_LINK = re.compile(r'<span class="pepr-notebook" data-name="(?P<name>[^"]*)"></span>')
+
+#: Licences that stand behind numbers of a result set, said on each page that shows some.
+LICENCES = {
+    "published": "Data: MIT (saintslab/PePR); accuracies on Derma derive from DermaMNIST, "
+    "CC BY-NC 4.0, those on Pneumonia from PneumoniaMNIST, CC BY 4.0",
+}
 
 
 class CaptionedTable(nodes.figure):
@@ -61,14 +70,26 @@ def finish_page(
     """Add the provenance to a page's end and the notebook's address to its figures."""
     if doctree is None or "body" not in context:
         return
-    body = context["body"]
-    if app.env.doc2path(pagename).endswith(".ipynb"):
-        address = context["pathto"](f"_sources/{context['sourcename']}", 1)
-        link = f' · <a download href="{address}">Notebook (ipynb)</a>'
-        body = body.replace('<span class="pepr-notebook"></span>', link)
     sources = app.env.metadata[pagename].get("pepr_sources", [pagename])
+
+    def link(place: re.Match[str]) -> str:
+        maker = _maker(app, place["name"], [pagename, *sources])
+        address = context["pathto"](f"_sources/{maker}.ipynb", 1)
+        return f' · <a download href="{address}">Notebook (ipynb)</a>' if maker else ""
+
+    body = _NOTEBOOK_LINK.sub(link, context["body"])
     made = [made for name in sources if (made := _made(app.env.doc2path(name)))]
     context["body"] = body + _provenance(made, app.config.pepr_commit)
+
+
+def _maker(app: Sphinx, name: str, docnames: list[str]) -> str | None:
+    """The first of the pages whose notebook made the figure or table of that name."""
+    mark = json.dumps(f'class="pepr-notebook" data-name="{name}"')[1:-1]
+    for docname in docnames:
+        path = Path(app.env.doc2path(docname))
+        if path.suffix == ".ipynb" and mark in path.read_text("utf-8"):
+            return docname
+    return None
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -105,6 +126,7 @@ def _provenance(made: list[dict[str, Any]], commit: str) -> str:
     words = ", ".join(f"{k} = {v}" for k, v in given.items() if k != "result_set")
     parts = list(sets) or (["Needs no result set"] if made else ["Prose"])
     parts += [f"parameters <code>{html.escape(words)}</code>"] if words else []
+    parts += [LICENCES[name] for name in LICENCES if any(m.get("result_set") == name for m in made)]
     parts += [f"commit <code>{html.escape(commit)}</code>"]
     parts += [f"pepr-utils {html.escape(pepr_utils.__version__)}"]
     return f'\n<p class="pepr-provenance">{" · ".join(parts)}</p>\n'

@@ -23,6 +23,11 @@ _GLUE_BLOCK = re.compile(
     r"^```\{glue[^}]*\}[^\n]*\n:doc: *(?P<page>\S+)\n.*?^```$", re.MULTILINE | re.DOTALL
 )
 
+_LOST = "*Not available: this needs data that could not be had.*"
+
+# Where a paragraph or a list item ends.
+_BLOCK_END = re.compile(r"\n\n+|\n(?=- )")
+
 _TITLE = re.compile(r"^# .+$", re.MULTILINE)
 
 _NOTICE = """\
@@ -70,7 +75,9 @@ def stub_notebook(notebook: Any, reason: str) -> Any:
 
 
 def without_stubs(text: str, docname: str, stubs: set[str]) -> str:
-    """Replace the values that a page takes from stubbed chapters.
+    """Replace the paragraphs and list items that take a value from stubbed chapters.
+
+    A sentence with a hole in it says nothing; neighbours that would be replaced become one.
 
     Parameters
     ----------
@@ -83,18 +90,30 @@ def without_stubs(text: str, docname: str, stubs: set[str]) -> str:
 
     Examples
     --------
-    >>> text = "There are {glue:text}`../notebooks/a.ipynb::n:s` models."
-    >>> without_stubs(text, "book/index", {"notebooks/a"})
-    'There are *not available* models.'
+    >>> text = "Models.\\n\\n- There are {glue:text}`../notebooks/a.ipynb::n:s`.\\n- Still here."
+    >>> print(without_stubs(text, "book/index", {"notebooks/a"}))
+    Models.
+    <BLANKLINE>
+    *Not available: this needs data that could not be had.*
+    <BLANKLINE>
+    - Still here.
     >>> without_stubs(text, "book/index", set()) == text
     True
     """
 
-    def replace(match: re.Match[str]) -> str:
-        page = match["page"]
-        return NOT_AVAILABLE if page and _resolve(page, docname) in stubs else match[0]
+    def is_lost(block: str) -> bool:
+        pages = [m["page"] for pattern in (_GLUE, _GLUE_BLOCK) for m in pattern.finditer(block)]
+        return any(page and _resolve(page, docname) in stubs for page in pages)
 
-    return _GLUE.sub(replace, _GLUE_BLOCK.sub(replace, text))
+    if not any(is_lost(block) for block in _BLOCK_END.split(text)):
+        return text
+    kept: list[str] = []
+    for block in _BLOCK_END.split(text):
+        if not is_lost(block):
+            kept.append(block)
+        elif not kept or kept[-1] != _LOST:
+            kept.append(_LOST)
+    return "\n\n".join(kept)
 
 
 def _resolve(page: str, docname: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -147,3 +148,11 @@ def _guarded(make: Callable[..., str], *arguments: Any) -> dict[str, str] | Task
 
 def _name(task: Any) -> str:
     return task.name.split(":", 1)[-1]
+
+
+def say_interrupted(kind: type, error: BaseException, trace: Any) -> None:
+    """Print one line for Ctrl-C, and any other exception as Python does: a `sys.excepthook`."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.stderr.write("\ninterrupted; what is finished is kept: run make paper again\n")
+    else:
+        sys.__excepthook__(kind, error, trace)
