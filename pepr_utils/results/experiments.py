@@ -40,8 +40,8 @@ def _part(name: str, value: Any) -> str:
     if name == "pretrained":
         return "pretrained" if value else "scratch"
     if isinstance(value, (int, float)):
-        return f"{value:g}"
-    return str(value).replace("/", "_")
+        return repr(float(value)).removesuffix(".0")
+    return str(value).replace("%", "%25").replace("/", "%2F")
 
 
 def experiment_labels(keys: Any) -> dict[str, str]:
@@ -80,4 +80,4 @@ def _words(name: str, part: str) -> str:
         return {"scratch": "from scratch"}.get(part, part)
     if name == "train_fraction":
         return f"{float(part) * 100:g} %"
-    return part
+    return part.replace("%2F", "/").replace("%25", "%")

@@ -77,6 +77,7 @@ ward,true,0.1,failed,large,30000000,0.99,9,1
 ward,true,0.01,done,small,2000000,0.1,1,1
 ward,true,0.01,done,large,30000000,0.1,1,1
 ward,true,0.01,done,tiny,1000000,0.1,1,1
+ward,true,0.01,done,tiny,1000000,0.1,1,1
 ward,false,0.1,done,small,2000000,0.05,1,1
 ward,false,0.1,done,large,30000000,0.05,1,1
 ward,false,0.1,done,tiny,1000000,0.05,1,1

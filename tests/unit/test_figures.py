@@ -5,6 +5,7 @@ import re
 import altair as alt
 import pandas as pd
 import pytest
+import vl_convert
 
 from pepr_utils.errors import InvalidTableError, UnknownNameError
 from pepr_utils.reporting.figures import arms, by_size
@@ -221,8 +222,8 @@ def test_rank_correlation_of_the_two_averages(published):
 
 
 def _evaluate(expression, row, alpha):
-    """Evaluate a Vega expression of numbers, `alpha` and `datum['column']` for one row."""
-    python = re.sub(r"datum\['([^']*)'\]", lambda m: repr(float(row[m[1]])), expression)
+    """Evaluate a Vega expression of numbers, `alpha` and `datum["column"]` for one row."""
+    python = re.sub(r'datum\["([^"]*)"\]', lambda m: repr(float(row[m[1]])), expression)
     return eval(python, {"__builtins__": {}}, {"alpha": alpha})
 
 
@@ -323,3 +324,15 @@ def test_arms_of_each_model_against_the_authors_table(published, raw):
         found = group.set_index("architecture")["test_accuracy"].to_dict()
         assert found == pytest.approx(expected.pop(arm).to_dict())
     assert not expected
+
+
+def test_names_with_quotes_and_slashes_are_drawn(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text(
+        "architecture,dataset,test_accuracy,energy_kwh,n_parameters\n"
+        "a,St John's \\ 1/2,0.9,2,1000\nb,St John's \\ 1/2,0.8,1,30000000\n"
+    )
+    frame = by_size.data(load_result_set(path))
+    assert "P: St John's \\ 1/2" in frame
+    svg = vl_convert.vegalite_to_svg(by_size.score_chart(frame).to_dict())
+    assert svg.count('aria-roledescription="point"') == 2

@@ -18,7 +18,8 @@ LABELS = {
 
 def test_by_hand(small_set):
     """Accuracies 0.85, 0.5, 0.4 and energies 1, 2, 6 kWh: no median is the mean."""
-    row = overview(small_set).set_index("experiment").loc["ward, pretrained, 10 %"]
+    table = overview(small_set).set_index("experiment")
+    row = table.loc["ward, pretrained, 10 %"]
     assert row.to_dict() == {
         "runs": 3,
         "architectures": 3,
@@ -26,6 +27,8 @@ def test_by_hand(small_set):
         "median energy (Wh)": pytest.approx(2000),
         "total energy (kWh)": pytest.approx(9),
     }
+    twice = table.loc["ward, pretrained, 1 %"]  # tiny was run twice
+    assert (twice["runs"], twice["architectures"]) == (4, 3)
 
 
 def test_the_published_set(published, raw):

@@ -195,3 +195,10 @@ def test_runs_that_differ_in_a_key_column_are_two_experiments(csv, column, first
     # each is alone in its experiment, so that its cost is the lowest
     assert score_runs(loaded.runs)["resource"].tolist() == [0, 0]
     assert score_runs(loaded.runs)["pepr"].tolist() == [0.9, 0.8]
+
+
+def test_names_that_look_alike_in_a_key_are_kept_apart(csv):
+    names = ["a/b", "a_b", "a%2Fb"]
+    loaded = load_result_set(csv(HEADER, *(f"m,{name},0.9,2.0" for name in names)))
+    assert len(loaded.experiments) == 3
+    assert list(experiment_labels(loaded.experiments).values()) == names

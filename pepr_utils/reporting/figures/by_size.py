@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Literal
 
 import altair as alt
@@ -145,7 +146,8 @@ def score_chart(frame: pd.DataFrame, *, alpha: float = 1.0, cost: str = "E") -> 
         bind=alt.binding_range(min=1, max=max(20.0, alpha), step=0.5, name="alpha "),
     )
     performance = _performance_columns(frame)
-    terms = [f"alpha * datum['{p}'] / (alpha + datum['R{p[1:]}'])" for p in performance]
+    fields = [(json.dumps(p), json.dumps(f"R{p[1:]}")) for p in performance]
+    terms = [f"alpha * datum[{p}] / (alpha + datum[{r}])" for p, r in fields]
     y = alt.Y("score:Q", title=_mean_title(name, frame), scale=_score_scale(frame))
     tooltips = [
         alt.Tooltip("score:Q", title=name, format=".4f"),
