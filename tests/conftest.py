@@ -21,12 +21,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def published():
-    """The authors' released data; without them a test is skipped, but in CI it fails."""
+def obtain():
+    """Call a function on the authors' data; without them a test is skipped, but in CI it fails."""
     from pepr_utils.errors import DataUnavailableError
+
+    def call(function, name):
+        try:
+            return function(name)
+        except DataUnavailableError as error:
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def published(obtain):
+    """The authors' released data as a result set."""
     from pepr_utils.results import load_result_set
 
-    try:
-        return load_result_set("published")
-    except DataUnavailableError as error:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+    return obtain(load_result_set, "published")

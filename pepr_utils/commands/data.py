@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import math
 import sys
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @click.group()
@@ -103,18 +107,10 @@ def show(result_set: str, as_json: bool) -> None:
 
     loaded = load_result_set(result_set)
     labels = experiment_labels(loaded.experiments)
-    groups = loaded.runs.groupby("experiment", sort=False)
+    finished = dict(list(loaded.finished.groupby("experiment")))
     rows = [
-        {
-            "experiment": labels[key],
-            "runs": len(part),
-            "failed": int((part["status"] == "failed").sum()),
-            "architectures": int(part["architecture"].nunique()),
-            "median_test_accuracy": _number(finished["test_accuracy"].median()),
-            "median_energy_wh": _number(float(finished["energy_kwh"].median()) * 1e3),
-        }
-        for key, part in groups
-        for finished in [part[part["status"] == "done"]]
+        _summary(labels[key], part, finished.get(key, part.iloc[:0]))
+        for key, part in loaded.runs.groupby("experiment", sort=False)
     ]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
@@ -135,6 +131,17 @@ def show(result_set: str, as_json: bool) -> None:
             f"{'-' if energy is None else f'{energy:.2f} Wh':>10}"
         )
     click.echo("accuracy and energy are medians over the finished runs of an experiment")
+
+
+def _summary(label: str, runs: pd.DataFrame, finished: pd.DataFrame) -> dict[str, object]:
+    return {
+        "experiment": label,
+        "runs": len(runs),
+        "failed": int((runs["status"] == "failed").sum()),
+        "architectures": int(runs["architecture"].nunique()),
+        "median_test_accuracy": _number(finished["test_accuracy"].median()),
+        "median_energy_wh": _number(float(finished["energy_kwh"].median()) * 1e3),
+    }
 
 
 def _number(value: float) -> float | None:

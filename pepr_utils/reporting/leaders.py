@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pepr_utils.results import ResultSet, experiment_labels, full_data, score_runs
+from pepr_utils.results import ResultSet, experiment_labels, score_runs
 
 
 def leaders(
@@ -23,9 +23,7 @@ def leaders(
         Columns experiment, rank (1 to `n`, then ``most accurate``), architecture, energy (Wh),
         memory (GB), test accuracy and the score.
     """
-    runs = result_set.runs
-    full = full_data(runs[runs["status"] == "done"], result_set.name)
-    scored = score_runs(full, cost=cost, alpha=alpha, method=method)
+    scored = score_runs(result_set.full_data(), cost=cost, alpha=alpha, method=method)
     labels = experiment_labels(scored["experiment"])
     parts = []
     for key, group in scored.groupby("experiment", sort=False):

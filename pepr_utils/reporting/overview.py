@@ -16,9 +16,8 @@ def overview(result_set: ResultSet) -> pd.DataFrame:
         One row per experiment: its label, number of runs and architectures, median test accuracy,
         median energy (Wh) and total energy (kWh).
     """
-    runs = result_set.runs
-    labels = experiment_labels(runs["experiment"])
-    runs = runs[runs["status"] == "done"]
+    runs = result_set.finished
+    labels = experiment_labels(result_set.experiments)
     groups = runs.groupby("experiment", sort=False)
     table = groups.agg(
         runs=("run_id", "size"),

@@ -14,7 +14,7 @@ from pepr_utils.reporting.printed import (
     compare_printed,
     near_misses,
 )
-from pepr_utils.results import ResultSet, full_data, score_runs
+from pepr_utils.results import ResultSet, score_runs
 from pepr_utils.scoring import normalize, pepr
 
 #: Columns of the printed table: what each is, how it is computed from a run, and its heading.
@@ -30,7 +30,7 @@ QUANTITIES = {
 #: The two normalisations that the chapter compares, by the words used for them.
 RULES = {"max": "by maximum", "minmax": "min-max"}
 
-
+#: What tells one printed row from another.
 _ROW = ["block", "rank", "label", "architecture"]
 
 
@@ -42,8 +42,7 @@ def printed_table() -> pd.DataFrame:
 
 def full_data_runs(result_set: ResultSet, *, alpha: float = 1.0) -> pd.DataFrame:
     """Runs on all training images, scored within each experiment under both normalisations."""
-    runs = result_set.runs
-    runs = full_data(runs[runs["status"] == "done"], result_set.name)
+    runs = result_set.full_data()
     scores = {f"pepr_{rule}": score_runs(runs, method=rule, alpha=alpha)["pepr"] for rule in RULES}
     return runs.assign(**scores)
 

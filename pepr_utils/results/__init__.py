@@ -15,7 +15,7 @@ from pepr_utils.results.result_set import (
     load_result_set,
 )
 from pepr_utils.results.schema import Epoch, Record, Run
-from pepr_utils.results.scores import COST_COLUMNS, cost_column, full_data, score_runs
+from pepr_utils.results.scores import COST_COLUMNS, cost_column, score_runs
 from pepr_utils.results.tables import data_dictionary
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "data_dictionary",
     "experiment_key",
     "experiment_labels",
-    "full_data",
     "load_architectures",
     "load_result_set",
     "read_record",

@@ -47,6 +47,26 @@ class ResultSet:
         """Comparison keys, in order of first appearance."""
         return list(self.runs["experiment"].unique())
 
+    @property
+    def finished(self) -> pd.DataFrame:
+        """The runs that ended well, in their order: those that are summarised and drawn."""
+        return self.runs[self.runs["status"] == "done"]
+
+    def full_data(self) -> pd.DataFrame:
+        """Finished runs on all training images; an unknown share counts as all.
+
+        Raises
+        ------
+        InvalidTableError
+            If there is none.
+        """
+        full = self.finished[self.finished["train_fraction"].fillna(1.0) == 1.0]
+        if full.empty:
+            raise InvalidTableError(
+                f"{self.name}: no finished run on all training data (train_fraction 1)"
+            )
+        return full
+
 
 def available_result_sets() -> dict[str, Path | None]:
     """Named result sets and their folders; `published` has none, since it is downloaded."""

@@ -94,20 +94,6 @@ def score_runs(
     return scored
 
 
-def full_data(runs: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Runs on all training images; an unknown share counts as all.
-
-    Raises
-    ------
-    InvalidTableError
-        If there is none.
-    """
-    full = runs[runs["train_fraction"].fillna(1.0) == 1.0]
-    if full.empty:
-        raise InvalidTableError(f"{name}: no finished run on all training data (train_fraction 1)")
-    return full
-
-
 def numbers_of(frame: pd.DataFrame, column: str) -> pd.Series:
     """Return a column as floats; an error names the first value that is no number, and its row."""
     values = pd.to_numeric(frame[column], errors="coerce").astype("Float64").astype("float64")
@@ -121,14 +107,14 @@ def numbers_of(frame: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _check_groups(runs: pd.DataFrame, by: str | None) -> None:
-    if by is not None and not isinstance(by, str):
-        raise ScoreInputError(f"by is {by!r}; allowed: the name of one column, or None")
-    if by is None or by == "experiment" or "experiment" not in runs:
-        if by is not None and by not in runs:
-            raise unknown_name("group column", by, runs.columns)
+    if by is None:
         return
+    if not isinstance(by, str):
+        raise ScoreInputError(f"by is {by!r}; allowed: the name of one column, or None")
     if by not in runs:
         raise unknown_name("group column", by, runs.columns)
+    if by == "experiment" or "experiment" not in runs:
+        return
     mixed = runs.groupby(by, dropna=False)["experiment"].nunique()
     if (mixed > 1).any():
         raise ScoreInputError(

@@ -1,34 +1,24 @@
 """The authors' tables read by pandas alone, and a small set whose scores one can check by hand."""
 
-import os
-
 import pandas as pd
 import pytest
 
-from pepr_utils.errors import DataUnavailableError
 from pepr_utils.results import load_result_set
 from pepr_utils.results.download import fetch
 
 LARGE_ABOVE = 24_600_000
 
 
-def _read(file):
-    try:
-        return pd.read_csv(fetch(file))
-    except DataUnavailableError as error:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
-
-
 @pytest.fixture(scope="session")
-def names():
+def names(obtain):
     """The authors' table of models, by name."""
-    return _read("model_names.csv").set_index("model")
+    return pd.read_csv(obtain(fetch, "model_names.csv")).set_index("model")
 
 
 @pytest.fixture(scope="session")
-def raw(names):
+def raw(obtain, names):
     """The authors' table of results, with R, and the size of each model."""
-    table = _read("all_results.csv")
+    table = pd.read_csv(obtain(fetch, "all_results.csv"))
     energy = table.groupby("dataset")["energy"]
     low, high = energy.transform("min"), energy.transform("max")
     large = table["model"].map(names["num_param"]) > LARGE_ABOVE

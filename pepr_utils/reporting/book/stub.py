@@ -105,15 +105,11 @@ def without_stubs(text: str, docname: str, stubs: set[str]) -> str:
         pages = [m["page"] for pattern in (_GLUE, _GLUE_BLOCK) for m in pattern.finditer(block)]
         return any(page and _resolve(page, docname) in stubs for page in pages)
 
-    if not any(is_lost(block) for block in _BLOCK_END.split(text)):
+    blocks = [_LOST if is_lost(block) else block for block in _BLOCK_END.split(text)]
+    if _LOST not in blocks:
         return text
-    kept: list[str] = []
-    for block in _BLOCK_END.split(text):
-        if not is_lost(block):
-            kept.append(block)
-        elif not kept or kept[-1] != _LOST:
-            kept.append(_LOST)
-    return "\n\n".join(kept)
+    after = [None, *blocks]
+    return "\n\n".join(b for b, a in zip(blocks, after, strict=False) if not a == b == _LOST)
 
 
 def _resolve(page: str, docname: str) -> str:

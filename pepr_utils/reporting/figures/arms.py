@@ -23,7 +23,7 @@ def pretraining_data(result_set: ResultSet) -> pd.DataFrame:
         One row per architecture and arm: classes, ``arm``, ``datasets`` averaged over,
         ``test_accuracy``. Empty where the set has no data set with both arms.
     """
-    runs = _done(result_set)
+    runs = result_set.finished
     runs = runs[(runs["train_fraction"].fillna(1.0) == 1.0) & runs["pretrained"].notna()]
     arm = runs["pretrained"].astype(bool).map({True: "fine-tuned", False: "from scratch"})
     return _two_arms(runs.assign(arm=arm), PRETRAINING_ARMS)
@@ -37,14 +37,10 @@ def fraction_data(result_set: ResultSet) -> pd.DataFrame:
     pandas.DataFrame
         As `pretraining_data`, the accuracy averaged over the data sets that have both arms.
     """
-    runs = _done(result_set)
+    runs = result_set.finished
     runs = runs[runs["pretrained"].fillna(True).astype(bool)]
     arm = runs["train_fraction"].map({1.0: "100 %", 0.1: "10 %"})
     return _two_arms(runs.assign(arm=arm).dropna(subset=["arm"]), FRACTION_ARMS)
-
-
-def _done(result_set: ResultSet) -> pd.DataFrame:
-    return result_set.runs[result_set.runs["status"] == "done"]
 
 
 def _two_arms(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:

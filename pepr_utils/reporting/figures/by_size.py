@@ -22,7 +22,6 @@ from pepr_utils.results import (
     ResultSet,
     add_classes,
     experiment_labels,
-    full_data,
     score_runs,
 )
 
@@ -97,12 +96,11 @@ def data(
 def _averaged_runs(result_set: ResultSet, average: str) -> pd.DataFrame:
     if average not in AVERAGES:
         raise unknown_name("average", average, AVERAGES)
-    runs = result_set.runs[result_set.runs["status"] == "done"]
-    if runs.empty:
+    if result_set.finished.empty:
         raise InvalidTableError(f"{result_set.name}: no finished run; nothing to average")
     if average == "released":
-        return runs
-    full = full_data(runs, result_set.name)
+        return result_set.finished
+    full = result_set.full_data()
     tuned = full[full["pretrained"].fillna(True).astype(bool)]
     return tuned if len(tuned) else full
 
