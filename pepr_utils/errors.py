@@ -18,6 +18,22 @@ class ScoreInputError(PeprError, ValueError):
     """A performance, cost, weight or parameter lies outside what the score is defined for."""
 
 
+class InfeasibleBudgetError(PeprError, ValueError):
+    """No model meets the budgets of a selection.
+
+    Attributes
+    ----------
+    binding : list of str
+        The budgets that stand in the way, such as ``"energy_kwh <= 0.001"``.
+    nearest : dict
+        Label, and value in each budgeted column, of the model that misses them by least.
+    """
+
+    def __init__(self, message: str, *, binding: list[str], nearest: dict[str, object]) -> None:
+        super().__init__(message)
+        self.binding, self.nearest = binding, nearest
+
+
 class InvalidTableError(PeprError, ValueError):
     """A table or record has a missing column, or a value that its column does not allow."""
 

@@ -1,6 +1,53 @@
-"""Floor 1: the PePR score and the normalisation of its resource. Arrays in, arrays out."""
+"""Floor 1: the PePR score, its resource and curve, and what is chosen by it. Arrays and frames in.
 
+NumPy alone until a function needs more: pandas for frames, SciPy for callables and rankings, SymPy
+for the proof.
+"""
+
+from pepr_utils.scoring.controls import beats_majority, cost_alone
+from pepr_utils.scoring.curve import CurveOptimum, pepr_curve, pepr_optimum
+from pepr_utils.scoring.integral import IntegralRepresentation, integral_representation
 from pepr_utils.scoring.normalization import NORMALIZATIONS, normalize
-from pepr_utils.scoring.score import pepr
+from pepr_utils.scoring.pareto import pareto_front, pareto_knee
+from pepr_utils.scoring.score import pepr, pepr_weighted
+from pepr_utils.scoring.selection import Selection, select
+from pepr_utils.scoring.smoothing import SmoothCurve, smooth_curve
+from pepr_utils.scoring.stability import (
+    agreement,
+    compare_normalizations,
+    equivalent_alpha,
+    leaders_by_alpha,
+    leave_one_out,
+    ranks,
+)
+from pepr_utils.scoring.symbolic import IntegralProof, prove_integral_representation
+from pepr_utils.scoring.uncertainty import score_intervals
 
-__all__ = ["NORMALIZATIONS", "normalize", "pepr"]
+__all__ = [
+    "NORMALIZATIONS",
+    "CurveOptimum",
+    "IntegralProof",
+    "IntegralRepresentation",
+    "Selection",
+    "SmoothCurve",
+    "agreement",
+    "beats_majority",
+    "compare_normalizations",
+    "cost_alone",
+    "equivalent_alpha",
+    "integral_representation",
+    "leaders_by_alpha",
+    "leave_one_out",
+    "normalize",
+    "pareto_front",
+    "pareto_knee",
+    "pepr",
+    "pepr_curve",
+    "pepr_optimum",
+    "pepr_weighted",
+    "prove_integral_representation",
+    "ranks",
+    "score_intervals",
+    "select",
+    "smooth_curve",
+]

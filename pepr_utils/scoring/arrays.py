@@ -9,8 +9,8 @@ import numpy as np
 from pepr_utils.errors import ScoreInputError
 
 
-def to_floats(values: Any, what: str) -> np.ndarray:
-    """Convert `values` to a float array without NaN or infinity.
+def to_floats(values: Any, what: str, *, allow_nan: bool = False) -> np.ndarray:
+    """Convert `values` to a float array without infinity and, unless allowed, without NaN.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def to_floats(values: Any, what: str) -> np.ndarray:
         raise ScoreInputError(f"{what} must be numbers, got booleans")
     else:
         array = _floats_one_by_one(values, raw, what)
-    bad = ~np.isfinite(array)
+    bad = np.isinf(array) if allow_nan else ~np.isfinite(array)
     if bad.any():
         raise ScoreInputError(
             f"{what}{position(values, bad)} is {first(array, bad)}; it must be a finite number"
@@ -60,9 +60,46 @@ def check_unit_interval(array: np.ndarray, values: Any, what: str, fix: str) -> 
         )
 
 
+def check_alpha(array: np.ndarray, values: Any) -> None:
+    """Raise `ScoreInputError` unless every alpha is at least 1."""
+    bad = array < 1
+    if bad.any():
+        raise ScoreInputError(
+            f"alpha{position(values, bad)} is {first(array, bad)}; allowed: 1 or more"
+        )
+
+
 def first(array: np.ndarray, mask: np.ndarray) -> str:
     """Return the first flagged element, printed so that it can be searched for."""
     return f"{float(np.asarray(array)[mask].flat[0]):.12g}"
+
+
+def group_codes(by: Any, values: np.ndarray, *, what: str) -> tuple[np.ndarray, int]:
+    """Number the groups: a code for each value, and how many groups there are.
+
+    Raises
+    ------
+    ScoreInputError
+        If there is no value, the labels do not pair with the values, or one is missing.
+    """
+    if values.size == 0:
+        raise ScoreInputError(f"{what} is empty; at least one value is needed")
+    if by is None:
+        return np.zeros(values.size, dtype=np.intp), 1
+    import pandas as pd
+
+    labels = np.asarray(by)
+    if labels.shape != values.shape or values.ndim != 1:
+        raise ScoreInputError(
+            f"by has shape {labels.shape} and {what} {values.shape}; "
+            f"allowed: one label for each {what}"
+        )
+    codes, uniques = pd.factorize(labels)
+    if (codes < 0).any():
+        raise ScoreInputError(
+            f"by{position(by, codes < 0)} is missing; every {what} needs a group label"
+        )
+    return codes, len(uniques)
 
 
 def position(values: Any, mask: np.ndarray) -> str:

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from pepr_utils.errors import ScoreInputError, unknown_name
-from pepr_utils.scoring.arrays import first, like_input, pandas_index, position, to_floats
+from pepr_utils.scoring.arrays import (
+    first,
+    group_codes,
+    like_input,
+    pandas_index,
+    position,
+    to_floats,
+)
 
 Bounds = tuple[np.ndarray, np.ndarray]
 
@@ -20,6 +27,7 @@ def normalize(
     lower: float | None = None,
     upper: float | None = None,
     by: Any = None,
+    outside: str | None = None,
 ) -> Any:
     r"""Normalise an absolute cost to [0, 1] within an experiment.
 
@@ -34,14 +42,19 @@ def normalize(
         ``minmax``: bounds are the group's smallest and largest cost.
         ``max``: the lower bound is 0, the upper the group's largest cost. The PePR-E values
         printed in Table 1 of the paper come out under this rule.
-        ``fixed``: both bounds are given, in the unit of the cost; a cost outside them is an error.
+        ``fixed``: both bounds are given, in the unit of the cost; `outside` says what becomes of
+        a cost beyond them.
         ``quantile``: bounds are the group's quantiles `lower` and `upper` (default 0.05 and
-        0.95); costs beyond are clipped to 0 or 1. For groups with outliers.
+        0.95); costs beyond are clipped to 0 or 1. For groups with outliers (footnote 4).
         ``log``: min-max of log10(cost); every cost must be above 0.
     lower, upper : float, optional
         The bounds (``fixed``) or quantile levels (``quantile``). Other rules take none.
     by : array_like, shape (n,), optional
         Group label of each cost, for example the experiment; each group has its own bounds.
+    outside : {"error", "clip"}, optional
+        With ``fixed``, a cost beyond the bounds is an error (the default) or is clipped to 0 or 1.
+        No other rule takes it: within their own bounds nothing lies outside, and ``quantile``
+        always clips.
 
     Returns
     -------
@@ -52,10 +65,10 @@ def normalize(
     Raises
     ------
     ScoreInputError
-        If a cost is missing, negative or not finite, a bound is missing or out of order, or a
-        label is missing.
+        If a cost is missing, negative or not finite (for ``log`` also if it is 0), a bound is
+        missing or out of order, a cost lies outside fixed bounds, or a label is missing.
     UnknownNameError
-        If `method` is not one of the rules.
+        If `method` or `outside` is not one of those named.
 
     Examples
     --------
@@ -68,20 +81,37 @@ def normalize(
     """
     if not isinstance(method, str) or method not in NORMALIZATIONS:
         raise unknown_name("normalisation", str(method), NORMALIZATIONS)
+    _check_outside(outside, method)
     lower, upper = (b if b is None else float(to_floats(b, "bound")) for b in (lower, upper))
     index = pandas_index(cost, by)
     values = to_floats(cost, "cost")
     _check_sign(values, cost, strictly=method == "log")
-    codes, n_groups = _group_codes(by, values)
+    codes, n_groups = group_codes(by, values, what="cost")
     low, high = NORMALIZATIONS[method](values.ravel(), codes, n_groups, lower, upper)
-    if method == "log":
-        values, low, high = np.log10(values), np.log10(low), np.log10(high)
-    if method == "fixed":
+    if method == "fixed" and outside != "clip":
         _check_inside(values, cost, low[0], high[0])
     low, high = low[codes].reshape(values.shape), high[codes].reshape(values.shape)
+    return like_input(between(values, low, high, log=method == "log"), index, "resource")
+
+
+def between(values: np.ndarray, low: Any, high: Any, *, log: bool = False) -> np.ndarray:
+    """Place costs between given bounds, clipped to [0, 1]; 0 where the bounds are equal."""
+    if log:
+        values, low, high = np.log10(values), np.log10(low), np.log10(high)
     span = high - low
     resource = np.divide(values - low, span, out=np.zeros_like(values), where=span > 0)
-    return like_input(np.clip(resource, 0.0, 1.0), index, "resource")
+    return np.clip(resource, 0.0, 1.0, out=resource)
+
+
+def bounds(cost: np.ndarray, method: str = "minmax") -> tuple[float, float]:
+    """R_min and R_max that a rule finds in the costs of one group."""
+    if method not in NORMALIZATIONS or method == "fixed":
+        raise unknown_name(
+            "normalisation", str(method), [m for m in NORMALIZATIONS if m != "fixed"]
+        )
+    values = to_floats(cost, "cost")
+    low, high = NORMALIZATIONS[method](values, *group_codes(None, values, what="cost"), None, None)
+    return float(low[0]), float(high[0])
 
 
 def _minmax(values: np.ndarray, codes: np.ndarray, n: int, lower: Any, upper: Any) -> Bounds:
@@ -117,11 +147,22 @@ def _quantile(values: np.ndarray, codes: np.ndarray, n: int, lower: Any, upper: 
             f"quantile levels lower={levels[0]!r}, upper={levels[1]!r}; "
             "allowed: 0 <= lower < upper <= 1"
         )
-    order = np.argsort(codes, kind="stable")
-    starts = np.searchsorted(codes[order], np.arange(n))
-    groups = np.split(values[order], starts[1:])
-    low, high = np.array([np.quantile(g, levels) for g in groups]).reshape(n, 2).T
+    ordered = values[np.lexsort((values, codes))]
+    sizes = np.bincount(codes, minlength=n)
+    starts = np.cumsum(sizes) - sizes
+    low, high = (_quantile_of_sorted(ordered, starts, sizes, level) for level in levels)
     return low, high
+
+
+def _quantile_of_sorted(
+    ordered: np.ndarray, starts: np.ndarray, sizes: np.ndarray, level: float
+) -> np.ndarray:
+    """Quantile of each group of values that lie sorted one group after the other (linear rule)."""
+    place = level * (sizes - 1)
+    below = np.floor(place).astype(np.intp)
+    above = np.minimum(below + 1, sizes - 1)
+    first_value, next_value = ordered[starts + below], ordered[starts + above]
+    return first_value + (place - below) * (next_value - first_value)
 
 
 #: The rules by name; each gives the lower and upper bound of every group.
@@ -132,6 +173,17 @@ NORMALIZATIONS: dict[str, Callable[..., Bounds]] = {
     "quantile": _quantile,
     "log": _minmax,
 }
+
+
+def _check_outside(outside: Any, method: str) -> None:
+    if outside is None:
+        return
+    if outside not in ("error", "clip"):
+        raise unknown_name("value of outside", str(outside), ("error", "clip"))
+    if method != "fixed":
+        raise ScoreInputError(
+            f"outside={outside!r} was given with method {method!r}; only method='fixed' takes it"
+        )
 
 
 def _takes_no_bounds(lower: Any, upper: Any) -> None:
@@ -156,25 +208,5 @@ def _check_inside(values: np.ndarray, cost: Any, low: float, high: float) -> Non
     if bad.any():
         raise ScoreInputError(
             f"cost{position(cost, bad)} is {first(values, bad)}; allowed: {low:g} to {high:g}; "
-            "widen lower and upper"
+            "widen lower and upper, or pass outside='clip'"
         )
-
-
-def _group_codes(by: Any, values: np.ndarray) -> tuple[np.ndarray, int]:
-    if values.size == 0:
-        raise ScoreInputError("cost is empty; at least one value is needed")
-    if by is None:
-        return np.zeros(values.size, dtype=np.intp), 1
-    import pandas as pd
-
-    labels = np.asarray(by)
-    if labels.shape != values.shape or values.ndim != 1:
-        raise ScoreInputError(
-            f"by has shape {labels.shape} and cost {values.shape}; allowed: one label for each cost"
-        )
-    codes, uniques = pd.factorize(labels)
-    if (codes < 0).any():
-        raise ScoreInputError(
-            f"by{position(by, codes < 0)} is missing; every cost needs a group label"
-        )
-    return codes, len(uniques)

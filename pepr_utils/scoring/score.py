@@ -1,17 +1,25 @@
-"""The PePR score itself, equation (1) of the paper with its emphasis parameter alpha."""
+"""The PePR score, equation (1) of the paper, of one resource and of several weighted ones."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from pepr_utils.errors import ScoreInputError
 from pepr_utils.scoring.arrays import (
     broadcast,
+    check_alpha,
     check_unit_interval,
+    first,
     like_input,
     pandas_index,
+    position,
     to_floats,
 )
+
+#: How far from 1 the sum of weights may lie.
+WEIGHT_TOLERANCE = 1e-9
 
 
 def pepr(performance: Any, resource: Any, *, alpha: float = 1.0) -> Any:
@@ -54,10 +62,63 @@ def pepr(performance: Any, resource: Any, *, alpha: float = 1.0) -> Any:
     p = to_floats(performance, "performance")
     r = to_floats(resource, "resource")
     a = to_floats(alpha, "alpha")
-    if (a < 1).any():
-        raise ScoreInputError(f"alpha is {alpha!r}; allowed: 1 or more")
+    check_alpha(a, alpha)
     check_unit_interval(p, performance, "performance", "divide percentages by 100")
     check_unit_interval(r, resource, "resource", "pass the cost through normalize() first")
     p, r, a = broadcast(performance=p, resource=r, alpha=a)
     # P / (1 + R / alpha) is the same and, unlike alpha P / (alpha + R), never rounds above P.
     return like_input(p / (1 + r / a), index, "pepr")
+
+
+def pepr_weighted(performance: Any, resources: Any, weights: Any, *, alpha: float = 1.0) -> Any:
+    r"""Score several resources at once: ``alpha * P / (alpha + sum_i w_i R_i)``.
+
+    The general score that section 4 of the paper envisions, :math:`P / (1 + \sum_i w_i R_i)`
+    with :math:`\sum_i w_i = 1`.
+
+    Parameters
+    ----------
+    performance : float, array_like or pandas.Series
+        Performance P in [0, 1].
+    resources : array_like or pandas.DataFrame, shape (..., k)
+        Normalised resources in [0, 1], one kind on each position of the last axis.
+    weights : array_like, shape (k,)
+        Weight of each resource, none negative, sum 1 (to 1e-9).
+    alpha : float, default 1.0
+        Emphasis on performance, at least 1.
+
+    Returns
+    -------
+    float, numpy.ndarray or pandas.Series
+        The score in [0, 1], never above P. A pandas index is kept.
+
+    Raises
+    ------
+    ScoreInputError
+        If a weight is negative, the weights do not sum to 1 or do not match the resources in
+        number, and where `pepr` raises.
+
+    Examples
+    --------
+    >>> round(pepr_weighted(0.9, [1.0, 0.0], weights=[0.5, 0.5]), 3)
+    0.6
+    >>> pepr_weighted([0.9, 0.8], [[0.5], [0.0]], weights=[1.0]).tolist()
+    [0.6, 0.8]
+    """
+    w = to_floats(weights, "weight")
+    r = to_floats(np.asarray(resources), "resource")
+    if w.ndim != 1 or r.ndim == 0 or r.shape[-1] != w.size or not w.size:
+        raise ScoreInputError(
+            f"weights have shape {w.shape} and resources {r.shape}; "
+            "allowed: one weight for each position of the resources' last axis"
+        )
+    if (w < 0).any():
+        raise ScoreInputError(f"weight{position(w, w < 0)} is {first(w, w < 0)}; allowed: 0 to 1")
+    if abs(w.sum() - 1) > WEIGHT_TOLERANCE:
+        raise ScoreInputError(
+            f"weights sum to {w.sum():.12g}; they must sum to 1; divide each by the sum"
+        )
+    check_unit_interval(r, r, "resource", "pass each cost through normalize() first")
+    index = resources.index if hasattr(resources, "columns") else None
+    total = like_input(np.minimum(r @ (w / w.sum()), 1.0), index, "resource")
+    return pepr(performance, total, alpha=alpha)

@@ -20,7 +20,7 @@ def _loaded_after(statement: str) -> set[str]:
     [
         ("import pepr_utils", {"numpy", "pandas", "torch", "pydantic"}),
         ("import pepr_utils.cli", {"numpy", "pandas", "torch", "pydantic"}),
-        ("import pepr_utils.scoring", {"torch", "altair", "pydantic", "pandas"}),
+        ("import pepr_utils.scoring", {"torch", "altair", "pydantic", "pandas", "scipy", "sympy"}),
         ("import pepr_utils.results", {"torch", "altair", "scipy", "requests"}),
     ],
 )

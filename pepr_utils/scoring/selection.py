@@ -1,0 +1,221 @@
+"""Choose a model under budgets: the best that stays within a limit on energy, memory or more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pepr_utils.errors import InfeasibleBudgetError, ScoreInputError, unknown_name
+from pepr_utils.scoring.arrays import to_floats
+from pepr_utils.scoring.normalization import normalize
+from pepr_utils.scoring.pareto import pareto_front
+from pepr_utils.scoring.score import pepr
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OBJECTIVES = ("pepr", "performance")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The models that meet the budgets.
+
+    Attributes
+    ----------
+    best : pandas.Series
+        The row chosen.
+    ranking : pandas.DataFrame
+        All models that meet the budgets, best first: the table's rows with ``rank``,
+        ``resource``, ``pepr`` and ``pareto`` (on the front of all models, budgets or not).
+    n_candidates : int
+        Models with a performance and a cost, within budget or not.
+    n_unknown : int
+        Candidates left out because a budgeted value of theirs is missing.
+    """
+
+    best: pd.Series
+    ranking: pd.DataFrame
+    n_candidates: int
+    n_unknown: int
+
+
+def select(
+    table: pd.DataFrame,
+    *,
+    performance: str = "test_accuracy",
+    cost: str = "energy_kwh",
+    maximum: Mapping[str, float] | None = None,
+    minimum: Mapping[str, float] | None = None,
+    objective: str = "pepr",
+    alpha: float = 1.0,
+    method: str = "minmax",
+    label: str | None = None,
+) -> Selection:
+    """Choose the best model that stays within every budget.
+
+    The resource is normalised over all models that have a performance and a cost, before any is
+    left out: a budget decides which models may be chosen, not what they score.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row per model, all of one experiment.
+    performance, cost : str
+        Columns of the performance (in [0, 1]) and of the cost that the score is made of.
+    maximum, minimum : mapping of str to float, optional
+        Budgets: the largest and smallest value that a column may have, in the column's unit. A
+        missing value meets no budget.
+    objective : {"pepr", "performance"}, default "pepr"
+        What is maximised. Ties go to the smaller cost, then to the earlier row.
+    alpha, method
+        See `pepr` and `normalize`.
+    label : str, optional
+        Column that names a model in messages; default ``architecture`` or ``model``, else the
+        index.
+
+    Returns
+    -------
+    Selection
+        The row chosen and the ranking of all that meet the budgets.
+
+    Raises
+    ------
+    InfeasibleBudgetError
+        If no model meets the budgets: which of them stand in the way, and the nearest model.
+    UnknownNameError
+        If a column or the objective does not exist.
+    ScoreInputError
+        If a value is out of range, a budget is no number, or no row has both values.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame(
+    ...     {"model": ["a", "b", "c"], "accuracy": [0.9, 0.85, 0.8], "wh": [40, 15, 10]}
+    ... )
+    >>> chosen = select(table, performance="accuracy", cost="wh", maximum={"wh": 20})
+    >>> chosen.best["model"], len(chosen.ranking)
+    ('c', 2)
+    >>> select(
+    ...     table, performance="accuracy", cost="wh", maximum={"wh": 20}, objective="performance"
+    ... ).best["model"]
+    'b'
+    """
+    budgets = _budgets(maximum, minimum)
+    for column in (performance, cost, *(b.column for b in budgets)):
+        if column not in table:
+            raise unknown_name("column", column, table.columns)
+    if objective not in OBJECTIVES:
+        raise unknown_name("objective", str(objective), OBJECTIVES)
+    scored = _score(table, performance, cost, alpha=alpha, method=method)
+    met = np.array([b.met(scored[b.column]) for b in budgets]).reshape(len(budgets), len(scored))
+    known = np.array([scored[b.column].notna() for b in budgets]).reshape(met.shape)
+    feasible = scored[met.all(axis=0)]
+    if feasible.empty:
+        raise _infeasible(scored, budgets, met, known, _labels(scored, label))
+    aim = scored["pepr"] if objective == "pepr" else to_floats(scored[performance], performance)
+    order = np.lexsort((np.arange(len(scored)), scored[cost], -np.asarray(aim)))
+    ranking = scored.iloc[[i for i in order if met[:, i].all()]]
+    ranking = ranking.assign(rank=np.arange(1, len(ranking) + 1))
+    return Selection(
+        best=ranking.iloc[0],
+        ranking=ranking,
+        n_candidates=len(scored),
+        n_unknown=int((~known.all(axis=0)).sum()),
+    )
+
+
+@dataclass(frozen=True)
+class _Budget:
+    """A limit on one column."""
+
+    column: str
+    limit: float
+    sign: int  # 1 for at most, -1 for at least
+
+    def __str__(self) -> str:
+        return f"{self.column} {'<=' if self.sign > 0 else '>='} {self.limit:.6g}"
+
+    def met(self, values: pd.Series) -> np.ndarray:
+        """Whether each value is within the limit; a missing one is not."""
+        numbers = to_floats(values, self.column, allow_nan=True)
+        return self.sign * numbers <= self.sign * self.limit
+
+    def miss(self, values: pd.Series) -> np.ndarray:
+        """By how much each value misses the limit, as a share of it; infinite where unknown."""
+        numbers = to_floats(values, self.column, allow_nan=True)
+        share = self.sign * (numbers - self.limit) / (abs(self.limit) or 1.0)
+        return np.where(np.isnan(share), np.inf, np.maximum(share, 0.0))
+
+
+def _budgets(
+    maximum: Mapping[str, float] | None, minimum: Mapping[str, float] | None
+) -> list[_Budget]:
+    found = []
+    for limits, sign in ((maximum, 1), (minimum, -1)):
+        for column, limit in (limits or {}).items():
+            number = to_floats(limit, f"budget of {column!r}")
+            if number.ndim:
+                raise ScoreInputError(f"budget of {column!r} is {limit!r}; allowed: one number")
+            found.append(_Budget(column, float(number), sign))
+    return found
+
+
+def _score(
+    table: pd.DataFrame, performance: str, cost: str, *, alpha: float, method: str
+) -> pd.DataFrame:
+    rows = table[table[performance].notna() & table[cost].notna()]
+    if rows.empty:
+        raise ScoreInputError(
+            f"no row has both {performance!r} and {cost!r}; at least one is needed"
+        )
+    resource = normalize(rows[cost], method=method)
+    return rows.assign(
+        rank=0,
+        resource=resource,
+        pepr=pepr(rows[performance], resource, alpha=alpha),
+        pareto=pareto_front(rows[performance], rows[cost]),
+    )
+
+
+def _labels(table: pd.DataFrame, label: str | None) -> Any:
+    if label is not None and label not in table:
+        raise unknown_name("column", label, table.columns)
+    named = label or next((c for c in ("architecture", "model") if c in table), None)
+    return table.index if named is None else table[named].to_numpy()
+
+
+def _infeasible(
+    scored: pd.DataFrame, budgets: list[_Budget], met: np.ndarray, known: np.ndarray, labels: Any
+) -> InfeasibleBudgetError:
+    """Say which budgets stand in the way, and which model misses them by least."""
+    alone = met.sum(axis=1)
+    binding = [b for b, n in zip(budgets, alone, strict=True) if n == 0]
+    if not binding:
+        rest = [np.delete(met, i, axis=0).all(axis=0).any() for i in range(len(budgets))]
+        binding = [b for b, helps in zip(budgets, rest, strict=True) if helps] or budgets
+    described = []
+    for budget, n, has in zip(budgets, alone, known, strict=True):
+        text = f"{budget} is met by {n} of {len(scored)}"
+        if n == 0 and has.any():
+            values = scored[budget.column].to_numpy()[has].astype(float)
+            extreme = ("smallest", values.min()) if budget.sign > 0 else ("largest", values.max())
+            text += f" ({extreme[0]} is {extreme[1]:.6g})"
+        described.append(text)
+    misses = np.max([b.miss(scored[b.column]) for b in budgets], axis=0)
+    message = (
+        f"no model meets every budget: {', '.join(described)}; "
+        f"binding: {', '.join(map(str, binding))}"
+    )
+    nearest: dict[str, Any] = {}
+    if np.isfinite(misses).any():
+        at = int(np.argmin(misses))
+        nearest = {b.column: float(scored[b.column].iloc[at]) for b in budgets}
+        values = ", ".join(f"{column} {value:.6g}" for column, value in nearest.items())
+        message += f"; nearest: {labels[at]} ({values}); loosen the binding budgets"
+        nearest = {"model": labels[at], **nearest}
+    return InfeasibleBudgetError(message, binding=[str(b) for b in binding], nearest=nearest)
