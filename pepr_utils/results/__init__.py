@@ -6,7 +6,9 @@ from pepr_utils.results.architectures import (
     load_architectures,
     size_class,
 )
+from pepr_utils.results.curves import curve_experiment, learning_curves
 from pepr_utils.results.experiments import experiment_key, experiment_labels
+from pepr_utils.results.majority import load_majority, majority_share
 from pepr_utils.results.records import read_record, write_record
 from pepr_utils.results.result_set import (
     ResultSet,
@@ -29,11 +31,15 @@ __all__ = [
     "available_result_sets",
     "content_hash",
     "cost_column",
+    "curve_experiment",
     "data_dictionary",
     "experiment_key",
     "experiment_labels",
+    "learning_curves",
     "load_architectures",
+    "load_majority",
     "load_result_set",
+    "majority_share",
     "read_record",
     "score_runs",
     "size_class",

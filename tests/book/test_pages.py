@@ -73,6 +73,33 @@ def test_a_slider_redraws_its_chart(visit, scheme):
     assert page.ask(path) != before
 
 
+@pytest.mark.parametrize(
+    ("docname", "control"),
+    [
+        ("notebooks/score", "input[type=range]"),
+        ("notebooks/curve", "select"),
+        ("notebooks/statements", "select"),
+        ("notebooks/pareto", "[data-name=budget] input[type=range]"),
+    ],
+)
+def test_every_kind_of_control_redraws_its_chart(visit, docname, control):
+    page = visit("file", docname)
+    found = f"document.querySelector('.pepr-chart {control}, {control}')"
+    path = f"{found}.closest('.pepr-chart').querySelector('svg').outerHTML"
+    before = page.ask(path)
+    move = "c.tagName == 'SELECT' ? (c.selectedIndex = 0) : (c.value = c.min)"
+    if docname == "notebooks/score":
+        move = "c.value = c.max"
+    page.ask(
+        f"(c => {{ {move}; c.dispatchEvent(new Event('input')); "
+        f"c.dispatchEvent(new Event('change')); }})({found})"
+    )
+    end = time.monotonic() + 5
+    while page.ask(path) == before and time.monotonic() < end:
+        time.sleep(0.1)
+    assert page.ask(path) != before
+
+
 @both_schemes
 def test_the_search_works_without_a_network(visit, scheme):
     page = visit(scheme, "search", query="?q=accuracy")

@@ -85,7 +85,61 @@ def test_an_unknown_result_set_says_so(tmp_path):
     assert "unknown result set 'publishd'; allowed: published" in done.stderr
 
 
-@pytest.mark.parametrize("chapter", ["model_space", "results", "table_1", "published_data"])
+@pytest.mark.slow
+def test_a_table_of_ones_own_feeds_the_stability_chapter(tmp_path):
+    table = tmp_path / "mine.csv"
+    table.write_text(
+        "architecture,dataset,test_accuracy,energy_kwh\n"
+        "small,clinic,0.862,1\nmiddle,clinic,0.871,2\nlarge,clinic,0.879,9\n"
+    )
+    out = tmp_path / "mine.ipynb"
+    done = _execute("stability", out, result_set=table)
+    assert done.returncode == 0, done.stderr
+    numbers = _glued(out)
+    assert numbers["dearest"] == "large"
+    assert numbers["alpha-lowest"] == "0.12"  # (2 - 1) / (9 - 1)
+    assert numbers["first"] == "n/a"  # no n_test, hence no intervals
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("chapter", "name", "value"),
+    [("curve", "optimum-score", "0.7619"), ("pareto", "best", "a after epoch 2")],
+)
+def test_records_of_ones_own_feed_the_chapters_on_epochs(tmp_path, chapter, name, value):
+    from pepr_utils.results import Epoch, Record, write_record
+
+    for model, accuracies in (("a", (0.5, 0.8)), ("b", (0.6, 0.7))):
+        epochs = tuple(
+            Epoch(epoch=i + 1, test_accuracy=p, energy_kwh=1.0 if model == "a" else 11.0)
+            for i, p in enumerate(accuracies)
+        )
+        fields = {"run_id": model, "architecture": model, "epochs": epochs, "dataset": "clinic"}
+        energy = 2.0 if model == "a" else 22.0
+        write_record(
+            Record(status="done", test_accuracy=accuracies[-1], energy_kwh=energy, **fields),
+            tmp_path / "mine",
+        )
+    out = tmp_path / "mine.ipynb"
+    done = _execute(chapter, out, result_set=tmp_path / "mine")
+    assert done.returncode == 0, done.stderr
+    # a: costs 1 and 2 of 1 to 22, so R = 0 and 1/21
+    assert _glued(out)[name] == value.replace("0.7619", f"{0.8 / (1 + 1 / 21):.4f}")
+
+
+@pytest.mark.slow
+def test_a_chapter_on_epochs_says_that_totals_do_not_do(tmp_path):
+    table = tmp_path / "mine.csv"
+    table.write_text("architecture,dataset,test_accuracy,energy_kwh\na,w,0.8,1\nb,w,0.7,2\n")
+    done = _execute("curve", tmp_path / "out.ipynb", result_set=table)
+    assert done.returncode != 0
+    assert "no finished run has epochs with a test accuracy" in done.stderr
+
+
+WITH_ALPHA = ["model_space", "results", "table_1", "curve", "pareto", "stability"]
+
+
+@pytest.mark.parametrize("chapter", [*WITH_ALPHA, "published_data"])
 def test_chapters_have_the_parameters_that_the_book_promises(chapter):
     text = (ROOT / "notebooks" / f"{chapter}.md").read_text("utf-8")
     cell = re.search(r":tags: \[parameters\]\n\n(.*?)```", text, re.DOTALL)

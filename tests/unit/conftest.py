@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from pepr_utils.results import load_result_set
+from pepr_utils.results import Epoch, Record, load_result_set, write_record
 from pepr_utils.results.download import fetch
 
 LARGE_ABOVE = 24_600_000
@@ -79,3 +79,35 @@ def small_set(tmp_path_factory):
     path = tmp_path_factory.mktemp("small_set") / "small.csv"
     path.write_text(SMALL_SET)
     return load_result_set(path)
+
+
+@pytest.fixture(scope="session")
+def epoch_set(tmp_path_factory):
+    """Two models with three epochs each; `cheap` measured each epoch's energy, `dear` the total."""
+    folder = tmp_path_factory.mktemp("epoch_set")
+    for name, accuracies, energies, total in (
+        ("cheap", (0.5, 0.8, 0.7), (1.0, 1.0, 2.0), 4.0),
+        ("dear", (0.6, 0.85, 0.9), (None, None, None), 9.0),
+    ):
+        epochs = tuple(
+            Epoch(epoch=i + 1, test_accuracy=a, energy_kwh=e)
+            for i, (a, e) in enumerate(zip(accuracies, energies, strict=True))
+        )
+        write_record(
+            Record(
+                run_id=name,
+                status="done",
+                architecture=name,
+                dataset="ward",
+                pretrained=True,
+                train_fraction=1.0,
+                n_test=200,
+                test_accuracy=accuracies[-1],
+                energy_kwh=total,
+                reserved_memory_gb=total / 2,
+                n_parameters=2_000_000 if name == "cheap" else 30_000_000,
+                epochs=epochs,
+            ),
+            folder,
+        )
+    return load_result_set(folder)

@@ -123,7 +123,7 @@ def _provenance(made: list[dict[str, Any]], commit: str) -> str:
     """Write the last line of a page, from what its own and the quoted chapters were made from."""
     sets = {_result_set(m): None for m in made if m.get("result_set")}
     given = made[0].get("parameters", {}) if len(made) == 1 else {}
-    words = ", ".join(f"{k} = {v}" for k, v in given.items() if k != "result_set")
+    words = ", ".join(f"{k} = {v}" for k, v in given.items() if k != "result_set" and v != "")
     parts = list(sets) or (["Needs no result set"] if made else ["Prose"])
     parts += [f"parameters <code>{html.escape(words)}</code>"] if words else []
     parts += [LICENCES[name] for name in LICENCES if any(m.get("result_set") == name for m in made)]

@@ -13,6 +13,7 @@ from pepr_utils.reporting.figures.common import (
     CHART_HEIGHT,
     UNCLASSIFIED,
     VERMILION,
+    alpha_slider,
     class_encodings,
     class_tooltips,
     large_shading,
@@ -138,11 +139,6 @@ def accuracy_chart(frame: pd.DataFrame) -> alt.LayerChart:
 def score_chart(frame: pd.DataFrame, *, alpha: float = 1.0, cost: str = "E") -> alt.LayerChart:
     """Figure 3d: mean score against size; a slider moves alpha and every point with it."""
     name = f"PePR-{cost}"
-    slider = alt.param(
-        name="alpha",
-        value=alpha,
-        bind=alt.binding_range(min=1, max=max(20.0, alpha), step=0.5, name="alpha "),
-    )
     performance = _performance_columns(frame)
     fields = [(json.dumps(p), json.dumps(f"R{p[1:]}")) for p in performance]
     terms = [f"alpha * datum[{p}] / (alpha + datum[{r}])" for p, r in fields]
@@ -154,7 +150,7 @@ def score_chart(frame: pd.DataFrame, *, alpha: float = 1.0, cost: str = "E") -> 
     ]
     expression = f"({' + '.join(terms)}) / {len(terms)}"
     chart = _scatter(frame.drop(columns="pepr"), y, tooltips, calculate=expression)
-    return chart.add_params(slider)
+    return chart.add_params(alpha_slider(alpha))
 
 
 def _score_scale(frame: pd.DataFrame) -> alt.Scale:

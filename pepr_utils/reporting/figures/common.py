@@ -65,6 +65,25 @@ def class_tooltips() -> list[alt.Tooltip]:
     ]
 
 
+def alpha_slider(alpha: float, *, highest: float = 20.0) -> alt.Parameter:
+    """Slider named ``alpha``, set to the chapter's alpha."""
+    return alt.param(
+        name="alpha",
+        value=alpha,
+        bind=alt.binding_range(min=1, max=max(highest, alpha), step=0.5, name="alpha "),
+    )
+
+
+def score_colour(field: str) -> alt.Color:
+    """Shading of the background by score, light where it is high."""
+    return alt.Color(
+        field,
+        title="PePR",
+        scale=alt.Scale(domain=[0, 1], range=["#86a5c4", "#ffffff"], interpolate="rgb"),
+        legend=alt.Legend(gradientLength=160, orient="top"),
+    )
+
+
 def nothing_to_draw(reason: str) -> alt.Chart:
     """Say in the chart's place why there is none."""
     return (

@@ -1,0 +1,210 @@
+"""Tables of how firm a ranking is: by normalisation, by who is compared, and against controls."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from pepr_utils.errors import InvalidTableError
+from pepr_utils.results import (
+    ResultSet,
+    add_classes,
+    cost_column,
+    curve_experiment,
+    experiment_labels,
+    majority_share,
+    score_runs,
+)
+from pepr_utils.scoring import (
+    agreement,
+    beats_majority,
+    compare_normalizations,
+    cost_alone,
+    equivalent_alpha,
+    leave_one_out,
+    normalize,
+    pepr,
+    ranks,
+    score_intervals,
+)
+
+#: Rules that are compared with min-max.
+RULES = ("max", "quantile", "log")
+TOP = 5
+
+
+def scored_experiments(
+    result_set: ResultSet, *, alpha: float = 1.0, cost: str = "E"
+) -> dict[str, pd.DataFrame]:
+    """Scored runs of each full-data experiment by label, one row per architecture.
+
+    Repeated runs of an architecture are averaged; experiments with one model are left out.
+    """
+    runs = result_set.full_data()
+    column = cost_column(runs, cost)
+    runs = runs[runs["test_accuracy"].notna() & runs[column].notna()]
+    labels = experiment_labels(runs["experiment"])
+    found = {}
+    for key, part in runs.groupby("experiment", sort=False):
+        each = part.groupby("architecture", sort=False)
+        table = (
+            each[["test_accuracy", column]]
+            .mean()
+            .assign(
+                n_parameters=each["n_parameters"].first(),
+                n_test=each["n_test"].first(),
+                dataset=str(part["dataset"].iloc[0]),
+            )
+        )
+        if len(table) > 1:
+            table = score_runs(table, cost=column, alpha=alpha, by=None)
+            found[labels[str(key)]] = table.rename(columns={column: "cost"})
+    if not found:
+        raise InvalidTableError(
+            f"{result_set.name}: no experiment on all training data has two models; "
+            "a ranking needs at least two"
+        )
+    return found
+
+
+def main_experiment(result_set: ResultSet, scored: dict[str, pd.DataFrame]) -> str:
+    """Label of the experiment that is shown in detail: that of the learning curves, if scored."""
+    labels = experiment_labels(result_set.full_data()["experiment"])
+    try:
+        label = labels.get(curve_experiment(result_set))
+    except InvalidTableError:  # a table of totals has no curves
+        label = None
+    return label if label in scored else next(iter(scored))
+
+
+def normalizations(scored: dict[str, pd.DataFrame], *, alpha: float = 1.0) -> pd.DataFrame:
+    """How much each ranking changes when the normalisation rule does."""
+    rows = []
+    for label, table in scored.items():
+        placed = compare_normalizations(
+            table["test_accuracy"], table["cost"], methods=("minmax", *RULES), alpha=alpha
+        )
+        for rule in RULES:
+            found = agreement(placed["minmax"], placed[rule], top=TOP)
+            rows.append(
+                {
+                    "experiment": label,
+                    "rule": rule,
+                    "Kendall's tau": found["kendall_tau"],
+                    f"of {TOP} leaders kept": found["top_shared"],
+                    "largest shift": found["largest_shift"],
+                    "leader": placed[rule].idxmin(),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def bound_setters(scored: dict[str, pd.DataFrame], *, alpha: float = 1.0) -> pd.DataFrame:
+    """What becomes of each ranking without the models that set its bounds."""
+    rows = []
+    for label, table in scored.items():
+        if len(table) < 3:
+            continue
+        left = leave_one_out(table["test_accuracy"], table["cost"], alpha=alpha, top=TOP)
+        for name, row in left[left["moves_bounds"]].iterrows():
+            highest = table.loc[name, "cost"] == table["cost"].max()
+            rest = table.drop(index=name)["cost"]
+            bounds = (table["cost"].min(), table["cost"].max())
+            rows.append(
+                {
+                    "experiment": label,
+                    "without": name,
+                    "sets": "R_max" if highest else "R_min",
+                    "equivalent alpha": equivalent_alpha(bounds, (rest.min(), rest.max()))
+                    if highest
+                    else np.nan,
+                    "largest change of a score": row["largest_score_change"],
+                    "Kendall's tau": row["kendall_tau"],
+                    f"of {TOP} leaders kept": row["top_shared"],
+                    "largest shift": row["largest_shift"],
+                    "leader": row["leader"],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def dearest_left_out(
+    table: pd.DataFrame, *, alpha: float = 1.0, counts: tuple[int, ...] = (1, 2, 5, 10, 20, 40)
+) -> pd.DataFrame:
+    """What becomes of the others' ranking as the dearest models leave the comparison."""
+    order = table.sort_values("cost", ascending=False).index
+    rows = []
+    for n in (c for c in counts if c <= len(table) - 2):
+        rest = table.drop(index=order[:n])
+        score = pepr(rest["test_accuracy"], normalize(rest["cost"]), alpha=alpha)
+        found = agreement(ranks(rest["pepr"]), ranks(score), top=TOP)
+        rows.append(
+            {
+                "left out": n,
+                "R_max as a share of the first": rest["cost"].max() / table["cost"].max(),
+                "Kendall's tau": found["kendall_tau"],
+                f"of {TOP} leaders kept": found["top_shared"],
+                "largest shift": found["largest_shift"],
+                "leader": score.idxmax(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def intervals(table: pd.DataFrame, *, alpha: float = 1.0) -> pd.DataFrame:
+    """Scores of one experiment with 95 % intervals, best first.
+
+    Empty if the number of test images is not known for every model.
+    """
+    if table["n_test"].isna().any():
+        return pd.DataFrame()
+    found = score_intervals(
+        table["test_accuracy"], table["cost"], n_test=table["n_test"].astype(int), alpha=alpha
+    )
+    return found.sort_values("rank", kind="stable").rename_axis("architecture").reset_index()
+
+
+def controls(scored: dict[str, pd.DataFrame], *, alpha: float = 1.0) -> pd.DataFrame:
+    """Compare small and large models by accuracy, score and cost alone; count the beaten majority.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per experiment: medians of small and large models and their difference for test
+        accuracy, PePR and PePR with P = 1; the rank correlation of PePR with cost alone; the
+        share of the majority class and how many models score above it.
+    """
+    rows = []
+    for label, table in scored.items():
+        frame = add_classes(table.reset_index()[["architecture", "n_parameters"]])
+        size = frame.set_index("architecture")["size"]
+        alone = cost_alone(table["resource"], alpha=alpha)
+        row: dict[str, object] = {"experiment": label}
+        for name, values in (
+            ("accuracy", table["test_accuracy"]),
+            ("PePR", table["pepr"]),
+            ("P = 1", alone),
+        ):
+            medians = values.groupby(size.reindex(values.index)).median()
+            small, large = medians.get("small", np.nan), medians.get("large", np.nan)
+            row |= {
+                f"{name}, small": small,
+                f"{name}, large": large,
+                f"{name}, difference": small - large,
+            }
+        share = _majority(table)
+        known = not np.isnan(share)
+        row |= {
+            "correlation with cost alone": table["pepr"].corr(alone, method="spearman"),
+            "majority class": share,
+            "above it": int(beats_majority(table["pepr"], share).sum()) if known else pd.NA,
+            "accuracy above it": int((table["test_accuracy"] > share).sum()) if known else pd.NA,
+            "models": len(table),
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _majority(table: pd.DataFrame) -> float:
+    counts = table["n_test"].dropna().unique()
+    return majority_share(table["dataset"].iloc[0], int(counts[0])) if len(counts) == 1 else np.nan

@@ -1,0 +1,142 @@
+"""Learning curves on a common resource axis: cumulative cost, normalised over models and epochs."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from pepr_utils.errors import InvalidTableError, unknown_name
+from pepr_utils.results.experiments import experiment_labels
+from pepr_utils.results.result_set import ResultSet
+from pepr_utils.results.scores import cost_column, numbers_of
+from pepr_utils.scoring import normalize, pepr
+
+#: Costs that do not add up over epochs: a model holds its memory from the first to the last.
+_NOT_CUMULATIVE = ("reserved_memory_gb", "peak_memory_gb")
+
+
+def learning_curves(
+    result_set: ResultSet,
+    *,
+    experiment: str | None = None,
+    cost: str = "E",
+    alpha: float = 1.0,
+    method: str = "minmax",
+) -> pd.DataFrame:
+    """Score every epoch of every model of one experiment: the paper's equation (2), figure 4a.
+
+    The resource of an epoch is what the model has consumed until its end, normalised over all
+    models and epochs of the experiment. On a model's own axis every curve would start at R = 0,
+    and nearly every optimum would be the first epoch. Performance at zero resource is not
+    observed.
+
+    Parameters
+    ----------
+    result_set : ResultSet
+        A set with epochs.
+    experiment : str, optional
+        Key or label (see `experiment_labels`) of the experiment; default `curve_experiment`.
+    cost : str, default "E"
+        A letter or column that adds up over epochs: energy, carbon or time.
+    alpha, method
+        See `score_runs`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per finished run and epoch, in that order: architecture, run_id, epoch,
+        test_accuracy, ``cost`` (cumulative, in the unit of the cost's column), ``resource``,
+        ``pepr`` and ``assumed``: whether the cost is a share of the run's total, all epochs taken
+        to cost the same, because epochs were not measured one by one.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such experiment or cost.
+    InvalidTableError
+        If the experiment has no epochs with a test accuracy and a cost, or the cost does not add
+        up over epochs.
+
+    Examples
+    --------
+    >>> from pepr_utils.results import load_result_set
+    >>> curves = learning_curves(load_result_set("published"))  # doctest: +SKIP
+    >>> len(curves), curves["resource"].max()  # doctest: +SKIP
+    (1310, 1.0)
+    """
+    key = _experiment_key(result_set, experiment)
+    runs = result_set.finished[result_set.finished["experiment"] == key]
+    column = cost_column(runs, cost)
+    if column in _NOT_CUMULATIVE:
+        raise InvalidTableError(
+            f"{column} does not add up over epochs; allowed: a cost that does, such as E or T"
+        )
+    epochs = runs[["run_id", "architecture", column]].merge(
+        result_set.epochs, on="run_id", suffixes=("_total", "")
+    )
+    epochs = epochs.sort_values(["architecture", "run_id", "epoch"], kind="stable")
+    curves = _cumulative(epochs, column)
+    curves = curves[curves["test_accuracy"].notna() & curves["cost"].notna()]
+    if curves.empty:
+        raise InvalidTableError(
+            f"{result_set.name}: no epoch of {key!r} has a test accuracy and {column}; "
+            "choose another experiment, or measure epochs"
+        )
+    resource = normalize(curves["cost"], method=method)
+    return curves.assign(
+        resource=resource, pepr=pepr(curves["test_accuracy"], resource, alpha=alpha)
+    ).reset_index(drop=True)
+
+
+def curve_experiment(result_set: ResultSet) -> str:
+    """Key of the experiment whose curves are shown unless another is asked for.
+
+    The fine-tuned one on all training data with the most runs; without such, any on all data.
+
+    Raises
+    ------
+    InvalidTableError
+        If no finished run has epochs with a test accuracy.
+    """
+    seen = result_set.epochs[result_set.epochs["test_accuracy"].notna()]["run_id"]
+    runs = result_set.finished[result_set.finished["run_id"].isin(seen)]
+    if runs.empty:
+        raise InvalidTableError(
+            f"{result_set.name}: no finished run has epochs with a test accuracy, so there is no "
+            "learning curve; a folder of records has them, a table of totals does not"
+        )
+    wanted = runs.assign(
+        full=runs["train_fraction"].fillna(1.0) == 1.0,
+        tuned=runs["pretrained"].fillna(True).astype(bool),
+    )
+    ranked = wanted.groupby("experiment", sort=False).agg(
+        full=("full", "first"), tuned=("tuned", "first"), n=("run_id", "size")
+    )
+    order = ranked.sort_values(["full", "tuned", "n"], ascending=False, kind="stable")
+    return str(order.index[0])
+
+
+def _experiment_key(result_set: ResultSet, experiment: str | None) -> str:
+    if not experiment:
+        return curve_experiment(result_set)
+    labels = experiment_labels(result_set.experiments)
+    keys = {label: key for key, label in labels.items()} | {key: key for key in labels}
+    if experiment not in keys:
+        raise unknown_name("experiment", experiment, labels.values())
+    return keys[experiment]
+
+
+def _cumulative(epochs: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Add the cost until the end of each epoch: measured ones summed, else equal shares."""
+    run = epochs["run_id"]
+    per_epoch = numbers_of(epochs, column) if column in epochs else None
+    total_name = f"{column}_total" if f"{column}_total" in epochs else column
+    total = numbers_of(epochs, total_name)
+    shares = total * epochs["epoch"].astype(float) / epochs.groupby(run)["epoch"].transform("max")
+    if total_name == column or per_epoch is None:
+        measured = pd.Series(False, index=epochs.index)
+    else:
+        measured = per_epoch.notna().groupby(run).transform("all")
+    cost = shares if not measured.any() else shares.mask(measured, per_epoch.groupby(run).cumsum())
+    return epochs[["architecture", "run_id", "epoch", "test_accuracy"]].assign(
+        cost=cost, assumed=~measured
+    )
