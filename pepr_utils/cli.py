@@ -17,6 +17,21 @@ COMMANDS = {
         "data",
         "Fetch the published data; look into result sets.",
     ),
+    "score": (
+        "pepr_utils.commands.score",
+        "score",
+        "Rank the models of a table by performance per resource unit.",
+    ),
+    "pareto": (
+        "pepr_utils.commands.pareto",
+        "pareto",
+        "Show the models that no other beats in performance and cost.",
+    ),
+    "select": (
+        "pepr_utils.commands.select",
+        "select",
+        "Choose the best model within budgets of energy, memory or more.",
+    ),
 }
 
 
@@ -46,13 +61,15 @@ def pepr() -> None:
     Example:
       pepr data fetch          # the data that the paper's authors released
       pepr data show published # what is in it
+      pepr score models.csv --performance accuracy --cost energy_wh
     """
 
 
 def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 2."""
     try:
-        pepr.main(standalone_mode=False)
+        # Outside standalone mode click returns the code of an Exit; commands return nothing.
+        sys.exit(pepr.main(standalone_mode=False))
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except click.ClickException as error:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import pandas as pd
 from pydantic import ValidationError
 
 from pepr_utils.errors import InvalidTableError
+from pepr_utils.results.atomic import replacing
 from pepr_utils.results.schema import Epoch, Record, Run
 from pepr_utils.results.tables import check_table, shorten
 
@@ -30,16 +29,8 @@ def write_record(record: Record, folder: Path) -> Path:
     """
     target = Path(folder) / RUNS_FOLDER / f"{record.run_id}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(record.model_dump_json(indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(target) as temporary:
+        temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return target
 
 

@@ -111,14 +111,15 @@ def select(
             raise unknown_name("column", column, table.columns)
     if objective not in OBJECTIVES:
         raise unknown_name("objective", str(objective), OBJECTIVES)
-    scored = _score(table, performance, cost, alpha=alpha, method=method)
-    met = np.array([b.met(scored[b.column]) for b in budgets]).reshape(len(budgets), len(scored))
-    known = np.array([scored[b.column].notna() for b in budgets]).reshape(met.shape)
-    feasible = scored[met.all(axis=0)]
-    if feasible.empty:
-        raise _infeasible(scored, budgets, met, known, _labels(scored, label))
-    aim = scored["pepr"] if objective == "pepr" else to_floats(scored[performance], performance)
-    order = np.lexsort((np.arange(len(scored)), scored[cost], -np.asarray(aim)))
+    rows = _candidates(table, performance, cost)
+    scored = _score(rows, performance, cost, alpha=alpha, method=method)
+    # The table's own columns: `scored` may have replaced one of the same name, such as `rank`.
+    met = np.array([b.met(rows[b.column]) for b in budgets]).reshape(len(budgets), len(rows))
+    known = np.array([rows[b.column].notna() for b in budgets]).reshape(met.shape)
+    if not met.all(axis=0).any():
+        raise _infeasible(rows, budgets, met, known, _labels(rows, label))
+    aim = scored["pepr"] if objective == "pepr" else to_floats(rows[performance], performance)
+    order = np.lexsort((np.arange(len(rows)), rows[cost], -np.asarray(aim)))
     ranking = scored.iloc[[i for i in order if met[:, i].all()]]
     ranking = ranking.assign(rank=np.arange(1, len(ranking) + 1))
     return Selection(
@@ -165,14 +166,18 @@ def _budgets(
     return found
 
 
-def _score(
-    table: pd.DataFrame, performance: str, cost: str, *, alpha: float, method: str
-) -> pd.DataFrame:
+def _candidates(table: pd.DataFrame, performance: str, cost: str) -> pd.DataFrame:
     rows = table[table[performance].notna() & table[cost].notna()]
     if rows.empty:
         raise ScoreInputError(
             f"no row has both {performance!r} and {cost!r}; at least one is needed"
         )
+    return rows
+
+
+def _score(
+    rows: pd.DataFrame, performance: str, cost: str, *, alpha: float, method: str
+) -> pd.DataFrame:
     resource = normalize(rows[cost], method=method)
     return rows.assign(
         rank=0,
@@ -190,7 +195,7 @@ def _labels(table: pd.DataFrame, label: str | None) -> Any:
 
 
 def _infeasible(
-    scored: pd.DataFrame, budgets: list[_Budget], met: np.ndarray, known: np.ndarray, labels: Any
+    rows: pd.DataFrame, budgets: list[_Budget], met: np.ndarray, known: np.ndarray, labels: Any
 ) -> InfeasibleBudgetError:
     """Say which budgets stand in the way, and which model misses them by least."""
     alone = met.sum(axis=1)
@@ -200,13 +205,13 @@ def _infeasible(
         binding = [b for b, helps in zip(budgets, rest, strict=True) if helps] or budgets
     described = []
     for budget, n, has in zip(budgets, alone, known, strict=True):
-        text = f"{budget} is met by {n} of {len(scored)}"
+        text = f"{budget} is met by {n} of {len(rows)}"
         if n == 0 and has.any():
-            values = scored[budget.column].to_numpy()[has].astype(float)
+            values = rows[budget.column].to_numpy()[has].astype(float)
             extreme = ("smallest", values.min()) if budget.sign > 0 else ("largest", values.max())
             text += f" ({extreme[0]} is {extreme[1]:.6g})"
         described.append(text)
-    misses = np.max([b.miss(scored[b.column]) for b in budgets], axis=0)
+    misses = np.max([b.miss(rows[b.column]) for b in budgets], axis=0)
     message = (
         f"no model meets every budget: {', '.join(described)}; "
         f"binding: {', '.join(map(str, binding))}"
@@ -214,7 +219,7 @@ def _infeasible(
     nearest: dict[str, Any] = {}
     if np.isfinite(misses).any():
         at = int(np.argmin(misses))
-        nearest = {b.column: float(scored[b.column].iloc[at]) for b in budgets}
+        nearest = {b.column: float(rows[b.column].iloc[at]) for b in budgets}
         values = ", ".join(f"{column} {value:.6g}" for column, value in nearest.items())
         message += f"; nearest: {labels[at]} ({values}); loosen the binding budgets"
         nearest = {"model": labels[at], **nearest}

@@ -1,0 +1,123 @@
+"""`pepr pareto`: the models of a table that no other beats, and the knee of their front."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pepr_utils.commands.comparison import Comparison, comparing
+from pepr_utils.commands.output import check_output, output_options, write_output
+from pepr_utils.commands.text_table import clean, count, echo, lines, wrapped
+from pepr_utils.scoring import pareto_front, pareto_knee
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ADDED = ["pareto", "knee"]
+
+
+@click.command()
+@comparing(any_numbers=True)
+@click.option(
+    "--better",
+    metavar="P,C",
+    default="high,low",
+    show_default=True,
+    help="Which direction of performance and of cost is better: high or low.",
+)
+@click.option("--all", "everything", is_flag=True, help="Show all models, the front marked.")
+@output_options
+def pareto(
+    read: Callable[..., Comparison],
+    better: str,
+    everything: bool,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Show the models of TABLE that no other beats in both performance and cost.
+
+    They are sorted by cost. The knee, where a further gain begins to cost disproportionately, is
+    marked. Any two numbers will do; nothing is normalised. TABLE and the options for its columns
+    are as for `pepr score`.
+
+    \b
+    Example:
+      pepr pareto models.csv --performance accuracy --cost energy_wh
+      pepr pareto models.csv --performance loss --cost gb --better low,low
+      pepr pareto published --cost M --all
+    """
+    comparison = read()
+    check_output(comparison.table, ADDED, output)
+    found = _front(comparison, tuple(word.strip() for word in better.split(",")))
+    order = comparison.numbers.sort_values(
+        [*comparison.costs, comparison.performance], ascending=[True, False], kind="stable"
+    ).index
+    order = order[comparison.known[order]]
+    parts = list(comparison.parts(order))
+    shown = parts if everything else [(label, rows[_flags(found, rows)]) for label, rows in parts]
+    write_output(comparison.table, found, output)
+    if as_json:
+        _print_json(comparison, found, shown)
+    else:
+        _print_text(comparison, found, parts, shown, better)
+    comparison.report_left_out("compared")
+
+
+def _front(comparison: Comparison, better: tuple[str, ...]) -> pd.DataFrame:
+    """Whether each row is on its group's front, and its knee; null where it is not compared."""
+    import pandas as pd
+
+    known = comparison.known
+    p, c = comparison.numbers[comparison.performance], comparison.numbers[comparison.costs[0]]
+    found = pd.DataFrame(index=known.index, columns=ADDED, dtype="boolean")
+    found.loc[known, "pareto"] = pareto_front(
+        p[known].to_numpy(), c[known].to_numpy(), better=better, by=comparison.codes()
+    )
+    found.loc[known, "knee"] = False
+    for _, rows in comparison.parts(known.index[known]):
+        if len(rows):
+            knee = pareto_knee(p[rows].to_numpy(), c[rows].to_numpy(), better=better)
+            if knee is not None:
+                found.loc[rows[knee], "knee"] = True
+    return found
+
+
+def _flags(found: pd.DataFrame, rows: pd.Index):
+    return found.loc[rows, "pareto"].to_numpy(dtype=bool)
+
+
+def _print_json(comparison: Comparison, found: pd.DataFrame, shown: list) -> None:
+    import pandas as pd
+
+    from pepr_utils.results.export import to_json
+
+    frames = [comparison.described(label, rows).join(found) for label, rows in shown]
+    echo(to_json(pd.concat(frames)))
+
+
+def _print_text(
+    comparison: Comparison, found: pd.DataFrame, parts: list, shown: list, better: str
+) -> None:
+    text: list[str] = []
+    for (label, compared), (_, rows) in zip(parts, shown, strict=True):
+        on_front = int(_flags(found, compared).sum())
+        of = f"{on_front:,} of {count(len(compared), 'model')} on the front"
+        if on_front and not found.loc[compared, "knee"].any():
+            of += ", which has no knee"
+        text.append(clean(of if label is None else f"{label}: {of}"))
+        marks = [
+            "knee" if knee else "yes" if on else ""
+            for on, knee in found.loc[rows, ADDED].itertuples(index=False)
+        ]
+        if on_front:
+            text += lines({**comparison.cells(rows), "front": marks}, name="model")
+        text.append("")
+    first, second = (word.strip() for word in better.split(","))
+    text += wrapped(
+        "front: no other model is at least as good in both and better in one; better is "
+        f"{first} {comparison.performance}, {second} {comparison.costs[0]}"
+    )
+    echo("\n".join(text))

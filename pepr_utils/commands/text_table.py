@@ -1,0 +1,114 @@
+"""Tables of text for the terminal: aligned, numbers short, 80 columns wide where possible."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TextIO
+
+import click
+
+from pepr_utils.errors import PeprError
+
+WIDTH = 80
+#: A heading longer than this is cut; it stands in full in the line below the table.
+LONGEST_HEADING = 18
+#: Exit code where the reader has gone away: what a shell reports for SIGPIPE.
+BROKEN_PIPE = 128 + 13
+#: The names of the models are not cut below this.
+NARROWEST_NAME = 16
+
+
+def lines(columns: Mapping[str, Iterable[str]], *, name: str) -> list[str]:
+    """Align a table given by column; column `name` is flush left and gives way for space."""
+    headings = [h if h == name else _cut(clean(h), LONGEST_HEADING) for h in columns]
+    rows = [[clean(cell) for cell in row] for row in zip(*columns.values(), strict=True)]
+    cells = [headings, *rows]
+    widths = [max(_width(row[i]) for row in cells) for i in range(len(headings))]
+    at = list(columns).index(name)
+    others = sum(widths) - widths[at] + 2 * (len(widths) - 1)
+    widths[at] = min(widths[at], max(WIDTH - others, NARROWEST_NAME))
+    return ["  ".join(_cells(row, widths, at)).rstrip() for row in cells]
+
+
+def _cells(row: Sequence[str], widths: Sequence[int], at: int) -> list[str]:
+    cells = []
+    for i, (cell, width) in enumerate(zip(row, widths, strict=True)):
+        text = _cut(cell, width)
+        pad = " " * (width - _width(text))
+        cells.append(text + pad if i == at else pad + text)
+    return cells
+
+
+def _cut(text: str, width: int) -> str:
+    if _width(text) <= width:
+        return text
+    kept = ""
+    for character in text:
+        if _width(kept + character) > width - 1:
+            break
+        kept += character
+    return kept + "…"
+
+
+def _width(text: str) -> int:
+    """Columns that a text takes on a terminal: wide characters two, combining ones none."""
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+
+
+def wrapped(text: str) -> list[str]:
+    """Break a sentence into lines of the table's width."""
+    return textwrap.wrap(clean(text), WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def clean(text: str) -> str:
+    """Replace what would move the cursor or colour the terminal."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def fraction(value: float) -> str:
+    """Four decimals, or a dash where there is no value."""
+    return "-" if math.isnan(value) else f"{value:.4f}"
+
+
+def number(value: float) -> str:
+    """Four significant digits, all digits before the point, or a dash where there is no value."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+
+
+def count(n: int, noun: str) -> str:
+    """``1 row``, ``1,048 rows``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def echo(text: str) -> None:
+    """Print at once, with a substitute for what the terminal's encoding lacks.
+
+    A reader that has gone away (``| head``) ends the program as it ends any other.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        click.echo(text.encode(encoding, "replace").decode(encoding))
+    except BrokenPipeError:
+        _silence(sys.stdout)
+        sys.exit(BROKEN_PIPE)
+    except OSError as error:
+        _silence(sys.stdout)
+        raise PeprError(f"the output cannot be written: {error.strerror}") from None
+
+
+def _silence(stream: TextIO) -> None:
+    """Send what a stream still holds nowhere, so that closing it cannot fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def note(text: str) -> None:
+    """Print a remark on stderr, in one line."""
+    click.echo(clean(text), err=True)
