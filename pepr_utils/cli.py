@@ -17,6 +17,11 @@ COMMANDS = {
         "data",
         "Fetch the published data; look into result sets.",
     ),
+    "audit": (
+        "pepr_utils.commands.audit",
+        "audit",
+        "Look for faults in a result set: copies, impossible powers, misfiled rows.",
+    ),
 }
 
 
@@ -46,15 +51,14 @@ def pepr() -> None:
     Example:
       pepr data fetch          # the data that the paper's authors released
       pepr data show published # what is in it
+      pepr audit published     # what is doubtful in it
     """
 
 
 def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 2."""
     try:
-        pepr.main(standalone_mode=False)
-    except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
+        sys.exit(pepr.main(standalone_mode=False) or 0)  # what ctx.exit was given comes back
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
