@@ -35,6 +35,7 @@ def audit(
     from pepr_utils.results import load_result_set
     from pepr_utils.results.audit import CHECKS
     from pepr_utils.results.audit import audit as run_audit
+    from pepr_utils.results.audit.finding import SEVERITIES, count
 
     if list_checks:
         for name, function in CHECKS.items():
@@ -52,15 +53,14 @@ def audit(
             names = list(dict.fromkeys(row.architecture for row in finding.rows))
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             click.echo(
-                f"{'':<8} {len(finding.rows):,} rows ({', '.join(names[:_NAMED])}{more}); "
+                f"{'':<8} {count(finding.rows, 'row')} ({', '.join(names[:_NAMED])}{more}); "
                 f"columns {', '.join(finding.columns)}"
             )
-        counts = {s: sum(f.severity == s for f in findings) for s in ("error", "warning", "note")}
-        words = ", ".join(f"{n} {s}{'' if n == 1 else 's'}" for s, n in counts.items())
-        ran = len(checks or CHECKS)
+        graded = [[f for f in findings if f.severity == severity] for severity in SEVERITIES]
+        words = ", ".join(count(g, s) for g, s in zip(graded, SEVERITIES, strict=True))
         click.echo(
-            f"{loaded.name}: {len(loaded.finished):,} finished runs, {ran} checks: "
-            + (words if findings else "nothing found")
+            f"{loaded.name}: {count(loaded.finished, 'finished run')}, "
+            f"{count(checks or CHECKS, 'check')}: {words if findings else 'nothing found'}"
         )
     if findings:
         click.get_current_context().exit(1)

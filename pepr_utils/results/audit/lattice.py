@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
 
 import numpy as np
 
@@ -64,18 +63,11 @@ def fits(values: np.ndarray, n_steps: int) -> np.ndarray:
 
 def tolerance(values: np.ndarray) -> np.ndarray:
     """One unit of the last digit that each value is given with, and at least `PRECISION`."""
-    flat = np.asarray(values, dtype=float).ravel()
-    digits = np.array([_decimals(v) for v in flat])
-    return np.maximum(10.0**-digits, PRECISION).reshape(np.shape(values))
-
-
-def _decimals(value: float) -> int:
-    if not math.isfinite(value):
-        return 17
-    text = repr(float(value))
-    if "e" in text:
-        return max(-Decimal(text).as_tuple().exponent, 2)
-    return max(len(text.partition(".")[2]), 2)
+    values = np.asarray(values, dtype=float)
+    found = np.full(values.shape, PRECISION)
+    for digits in range(6, 1, -1):
+        found = np.where(np.round(values, digits) == values, 10.0**-digits, found)
+    return found
 
 
 def tells(values: np.ndarray, n_steps: int) -> bool:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from pepr_utils.results.audit.accuracies import test_values
+from pepr_utils.results.audit.origins import SOURCE, origins
 from pepr_utils.results.audit.power import TIME_COLUMNS
-from pepr_utils.results.audit.shared import MIN_DIGITS, shared_values, significant_digits
+from pepr_utils.results.audit.shared import MIN_DIGITS, significant_digits
 from pepr_utils.results.result_set import ResultSet
 
 
@@ -56,7 +57,7 @@ def spread(result_set: ResultSet) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per pair of runs: experiment, ``runs`` (their names), ``energy`` and ``time``
-        (relative differences; null where either is shared with another run, or unknown),
+        (relative differences; null where unknown, and of an energy that is a copy or undecided),
         ``accuracy`` (difference at the last epoch) and ``epochs`` (root mean square difference over
         all epochs).
     """
@@ -74,7 +75,8 @@ def spread(result_set: ResultSet) -> pd.DataFrame:
             pairs.append((one, two, f"{pair.first}, {pair.second}"))
     history = test_values(result_set)
     times = next((name for name in TIME_COLUMNS if runs[name].notna().any()), None)
-    shared = set(runs.loc[shared_values(runs, "energy_kwh").index, "run_id"])
+    table = origins(result_set)
+    shared = set(table.loc[table["role"] != SOURCE, "run_id"])
     rows = []
     for one, two, names in pairs:
         doubtful = {one["run_id"], two["run_id"]} & shared
