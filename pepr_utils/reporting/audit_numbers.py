@@ -8,11 +8,13 @@ import pandas as pd
 
 from pepr_utils.reporting import findings as laid_out
 from pepr_utils.reporting.numbers import fixed
-from pepr_utils.results import ResultSet, experiment_labels
+from pepr_utils.reporting.table_1 import printed_table
+from pepr_utils.results import ResultSet, add_classes, experiment_labels
 from pepr_utils.results.audit import CHECKS, Finding, origins
-from pepr_utils.results.audit.accuracies import fits_other_test_set, off_lattice
+from pepr_utils.results.audit.accuracies import fits_other_test_set, off_lattice, test_values
 from pepr_utils.results.audit.bounds import bounds
 from pepr_utils.results.audit.checks_emissions import implied_intensity
+from pepr_utils.results.audit.lattice import one_digit_edits
 from pepr_utils.results.audit.learning import constant_answers, learning
 from pepr_utils.results.audit.limits import declared
 from pepr_utils.results.audit.power import implied_power
@@ -90,8 +92,46 @@ def of_set(result_set: ResultSet) -> dict[str, str]:
         "intensity-highest": fixed(intensity.max(), 0),
         "fallback": f"{fallback:g}",
         "n-fallback": f"{((intensity / fallback - 1).abs() < 1e-4).sum()}",
+        **_stray(result_set, stray),
+        **_by_size(result_set, full_over),
         **_learning(result_set),
         **_spread(result_set),
+    }
+
+
+def _stray(result_set: ResultSet, stray: pd.DataFrame) -> dict[str, str]:
+    """Quote the value off its lattice that is met most often, and its one-digit edits."""
+    if stray.empty:
+        return {}
+    cases = stray.groupby(["run_id", "test_accuracy", "n_steps"]).size()
+    (run_id, value, n_steps), times = cases.idxmax(), cases.max()
+    run = result_set.finished.set_index("run_id").loc[run_id]
+    same = result_set.finished["run_id"][result_set.finished["dataset"] == run["dataset"]]
+    known = test_values(result_set).loc[same].to_numpy()
+    edits = one_digit_edits(value, n_steps)
+    met = {edit: int((abs(known - edit) < 1e-9).sum()) for edit in edits}
+    common = max(met, key=met.__getitem__, default=float("nan"))
+    epochs = result_set.epochs.set_index("run_id").loc[[run_id], "train_accuracy"].dropna()
+    return {
+        "stray-value": f"{value:.6f}",
+        "stray-times": f"{times}",
+        "stray-run": f"{run['architecture']} on "
+        f"{experiment_labels(result_set.experiments)[run['experiment']]}",
+        "stray-edits": " or ".join(f"{edit:.6f}" for edit in edits) or "none",
+        "stray-common": fixed(common, 6),
+        "stray-common-times": f"{met.get(common, 0)}",
+        "stray-training": fixed(epochs.iloc[-1] if len(epochs) else float("nan"), 4),
+    }
+
+
+def _by_size(result_set: ResultSet, copies: pd.DataFrame) -> dict[str, str]:
+    """Share of copies among the small and the large models of the experiments on all images."""
+    runs = add_classes(result_set.finished)
+    mine = runs[runs["experiment"].isin(copies["experiment"])]
+    shares = mine.index.isin(copies.index)
+    return {
+        f"full-copies-{size}": fixed(100 * shares[mine["size"].eq(size).fillna(False)].mean(), 0)
+        for size in ("small", "large")
     }
 
 
@@ -112,7 +152,12 @@ def _learning(result_set: ResultSet) -> dict[str, str]:
     levels = constant_answers(result_set)
     full = runs["train_fraction"].fillna(1.0) == 1.0
     state = table["state"]
+    never = state.eq("never learnt").fillna(False).groupby(runs["experiment"]).agg(["sum", "size"])
+    most = never["sum"].idxmax()
     return {
+        "never-learnt-most": f"{never.loc[most, 'sum']}",
+        "never-learnt-of": f"{never.loc[most, 'size']}",
+        "never-learnt-most-in": experiment_labels(result_set.experiments)[most],
         "n-never-learnt": f"{(state == 'never learnt').sum()}",
         "n-collapsed": f"{(state == 'collapsed').sum()}",
         "n-never-learnt-full": f"{(state[full] == 'never learnt').sum()}",
@@ -138,20 +183,30 @@ def _spread(result_set: ResultSet) -> dict[str, str]:
 def of_readings(
     sets: Mapping[str, ResultSet],
     values: pd.DataFrame,
+    other: pd.DataFrame,
     significance: pd.DataFrame,
     gaps: pd.DataFrame,
     ranks: Sequence[pd.DataFrame],
 ) -> dict[str, str]:
-    """What moves and what stands under the three readings."""
+    """What moves and what stands under the three readings.
+
+    `values` are those of the average that the chapter takes, `other` those of the other one.
+    """
     published, dropped, replaced = sets.values()
     words = list(sets)
     table = values.set_index(["figure", "quantity"])
+    rows = printed_table()
+    keys = ["dataset", "pretrained", "architecture"]
+    copied = published.runs[published.runs["run_id"].isin(_copied(published))]
+    among = copied[copied["train_fraction"] == 1.0][keys].astype(str).agg("/".join, axis=1)
     energies = (replaced.changes["column"] == "energy_kwh").sum()
     moving = [int((r[words[1:]] != "same").any(axis="columns").sum()) for r in ranks]
     found = {
         "n-cells-changed": f"{len(replaced.changes):,}",
         "n-energies-replaced": f"{energies - _gone(published, replaced)}",
         "n-rows-withdrawn": f"{_gone(published, replaced)}",
+        "n-printed": f"{len(rows)}",
+        "n-printed-copies": f"{rows[keys].astype(str).agg('/'.join, axis=1).isin(among).sum()}",
         "n-rows-dropped": f"{_gone(published, dropped)}",
         "n-values": f"{len(values)}",
         "n-values-moving": f"{(values['moves'] != '').sum()}",
@@ -162,19 +217,33 @@ def of_readings(
     }
     for short, reading in zip(("published", "dropped", "replaced"), words, strict=True):
         for size in ("small", "large"):
-            found[f"pepr-{size}-{short}"] = table.loc[("3d", f"median PePR-E, {size}"), reading]
-            found[f"energy-{size}-{short}"] = table.loc[
-                ("2c", f"median energy, {size} (Wh)"), reading
+            found[f"pepr-{size}-{short}"] = table.loc[
+                ("figure 3d", f"median PePR-E, {size}"), reading
             ]
-        found[f"n-models-{short}"] = table.loc[("2c", "models drawn"), reading]
-        found[f"n-fraction-{short}"] = table.loc[("3b", "models drawn"), reading]
-        gap = float(found[f"pepr-small-{short}"]) - float(found[f"pepr-large-{short}"])
-        found[f"gap-{short}"] = f"{gap:.3f}"
+            found[f"energy-{size}-{short}"] = table.loc[
+                ("figure 2c", f"median energy, {size} (Wh)"), reading
+            ]
+        found[f"n-models-{short}"] = table.loc[("figure 2c", "models drawn"), reading]
+        found[f"n-fraction-{short}"] = table.loc[("figure 3b", "models drawn"), reading]
+        found[f"gap-{short}"] = _gap(values, reading)
+        found[f"other-gap-{short}"] = _gap(other, reading)
         found[f"total-{short}"] = table.loc[("section 3", "energy of all runs (kWh)"), reading]
-    smaller = gaps.pivot(index="experiment", columns="reading", values="gap")
-    found["n-gaps"] = f"{len(smaller)}"
-    found["n-gaps-wider"] = f"{(smaller[words[1]] > smaller[words[2]] + 5e-4).sum()}"
+    wide = gaps.pivot(index="experiment", columns="reading", values="gap")
+    found["n-gaps"] = f"{len(wide)}"
+    found["n-gaps-wider"] = f"{(wide[words[1]].round(3) > wide[words[2]].round(3)).sum()}"
     return found
+
+
+def _copied(result_set: ResultSet) -> pd.Series:
+    table = origins(result_set)
+    return table.loc[table["role"] == "copy", "run_id"]
+
+
+def _gap(values: pd.DataFrame, reading: str) -> str:
+    """Median score of the small models less that of the large ones."""
+    medians = values.set_index("quantity")[reading]
+    small, large = (float(medians[f"median PePR-E, {size}"]) for size in ("small", "large"))
+    return f"{small - large:.3f}"
 
 
 def _gone(before: ResultSet, after: ResultSet) -> int:

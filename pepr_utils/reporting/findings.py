@@ -11,7 +11,7 @@ from pepr_utils.results import ResultSet, add_classes, experiment_labels
 from pepr_utils.results.audit import CHECKS, Finding, origins
 from pepr_utils.results.audit.accuracies import test_lattices, test_values, training_images
 from pepr_utils.results.audit.bounds import bounds
-from pepr_utils.results.audit.lattice import RULES, fits
+from pepr_utils.results.audit.lattice import fits
 from pepr_utils.results.audit.limits import declared, pue_of
 from pepr_utils.results.audit.power import energy_windows, implied_power, time_contents
 from pepr_utils.results.audit.shared import shared_values
@@ -140,7 +140,7 @@ def lattices(result_set: ResultSet) -> pd.DataFrame:
                 "test accuracies": len(known),
                 "off": int((~fits(known, n_steps)).sum()) if n_steps else pd.NA,
                 "training images": line["n"] if line is not None else pd.NA,
-                "as": RULES.get(line["rule"]) if line is not None else None,
+                "as the": line["rule"] if line is not None else None,
                 "training accuracies": int(line["values"]) if line is not None else 0,
                 "not fitting": int(line["values"] - line["fit"]) if line is not None else pd.NA,
             }
@@ -165,12 +165,18 @@ def bounds_table(result_set: ResultSet, *, alpha: float = 1.0) -> pd.DataFrame:
             "bound": table["bound"],
             "model": table["architecture"],
             "Wh": table["cost"] * 1e3,
-            "next": table["next_architecture"],
-            "next, Wh": table["next_cost"] * 1e3,
+            "next (Wh)": [
+                f"{name} ({1e3 * cost:.2f})"
+                for name, cost in zip(table["next_architecture"], table["next_cost"], strict=True)
+            ],
             "leave the best five": gone,
             "join them": come,
-            "median PePR-E": table["median_pepr"],
-            "without it": table["median_pepr_without"],
+            "median PePR-E": [
+                f"{one:.3f} → {other:.3f}"
+                for one, other in zip(
+                    table["median_pepr"], table["median_pepr_without"], strict=True
+                )
+            ],
         }
     )
 

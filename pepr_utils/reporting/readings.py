@@ -51,17 +51,17 @@ def _figures(
     sizes = {size: frame[frame["size"] == size] for size in ("small", "large")}
     dearest, cheapest = frame.nlargest(1, "energy_wh"), frame.nsmallest(1, "energy_wh")
     found = {
-        ("2c", "models drawn"): f"{len(frame)}",
-        ("2c", "dearest model"): dearest["architecture"].iloc[0],
-        ("2c", "energy of the dearest (Wh)"): f"{dearest['energy_wh'].iloc[0]:.1f}",
-        ("2c", "cheapest model"): cheapest["architecture"].iloc[0],
-        ("2c", "energy of the cheapest (Wh)"): f"{cheapest['energy_wh'].iloc[0]:.1f}",
+        ("figure 2c", "models drawn"): f"{len(frame)}",
+        ("figure 2c", "dearest model"): dearest["architecture"].iloc[0],
+        ("figure 2c", "energy of the dearest (Wh)"): f"{dearest['energy_wh'].iloc[0]:.1f}",
+        ("figure 2c", "cheapest model"): cheapest["architecture"].iloc[0],
+        ("figure 2c", "energy of the cheapest (Wh)"): f"{cheapest['energy_wh'].iloc[0]:.1f}",
     }
     for size, part in sizes.items():
-        found["2c", f"median energy, {size} (Wh)"] = f"{part['energy_wh'].median():.1f}"
+        found["figure 2c", f"median energy, {size} (Wh)"] = f"{part['energy_wh'].median():.1f}"
     for figure, pairs, names in (
-        ("3a", arms.pretraining_data(result_set), arms.PRETRAINING_ARMS),
-        ("3b", arms.fraction_data(result_set), arms.FRACTION_ARMS),
+        ("figure 3a", arms.pretraining_data(result_set), arms.PRETRAINING_ARMS),
+        ("figure 3b", arms.fraction_data(result_set), arms.FRACTION_ARMS),
     ):
         wide = pairs.pivot(index="architecture", columns="arm", values="test_accuracy")
         found[figure, "models drawn"] = f"{len(wide)}"
@@ -70,13 +70,13 @@ def _figures(
         better = (wide[names[0]] > wide[names[1]]).sum()
         found[figure, f"better {names[0]}"] = f"{better} of {len(wide)}"
     for size, part in sizes.items():
-        found["3c", f"median accuracy, {size}"] = f"{part['test_accuracy'].median():.4f}"
+        found["figure 3c", f"median accuracy, {size}"] = f"{part['test_accuracy'].median():.4f}"
     for size, part in sizes.items():
-        found["3d", f"median PePR-E, {size}"] = f"{part['pepr'].median():.3f}"
+        found["figure 3d", f"median PePR-E, {size}"] = f"{part['pepr'].median():.3f}"
     best = frame.nlargest(5, "pepr")["architecture"]
     total = result_set.finished["energy_kwh"].sum()
     return found | {
-        ("3d", "five best"): ", ".join(best),
+        ("figure 3d", "five best"): ", ".join(best),
         ("section 3", "energy of all runs (kWh)"): f"{total:.1f}",
     }
 
@@ -151,17 +151,14 @@ def significance(sets: Mapping[str, ResultSet], *, alpha: float = 1.0) -> pd.Dat
     Returns
     -------
     pandas.DataFrame
-        claim, what the paper says, per reading the outcome with p, and ``stands``: under all
-        readings, or which ones.
+        claim, what the paper says, per reading *p* with the number of models in both groups, and
+        ``stands``: under all readings, or which ones.
     """
     each = {words: differences(one, alpha=alpha) for words, one in sets.items()}
     first = next(iter(each.values()))
     table = first[["claim", "paper"]].copy()
     for words, tested in each.items():
-        table[words] = [
-            f"{outcome}, p {_p(p)} ({n})"
-            for outcome, p, n in zip(tested["outcome"], tested["p"], tested["n"], strict=True)
-        ]
+        table[words] = [f"{_p(p)} ({n})" for p, n in zip(tested["p"], tested["n"], strict=True)]
     stands = pd.DataFrame({w: t["outcome"] == first["paper"] for w, t in each.items()})
     table["stands"] = [
         "yes" if row.all() else f"only {', '.join(row.index[row])}" if row.any() else "no"
@@ -171,7 +168,7 @@ def significance(sets: Mapping[str, ResultSet], *, alpha: float = 1.0) -> pd.Dat
 
 
 def _p(p: float) -> str:
-    return "< 0.001" if p < STRICT else f"= {p:.3f}"
+    return "< 0.001" if p < STRICT else f"{p:.3f}"
 
 
 def printed_scores(sets: Mapping[str, ResultSet]) -> pd.DataFrame:

@@ -79,13 +79,24 @@ def test_a_table_of_ones_own_feeds_the_results_chapter(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_repaired_set_feeds_the_results_chapter(published, tmp_path):
+    out = tmp_path / "repaired.ipynb"
+    done = _execute("results", out, result_set="published-repaired")
+    assert done.returncode == 0, done.stderr
+    numbers = _glued(out)
+    assert (numbers["n-models"], numbers["pepr-large"]) == ("125", "0.635")
+
+
+@pytest.mark.slow
 def test_an_unknown_result_set_says_so(tmp_path):
     done = _execute("results", tmp_path / "out.ipynb", result_set="publishd")
     assert done.returncode != 0
     assert "unknown result set 'publishd'; allowed: published" in done.stderr
 
 
-@pytest.mark.parametrize("chapter", ["model_space", "results", "table_1", "published_data"])
+@pytest.mark.parametrize(
+    "chapter", ["model_space", "results", "table_1", "published_data", "audit"]
+)
 def test_chapters_have_the_parameters_that_the_book_promises(chapter):
     text = (ROOT / "notebooks" / f"{chapter}.md").read_text("utf-8")
     cell = re.search(r":tags: \[parameters\]\n\n(.*?)```", text, re.DOTALL)

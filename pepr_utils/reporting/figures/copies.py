@@ -64,6 +64,7 @@ def power_chart(frame: pd.DataFrame) -> alt.LayerChart:
         bind=alt.binding_select(options=names, name="experiment "),
     )
     known = frame.dropna(subset=["power_w"])
+    known = known.sort_values("role", key=lambda role: role.map(list(ROLES).index), kind="stable")
     low, high = known["power_w"].min(), known["power_w"].max()
     y = alt.Y(
         "power_w:Q",
@@ -207,7 +208,7 @@ def score_chart(frame: pd.DataFrame) -> alt.LayerChart:
         .encode(
             x="min:Q",
             x2="max:Q",
-            y="pepr:Q",
+            y=y,
             tooltip=[
                 alt.Tooltip("size:N"),
                 alt.Tooltip("reading:N"),

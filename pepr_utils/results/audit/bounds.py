@@ -38,8 +38,8 @@ def bounds(result_set: ResultSet, *, cost: str = "E", alpha: float = 1.0) -> pd.
     -------
     pandas.DataFrame
         Two rows per experiment, ``bound`` lowest and highest: the run, its cost and the next run's;
-        ``top``, the five best by score, and ``top_without`` this row; the median score of the
-        other runs with and without it.
+        ``top``, the five best of the *other* runs by score, and ``top_without``, the same when the
+        row sets no bound; their median score with and without it.
     """
     column, rows = cost_column(result_set.finished, cost), []
     for key, part in result_set.finished.groupby("experiment", sort=False):
@@ -60,7 +60,7 @@ def bounds(result_set: ResultSet, *, cost: str = "E", alpha: float = 1.0) -> pd.
                     float(run[column]),
                     following["architecture"],
                     float(following[column]),
-                    _best(scored),
+                    _best(scored.loc[without.index]),
                     _best(without),
                     scored.loc[without.index, "pepr"].median(),
                     without["pepr"].median(),

@@ -24,8 +24,7 @@ def single_bound(result_set: ResultSet) -> Iterator[Finding]:
     for row in bounds(result_set).itertuples(index=False):
         low, high = sorted((row.cost, row.next_cost))
         far = high > APART * low
-        others = tuple(name for name in row.top if name != row.architecture)
-        moved = row.top_without[: len(others)] != others
+        moved = set(row.top_without) != set(row.top)
         if far and (moved or row.bound == "highest"):
             words = "change" if moved else "stay"
             yield Finding(
@@ -35,7 +34,7 @@ def single_bound(result_set: ResultSet) -> Iterator[Finding]:
                 ("energy_kwh",),
                 f"{labels[row.experiment]}: {row.architecture} alone sets the {row.bound} energy, "
                 f"{row.cost * 1e3:.2f} Wh; next is {row.next_architecture}, "
-                f"{row.next_cost * 1e3:.2f} Wh. Without it the best {TOP} {words} and the median "
-                f"score of the others goes from {row.median_pepr:.3f} to "
+                f"{row.next_cost * 1e3:.2f} Wh. Without it the best {TOP} of the others {words}, "
+                f"and their median score goes from {row.median_pepr:.3f} to "
                 f"{row.median_pepr_without:.3f}",
             )
