@@ -73,7 +73,6 @@ def of_set(result_set: ResultSet) -> dict[str, str]:
             0,
         ),
         "copies-power-lowest": fixed(over["power_w"].min(), 0),
-        "copies-power-highest": fixed(over["power_w"].max(), 0),
         "others-power-lowest": fixed(fresh["power_w"].min(), 0),
         "others-power-highest": fixed(fresh["power_w"].max(), 0),
         "limit": fixed(power["limit_w"].max(), 0),
@@ -216,17 +215,14 @@ def of_readings(
         "n-ranks-moving": f"{sum(moving)}",
     }
     for short, reading in zip(("published", "dropped", "replaced"), words, strict=True):
-        for size in ("small", "large"):
-            found[f"pepr-{size}-{short}"] = table.loc[
-                ("figure 3d", f"median PePR-E, {size}"), reading
-            ]
-            found[f"energy-{size}-{short}"] = table.loc[
-                ("figure 2c", f"median energy, {size} (Wh)"), reading
-            ]
-        found[f"n-models-{short}"] = table.loc[("figure 2c", "models drawn"), reading]
-        found[f"n-fraction-{short}"] = table.loc[("figure 3b", "models drawn"), reading]
         found[f"gap-{short}"] = _gap(values, reading)
         found[f"other-gap-{short}"] = _gap(other, reading)
+    for short, reading in (("published", words[0]), ("dropped", words[1])):
+        found[f"n-models-{short}"] = table.loc[("figure 2c", "models drawn"), reading]
+    for short, reading in (("published", words[0]), ("replaced", words[2])):
+        found[f"pepr-large-{short}"] = table.loc[("figure 3d", "median PePR-E, large"), reading]
+        energy = table.loc[("figure 2c", "median energy, large (Wh)"), reading]
+        found[f"energy-large-{short}"] = energy
         found[f"total-{short}"] = table.loc[("section 3", "energy of all runs (kWh)"), reading]
     wide = gaps.pivot(index="experiment", columns="reading", values="gap")
     found["n-gaps"] = f"{len(wide)}"

@@ -204,8 +204,7 @@ def copies_by_size(result_set: ResultSet) -> pd.DataFrame:
 
 def changes_by_column(result_set: ResultSet) -> pd.DataFrame:
     """Count the changed cells of a derived set, by experiment and column."""
-    changes = result_set.changes
-    labels = experiment_labels(changes["experiment"])
+    changes, labels = result_set.changes, experiment_labels(result_set.experiments)
     counts = changes.groupby(["experiment", "column"], sort=False).agg(
         cells=("column", "size"), emptied=("after", lambda after: int(after.isna().sum()))
     )

@@ -83,6 +83,14 @@ def _few_samples(runs, epochs):
     _set(runs, WARD.format(7), n_power_samples=2)
 
 
+def _estimated(runs, epochs):
+    _set(runs, WARD.format(7), energy_method="TDP estimate")
+
+
+def _zero_energy(runs, epochs):
+    _set(runs, WARD.format(7), energy_kwh=0.0, co2eq_g=0.0)
+
+
 def _other_test_set(runs, epochs):
     """One clinic run has accuracies over the ward's images."""
     values = [k / 1100 for k in (781, 817, 839, 877, 905)]
@@ -186,6 +194,8 @@ PLANTED = [
     ("energy-window", _evaluation_in_the_energy, [TENTH.format(6)]),
     ("unexplained-energy", _no_time, [WARD.format(7)]),
     ("unexplained-energy", _few_samples, [WARD.format(7)]),
+    ("unexplained-energy", _estimated, [WARD.format(7)]),
+    ("unexplained-energy", _zero_energy, [WARD.format(7)]),
     ("other-test-set", _other_test_set, [CLINIC.format(8)]),
     ("off-lattice", _off_lattice, [CLINIC.format(8)]),
     ("test-images", _dropped_batch, ALL_OF["clinic"]),

@@ -27,18 +27,18 @@ class Lattice:
 def test_values(result_set: ResultSet) -> pd.DataFrame:
     """Test accuracies of finished runs: one row per run, one column per epoch.
 
-    The index is the run_id; where epochs are not known the only column is the final accuracy.
+    The index is the run_id; where epochs are not known the only column, "last", is the final accuracy.
     """
     runs = result_set.finished.set_index("run_id")
     epochs = result_set.epochs
     wide = epochs[epochs["run_id"].isin(runs.index)].pivot(
         index="run_id", columns="epoch", values="test_accuracy"
     )
-    final = runs["test_accuracy"].to_frame("final")
+    final = runs["test_accuracy"].to_frame("last")
     wide = final if wide.empty else wide.reindex(runs.index)
     unknown = wide.isna().all(axis="columns")
     if unknown.any() and not epochs.empty:
-        wide.loc[unknown, wide.columns[-1]] = final.loc[unknown, "final"]
+        wide.loc[unknown, wide.columns[-1]] = final.loc[unknown, "last"]
     return wide.astype("float64")
 
 
