@@ -27,7 +27,7 @@ class Lattice:
 def test_values(result_set: ResultSet) -> pd.DataFrame:
     """Test accuracies of finished runs: one row per run, one column per epoch.
 
-    The index is the run_id; where epochs are not known the only column, "last", is the final accuracy.
+    The index is the run_id; where epochs are not known the only column is the last one's.
     """
     runs = result_set.finished.set_index("run_id")
     epochs = result_set.epochs
