@@ -36,6 +36,7 @@ def audit(
     from pepr_utils.results.audit import CHECKS
     from pepr_utils.results.audit import audit as run_audit
     from pepr_utils.results.audit.finding import SEVERITIES, count
+    from pepr_utils.results.audit.power import implied_power
 
     if list_checks:
         for name, function in CHECKS.items():
@@ -62,5 +63,11 @@ def audit(
             f"{loaded.name}: {count(loaded.finished, 'finished run')}, "
             f"{count(checks or CHECKS, 'check')}: {words if findings else 'nothing found'}"
         )
+        unchecked = implied_power(loaded)["possible"].isna().sum()
+        if unchecked:
+            click.echo(
+                f"power could not be checked in {unchecked:,} of them: no time, no energy, or "
+                "nothing known of the device (power_limit_w, or a device of data/devices.toml)"
+            )
     if findings:
         click.get_current_context().exit(1)

@@ -97,6 +97,7 @@ def test_audit_says_by_its_exit_code_whether_anything_was_found(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert "2 finished runs" in done.stdout
     assert "nothing found" in done.stdout
+    assert "could not be checked" not in done.stdout
     assert json.loads(_pepr("audit", tmp_path / "clean.csv", "--json").stdout) == []
     done = _pepr("audit", tmp_path / "hot.csv", "--json")
     assert done.returncode == 1
@@ -109,6 +110,13 @@ def test_audit_says_by_its_exit_code_whether_anything_was_found(tmp_path):
     done = _pepr("audit", tmp_path / "hot.csv")
     assert done.returncode == 1
     assert "1 error, 0 warnings, 0 notes" in done.stdout
+
+
+def test_audit_says_what_it_could_not_check(tmp_path):
+    (tmp_path / "odd.csv").write_text(CLEAN.replace("NVIDIA GeForce RTX 3090", "an abacus"))
+    done = _pepr("audit", tmp_path / "odd.csv")
+    assert done.returncode == 0
+    assert "power could not be checked in 2 of them" in done.stdout
 
 
 def test_audit_lists_its_checks():
