@@ -32,6 +32,11 @@ COMMANDS = {
         "select",
         "Choose the best model within budgets of energy, memory or more.",
     ),
+    "audit": (
+        "pepr_utils.commands.audit",
+        "audit",
+        "Look for faults in a result set: copies, impossible powers, misfiled rows.",
+    ),
 }
 
 
@@ -62,14 +67,15 @@ def pepr() -> None:
       pepr data fetch          # the data that the paper's authors released
       pepr data show published # what is in it
       pepr score models.csv --performance accuracy --cost energy_wh
+      pepr audit published     # what is doubtful in it
     """
 
 
 def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 2."""
     try:
-        # Outside standalone mode click returns the code of an Exit; commands return nothing.
-        sys.exit(pepr.main(standalone_mode=False))
+        # Outside standalone mode click gives back the code that ctx.exit was given.
+        sys.exit(pepr.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except click.ClickException as error:

@@ -12,6 +12,13 @@ import click
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pepr_utils.results import ResultSet
+
+
+_DERIVED = {
+    "published-repaired": "published, with copied energies replaced; see `pepr data show --changes`"
+}
+
 
 @click.group()
 def data() -> None:
@@ -75,7 +82,12 @@ def list_(as_json: bool) -> None:
         for file in pinned.sha256
     ]
     rows += [
-        {"kind": "result set", "name": name, "where": str(folder or "downloaded files"), "what": ""}
+        {
+            "kind": "result set",
+            "name": name,
+            "where": str(folder or "downloaded files"),
+            "what": _DERIVED.get(name, ""),
+        }
         for name, folder in available_result_sets().items()
     ]
     if as_json:
@@ -92,7 +104,8 @@ def list_(as_json: bool) -> None:
 @click.option(
     "--json", "as_json", is_flag=True, help="Print a JSON array, one object per experiment."
 )
-def show(result_set: str, as_json: bool) -> None:
+@click.option("--changes", is_flag=True, help="List the cells that a derived set changes, instead.")
+def show(result_set: str, as_json: bool, changes: bool) -> None:
     """Check a result set and summarise it by experiment.
 
     SET is a name (see `pepr data list`), a folder of records or a CSV file with at least
@@ -102,10 +115,14 @@ def show(result_set: str, as_json: bool) -> None:
     Example:
       pepr data show published
       pepr data show my_results.csv
+      pepr data show published-repaired --changes
     """
     from pepr_utils.results import experiment_labels, load_result_set
 
     loaded = load_result_set(result_set)
+    if changes:
+        _show_changes(loaded, as_json)
+        return
     labels = experiment_labels(loaded.experiments)
     finished = dict(list(loaded.finished.groupby("experiment")))
     rows = [
@@ -131,6 +148,27 @@ def show(result_set: str, as_json: bool) -> None:
             f"{'-' if energy is None else f'{energy:.2f} Wh':>10}"
         )
     click.echo("accuracy and energy are medians over the finished runs of an experiment")
+    if len(loaded.changes):
+        click.echo(f"{len(loaded.changes):,} cells differ from the source: add --changes")
+
+
+def _show_changes(loaded: ResultSet, as_json: bool) -> None:
+    """Print each changed cell of a derived set with its reason."""
+    from pepr_utils.results import experiment_labels
+
+    if as_json:
+        rows = [
+            {name: None if value != value else value for name, value in row.items()}
+            for row in loaded.changes.to_dict("records")
+        ]
+        click.echo(json.dumps(rows, indent=1))
+        return
+    labels = experiment_labels(loaded.experiments)
+    for row in loaded.changes.itertuples(index=False):
+        after = "empty" if math.isnan(row.after) else f"{row.after:.6g}"
+        click.echo(f"{row.architecture:<26} {row.column:<22} {row.before:.6g} -> {after}")
+        click.echo(f"{'':<26} {labels[row.experiment]}: {row.reason}")
+    click.echo(f"{loaded.name}: {len(loaded.changes):,} changed cells")
 
 
 def _summary(label: str, runs: pd.DataFrame, finished: pd.DataFrame) -> dict[str, object]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from pepr_utils.reporting import doubts
 from pepr_utils.reporting.figures import arms, by_size
 from pepr_utils.reporting.printed import DIFFERS, REPRODUCED, TRUNCATED, compare_printed
 from pepr_utils.reporting.table_1 import RULES
@@ -156,34 +155,11 @@ def table_1(cells: pd.DataFrame, rules: pd.DataFrame, rankings: pd.DataFrame) ->
 
 
 def published(result_set: ResultSet) -> dict[str, str]:
-    """Size of the published set and the counts of what is doubtful in it."""
+    """Size of the published set."""
     runs = result_set.runs
-    power = doubts.implied_power(result_set)
-    repeated, off = doubts.repeated_rows(result_set), doubts.off_lattice(result_set)
-    intensity = runs["co2eq_g"] / runs["energy_kwh"]
-    shared = runs.duplicated(["architecture", "energy_kwh"], keep=False)
-    tuned = runs["pretrained"] & (runs["train_fraction"] == 1.0)
-    images = runs.groupby("dataset")["n_test"].first()
     return {
         "n-runs": f"{len(runs):,}",
         "n-epochs": f"{len(result_set.epochs):,}",
         "n-experiments": f"{len(result_set.experiments)}",
         "n-architectures": f"{runs['architecture'].nunique()}",
-        "card-power": f"{doubts.CARD_POWER_W}",
-        "default-pue": f"{doubts.DEFAULT_PUE}",
-        "card-facility-power": fixed(doubts.CARD_POWER_W * doubts.DEFAULT_PUE, 0),
-        "power-per-epoch-lowest": fixed(power["lowest (W)"].min(), 0),
-        "power-per-epoch-highest": fixed(power["highest (W)"].max(), 0),
-        "n-shared-energies": f"{shared.sum()}",
-        "shared-in-averages": ", ".join(
-            f"{n} ({name})" for name, n in shared[tuned].groupby(runs["dataset"]).sum().items()
-        ),
-        "n-repeated": f"{len(repeated)}",
-        "repeated-models": ", ".join(repeated["architecture"]),
-        "repeated-in": " and ".join(dict.fromkeys([*repeated["first"], *repeated["second"]])),
-        "n-off-lattice": f"{len(off)}",
-        "off-lattice-models": ", ".join(off["architecture"].unique()),
-        "test-images": ", ".join(f"{n:,} ({name})" for name, n in images.items()),
-        "intensity-lowest": fixed(intensity.min(), 0),
-        "intensity-highest": fixed(intensity.max(), 0),
     }

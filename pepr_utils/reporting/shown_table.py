@@ -161,7 +161,7 @@ def _head_rows(columns: list[list[tuple[str, str]]]):
 
 def _under_headings(rows: list[str], groups: pd.Series, width: int) -> list[str]:
     """Put a heading before each run of rows of the same group."""
-    starts = (groups != groups.shift()).to_numpy()
+    starts = (groups != groups.shift()).fillna(True).to_numpy(bool)
     return [
         f'<tr><th scope="rowgroup" colspan="{width}">{html.escape(str(value))}</th></tr>\n{row}'
         if start

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +17,8 @@ from pepr_utils.results.experiments import KEY_COLUMNS, experiment_key
 from pepr_utils.results.tables import check_table, columns
 
 PUBLISHED = "published"
+#: The published data with copied energies replaced, derived on load; see `audit.repair`.
+REPAIRED = "published-repaired"
 #: Columns that a table of one's own needs; every other column of the dictionary may be absent.
 REQUIRED_IN_CSV = ("architecture", "dataset", "test_accuracy", "energy_kwh")
 
@@ -35,12 +37,16 @@ class ResultSet:
         One row per run and epoch; empty where only totals are known.
     content_hash : str
         SHA-256 of the stored content.
+    changes : pandas.DataFrame
+        Of a derived set, each cell that differs from what it derives from, with the reason; empty
+        in every other.
     """
 
     name: str
     runs: pd.DataFrame
     epochs: pd.DataFrame
     content_hash: str
+    changes: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def experiments(self) -> list[str]:
@@ -69,8 +75,8 @@ class ResultSet:
 
 
 def available_result_sets() -> dict[str, Path | None]:
-    """Named result sets and their folders; `published` has none, since it is downloaded."""
-    named: dict[str, Path | None] = {PUBLISHED: None}
+    """Named result sets and their folders; the published ones have none, being downloaded."""
+    named: dict[str, Path | None] = {PUBLISHED: None, REPAIRED: None}
     for parent in (data_dir() / "results", Path("results")):
         for folder in sorted(parent.glob("*")):
             if records.record_paths(folder):
@@ -84,7 +90,9 @@ def load_result_set(name_or_path: str | os.PathLike[str]) -> ResultSet:
     Parameters
     ----------
     name_or_path : str or path
-        ``"published"`` (the authors' data, downloaded on first use), the name of a folder under
+        ``"published"`` (the authors' data, downloaded on first use), ``"published-repaired"`` (the
+        same with copied energies replaced, each changed cell in ``changes``), the name of a folder
+        under
         ``data/results`` or ``results``, a folder of records (``runs/<run_id>.json``), or a CSV
         file with at least the columns ``architecture``, ``dataset``, ``test_accuracy`` (a
         fraction) and ``energy_kwh``.
@@ -104,6 +112,8 @@ def load_result_set(name_or_path: str | os.PathLike[str]) -> ResultSet:
     1048
     """
     kind, path = _locate(name_or_path)
+    if kind == "repaired":
+        return _repaired()
     if kind == "published":
         runs, epochs, digest = published.read()
     elif kind == "csv":
@@ -120,14 +130,16 @@ def content_hash(name_or_path: str | os.PathLike[str]) -> str:
     kind, path = _locate(name_or_path)
     if kind == "published":
         return published.content_hash()
+    if kind == "repaired":
+        return _repaired_hash(published.content_hash())
     return _file_hash(path) if kind == "csv" else records.folder_hash(path)
 
 
 def _locate(name_or_path: str | os.PathLike[str]) -> tuple[str, Path]:
     name = os.fspath(name_or_path)
     named = available_result_sets()
-    if name == PUBLISHED:
-        return "published", Path()
+    if name in (PUBLISHED, REPAIRED):
+        return ("published" if name == PUBLISHED else "repaired"), Path()
     if name in named:
         return "folder", named[name]
     path = Path(name).expanduser()
@@ -138,6 +150,18 @@ def _locate(name_or_path: str | os.PathLike[str]) -> tuple[str, Path]:
     raise unknown_name(
         "result set", name, named, also="the path of a CSV file or of a folder of records"
     )
+
+
+def _repaired() -> ResultSet:
+    from pepr_utils.results.audit import repair  # the audit is built on result sets
+
+    source = load_result_set(PUBLISHED)
+    return replace(repair(source), name=REPAIRED, content_hash=_repaired_hash(source.content_hash))
+
+
+def _repaired_hash(source: str) -> str:
+    """Hash of what is derived: of the source and of the rule's version."""
+    return hashlib.sha256(f"{source} repaired 1".encode()).hexdigest()
 
 
 def _read_csv(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:

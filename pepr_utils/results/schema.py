@@ -155,9 +155,9 @@ class PublishedRun(Run):
         unit="s",
         doubt=(
             "Table 1 calls it the training time of ten epochs. With the energy of the same row "
-            "that would need several kilowatts from one graphics card. Read as the time of one "
-            "epoch it gives a plausible power on the experiments with all training data, and an "
-            "impossible one for many runs with less, whose energies are in doubt too."
+            "that would need kilowatts from one graphics card. Read as the time of one epoch and "
+            "the evaluation after it, it gives a possible power wherever the energy is the run's "
+            "own."
         ),
     )
     released_inf_time_s: NotNegative | None = _field(
@@ -190,7 +190,8 @@ PUBLISHED_DOUBTS = {
     "energy_kwh": (
         "taken as facility energy over training and the evaluation after each epoch; PUE and the "
         "window are not stated in the data. Many values stand, to the last digit, in several "
-        "experiments of the same architecture, which separate measurements would hardly give"
+        "experiments of the same architecture; over the run's own time most of these need more "
+        "power than the device can draw, and are copies"
     ),
     "n_parameters": "counted with the 1,000-class ImageNet head, not with the data set's own",
     "n_train": "empty for the 10 % and 1 % arms, whose number of images is not stated",

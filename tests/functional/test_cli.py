@@ -21,7 +21,14 @@ def _pepr(*arguments, **environment):
 
 
 def test_help_has_an_example_everywhere():
-    for arguments in ([], ["data"], ["data", "fetch"], ["data", "list"], ["data", "show"]):
+    for arguments in (
+        [],
+        ["data"],
+        ["data", "fetch"],
+        ["data", "list"],
+        ["data", "show"],
+        ["audit"],
+    ):
         done = _pepr(*arguments, "--help")
         assert done.returncode == 0
         assert "Example:" in done.stdout
@@ -60,15 +67,72 @@ def test_list_names_files_and_sets():
         (["data", "show", "bad.csv"], "row 1, column 'test_accuracy' is '91.5'"),
         (["data", "fetch", "all_result.csv"], "did you mean 'all_results.csv'?"),
         (["dat"], "No such command 'dat'"),
+        (["audit"], "no SET; name one, such as: pepr audit published"),
+        (["audit", "bad.csv"], "row 1, column 'test_accuracy' is '91.5'"),
+        (["audit", "publish"], "unknown result set 'publish'"),
+        (["audit", "good.csv", "--check", "labls"], "did you mean 'labels'?"),
     ],
 )
 def test_errors_are_one_line_and_exit_two(arguments, message, tmp_path, monkeypatch):
     (tmp_path / "bad.csv").write_text("architecture,dataset,test_accuracy,energy_kwh\na,w,91.5,1\n")
+    (tmp_path / "good.csv").write_text(CLEAN)
     monkeypatch.chdir(tmp_path)
     done = _pepr(*arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+CLEAN = """\
+architecture,dataset,test_accuracy,energy_kwh,train_time_s,device
+a,w,0.871,0.0170,150.1,NVIDIA GeForce RTX 3090
+b,w,0.862,0.0255,225.3,NVIDIA GeForce RTX 3090
+"""
+
+
+def test_audit_says_by_its_exit_code_whether_anything_was_found(tmp_path):
+    (tmp_path / "clean.csv").write_text(CLEAN)
+    (tmp_path / "hot.csv").write_text(CLEAN.replace("150.1", "15.01"))
+    done = _pepr("audit", tmp_path / "clean.csv")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 finished runs" in done.stdout
+    assert "nothing found" in done.stdout
+    assert "could not be checked" not in done.stdout
+    assert json.loads(_pepr("audit", tmp_path / "clean.csv", "--json").stdout) == []
+    done = _pepr("audit", tmp_path / "hot.csv", "--json")
+    assert done.returncode == 1
+    (finding,) = json.loads(done.stdout)
+    assert (finding["check"], finding["severity"]) == ("impossible-power", "error")
+    assert [row["architecture"] for row in finding["rows"]] == ["a"]
+    assert finding["rows"][0]["experiment"].startswith("w/")
+    assert finding["columns"] == ["energy_kwh", "train_time_s"]
+    assert "4,077 W" in finding["evidence"]  # 0.0170 kWh in 15.01 s
+    done = _pepr("audit", tmp_path / "hot.csv")
+    assert done.returncode == 1
+    assert "1 error, 0 warnings, 0 notes" in done.stdout
+
+
+def test_audit_says_what_it_could_not_check(tmp_path):
+    (tmp_path / "odd.csv").write_text(CLEAN.replace("NVIDIA GeForce RTX 3090", "an abacus"))
+    done = _pepr("audit", tmp_path / "odd.csv")
+    assert done.returncode == 0
+    assert "power could not be checked in 2 of them" in done.stdout
+
+
+def test_audit_lists_its_checks():
+    done = _pepr("audit", "--list")
+    assert done.returncode == 0
+    assert "impossible-power" in done.stdout
+
+
+def test_the_repaired_set_shows_what_it_changed(published):
+    assert "642 cells differ" in _pepr("data", "show", "published-repaired").stdout
+    rows = json.loads(_pepr("data", "show", "published-repaired", "--changes", "--json").stdout)
+    assert len(rows) == 642
+    assert {"architecture", "column", "before", "after", "reason"} <= set(rows[0])
+    text = _pepr("data", "show", "published-repaired", "--changes").stdout
+    assert "withdrawn" in text
+    assert "published-repaired: 642 changed cells" in text
 
 
 def test_no_network_and_no_mirror(tmp_path):

@@ -79,6 +79,15 @@ def test_a_table_of_ones_own_feeds_the_results_chapter(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_repaired_set_feeds_the_results_chapter(published, tmp_path):
+    out = tmp_path / "repaired.ipynb"
+    done = _execute("results", out, result_set="published-repaired")
+    assert done.returncode == 0, done.stderr
+    numbers = _glued(out)
+    assert (numbers["n-models"], numbers["pepr-large"]) == ("125", "0.635")
+
+
+@pytest.mark.slow
 def test_an_unknown_result_set_says_so(tmp_path):
     done = _execute("results", tmp_path / "out.ipynb", result_set="publishd")
     assert done.returncode != 0
@@ -136,7 +145,7 @@ def test_a_chapter_on_epochs_says_that_totals_do_not_do(tmp_path):
     assert "no finished run has epochs with a test accuracy" in done.stderr
 
 
-WITH_ALPHA = ["model_space", "results", "table_1", "curve", "pareto", "stability"]
+WITH_ALPHA = ["model_space", "results", "table_1", "curve", "pareto", "stability", "audit"]
 
 
 @pytest.mark.parametrize("chapter", [*WITH_ALPHA, "published_data"])

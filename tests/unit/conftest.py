@@ -111,3 +111,79 @@ def epoch_set(tmp_path_factory):
             folder,
         )
     return load_result_set(folder)
+
+
+def _clean_tables(n_models=14):
+    """Runs and epochs in which no check finds anything: two wards, one of them on a tenth too."""
+    import numpy as np
+
+    random = np.random.default_rng(20240603)
+    arms = (("ward", 1.0, 4000, 1100), ("ward", 0.1, 400, 1100), ("clinic", 1.0, 2000, 600))
+    runs, epochs = [], []
+    for number in range(n_models):
+        step = 1.0 + 0.1 * number  # seconds per 1,000 images
+        for dataset, fraction, n_train, n_test in arms:
+            run_id = f"{dataset}-{fraction:g}-{number}"
+            train = 5 * step * n_train / 1000 * random.uniform(0.99, 1.01)
+            evaluation = 5 * step * n_test / 3000 * random.uniform(0.99, 1.01)
+            energy = random.uniform(380, 420) * train / 3.6e6
+            for epoch in range(1, 6):
+                right = round(n_test * (0.7 + 0.03 * epoch)) + int(random.integers(-9, 10))
+                seen = round(n_train * (0.7 + 0.04 * epoch)) + int(random.integers(-9, 10))
+                epochs.append((run_id, epoch, seen / n_train, right / n_test))
+            runs.append(
+                {
+                    "run_id": run_id,
+                    "status": "done",
+                    "architecture": f"net{'abcdefghijklmnopqrst'[number]}",
+                    "dataset": dataset,
+                    "image_size": 64,
+                    "n_classes": 2,
+                    "pretrained": True,
+                    "train_fraction": fraction,
+                    "n_train": n_train,
+                    "n_test": n_test,
+                    "seed": 1,
+                    "protocol": "fast",
+                    "n_parameters": 1_000_000 + 300_000 * number,
+                    "n_parameters_of": "trained model",
+                    "test_accuracy": right / n_test,
+                    "energy_kwh": energy,
+                    "energy_window": "train",
+                    "pue": 1.0,
+                    "co2eq_g": energy * 120,
+                    "carbon_intensity_g_per_kwh": 120.0,
+                    "train_time_s": train,
+                    "eval_time_s": evaluation,
+                    "peak_memory_gb": 1.234567 + 0.1 * number,
+                    "reserved_memory_gb": 1.5 + 0.1 * number,
+                    "energy_method": "nvml counter",
+                    "device": "NVIDIA GeForce RTX 3090",
+                    "n_power_samples": 200,
+                }
+            )
+    columns = ["run_id", "epoch", "train_accuracy", "test_accuracy"]
+    return pd.DataFrame(runs), pd.DataFrame(epochs, columns=columns)
+
+
+@pytest.fixture(scope="session")
+def make_set():
+    """Make a result set from tables of runs and epochs, as the loader does."""
+    from pepr_utils.results.result_set import ResultSet, _complete
+
+    def make(runs, epochs, name="planted"):
+        return ResultSet(name, _complete(runs, "runs"), _complete(epochs, "epochs"), "0")
+
+    return make
+
+
+@pytest.fixture
+def clean_tables():
+    """Runs and epochs without a fault, for a test to plant one in."""
+    return _clean_tables()
+
+
+@pytest.fixture
+def clean_set(make_set, clean_tables):
+    """A result set in which the audit finds nothing."""
+    return make_set(*clean_tables)

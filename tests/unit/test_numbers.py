@@ -152,28 +152,13 @@ def test_spread_of_energy_as_stated(published):
     }
 
 
-def test_size_and_ranges_of_the_published_set(published, raw):
-    found = numbers.published(published)
-    watts = 1000 * raw["energy"] / (10 * raw["train_time"] / 3600)
-    intensity = raw["co2"] / raw["energy"]
-    expected = {
+def test_size_of_the_published_set(published, raw):
+    assert numbers.published(published) == {
         "n-runs": f"{len(raw):,}",
         "n-epochs": f"{10 * len(raw):,}",
         "n-experiments": f"{raw['dataset'].nunique()}",
         "n-architectures": f"{raw['model'].nunique()}",
-        "card-power": "350",
-        "default-pue": "1.58",
-        "card-facility-power": "553",
-        "power-per-epoch-lowest": f"{watts.min():,.0f}",
-        "power-per-epoch-highest": f"{watts.max():,.0f}",
-        "n-shared-energies": f"{raw.duplicated(['model', 'energy'], keep=False).sum()}",
-        "test-images": "1,984 (derma), 3,008 (lidc), 608 (pneumonia)",
-        "intensity-lowest": f"{intensity.min():.0f}",
-        "intensity-highest": f"{intensity.max():.0f}",
     }
-    assert {name: found[name] for name in expected} == expected
-    assert (found["power-per-epoch-lowest"], found["power-per-epoch-highest"]) == ("176", "15,561")
-    assert (found["intensity-lowest"], found["intensity-highest"]) == ("33", "475")
 
 
 def test_model_space_against_the_authors_table(names):

@@ -61,7 +61,7 @@ def data(
         ``energy_wh``, ``pepr``, and for each experiment its performance (``P: ...``) and resource
         (``R: ...``).
     """
-    runs = _averaged_runs(result_set, average)
+    runs = averaged_runs(result_set, average)
     scored = score_runs(runs, cost=cost, alpha=alpha, method=method).assign(
         energy_wh=lambda r: r["energy_kwh"] * 1e3
     )
@@ -94,7 +94,8 @@ def data(
     return table.sort_values("n_parameters", ignore_index=True)
 
 
-def _averaged_runs(result_set: ResultSet, average: str) -> pd.DataFrame:
+def averaged_runs(result_set: ResultSet, average: str) -> pd.DataFrame:
+    """Return the runs that a point averages over, see `AVERAGES`."""
     if average not in AVERAGES:
         raise unknown_name("average", average, AVERAGES)
     if result_set.finished.empty:

@@ -1,0 +1,253 @@
+"""The paper's results under three readings of the data: which numbers move, which stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from scipy import stats
+
+from pepr_utils.reporting import table_1
+from pepr_utils.reporting.figures import arms, by_size
+from pepr_utils.reporting.printed import DIFFERS, compare_printed
+from pepr_utils.results import ResultSet, add_classes, experiment_labels, score_runs
+from pepr_utils.results.audit import READINGS, read_as
+
+#: The paper's levels of significance: for its first three claims, and for figure A.1.
+STRICT, USUAL = 0.001, 0.05
+
+
+def readings(result_set: ResultSet) -> dict[str, ResultSet]:
+    """Return the set under each reading, by the reading's words."""
+    return {words: read_as(result_set, name) for name, words in READINGS.items()}
+
+
+def values(
+    sets: Mapping[str, ResultSet], *, average: by_size.Average = "stated", alpha: float = 1.0
+) -> pd.DataFrame:
+    """Numbers of figures 2c and 3 under each reading.
+
+    Parameters
+    ----------
+    sets : mapping
+        What `readings` returns.
+    average, alpha
+        See `pepr_utils.reporting.figures.by_size.data`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        figure, quantity, one column per reading (text), and ``moves``: yes where the text differs.
+    """
+    columns = {words: _figures(one, average, alpha) for words, one in sets.items()}
+    table = pd.DataFrame(columns).rename_axis(["figure", "quantity"])
+    return _with_moves(table.reset_index(), list(sets))
+
+
+def _figures(
+    result_set: ResultSet, average: by_size.Average, alpha: float
+) -> dict[tuple[str, str], str]:
+    frame = by_size.data(result_set, average=average, alpha=alpha)
+    sizes = {size: frame[frame["size"] == size] for size in ("small", "large")}
+    dearest, cheapest = frame.nlargest(1, "energy_wh"), frame.nsmallest(1, "energy_wh")
+    found = {
+        ("figure 2c", "models drawn"): f"{len(frame)}",
+        ("figure 2c", "dearest model"): dearest["architecture"].iloc[0],
+        ("figure 2c", "energy of the dearest (Wh)"): f"{dearest['energy_wh'].iloc[0]:.1f}",
+        ("figure 2c", "cheapest model"): cheapest["architecture"].iloc[0],
+        ("figure 2c", "energy of the cheapest (Wh)"): f"{cheapest['energy_wh'].iloc[0]:.1f}",
+    }
+    for size, part in sizes.items():
+        found["figure 2c", f"median energy, {size} (Wh)"] = f"{part['energy_wh'].median():.1f}"
+    for figure, pairs, names in (
+        ("figure 3a", arms.pretraining_data(result_set), arms.PRETRAINING_ARMS),
+        ("figure 3b", arms.fraction_data(result_set), arms.FRACTION_ARMS),
+    ):
+        wide = pairs.pivot(index="architecture", columns="arm", values="test_accuracy")
+        found[figure, "models drawn"] = f"{len(wide)}"
+        for name in names:
+            found[figure, f"median accuracy, {name}"] = f"{wide[name].median():.4f}"
+        better = (wide[names[0]] > wide[names[1]]).sum()
+        found[figure, f"better {names[0]}"] = f"{better} of {len(wide)}"
+    for size, part in sizes.items():
+        found["figure 3c", f"median accuracy, {size}"] = f"{part['test_accuracy'].median():.4f}"
+    for size, part in sizes.items():
+        found["figure 3d", f"median PePR-E, {size}"] = f"{part['pepr'].median():.3f}"
+    best = frame.nlargest(5, "pepr")["architecture"]
+    total = result_set.finished["energy_kwh"].sum()
+    return found | {
+        ("figure 3d", "five best"): ", ".join(best),
+        ("section 3", "energy of all runs (kWh)"): f"{total:.1f}",
+    }
+
+
+def _with_moves(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    same = table[columns].nunique(axis="columns", dropna=False) == 1
+    return table.assign(moves=same.map({True: "", False: "moves"}))
+
+
+def differences(result_set: ResultSet, *, alpha: float = 1.0) -> pd.DataFrame:
+    """Differences that the paper calls significant or not, tested on one reading.
+
+    The paper says *t*-tests and not which: models that are in both arms are paired, groups of
+    different models are compared by Welch's test.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``claim`` and ``paper`` (what the paper says of it), n of both groups, their means, ``p``,
+        and ``outcome``: first or second group higher, or no difference, at the paper's level.
+    """
+    rows = []
+    for claim, pairs, names in (
+        ("accuracy: fine-tuned, from scratch (3a)", arms.pretraining_data(result_set), "tuned"),
+        ("accuracy: all images, a tenth (3b)", arms.fraction_data(result_set), "fraction"),
+    ):
+        order = arms.PRETRAINING_ARMS if names == "tuned" else arms.FRACTION_ARMS
+        wide = pairs.pivot(index="architecture", columns="arm", values="test_accuracy")
+        first, second = wide[order[0]], wide[order[1]]
+        p = stats.ttest_rel(first, second).pvalue
+        rows.append(_tested(claim, "first higher", first, second, p, STRICT))
+    frame = by_size.data(result_set, alpha=alpha)
+    for name, column, groups in (
+        ("small, large", "size", ("small", "large")),
+        ("efficient, not efficient", "efficient", ("efficient", "not efficient")),
+        ("CNN, Other", "type", ("CNN", "Other")),
+    ):
+        first, second = (frame.loc[frame[column] == g, "test_accuracy"] for g in groups)
+        p = stats.ttest_ind(first, second, equal_var=False).pvalue
+        rows.append(_tested(f"accuracy: {name} (3c)", "no difference", first, second, p, USUAL))
+    full = result_set.full_data()
+    tuned = full[full["pretrained"].fillna(True).astype(bool)]
+    scored = add_classes(score_runs(tuned, alpha=alpha))
+    labels = experiment_labels(scored["experiment"])
+    for key, part in scored.groupby("experiment", sort=False):
+        first, second = (part.loc[part["size"] == s, "pepr"].dropna() for s in ("small", "large"))
+        p = stats.ttest_ind(first, second, equal_var=False).pvalue
+        claim = f"PePR-E: small, large, {labels[key]} (A.1)"
+        rows.append(_tested(claim, "first higher", first, second, p, USUAL))
+    return pd.DataFrame(rows)
+
+
+def _tested(
+    claim: str, paper: str, first: pd.Series, second: pd.Series, p: float, level: float
+) -> dict[str, object]:
+    outcome = "no difference"
+    if p < level:
+        outcome = "first higher" if first.mean() > second.mean() else "second higher"
+    return {
+        "claim": claim,
+        "paper": paper,
+        "n": f"{len(first)}, {len(second)}",
+        "means": f"{first.mean():.4f}, {second.mean():.4f}",
+        "p": p,
+        "outcome": outcome,
+    }
+
+
+def significance(sets: Mapping[str, ResultSet], *, alpha: float = 1.0) -> pd.DataFrame:
+    """Each difference under each reading: its p and whether the paper's statement stands.
+
+    Returns
+    -------
+    pandas.DataFrame
+        claim, what the paper says, per reading *p* with the number of models in both groups, and
+        ``stands``: under all readings, or which ones.
+    """
+    each = {words: differences(one, alpha=alpha) for words, one in sets.items()}
+    first = next(iter(each.values()))
+    table = first[["claim", "paper"]].copy()
+    for words, tested in each.items():
+        table[words] = [f"{_p(p)} ({n})" for p, n in zip(tested["p"], tested["n"], strict=True)]
+    stands = pd.DataFrame({w: t["outcome"] == first["paper"] for w, t in each.items()})
+    table["stands"] = [
+        "yes" if row.all() else f"only {', '.join(row.index[row])}" if row.any() else "no"
+        for _, row in stands.iterrows()
+    ]
+    return table
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < STRICT else f"{p:.3f}"
+
+
+def printed_scores(sets: Mapping[str, ResultSet]) -> pd.DataFrame:
+    """PePR-E column of Table 1 under each reading and either normalisation.
+
+    Returns
+    -------
+    pandas.DataFrame
+        block, label, architecture, printed (text), and per reading and rule the score; null where
+        the reading has no such run.
+    """
+    table = table_1.printed_table()
+    lines = table[["block", "rank", "label", "architecture", "pepr_e", "dataset", "pretrained"]]
+    for words, one in sets.items():
+        runs = table_1.full_data_runs(one)
+        keys = ["dataset", "pretrained", "architecture"]
+        for rule, rule_words in table_1.RULES.items():
+            scores = runs.set_index(runs[keys].astype(str).agg("/".join, axis=1))[f"pepr_{rule}"]
+            found = lines[keys].astype(str).agg("/".join, axis=1).map(scores)
+            lines = lines.assign(**{f"{words}, {rule_words}": found})
+    return lines.drop(columns=["dataset", "pretrained"]).rename(columns={"pepr_e": "printed"})
+
+
+def matched(scores: pd.DataFrame) -> pd.DataFrame:
+    """How many printed scores come out, rounded or cut off, under each reading and rule."""
+    rows = []
+    for column in scores.columns[5:]:
+        reading, rule = str(column).rsplit(", ", 1)
+        known = scores.dropna(subset=[column])
+        hits = [
+            compare_printed(value, printed) != DIFFERS
+            for value, printed in zip(known[column], known["printed"], strict=True)
+        ]
+        rows.append((reading, rule, len(known), sum(hits)))
+    return pd.DataFrame(rows, columns=["reading", "normalisation", "scores", "as printed"])
+
+
+def rankings(sets: Mapping[str, ResultSet], *, method: str = "minmax") -> pd.DataFrame:
+    """Rank Table 1 anew under each reading; ``same`` where it agrees with the first one."""
+    table = None
+    for words, one in sets.items():
+        again = table_1.recomputed_ranking(one, method=method)
+        again = again.rename(columns={"architecture": words})
+        if table is None:
+            table, first = again, words
+            continue
+        table = table.merge(again, on=["block", "rank"], how="left")
+        table[words] = table[words].where(table[words] != table[first], "same")
+    return table
+
+
+def energies_by_size(sets: Mapping[str, ResultSet]) -> pd.DataFrame:
+    """Median energy and score of small and large models, per experiment with copies and reading.
+
+    Returns
+    -------
+    pandas.DataFrame
+        experiment, reading, models left, median energy (Wh) and PePR-E of small and of large
+        models, and the gap between these scores.
+    """
+    original, *_, last = sets.values()
+    touched = set(last.changes["experiment"]) if len(last.changes) else set()
+    labels, rows = experiment_labels(original.finished["experiment"]), []
+    for key in [k for k in labels if k in touched]:
+        for words, one in sets.items():
+            scored = add_classes(score_runs(one.finished))
+            part = scored[scored["experiment"] == key]
+            small, large = (part[part["size"].eq(s).fillna(False)] for s in ("small", "large"))
+            gap = small["pepr"].median() - large["pepr"].median()
+            rows.append(
+                {
+                    "experiment": labels[key],
+                    "reading": words,
+                    "models": len(part),
+                    "energy, small (Wh)": small["energy_kwh"].median() * 1e3,
+                    "energy, large (Wh)": large["energy_kwh"].median() * 1e3,
+                    "PePR-E, small": small["pepr"].median(),
+                    "PePR-E, large": large["pepr"].median(),
+                    "gap": gap,
+                }
+            )
+    return pd.DataFrame(rows)

@@ -1,0 +1,116 @@
+"""Checks of training: runs that never learnt, impossible or inconsistent memory and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from pepr_utils.results.audit.finding import Finding, count, rows_of, some
+from pepr_utils.results.audit.learning import learning
+from pepr_utils.results.audit.registry import check
+from pepr_utils.results.experiments import experiment_labels
+from pepr_utils.results.result_set import ResultSet
+
+#: Peak memory of one architecture differs by less between experiments with the same images.
+MEMORY_SHARE = 0.1
+#: Training accuracy may lie so far below the test accuracy of the same epoch, but not further.
+ACCURACY_GAP = 0.2
+
+
+@check("never-learnt")
+def never_learnt(result_set: ResultSet) -> Iterator[Finding]:
+    """Runs that are in no epoch better than one constant answer, or that fell to one."""
+    runs, table = result_set.finished, learning(result_set)
+    labels = experiment_labels(runs["experiment"])
+    for state, words in (
+        ("never learnt", "in no epoch clearly better than the accuracy of one constant answer"),
+        ("collapsed", "after a better epoch, at or below the accuracy of one constant answer"),
+    ):
+        part = table[table["state"].eq(state).fillna(False)]
+        for key, mine in part.groupby(runs["experiment"]):
+            rows = runs.loc[mine.index]
+            yield Finding(
+                "never-learnt",
+                "warning",
+                rows_of(rows),
+                ("test_accuracy",),
+                f"{labels[key]}: {count(rows, 'run')} {words} "
+                f"({mine['level'].iloc[0]:.4f}): {some(sorted(rows['architecture']))}",
+            )
+
+
+@check("training-accuracy")
+def training_accuracy(result_set: ResultSet) -> Iterator[Finding]:
+    """Training accuracies far below the test accuracy of the same epoch."""
+    epochs, runs = result_set.epochs, result_set.finished
+    labels = experiment_labels(runs["experiment"])
+    low = epochs["test_accuracy"] - epochs["train_accuracy"] > ACCURACY_GAP
+    rows = runs[runs["run_id"].isin(epochs.loc[low.fillna(False).astype(bool), "run_id"])]
+    worst = epochs[low.fillna(False).astype(bool)].set_index("run_id")
+    for run in rows.itertuples(index=False):
+        at = worst.loc[[run.run_id]].iloc[-1]
+        yield Finding(
+            "training-accuracy",
+            "warning",
+            rows_of(rows[rows["run_id"] == run.run_id]),
+            ("train_accuracy", "test_accuracy"),
+            f"{run.architecture} on {labels[run.experiment]}: {at['train_accuracy']:.4f} on the "
+            f"training images in epoch {int(at['epoch'])}, and {at['test_accuracy']:.4f} on the "
+            "test images",
+        )
+
+
+@check("memory")
+def memory(result_set: ResultSet) -> Iterator[Finding]:
+    """Memory that exceeds what holds it, or differs between experiments of one architecture."""
+    runs = result_set.finished
+    total = runs["released_total_memory_gb"]
+    pairs = (
+        ("peak_memory_gb", "reserved_memory_gb", runs["reserved_memory_gb"]),
+        ("released_allocated_memory_gb", "peak_memory_gb", runs["peak_memory_gb"]),
+        ("reserved_memory_gb", "released_total_memory_gb", total),
+    )
+    for name, other, ceiling in pairs:
+        rows = runs[(runs[name] > ceiling * 1.001).fillna(False)]
+        if len(rows):
+            yield Finding(
+                "memory",
+                "error",
+                rows_of(rows),
+                (name, other),
+                f"{count(rows, 'run')} with a larger {name} than {other}, which holds it",
+            )
+    known = runs.dropna(subset=["peak_memory_gb"])
+    keys = ["architecture", "image_size", "protocol", "device"]
+    for (name, *_), part in known.groupby(keys, dropna=False):
+        low, high = part["peak_memory_gb"].min(), part["peak_memory_gb"].max()
+        if low > 0 and high / low - 1 > MEMORY_SHARE:
+            yield Finding(
+                "memory",
+                "warning",
+                rows_of(part),
+                ("peak_memory_gb",),
+                f"{name}: peak memory from {low:.2f} to {high:.2f} GB with the same images, "
+                "protocol and device",
+            )
+
+
+@check("parameters")
+def parameters(result_set: ResultSet) -> Iterator[Finding]:
+    """Numbers of parameters that differ between experiments of one architecture."""
+    runs = result_set.finished.dropna(subset=["n_parameters"])
+    trained = runs["n_parameters_of"].eq("trained model").fillna(False).astype(bool)
+    classes = runs["n_classes"].where(trained, other=pd.NA)
+    for (name, *_), part in runs.groupby(
+        ["architecture", runs["n_parameters_of"].fillna(""), classes.fillna(-1)]
+    ):
+        counts = sorted(part["n_parameters"].unique())
+        if len(counts) > 1:
+            yield Finding(
+                "parameters",
+                "error",
+                rows_of(part),
+                ("n_parameters",),
+                f"{name}: {some(f'{n:,}' for n in counts)} parameters in different runs",
+            )
