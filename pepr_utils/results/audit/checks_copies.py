@@ -85,9 +85,11 @@ def repeated(result_set: ResultSet) -> Iterator[Finding]:
     labels = experiment_labels(runs["experiment"])
     table = repeated_rows(result_set)
     roles = origins(result_set).set_index("run_id")["role"]
-    keys = table.groupby("group")["experiment"].agg(lambda e: tuple(sorted(set(e))))
-    for pair, groups in keys.groupby(keys):
-        part = table[table["group"].isin(groups.index)]
+    pairs: dict[tuple[str, ...], list[int]] = {}
+    for group, experiments in table.groupby("group")["experiment"]:
+        pairs.setdefault(tuple(sorted(set(experiments))), []).append(group)
+    for pair, groups in sorted(pairs.items()):
+        part = table[table["group"].isin(groups)]
         copies = part[part["run_id"].map(roles).eq(COPY).fillna(False).astype(bool)]
         verdict = ""
         if len(copies):
@@ -99,6 +101,6 @@ def repeated(result_set: ResultSet) -> Iterator[Finding]:
             "error",
             rows_of(runs.loc[part["run_id"]]),
             ("test_accuracy", *continuous_columns(runs.loc[part["run_id"]])),
-            f"{groups.size} rows agree in every measured value in "
+            f"{len(groups)} rows agree in every measured value in "
             f"{' and in '.join(labels[e] for e in pair)}: {names}{verdict}",
         )

@@ -72,10 +72,10 @@ def repeated_rows(result_set: ResultSet) -> pd.DataFrame:
     """
     runs = result_set.finished
     columns = [name for name in CONTINUOUS if name in runs]
-    history = result_set.epochs.groupby("run_id")["test_accuracy"].agg(tuple)
-    final = runs["test_accuracy"].map(lambda a: (a,))
-    accuracies = runs["run_id"].map(history)
-    accuracies = accuracies.where(accuracies.notna(), final)
+    by_run = result_set.epochs.groupby("run_id")["test_accuracy"]
+    history = {run_id: tuple(values) for run_id, values in by_run}
+    finals = zip(runs["run_id"], runs["test_accuracy"], strict=True)
+    accuracies = [history.get(run_id, (final,)) for run_id, final in finals]
     measured = (
         runs[columns]
         .apply(tuple, axis="columns")
