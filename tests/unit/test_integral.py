@@ -138,6 +138,7 @@ def test_identity_for_a_fitted_curve_with_and_without_its_derivative(method):
         np.testing.assert_allclose(terms.pepr, expected, atol=1e-10, rtol=0)
 
 
+@pytest.mark.slow
 def test_an_unbounded_derivative_shows_in_the_error_not_in_a_warning():
     terms = integral_representation(lambda r: r**0.5, 1.0)
     assert 1e-12 < terms.error < 1e-6
