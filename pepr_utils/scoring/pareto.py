@@ -160,27 +160,29 @@ def _front(p: np.ndarray, c: np.ndarray, codes: np.ndarray | None, n_groups: int
     if not p.size:
         return np.zeros(0, dtype=bool)
     order = sorted_by_group(c, codes, n_groups)
-    p, c = p[order], c[order]
+    ordered = c[order]
     dearer = np.ones(p.size, dtype=bool)  # where a run of equal costs starts
-    np.not_equal(c[1:], c[:-1], out=dearer[1:])
+    np.not_equal(ordered[1:], ordered[:-1], out=dearer[1:])
     if codes is not None:
         group = codes[order]
         dearer[1:] |= group[1:] != group[:-1]
     starts = np.flatnonzero(dearer)
-    best = np.maximum.reduceat(p, starts)
+    ordered = p[order]
+    best = np.maximum.reduceat(ordered, starts)
     so_far, other = _running_maximum(best, None if codes is None else group[starts])
-    better = np.ones(starts.size, dtype=bool)
-    better[1:] = (best[1:] > so_far[:-1]) | other
-    threshold = np.where(better, best, np.inf)
+    beaten = np.zeros(starts.size, dtype=bool)
+    beaten[1:] = (best[1:] <= so_far[:-1]) & ~other
+    del so_far
+    best[beaten] = np.inf
     front = np.empty(p.size, dtype=bool)
-    front[order] = p >= np.repeat(threshold, np.diff(starts, append=p.size))
+    front[order] = ordered >= np.repeat(best, np.diff(starts, append=p.size))
     return front
 
 
-def _running_maximum(values: np.ndarray, group: np.ndarray | None) -> tuple[np.ndarray, Any]:
+def _running_maximum(values: np.ndarray, group: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Highest value so far within each group, and where the next value is of another group."""
     if group is None:
-        return np.maximum.accumulate(values), False
+        return np.maximum.accumulate(values), np.zeros(values.size - 1, dtype=bool)
     import pandas as pd
 
     so_far = pd.Series(values).groupby(group, sort=False).cummax().to_numpy()

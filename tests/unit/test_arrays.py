@@ -64,6 +64,7 @@ def test_whole_numbers_and_scalars():
         (pd.Series([0.5, pd.NA], dtype="Float64"), "value at row 1 is nan"),
         (pd.Series([0.5, None], dtype=object, index=["a", "b"]), "value at row 'b' is nan"),
         (pd.Series([5, pd.NA], dtype="Int64"), "value at row 1 is nan"),
+        (np.array([0.5, pd.NA], dtype=object), "value at position 1 is nan"),
         (np.ma.masked_array([0.5, 99.0], mask=[False, True]), "value at position 1 is nan"),
         (pd.Series([0.5, np.inf], index=[7, 7]), "value at row 7 is inf"),
         ([[0.5, 0.1], [0.2, np.nan]], "value at position 1, 1 is nan"),

@@ -161,6 +161,10 @@ def test_costs_beyond_fixed_bounds():
     assert normalize(3.0, **bounds) == 0.5
 
 
+def test_small_costs_are_costs():
+    np.testing.assert_allclose(normalize([1e-9, 2e-9, 5e-9]), [0.0, 0.25, 1.0])
+
+
 def test_zero_cost():
     assert normalize([0.0, 0.0], method="max").tolist() == [0.0, 0.0]
     assert normalize([0.0, 4.0], method="max").tolist() == [0.0, 1.0]
