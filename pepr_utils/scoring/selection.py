@@ -153,10 +153,10 @@ class _Budget:
         return self.sign * numbers <= self.sign * self.limit
 
     def miss(self, values: pd.Series) -> np.ndarray:
-        """By how much each value misses the limit, as a share of it; infinite where unknown."""
+        """Share of the limit by which each value misses it; below 0 if met, infinite if unknown."""
         numbers = to_floats(values, self.column, allow_nan=True)
         share = self.sign * (numbers - self.limit) / (abs(self.limit) or 1.0)
-        return np.where(np.isnan(share), np.inf, np.maximum(share, 0.0))
+        return np.where(np.isnan(share), np.inf, share)
 
 
 def _budgets(

@@ -302,7 +302,7 @@ def leaders_by_alpha(performance: Any, resource: Any) -> pd.DataFrame:
         raise ScoreInputError(
             f"performance has shape {p.shape}; allowed: a list with at least one value above 0"
         )
-    leader = int(np.lexsort((-p, r, -score))[0])
+    leader = int(np.lexsort((r, -score))[0])
     x, rows = 1.0, []
     while True:
         label = leader if index is None else index[leader]

@@ -143,6 +143,14 @@ def test_two_budgets_that_no_model_meets_together_are_both_binding():
     assert error.nearest == {"model": "a", "energy_kwh": 1.0, "test_accuracy": 0.6}
 
 
+def test_the_nearest_misses_its_worst_budget_by_the_smallest_share():
+    """A is 10 over 90 (11 %), b lacks 0.4 of 0.8 (50 %), though 0.4 is less than 10."""
+    table = pd.DataFrame({"model": ["a", "b"], "p": [0.8, 0.4], "wh": [100.0, 80.0]})
+    with pytest.raises(InfeasibleBudgetError) as caught:
+        select(table, performance="p", cost="wh", maximum={"wh": 90}, minimum={"p": 0.8})
+    assert caught.value.nearest == {"model": "a", "wh": 100.0, "p": 0.8}
+
+
 def test_only_the_budgets_whose_removal_helps_are_binding():
     error = _fail(maximum={"energy_kwh": 2, "memory_gb": 9}, minimum={"test_accuracy": 0.8})
     assert error.binding == ["energy_kwh <= 2", "test_accuracy >= 0.8"]

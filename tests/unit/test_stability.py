@@ -82,6 +82,7 @@ def test_agreement_by_hand():
         "top_shared": 0,
         "largest_shift": 2,
     }
+    assert agreement([2, 3, 1], [1, 2, 3])["largest_shift"] == 2
     assert agreement([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6])["top_shared"] == 5
 
 
@@ -231,9 +232,21 @@ def test_tied_leaders():
     assert found["model"].tolist()[-1] == 2
     lasting = found[found["to_alpha"] > found["from_alpha"] * (1 + 1e-9)]
     assert lasting["model"].tolist() == [0, 2]
-    # the same score within rounding, and no alpha at which one overtakes the other
-    found = leaders_by_alpha([0.5, np.nextafter(0.5, 1)], [0.5, 0.5])
-    assert found["model"].tolist() == [1]
+    # 0.5 and 1 / 2: of no length, so that only the second leads
+    assert leaders_by_alpha([0.5, 1.0], [0.0, 1.0])["model"].tolist() == [1]
+
+
+@pytest.mark.parametrize("resource", [0.5, np.nextafter(0.5, 1)])
+def test_scores_that_tie_by_rounding_alone(resource):
+    """The second model is better by one bit and costs as much, or one bit more."""
+    first = next(
+        p
+        for p in np.linspace(0.6, 0.9, 1000)
+        if pepr(p, 0.5) == pepr(np.nextafter(p, 1), 0.5) == pepr(np.nextafter(p, 1), resource)
+    )
+    second = np.nextafter(first, 1)
+    found = leaders_by_alpha([first, second], [0.5, resource])
+    assert found.to_numpy().tolist() == [[1, 1.0, np.inf, second, resource]]
 
 
 @given(MODELS)

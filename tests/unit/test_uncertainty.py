@@ -153,6 +153,11 @@ def test_ranks_of_clearly_apart_and_of_close_models():
     assert found["rank_low"].dtype.kind == found["rank_high"].dtype.kind == "i"
 
 
+def test_the_interval_is_that_of_the_alpha_in_use():
+    found = score_intervals([1.0, 1.0], [1.0, 2.0], n_test=5, alpha=3.0)
+    assert found["pepr_low"].tolist() == found["pepr_high"].tolist() == [1.0, 0.75]
+
+
 def test_certain_accuracies_have_no_spread():
     found = score_intervals([1.0, 0.0], [1.0, 1.0], n_test=100)
     assert found["pepr_low"].tolist() == found["pepr_high"].tolist() == [1.0, 0.0]
