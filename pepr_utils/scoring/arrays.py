@@ -9,52 +9,79 @@ import numpy as np
 from pepr_utils.errors import ScoreInputError
 
 
-def to_floats(values: Any, what: str, *, allow_nan: bool = False) -> np.ndarray:
-    """Convert `values` to a float array without infinity and, unless allowed, without NaN.
+def to_floats(
+    values: Any, what: str, *, allow_nan: bool = False, allow_bool: bool = False
+) -> np.ndarray:
+    """Convert `values` to a float array that has values, all finite or, where allowed, NaN.
+
+    What is missing in a nullable pandas column or masked in a masked array counts as NaN.
 
     Raises
     ------
     ScoreInputError
-        If a value is not a finite number; the message has the value and its position.
+        If there is no value or one is not a finite number; the message has the value and its
+        position.
     """
     try:
         raw = np.asarray(values)
     except ValueError:
         raise ScoreInputError(f"{what} is ragged; allowed: a number or a regular array") from None
+    if not raw.size:
+        raise ScoreInputError(f"{what} is empty; at least one value is needed")
     if raw.dtype.kind == "c":
         raise ScoreInputError(f"{what} must be real numbers, got complex ones")
-    if raw.dtype.kind in "fiu":
+    if raw.dtype.kind in ("fiub" if allow_bool else "fiu"):
         array = raw.astype(float, copy=False)
     elif raw.dtype.kind == "b":
         raise ScoreInputError(f"{what} must be numbers, got booleans")
     else:
-        array = _floats_one_by_one(values, raw, what)
-    bad = np.isinf(array) if allow_nan else ~np.isfinite(array)
-    if bad.any():
-        raise ScoreInputError(
-            f"{what}{position(values, bad)} is {first(array, bad)}; it must be a finite number"
-        )
+        array = _floats_one_by_one(values, raw, what, allow_bool)
+    if isinstance(values, np.ma.MaskedArray):
+        array = np.where(np.ma.getmaskarray(values), np.nan, array)
+    if not np.isfinite(array).all():
+        bad = np.isinf(array) if allow_nan else ~np.isfinite(array)
+        if bad.any():
+            raise ScoreInputError(
+                f"{what}{position(values, bad)} is {first(array, bad)}; it must be a finite number"
+            )
     return array
 
 
-def _floats_one_by_one(values: Any, raw: np.ndarray, what: str) -> np.ndarray:
+def to_number(value: Any, what: str) -> float:
+    """Convert `value` to one finite float; an array or anything else raises `ScoreInputError`."""
+    number = to_floats(value, what)
+    if number.ndim:
+        raise ScoreInputError(f"{what} is {value!r}; allowed: one number")
+    return float(number)
+
+
+def _floats_one_by_one(values: Any, raw: np.ndarray, what: str, allow_bool: bool) -> np.ndarray:
     array = np.empty(raw.shape, dtype=float)
     for place, value in np.ndenumerate(raw):
         try:
-            array[place] = float("nan") if value is None else float(value)
-        except (TypeError, ValueError):
+            array[place] = np.nan if _is_missing(value) else float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = False
+        else:
+            number = allow_bool or not isinstance(value, (bool, np.bool_))
+        if not number:
             here = np.zeros(raw.shape, dtype=bool)
             here[place] = True
             raise ScoreInputError(
                 f"{what}{position(values, here)} is {str(value)!r}; it must be a finite number"
-            ) from None
+            )
     return array
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether an element is None or the NA of pandas, which need not have been imported."""
+    return value is None or type(value).__name__ == "NAType"
 
 
 def check_unit_interval(array: np.ndarray, values: Any, what: str, fix: str) -> None:
     """Raise `ScoreInputError` unless every element lies in [0, 1]; `fix` says what to do."""
-    bad = (array < 0) | (array > 1)
-    if bad.any():
+    if array.min() < 0 or array.max() > 1:
+        bad = (array < 0) | (array > 1)
         raise ScoreInputError(
             f"{what}{position(values, bad)} is {first(array, bad)}; allowed: 0 to 1; {fix}"
         )
@@ -75,31 +102,48 @@ def first(array: np.ndarray, mask: np.ndarray) -> str:
 
 
 def group_codes(by: Any, values: np.ndarray, *, what: str) -> tuple[np.ndarray, int]:
-    """Number the groups: a code for each value, and how many groups there are.
+    """Number the groups: a code for each value, and a number that all codes are below.
+
+    Integer labels of a narrow range are their own codes, so that there may be codes that no value
+    has.
 
     Raises
     ------
     ScoreInputError
-        If there is no value, the labels do not pair with the values, or one is missing.
+        If the labels do not pair with the values, or one is missing.
     """
-    if values.size == 0:
-        raise ScoreInputError(f"{what} is empty; at least one value is needed")
-    if by is None:
-        return np.zeros(values.size, dtype=np.intp), 1
     import pandas as pd
 
-    labels = np.asarray(by)
+    # A list of text and NaN would become text throughout, and NaN a group.
+    labels = by if hasattr(by, "dtype") else np.asarray(by, dtype=object)
+    if isinstance(labels, np.ma.MaskedArray):
+        labels = np.where(np.ma.getmaskarray(labels), None, labels.data)
     if labels.shape != values.shape or values.ndim != 1:
         raise ScoreInputError(
             f"by has shape {labels.shape} and {what} {values.shape}; "
             f"allowed: one label for each {what}"
         )
+    if isinstance(labels.dtype, np.dtype) and labels.dtype.kind in "iu":
+        numbers = np.asarray(labels)
+        low, high = int(numbers.min()), int(numbers.max())
+        if high - low < numbers.size and high <= np.iinfo(np.intp).max:
+            return np.subtract(numbers, low, dtype=np.intp, casting="unsafe"), high - low + 1
     codes, uniques = pd.factorize(labels)
-    if (codes < 0).any():
+    if codes.min() < 0:
         raise ScoreInputError(
             f"by{position(by, codes < 0)} is missing; every {what} needs a group label"
         )
     return codes, len(uniques)
+
+
+def sorted_by_group(values: np.ndarray, codes: np.ndarray | None, n_groups: int) -> np.ndarray:
+    """Return the order that sorts by group, and by value within each; equal values in any order."""
+    order = np.argsort(values)
+    if codes is None:
+        return order
+    # Of a type as small as will do: NumPy sorts 16 bits and fewer by radix.
+    small = codes.astype(np.min_scalar_type(n_groups))
+    return order[np.argsort(small[order], kind="stable")]
 
 
 def position(values: Any, mask: np.ndarray) -> str:
@@ -107,8 +151,10 @@ def position(values: Any, mask: np.ndarray) -> str:
     if np.ndim(mask) == 0:
         return ""
     place = np.unravel_index(int(np.argmax(mask)), mask.shape)
-    if hasattr(values, "index") and hasattr(values, "iloc") and len(place) == 1:
-        return f" at row {values.index[place[0]]!r}"
+    if hasattr(values, "iloc") and np.ndim(values) == len(place):
+        column = f", column {values.columns[place[1]]!r}" if len(place) > 1 else ""
+        row = values.index[place[0]]
+        return f" at row {row.item() if isinstance(row, np.generic) else row!r}{column}"
     return f" at position {', '.join(str(int(i)) for i in place)}"
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from pepr_utils.errors import ScoreInputError
-from pepr_utils.scoring.arrays import check_unit_interval, like_input, pandas_index, to_floats
+from pepr_utils.scoring.arrays import (
+    broadcast,
+    check_unit_interval,
+    like_input,
+    pandas_index,
+    position,
+    to_floats,
+)
 from pepr_utils.scoring.score import pepr
 
 
@@ -73,7 +80,11 @@ def beats_majority(score: Any, majority_share: Any) -> Any:
     check_unit_interval(s, score, "score", "pass scores made by pepr()")
     check_unit_interval(m, majority_share, "majority_share", "divide percentages by 100")
     if (m == 0).any():
-        raise ScoreInputError("majority_share is 0; the largest class has at least one image")
+        raise ScoreInputError(
+            f"majority_share{position(majority_share, m == 0)} is 0; allowed: above 0 to 1; "
+            "the largest class has at least one image"
+        )
+    s, m = broadcast(score=s, majority_share=m)
     beaten = s > m
     if index is not None:
         return like_input(beaten, index, "beats_majority")

@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 
 from pepr_utils.errors import ScoreInputError
-from pepr_utils.scoring.arrays import check_unit_interval, like_input, pandas_index, to_floats
+from pepr_utils.scoring.arrays import (
+    check_unit_interval,
+    like_input,
+    pandas_index,
+    to_floats,
+    to_number,
+)
 from pepr_utils.scoring.score import pepr
 
 #: Scores of a callable curve that differ by less than this count as tied.
@@ -115,12 +121,13 @@ def pepr_optimum(performance: Any, resource: Any = None, *, alpha: float = 1.0) 
     >>> round(pepr_optimum(lambda r: r**0.5 / 2).resource, 6)  # f' = f / (1 + R) at R = 1
     1.0
     """
+    alpha = to_number(alpha, "alpha")
     if callable(performance):
         return _optimum_of_callable(performance, resource, alpha)
     if resource is None:
         raise ScoreInputError("resource is missing; samples need the resource of each")
     p, r = to_floats(performance, "performance"), to_floats(resource, "resource")
-    if p.ndim != 1 or p.shape != r.shape or not p.size:
+    if p.ndim != 1 or p.shape != r.shape:
         raise ScoreInputError(
             f"performance has shape {p.shape} and resource {r.shape}; "
             "allowed: two lists of one length, at least one sample"
@@ -133,9 +140,12 @@ def pepr_optimum(performance: Any, resource: Any = None, *, alpha: float = 1.0) 
 
 def evaluate(function: Callable[[float], float], at: np.ndarray) -> np.ndarray:
     """Evaluate a performance curve at each resource and check what it returns."""
-    values = np.array([function(float(x)) for x in at.ravel()], dtype=object).reshape(at.shape)
-    performance = to_floats(values, "performance")
-    check_unit_interval(performance, values, "performance", "the curve must stay within")
+    performance = np.empty(at.shape)
+    for place, resource in np.ndenumerate(at):
+        what = f"performance at resource {resource:.12g}"
+        value = to_number(function(float(resource)), what)
+        check_unit_interval(np.float64(value), value, what, "the curve must stay within")
+        performance[place] = value
     return performance
 
 

@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 
 from pepr_utils.errors import ScoreInputError
-from pepr_utils.scoring.arrays import check_alpha, check_unit_interval, to_floats
+from pepr_utils.scoring.arrays import (
+    check_alpha,
+    check_unit_interval,
+    pandas_index,
+    to_floats,
+    to_number,
+)
 from pepr_utils.scoring.curve import evaluate
 
 
@@ -26,7 +32,8 @@ class IntegralRepresentation:
     penalty : float or numpy.ndarray
         Second integral: performance held, weighted by alpha / (alpha + r)^2.
     error : float or numpy.ndarray
-        The quadrature's own estimate of its absolute error; 0 for samples.
+        The quadrature's own estimate of its absolute error, larger where it found no
+        convergence, as for an unbounded f' that is differentiated numerically; 0 for samples.
     """
 
     start: float
@@ -94,23 +101,24 @@ def integral_representation(
     >>> integral_representation([0.0, 0.5, 1.0], [0.0, 0.5, 1.0]).pepr.round(6).tolist()
     [0.0, 0.333333, 0.5]
     """
-    a = to_floats(alpha, "alpha")
-    check_alpha(a, alpha)
+    a, start = to_number(alpha, "alpha"), to_number(start, "start")
+    check_alpha(np.float64(a), alpha)
     r = to_floats(resource, "resource")
     check_unit_interval(r, resource, "resource", "pass the cost through normalize() first")
     if callable(performance):
-        return _of_callable(performance, r, derivative, float(start), points, float(a))
+        return _of_callable(performance, r, derivative, start, points, a)
     if derivative is not None or len(points) or start:
         raise ScoreInputError(
             "derivative, start and points were given with samples; only a callable takes them"
         )
-    return _of_samples(performance, r, float(a))
+    pandas_index(performance, resource)
+    return _of_samples(performance, r, a)
 
 
 def _of_samples(performance: Any, r: np.ndarray, alpha: float) -> IntegralRepresentation:
     f = to_floats(performance, "performance")
     check_unit_interval(f, performance, "performance", "divide percentages by 100")
-    if f.ndim != 1 or f.shape != r.shape or not f.size:
+    if f.ndim != 1 or f.shape != r.shape:
         raise ScoreInputError(
             f"performance has shape {f.shape} and resource {r.shape}; "
             "allowed: two lists of one length, at least one sample"
@@ -122,14 +130,14 @@ def _of_samples(performance: Any, r: np.ndarray, alpha: float) -> IntegralRepres
             f"resource at position {where} is {r[where]:.12g}, after {r[where - 1]:.12g}; "
             "samples must increase in resource; sort them, and average those at one resource"
         )
-    # On one piece f(r) = f_i + slope (r - r_i), so with x = alpha + r both integrals are a
-    # logarithm and, for the second, a term in 1 / x.
-    slope = np.diff(f) / step
-    x = alpha + r
-    log = np.log1p(step / x[:-1])
-    at_zero = f[:-1] - slope * x[:-1]  # the piece's line, continued to x = 0
-    gain = alpha * slope * log
-    penalty = alpha * (slope * log + at_zero * step / (x[:-1] * x[1:]))
+    # On one straight piece, with x = alpha + r, the first integral is the slope times a logarithm
+    # and the second that less a term in 1 / x. Written without the slope, which may overflow.
+    rise, x = np.diff(f), alpha + r
+    share = step / x[:-1]
+    log_per_step = np.divide(np.log1p(share), share, out=np.ones_like(share), where=share > 0)
+    log_per_step /= x[:-1]
+    gain = alpha * rise * log_per_step
+    penalty = alpha * (rise * (log_per_step - 1 / x[1:]) + f[:-1] * step / (x[:-1] * x[1:]))
     zero = np.zeros(1)
     return IntegralRepresentation(
         start=float(alpha * f[0] / (alpha + r[0])),
@@ -153,13 +161,19 @@ def _of_callable(
             "allowed: 0 <= start <= resource <= 1"
         )
     first = float(evaluate(function, np.array([start]))[0])
-    slope = derivative or _numerical_derivative(function)
+    slope = derivative or _numerical_derivative(function, [start, *points, float(r.max())])
+    exact = derivative is not None
     gains, penalties, errors = [], [], []
     for end in r.ravel():
         inside = [p for p in points if start < p < end]
-        gain, e1 = _integrate(lambda x: slope(x) * alpha / (alpha + x), start, end, inside)
+        gain, e1 = _integrate(
+            lambda x: slope(x) * alpha / (alpha + x), start, end, inside, exact=exact
+        )
         penalty, e2 = _integrate(
-            lambda x: function(x) * alpha / (alpha + x) ** 2, start, end, inside
+            lambda x: float(evaluate(function, np.float64(x))) * alpha / (alpha + x) ** 2,
+            start,
+            end,
+            inside,
         )
         gains.append(gain)
         penalties.append(penalty)
@@ -169,28 +183,54 @@ def _of_callable(
 
 
 def _integrate(
-    integrand: Callable[[float], float], low: float, high: float, points: list[float]
+    integrand: Callable[[float], float],
+    low: float,
+    high: float,
+    points: list[float],
+    *,
+    exact: bool = True,
 ) -> tuple[float, float]:
     from scipy.integrate import quad
 
-    value, error = quad(
-        integrand, low, high, points=points or None, epsabs=1e-12, epsrel=1e-12, limit=500
+    if low == high:
+        return 0.0, 0.0
+    # Numerical differentiation is good to about 1e-12: to ask more of it would only take longer.
+    tolerance, limit = (1e-12, 100) if exact else (1e-10, 30)
+    # Asked for the full output, quad does not warn where it falls short of the tolerance.
+    value, error, *_ = quad(
+        integrand,
+        low,
+        high,
+        points=points or None,
+        epsabs=tolerance,
+        epsrel=tolerance,
+        limit=limit + len(points),
+        full_output=1,
     )
     return float(value), float(error)
 
 
-def _numerical_derivative(function: Callable[[float], float]) -> Callable[[float], float]:
-    """Differentiate on [0, 1] without leaving it: one-sided near its ends."""
+def _numerical_derivative(
+    function: Callable[[float], float], kinks: list[float]
+) -> Callable[[float], float]:
+    """Differentiate between the first and last of `kinks` without stepping across one of them."""
     from scipy.differentiate import derivative as differentiate
 
-    step = 0.02
+    pieces = np.unique(kinks)
 
     def elementwise(x: np.ndarray) -> np.ndarray:
         return np.vectorize(function, otypes=[float])(x)
 
     def slope(x: float) -> float:
-        side = 1 if x < step else -1 if x > 1 - step else 0
+        piece = int(np.clip(np.searchsorted(pieces, x), 1, pieces.size - 1))
+        low, high = pieces[piece - 1], pieces[piece]
+        step = min(_STEP, (high - low) / 2)
+        side = 1 if x - step < low else -1 if x + step > high else 0
         found = differentiate(elementwise, x, initial_step=step, step_direction=side)
         return float(found.df)
 
     return slope
+
+
+#: Largest step of numerical differentiation, in units of the resource.
+_STEP = 0.02

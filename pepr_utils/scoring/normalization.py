@@ -14,10 +14,14 @@ from pepr_utils.scoring.arrays import (
     like_input,
     pandas_index,
     position,
+    sorted_by_group,
     to_floats,
+    to_number,
 )
 
 Bounds = tuple[np.ndarray, np.ndarray]
+#: Group of each cost, or None for a single group.
+Codes = np.ndarray | None
 
 
 def normalize(
@@ -82,16 +86,35 @@ def normalize(
     if not isinstance(method, str) or method not in NORMALIZATIONS:
         raise unknown_name("normalisation", str(method), NORMALIZATIONS)
     _check_outside(outside, method)
-    lower, upper = (b if b is None else float(to_floats(b, "bound")) for b in (lower, upper))
+    lower = None if lower is None else to_number(lower, "lower")
+    upper = None if upper is None else to_number(upper, "upper")
     index = pandas_index(cost, by)
     values = to_floats(cost, "cost")
-    _check_sign(values, cost, strictly=method == "log")
-    codes, n_groups = group_codes(by, values, what="cost")
+    check_sign(values, cost, strictly=method == "log")
+    codes, n_groups = None, 1
+    if by is not None:
+        codes, n_groups = group_codes(by, values, what="cost")
     low, high = NORMALIZATIONS[method](values.ravel(), codes, n_groups, lower, upper)
     if method == "fixed" and outside != "clip":
         _check_inside(values, cost, low[0], high[0])
-    low, high = low[codes].reshape(values.shape), high[codes].reshape(values.shape)
-    return like_input(between(values, low, high, log=method == "log"), index, "resource")
+    resource = _by_group(values.ravel(), low, high, codes, log=method == "log")
+    return like_input(resource.reshape(values.shape), index, "resource")
+
+
+#: Values that are placed at once, few enough for all arrays of a step to stay in the cache.
+_BLOCK = 1 << 15
+
+
+def _by_group(
+    values: np.ndarray, low: np.ndarray, high: np.ndarray, codes: np.ndarray | None, *, log: bool
+) -> np.ndarray:
+    """Place each cost between the bounds of its group, a block at a time."""
+    resource = np.empty(values.shape)
+    for begin in range(0, values.size, _BLOCK):
+        block = slice(begin, begin + _BLOCK)
+        group = 0 if codes is None else codes[block]
+        resource[block] = between(values[block], low[group], high[group], log=log)
+    return resource
 
 
 def between(values: np.ndarray, low: Any, high: Any, *, log: bool = False) -> np.ndarray:
@@ -110,24 +133,26 @@ def bounds(cost: np.ndarray, method: str = "minmax") -> tuple[float, float]:
             "normalisation", str(method), [m for m in NORMALIZATIONS if m != "fixed"]
         )
     values = to_floats(cost, "cost")
-    low, high = NORMALIZATIONS[method](values, *group_codes(None, values, what="cost"), None, None)
+    low, high = NORMALIZATIONS[method](values, None, 1, None, None)
     return float(low[0]), float(high[0])
 
 
-def _minmax(values: np.ndarray, codes: np.ndarray, n: int, lower: Any, upper: Any) -> Bounds:
+def _minmax(values: np.ndarray, codes: Codes, n: int, lower: Any, upper: Any) -> Bounds:
     _takes_no_bounds(lower, upper)
+    if codes is None:
+        return values.min(keepdims=True), values.max(keepdims=True)
     low, high = np.full(n, np.inf), np.full(n, -np.inf)
     np.minimum.at(low, codes, values)
     np.maximum.at(high, codes, values)
     return low, high
 
 
-def _max(values: np.ndarray, codes: np.ndarray, n: int, lower: Any, upper: Any) -> Bounds:
+def _max(values: np.ndarray, codes: Codes, n: int, lower: Any, upper: Any) -> Bounds:
     _, high = _minmax(values, codes, n, lower, upper)
     return np.zeros(n), high
 
 
-def _fixed(_values: np.ndarray, _codes: np.ndarray, n: int, lower: Any, upper: Any) -> Bounds:
+def _fixed(_values: np.ndarray, _codes: Codes, n: int, lower: Any, upper: Any) -> Bounds:
     if lower is None or upper is None:
         raise ScoreInputError(
             f"method 'fixed' got lower={lower!r}, upper={upper!r}; "
@@ -140,15 +165,17 @@ def _fixed(_values: np.ndarray, _codes: np.ndarray, n: int, lower: Any, upper: A
     return np.full(n, float(lower)), np.full(n, float(upper))
 
 
-def _quantile(values: np.ndarray, codes: np.ndarray, n: int, lower: Any, upper: Any) -> Bounds:
+def _quantile(values: np.ndarray, codes: Codes, n: int, lower: Any, upper: Any) -> Bounds:
     levels = (0.05 if lower is None else lower, 0.95 if upper is None else upper)
     if not 0 <= levels[0] < levels[1] <= 1:
         raise ScoreInputError(
             f"quantile levels lower={levels[0]!r}, upper={levels[1]!r}; "
             "allowed: 0 <= lower < upper <= 1"
         )
-    ordered = values[np.lexsort((values, codes))]
-    sizes = np.bincount(codes, minlength=n)
+    if codes is None:
+        ordered, sizes = np.sort(values), np.array([values.size])
+    else:
+        ordered, sizes = values[sorted_by_group(values, codes, n)], np.bincount(codes, minlength=n)
     starts = np.cumsum(sizes) - sizes
     low, high = (_quantile_of_sorted(ordered, starts, sizes, level) for level in levels)
     return low, high
@@ -194,12 +221,13 @@ def _takes_no_bounds(lower: Any, upper: Any) -> None:
         )
 
 
-def _check_sign(values: np.ndarray, cost: Any, *, strictly: bool) -> None:
-    bad = values <= 0 if strictly else values < 0
-    if bad.any():
+def check_sign(values: np.ndarray, cost: Any, *, strictly: bool, what: str = "cost") -> None:
+    """Raise `ScoreInputError` for a negative cost, with `strictly` also for one of 0."""
+    if values.min() < 0 or (strictly and values.min() == 0):
+        bad = values <= 0 if strictly else values < 0
         allowed = "above 0 (method 'log')" if strictly else "0 or more"
         raise ScoreInputError(
-            f"cost{position(cost, bad)} is {first(values, bad)}; allowed: {allowed}"
+            f"{what}{position(cost, bad)} is {first(values, bad)}; allowed: {allowed}"
         )
 
 

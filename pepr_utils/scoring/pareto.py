@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pepr_utils.errors import ScoreInputError, unknown_name
-from pepr_utils.scoring.arrays import group_codes, pandas_index, to_floats
+from pepr_utils.scoring.arrays import group_codes, pandas_index, sorted_by_group, to_floats
 
 #: Which direction of (performance, cost) is better, by default: higher accuracy, lower energy.
 BETTER = ("high", "low")
@@ -58,11 +58,15 @@ def pareto_front(
     """
     index = pandas_index(performance, cost, by)
     p, c, present = _values(performance, cost, better, missing)
-    codes, n_groups = group_codes(by, p, what="performance")
-    front = np.zeros(p.size, dtype=bool)
-    kept = np.flatnonzero(present)
-    if kept.size:
-        front[kept] = _front(p[kept], c[kept], codes[kept], n_groups)
+    codes, n_groups = None, 1
+    if by is not None:
+        codes, n_groups = group_codes(by, p, what="performance")
+    if present.all():
+        front = _front(p, c, codes, n_groups)
+    else:
+        front = np.zeros(p.size, dtype=bool)
+        codes = None if codes is None else codes[present]
+        front[present] = _front(p[present], c[present], codes, n_groups)
     if index is None:
         return front
     import pandas as pd
@@ -129,7 +133,7 @@ def _values(
     """Both values as floats, signed so that high performance and low cost are better."""
     if missing not in ("error", "drop"):
         raise unknown_name("value of missing", str(missing), ("error", "drop"))
-    if isinstance(better, str) or len(better) != len(BETTER):
+    if not isinstance(better, (tuple, list)) or len(better) != len(BETTER):
         raise ScoreInputError(
             f"better is {better!r}; allowed: a pair of 'high' or 'low', such as {BETTER}"
         )
@@ -147,23 +151,39 @@ def _values(
     return (-p if better[0] == "low" else p), (-c if better[1] == "high" else c), present
 
 
-def _front(p: np.ndarray, c: np.ndarray, codes: np.ndarray, n_groups: int) -> np.ndarray:
-    """One pass over the models sorted by group, then cost, then performance from the best down.
+def _front(p: np.ndarray, c: np.ndarray, codes: np.ndarray | None, n_groups: int) -> np.ndarray:
+    """One pass over the models sorted by group and cost.
 
-    A model is on the front if its performance is the highest so far in its group, and was first
-    reached at its own cost.
+    Of the models of a group that cost the same the best are on the front, if they are better than
+    all cheaper ones.
     """
-    order = np.lexsort((-p, c, codes)) if n_groups > 1 else np.lexsort((-p, c))
-    p, c = p[order], c[order]
-    height = p
-    if n_groups > 1:  # lift each group above those before it, so that the maximum starts anew
-        rank = np.searchsorted(np.sort(p), p)  # equal performances have equal ranks
-        height = codes[order].astype(np.int64) * (p.size + 1) + rank
-    highest = np.maximum.accumulate(height)
-    fresh = np.ones(p.size, dtype=bool)
-    fresh[1:] = highest[1:] > highest[:-1]
-    reached = np.maximum.accumulate(np.where(fresh, np.arange(p.size), 0))
-    on = (height == highest) & (c == c[reached])
+    if not p.size:
+        return np.zeros(0, dtype=bool)
+    order = sorted_by_group(c, codes, n_groups)
+    ordered = c[order]
+    dearer = np.ones(p.size, dtype=bool)  # where a run of equal costs starts
+    np.not_equal(ordered[1:], ordered[:-1], out=dearer[1:])
+    if codes is not None:
+        group = codes[order]
+        dearer[1:] |= group[1:] != group[:-1]
+    starts = np.flatnonzero(dearer)
+    ordered = p[order]
+    best = np.maximum.reduceat(ordered, starts)
+    so_far, other = _running_maximum(best, None if codes is None else group[starts])
+    beaten = np.zeros(starts.size, dtype=bool)
+    beaten[1:] = (best[1:] <= so_far[:-1]) & ~other
+    del so_far
+    best[beaten] = np.inf
     front = np.empty(p.size, dtype=bool)
-    front[order] = on
+    front[order] = ordered >= np.repeat(best, np.diff(starts, append=p.size))
     return front
+
+
+def _running_maximum(values: np.ndarray, group: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Highest value so far within each group, and where the next value is of another group."""
+    if group is None:
+        return np.maximum.accumulate(values), np.zeros(values.size - 1, dtype=bool)
+    import pandas as pd
+
+    so_far = pd.Series(values).groupby(group, sort=False).cummax().to_numpy()
+    return so_far, group[1:] != group[:-1]

@@ -67,7 +67,9 @@ def pepr(performance: Any, resource: Any, *, alpha: float = 1.0) -> Any:
     check_unit_interval(r, resource, "resource", "pass the cost through normalize() first")
     p, r, a = broadcast(performance=p, resource=r, alpha=a)
     # P / (1 + R / alpha) is the same and, unlike alpha P / (alpha + R), never rounds above P.
-    return like_input(p / (1 + r / a), index, "pepr")
+    score = np.divide(r, a, out=np.empty(p.shape))
+    score += 1
+    return like_input(np.divide(p, score, out=score), index, "pepr")
 
 
 def pepr_weighted(performance: Any, resources: Any, weights: Any, *, alpha: float = 1.0) -> Any:
@@ -106,19 +108,27 @@ def pepr_weighted(performance: Any, resources: Any, weights: Any, *, alpha: floa
     [0.6, 0.8]
     """
     w = to_floats(weights, "weight")
-    r = to_floats(np.asarray(resources), "resource")
-    if w.ndim != 1 or r.ndim == 0 or r.shape[-1] != w.size or not w.size:
+    r = to_floats(resources, "resource")
+    if w.ndim != 1 or r.ndim == 0 or r.shape[-1] != w.size:
         raise ScoreInputError(
             f"weights have shape {w.shape} and resources {r.shape}; "
             "allowed: one weight for each position of the resources' last axis"
         )
     if (w < 0).any():
-        raise ScoreInputError(f"weight{position(w, w < 0)} is {first(w, w < 0)}; allowed: 0 to 1")
+        raise ScoreInputError(
+            f"weight{position(weights, w < 0)} is {first(w, w < 0)}; allowed: 0 to 1"
+        )
     if abs(w.sum() - 1) > WEIGHT_TOLERANCE:
         raise ScoreInputError(
             f"weights sum to {w.sum():.12g}; they must sum to 1; divide each by the sum"
         )
-    check_unit_interval(r, r, "resource", "pass each cost through normalize() first")
+    labelled = hasattr(weights, "iloc") and hasattr(resources, "columns")
+    if labelled and list(weights.index) != list(resources.columns):
+        raise ScoreInputError(
+            f"weights are labelled {list(weights.index)} and the resources' columns "
+            f"{list(resources.columns)}; allowed: the same labels in the same order"
+        )
+    check_unit_interval(r, resources, "resource", "pass each cost through normalize() first")
     index = resources.index if hasattr(resources, "columns") else None
     total = like_input(np.minimum(r @ (w / w.sum()), 1.0), index, "resource")
     return pepr(performance, total, alpha=alpha)

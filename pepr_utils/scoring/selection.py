@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pepr_utils.errors import InfeasibleBudgetError, ScoreInputError, unknown_name
-from pepr_utils.scoring.arrays import to_floats
+from pepr_utils.scoring.arrays import to_floats, to_number
 from pepr_utils.scoring.normalization import normalize
 from pepr_utils.scoring.pareto import pareto_front
 from pepr_utils.scoring.score import pepr
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OBJECTIVES = ("pepr", "performance")
+#: Columns of the ranking that are computed here; others of that name are replaced.
+ADDED = ("rank", "resource", "pepr", "pareto")
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def select(
     UnknownNameError
         If a column or the objective does not exist.
     ScoreInputError
-        If a value is out of range, a budget is no number, or no row has both values.
+        If a value is out of range, a budget is no number, no row has both values, or a column that
+        is used has the name of one that is added.
 
     Examples
     --------
@@ -109,18 +112,22 @@ def select(
     for column in (performance, cost, *(b.column for b in budgets)):
         if column not in table:
             raise unknown_name("column", column, table.columns)
+        if column in ADDED:
+            raise ScoreInputError(
+                f"column {column!r} is one that the selection adds ({', '.join(ADDED)}); rename it"
+            )
     if objective not in OBJECTIVES:
         raise unknown_name("objective", str(objective), OBJECTIVES)
     rows = _candidates(table, performance, cost)
     scored = _score(rows, performance, cost, alpha=alpha, method=method)
-    # The table's own columns: `scored` may have replaced one of the same name, such as `rank`.
     met = np.array([b.met(rows[b.column]) for b in budgets]).reshape(len(budgets), len(rows))
     known = np.array([rows[b.column].notna() for b in budgets]).reshape(met.shape)
-    if not met.all(axis=0).any():
+    feasible = met.all(axis=0)
+    if not feasible.any():
         raise _infeasible(rows, budgets, met, known, _labels(rows, label))
     aim = scored["pepr"] if objective == "pepr" else to_floats(rows[performance], performance)
-    order = np.lexsort((np.arange(len(rows)), rows[cost], -np.asarray(aim)))
-    ranking = scored.iloc[[i for i in order if met[:, i].all()]]
+    order = np.lexsort((to_floats(rows[cost], cost), -np.asarray(aim)))  # stable: earlier rows
+    ranking = scored.iloc[order[feasible[order]]]
     ranking = ranking.assign(rank=np.arange(1, len(ranking) + 1))
     return Selection(
         best=ranking.iloc[0],
@@ -147,10 +154,10 @@ class _Budget:
         return self.sign * numbers <= self.sign * self.limit
 
     def miss(self, values: pd.Series) -> np.ndarray:
-        """By how much each value misses the limit, as a share of it; infinite where unknown."""
+        """Share of the limit by which each value misses it; below 0 if met, infinite if unknown."""
         numbers = to_floats(values, self.column, allow_nan=True)
         share = self.sign * (numbers - self.limit) / (abs(self.limit) or 1.0)
-        return np.where(np.isnan(share), np.inf, np.maximum(share, 0.0))
+        return np.where(np.isnan(share), np.inf, share)
 
 
 def _budgets(
@@ -159,10 +166,7 @@ def _budgets(
     found = []
     for limits, sign in ((maximum, 1), (minimum, -1)):
         for column, limit in (limits or {}).items():
-            number = to_floats(limit, f"budget of {column!r}")
-            if number.ndim:
-                raise ScoreInputError(f"budget of {column!r} is {limit!r}; allowed: one number")
-            found.append(_Budget(column, float(number), sign))
+            found.append(_Budget(column, to_number(limit, f"budget of {column!r}"), sign))
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pepr_utils.errors import ScoreInputError, unknown_name
-from pepr_utils.scoring.arrays import check_unit_interval, to_floats
+from pepr_utils.scoring.arrays import check_unit_interval, pandas_index, to_floats
 
 METHODS = ("isotonic", "pchip")
 
@@ -87,6 +87,7 @@ def smooth_curve(performance: Any, resource: Any, *, method: str = "isotonic") -
 
     if method not in METHODS:
         raise unknown_name("smoothing", str(method), METHODS)
+    pandas_index(performance, resource)
     p, r = to_floats(performance, "performance"), to_floats(resource, "resource")
     check_unit_interval(p, performance, "performance", "divide percentages by 100")
     check_unit_interval(r, resource, "resource", "pass the cost through normalize() first")

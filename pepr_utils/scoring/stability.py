@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pepr_utils.errors import ScoreInputError
-from pepr_utils.scoring.arrays import pandas_index, to_floats
+from pepr_utils.scoring.arrays import (
+    broadcast,
+    check_alpha,
+    pandas_index,
+    to_floats,
+    to_number,
+)
 from pepr_utils.scoring.normalization import normalize
 from pepr_utils.scoring.score import pepr
 
@@ -42,6 +48,8 @@ def ranks(score: Any) -> pd.Series:
     import pandas as pd
 
     values = to_floats(score, "score")
+    if values.ndim != 1:
+        raise ScoreInputError(f"score has shape {values.shape}; allowed: a list of scores")
     series = pd.Series(values, index=pandas_index(score), name="rank")
     return series.rank(method="min", ascending=False).astype(int)
 
@@ -121,8 +129,9 @@ def agreement(first: Any, second: Any, *, top: int = 5) -> dict[str, float]:
     """
     from scipy.stats import kendalltau
 
+    pandas_index(first, second)
     a, b = to_floats(first, "rank"), to_floats(second, "rank")
-    if a.ndim != 1 or a.shape != b.shape or not a.size:
+    if a.ndim != 1 or a.shape != b.shape:
         raise ScoreInputError(f"rankings have shapes {a.shape} and {b.shape}; allowed: one length")
     if top < 1:
         raise ScoreInputError(f"top is {top}; allowed: 1 or more")
@@ -163,7 +172,8 @@ def leave_one_out(
         For each model removed (the index of the input): ``largest_score_change`` among the
         others, ``kendall_tau``, ``largest_shift`` and ``top_shared`` between the others' rankings
         with and without it (see `agreement`), ``moves_bounds`` (whether any other's resource
-        changed) and ``leader``, the index of the model that leads without it.
+        changed) and ``leader``, the index of the model that leads without it
+        (of tied ones the cheaper, then the first).
 
     Raises
     ------
@@ -197,7 +207,7 @@ def leave_one_out(
                 "moves_bounds": bool((new_resource != resource[rest]).any()),
                 "largest_score_change": float(np.abs(new_score - score[rest]).max()),
                 **agreement(ranks(score[rest]), ranks(new_score), top=top),
-                "leader": labels[rest][int(np.argmax(new_score))],
+                "leader": labels[rest][int(np.lexsort((c[rest], -new_score))[0])],
             }
         )
     return pd.DataFrame(rows, index=labels)
@@ -229,7 +239,7 @@ def equivalent_alpha(
     Raises
     ------
     ScoreInputError
-        If the lower bounds differ, or a range is empty.
+        If the lower bounds differ, a range is empty, or alpha is below 1.
 
     Examples
     --------
@@ -247,6 +257,8 @@ def equivalent_alpha(
             f"bounds are {old_bounds!r} and {new_bounds!r}; a range is empty; "
             "allowed: largest above smallest"
         )
+    alpha = to_number(alpha, "alpha")
+    check_alpha(np.float64(alpha), alpha)
     return float(alpha * (new[1] - new[0]) / (old[1] - old[0]))
 
 
@@ -284,7 +296,8 @@ def leaders_by_alpha(performance: Any, resource: Any) -> pd.DataFrame:
 
     index = pandas_index(performance, resource)
     score = np.asarray(pepr(performance, resource))
-    p, r = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (performance, resource)))
+    p, r = to_floats(performance, "performance"), to_floats(resource, "resource")
+    p, r = broadcast(performance=p, resource=r)
     if p.ndim != 1 or not (p > 0).any():
         raise ScoreInputError(
             f"performance has shape {p.shape}; allowed: a list with at least one value above 0"
@@ -292,15 +305,19 @@ def leaders_by_alpha(performance: Any, resource: Any) -> pd.DataFrame:
     leader = int(np.lexsort((r, -score))[0])
     x, rows = 1.0, []
     while True:
+        label = leader if index is None else index[leader]
         # Towards smaller x = 1 / alpha the leader is overtaken by a better model that costs more:
-        # P (1 + R' x) = P' (1 + R x).
+        # P (1 + R' x) = P' (1 + R x). A rival for which there is no such x ahead is there already,
+        # its score being the same but for rounding.
         gain = p - p[leader]
         rivals = np.flatnonzero(gain > 0)
-        crossing = gain[rivals] / (p[leader] * r[rivals] - p[rivals] * r[leader])
-        nearest = crossing.max() if rivals.size else 0.0
-        label = leader if index is None else index[leader]
-        end = np.inf if not rivals.size else 1 / min(nearest, x)
-        if 1 / x < end:
+        spread = p[leader] * r[rivals] - p[rivals] * r[leader]
+        crossing = np.full(rivals.size, x)
+        np.divide(gain[rivals], spread, out=crossing, where=spread > 0)
+        crossing = np.minimum(crossing, x)
+        nearest = crossing.max(initial=0.0)
+        if nearest < x:
+            end = 1 / nearest if nearest else np.inf
             rows.append((label, 1 / x, end, p[leader], r[leader]))
         if not rivals.size:
             return pd.DataFrame(
@@ -308,4 +325,4 @@ def leaders_by_alpha(performance: Any, resource: Any) -> pd.DataFrame:
             )
         overtaking = rivals[crossing == nearest]
         leader = int(overtaking[np.lexsort((r[overtaking], -p[overtaking]))[0]])
-        x = min(nearest, x)
+        x = nearest

@@ -60,7 +60,7 @@ def prove_integral_representation(
     Raises
     ------
     PeprError
-        If SymPy is not installed, or the expression has another symbol than ``r``.
+        If SymPy is not installed, or the performance is no expression in ``r`` alone.
 
     Examples
     --------
@@ -73,7 +73,12 @@ def prove_integral_representation(
     sp = _sympy()
     r = sp.Symbol("r")
     upper, alpha = sp.symbols("R alpha", positive=True)
-    f = sp.Function("f")(r) if function is None else sp.sympify(function)
+    try:
+        f = sp.Function("f")(r) if function is None else sp.sympify(function, strict=True)
+    except sp.SympifyError:
+        raise PeprError(
+            f"the performance is {function!r}; allowed: a SymPy expression in the symbol r"
+        ) from None
     unknown = f.free_symbols - {r}
     if unknown:
         names = ", ".join(sorted(map(str, unknown)))

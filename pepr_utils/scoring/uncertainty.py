@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pepr_utils.errors import ScoreInputError
-from pepr_utils.scoring.arrays import check_unit_interval, pandas_index, to_floats
-from pepr_utils.scoring.normalization import between, bounds, normalize
+from pepr_utils.scoring.arrays import (
+    check_unit_interval,
+    first,
+    pandas_index,
+    position,
+    to_floats,
+    to_number,
+)
+from pepr_utils.scoring.normalization import between, bounds, check_sign, normalize
 from pepr_utils.scoring.score import pepr
 from pepr_utils.scoring.stability import ranks
 
@@ -40,8 +47,8 @@ def score_intervals(
     images each got right, so that luck with the images cancels between models; else by a binomial
     draw for each model. The cost is the mean of repeated runs, resampled among them; a single run
     tells nothing of its spread and is kept as it is. R_min and R_max stay those of the models as
-    measured, since a bootstrap of a maximum is not consistent; `leave_one_out` shows separately
-    what hangs on them.
+    measured, since a bootstrap of a maximum is not consistent: a cost drawn beyond them counts as
+    the bound. `leave_one_out` shows separately what hangs on them.
 
     Parameters
     ----------
@@ -87,13 +94,15 @@ def score_intervals(
     import pandas as pd
     from scipy.stats import rankdata
 
-    _check_options(level, n_resamples)
-    index = pandas_index(*(v for v in (performance, cost) if np.ndim(v) == 1))
-    hits = _hits(performance) if np.ndim(performance) > 1 else None
+    level, n_resamples = _options(level, n_resamples)
+    # Rows of a frame of hits are models, as the rows of a column are.
+    models = performance.iloc[:, 0] if hasattr(performance, "columns") else performance
+    index = pandas_index(models, cost, n_test)
+    hits = _hits(performance)
     if hits is not None:
         performance = hits.mean(axis=1)
     p, c = to_floats(performance, "performance"), to_floats(cost, "cost")
-    if p.ndim != 1 or p.shape != c.shape or not p.size:
+    if p.ndim != 1 or p.shape != c.shape:
         raise ScoreInputError(
             f"performance has shape {p.shape} and cost {c.shape}; allowed: two lists of one length"
         )
@@ -124,23 +133,30 @@ def score_intervals(
     )
 
 
-def _check_options(level: float, n_resamples: int) -> None:
-    if not 0 < level < 1:
+def _options(level: Any, n_resamples: Any) -> tuple[float, int]:
+    share, number = to_number(level, "level"), to_number(n_resamples, "n_resamples")
+    if not 0 < share < 1:
         raise ScoreInputError(f"level is {level!r}; allowed: between 0 and 1, such as 0.95")
-    if n_resamples < FEWEST_RESAMPLES:
+    if number < FEWEST_RESAMPLES or number % 1:
         raise ScoreInputError(
-            f"n_resamples is {n_resamples!r}; allowed: {FEWEST_RESAMPLES} or more"
+            f"n_resamples is {n_resamples!r}; allowed: a whole number, {FEWEST_RESAMPLES} or more"
         )
+    return share, int(number)
 
 
-def _hits(correct: Any) -> np.ndarray:
-    hits = np.asarray(correct)
-    if hits.ndim != 2 or not hits.size or not np.isin(hits, (0, 1)).all():
+def _hits(correct: Any) -> np.ndarray | None:
+    """Which images each model gets right, as 0 and 1; None where accuracies are given."""
+    hits = to_floats(correct, "performance", allow_bool=True)
+    if hits.ndim < 2:
+        return None
+    bad = ~np.isin(hits, (0, 1))
+    if hits.ndim > 2 or bad.any():
+        found = f"{position(correct, bad)} is {first(hits, bad)}" if bad.any() else ""
         raise ScoreInputError(
-            f"performance has shape {hits.shape}; allowed: one accuracy for each model, or one row "
-            "for each model and one column for each image, true where it is right"
+            f"performance{found or f' has shape {hits.shape}'}; allowed: one accuracy for each "
+            "model, or one row for each model and one column for each image, true where it is right"
         )
-    return hits.astype(float)
+    return hits
 
 
 def _performances(
@@ -164,11 +180,16 @@ def _image_counts(p: np.ndarray, n_test: Any) -> np.ndarray:
             "n_test is missing; the spread of an accuracy hangs on the number of test images"
         )
     counts = to_floats(n_test, "n_test")
-    bad = (counts < 1) | (counts % 1 != 0)
-    if bad.any() or counts.shape not in ((), p.shape):
+    if counts.shape not in ((), p.shape):
         raise ScoreInputError(
-            f"n_test is {n_test!r}; allowed: a whole number of images, one for all models or "
-            "one for each"
+            f"n_test has shape {counts.shape} for {p.size} models; allowed: one number for all "
+            "models, or one for each"
+        )
+    bad = (counts < 1) | (counts % 1 != 0)
+    if bad.any():
+        raise ScoreInputError(
+            f"n_test{position(n_test, bad)} is {first(counts, bad)}; allowed: a whole number of "
+            "images, 1 or more"
         )
     return np.broadcast_to(counts.astype(np.int64), p.shape)
 
@@ -189,11 +210,13 @@ def _resources(
         )
     drawn = np.empty((c.size, n))
     for i, values in enumerate(repeats):
-        runs = np.atleast_1d(to_floats(values, f"cost_repeats of model {i}"))
-        if not runs.size or not np.isclose(runs.mean(), c[i], rtol=1e-6):
+        what = f"cost_repeats of model {i}"
+        runs = np.atleast_1d(to_floats(values, what))
+        check_sign(runs, values, strictly=method == "log", what=what)
+        if not np.isclose(runs.mean(), c[i], rtol=1e-6):
             raise ScoreInputError(
-                f"cost_repeats of model {i} have the mean {runs.mean() if runs.size else 'none'} "
-                f"and its cost is {c[i]:.6g}; pass the mean of the runs as the cost"
+                f"{what} have the mean {runs.mean():.6g} and its cost is {c[i]:.6g}; "
+                "pass the mean of the runs as the cost"
             )
         drawn[i] = rng.choice(runs, size=(n, runs.size)).mean(axis=1)
     low, high = bounds(c, method)

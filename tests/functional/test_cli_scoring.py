@@ -278,14 +278,6 @@ def test_a_column_named_like_one_of_the_output(pepr, table, tmp_path):
     assert "column 'rank' cannot be compared" in done.err
 
 
-def test_a_budget_on_a_column_that_the_selection_also_adds():
-    from pepr_utils.scoring import select
-
-    frame = pd.DataFrame({"accuracy": [0.9, 0.8], "wh": [1.0, 2.0], "rank": [5, 4]})
-    chosen = select(frame, performance="accuracy", cost="wh", maximum={"rank": 4})
-    assert chosen.ranking.index.tolist() == [1]
-
-
 # --- errors: one line, exit code 2
 
 

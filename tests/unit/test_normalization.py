@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pepr_utils.errors import ScoreInputError, UnknownNameError
 from pepr_utils.scoring import NORMALIZATIONS, normalize
+from pepr_utils.scoring.normalization import between, bounds
 
 COSTS = st.lists(st.floats(0.001, 1e6), min_size=2, max_size=30)
 
@@ -102,3 +103,129 @@ def test_unknown_rule_names_the_rules():
     ):
         normalize([1.0], method="min-max")
     assert list(NORMALIZATIONS) == ["minmax", "max", "fixed", "quantile", "log"]
+
+
+GROUPED = st.lists(
+    st.tuples(st.floats(0.001, 1e6), st.integers(0, 3).map(lambda i: "abcd"[i])),
+    min_size=1,
+    max_size=40,
+)
+
+
+@given(GROUPED, st.floats(0, 1), st.floats(0, 1))
+def test_quantile_bounds_are_those_of_numpy_in_each_group(rows, lower, upper):
+    lower, upper = sorted((lower, upper))
+    assume(upper - lower > 1e-6)
+    cost = np.array([c for c, _ in rows])
+    labels = np.array([g for _, g in rows])
+    found = normalize(cost, method="quantile", lower=lower, upper=upper, by=labels)
+    for group in set(labels):
+        own = cost[labels == group]
+        low, high = np.quantile(own, [lower, upper])
+        assume(high == low or high - low > 1e-6 * high)
+        expected = np.clip((own - low) / (high - low), 0, 1) if high > low else 0 * own
+        np.testing.assert_allclose(found[labels == group], expected, atol=1e-8)
+
+
+@given(GROUPED, st.sampled_from(["minmax", "max", "quantile", "log"]))
+def test_a_group_is_normalised_as_if_it_were_alone(rows, method):
+    cost = np.array([c for c, _ in rows])
+    labels = np.array([g for _, g in rows])
+    found = normalize(cost, method=method, by=labels)
+    integers = normalize(cost, method=method, by=np.array([ord(g) for g in labels]))
+    np.testing.assert_array_equal(found, integers)
+    for group in set(labels):
+        alone = normalize(cost[labels == group], method=method)
+        np.testing.assert_allclose(found[labels == group], alone, atol=1e-12)
+
+
+def test_default_quantiles_are_the_fifth_and_the_ninety_fifth():
+    cost = np.arange(101.0)
+    expected = np.clip((cost - 5) / 90, 0, 1)
+    np.testing.assert_allclose(normalize(cost, method="quantile"), expected)
+    only_upper = np.clip((cost - 5) / 45, 0, 1)
+    np.testing.assert_allclose(normalize(cost, method="quantile", upper=0.5), only_upper)
+    only_lower = np.clip((cost - 50) / 45, 0, 1)
+    np.testing.assert_allclose(normalize(cost, method="quantile", lower=0.5), only_lower)
+
+
+def test_costs_beyond_fixed_bounds():
+    bounds = {"method": "fixed", "lower": 2.0, "upper": 4.0}
+    assert normalize([1.0, 3.0, 9.0], outside="clip", **bounds).tolist() == [0.0, 0.5, 1.0]
+    assert normalize([2.0, 3.0, 4.0], outside="error", **bounds).tolist() == [0.0, 0.5, 1.0]
+    with pytest.raises(ScoreInputError, match="cost at position 1 is 1; allowed: 2 to 4; widen"):
+        normalize([3.0, 1.0], **bounds)
+    with pytest.raises(ScoreInputError, match="cost at row 'b' is 5"):
+        normalize(pd.Series([3.0, 5.0], index=["a", "b"]), by=["x", "y"], **bounds)
+    assert normalize([3.0, 4.0], by=["x", "y"], **bounds).tolist() == [0.5, 1.0]
+    assert normalize(3.0, **bounds) == 0.5
+
+
+def test_small_costs_are_costs():
+    np.testing.assert_allclose(normalize([1e-9, 2e-9, 5e-9]), [0.0, 0.25, 1.0])
+
+
+def test_zero_cost():
+    assert normalize([0.0, 0.0], method="max").tolist() == [0.0, 0.0]
+    assert normalize([0.0, 4.0], method="max").tolist() == [0.0, 1.0]
+
+
+def test_arrays_of_more_dimensions_are_one_experiment():
+    assert normalize([[2.0, 3.0], [6.0, 4.0]]).tolist() == [[0.0, 0.25], [1.0, 0.5]]
+    assert normalize([[1.0, 10.0], [100.0, 10.0]], method="log").tolist() == [
+        [0.0, 0.5],
+        [1.0, 0.5],
+    ]
+
+
+def test_more_rows_than_one_block():
+    """Beside pandas, with groups that reach across the blocks and an uneven rest."""
+    rng = np.random.default_rng(0)
+    cost, by = rng.random(100_001), rng.integers(0, 5, 100_001)
+    by_group = pd.Series(cost).groupby(by)
+    low, high = by_group.transform("min"), by_group.transform("max")
+    np.testing.assert_allclose(normalize(cost, by=by), (cost - low) / (high - low))
+    np.testing.assert_allclose(normalize(cost), (cost - cost.min()) / np.ptp(cost))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"outside": "clip"}, "outside='clip' was given with method 'minmax'"),
+        ({"method": "fixed", "lower": -1.0, "upper": 2.0}, "0 <= lower < upper"),
+        ({"method": "fixed", "lower": 2.0, "upper": 2.0}, "0 <= lower < upper"),
+        ({"method": "fixed", "lower": 0.0, "upper": np.inf}, "upper is inf"),
+        ({"method": "fixed", "lower": "a", "upper": 2}, "lower is 'a'"),
+        ({"method": "fixed", "lower": [0.0], "upper": 2}, "lower is .*; allowed: one number"),
+        ({"method": "fixed", "lower": 0.0}, "needs both"),
+        ({"method": "quantile", "lower": 0.5, "upper": 0.5}, "quantile levels"),
+        ({"method": "quantile", "lower": -0.1}, "quantile levels"),
+        ({"method": "quantile", "upper": 95}, "quantile levels lower=0.05, upper=95"),
+        ({"method": "log", "upper": 1.0}, "finds its own bounds"),
+        ({"method": "max", "upper": 1.0}, "finds its own bounds"),
+    ],
+)
+def test_refuses_bounds(options, message):
+    with pytest.raises(ScoreInputError, match=message):
+        normalize([1.0, 2.0], **options)
+
+
+def test_unknown_value_of_outside():
+    with pytest.raises(UnknownNameError, match="value of outside 'drop'; allowed: error, clip"):
+        normalize([1.0], method="fixed", lower=0, upper=2, outside="drop")
+    with pytest.raises(UnknownNameError, match="normalisation"):
+        normalize([1.0], method=None)
+
+
+def test_bounds_of_one_group():
+    assert bounds([2.0, 3.0, 6.0]) == (2.0, 6.0)
+    assert bounds([2.0, 3.0, 6.0], "max") == (0.0, 6.0)
+    assert bounds([0.0, 100.0], "quantile") == pytest.approx((5.0, 95.0))
+    with pytest.raises(UnknownNameError, match="allowed: minmax, max, quantile, log"):
+        bounds([1.0], "fixed")
+
+
+def test_between_given_bounds():
+    assert between(np.array([1.0, 3.0, 9.0]), 2.0, 4.0).tolist() == [0.0, 0.5, 1.0]
+    assert between(np.array([1.0, 10.0]), 1.0, 100.0, log=True).tolist() == [0.0, 0.5]
+    assert between(np.array([5.0]), 5.0, 5.0).tolist() == [0.0]

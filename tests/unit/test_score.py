@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pepr_utils.errors import PeprError, ScoreInputError
-from pepr_utils.scoring import pepr
+from pepr_utils.scoring import normalize, pepr, pepr_weighted
 
 UNIT = st.floats(0, 1)
 
@@ -102,3 +102,110 @@ def test_errors_are_of_one_tree_and_also_value_errors():
 def test_large_input_keeps_precision():
     values = np.linspace(0, 1, 1001)
     np.testing.assert_allclose(pepr(values, values), values / (1 + values), rtol=0, atol=0)
+
+
+@given(st.lists(st.tuples(UNIT, UNIT), min_size=1, max_size=12), st.randoms())
+def test_permutation_of_models_permutes_the_scores(models, random):
+    order = list(range(len(models)))
+    random.shuffle(order)
+    p, r = np.array(models).T
+    np.testing.assert_array_equal(pepr(p[order], r[order]), pepr(p, r)[order])
+
+
+@given(
+    st.lists(st.floats(0, 1e6), min_size=2, max_size=10), st.floats(0.01, 100), st.floats(0, 1e4)
+)
+def test_score_is_invariant_to_positive_affine_rescaling_of_the_cost(cost, scale, shift):
+    cost = np.array(cost)
+    assume(np.ptp(cost) > 1e-3 * (cost.max() + shift / scale))
+    p = np.linspace(0, 1, cost.size)
+    np.testing.assert_allclose(
+        pepr(p, normalize(cost * scale + shift)), pepr(p, normalize(cost)), atol=1e-9
+    )
+
+
+@given(UNIT, UNIT, st.floats(1, 1e6), st.floats(1, 1e6))
+def test_score_grows_with_alpha(performance, resource, low, high):
+    low, high = sorted((low, high))
+    assert pepr(performance, resource, alpha=low) <= pepr(performance, resource, alpha=high)
+
+
+@given(UNIT, UNIT, st.floats(1, 1e6))
+def test_weighted_score_of_one_resource_is_the_score(performance, resource, alpha):
+    expected = pepr(performance, resource, alpha=alpha)
+    assert pepr_weighted(performance, [resource], [1.0], alpha=alpha) == expected
+    # all weight on one of several, and equal resources however weighted
+    assert pepr_weighted(performance, [0.3, resource], [0.0, 1.0], alpha=alpha) == expected
+    assert pepr_weighted(
+        performance, [resource] * 3, [0.2, 0.5, 0.3], alpha=alpha
+    ) == pytest.approx(expected)
+
+
+@given(UNIT, st.lists(st.tuples(UNIT, st.floats(0.01, 1)), min_size=1, max_size=5), st.randoms())
+def test_weighted_score_lies_between_those_of_its_resources(performance, parts, random):
+    r, w = np.array(parts).T
+    w /= w.sum()
+    score = pepr_weighted(performance, r, w)
+    scores = pepr(performance, r)
+    assert scores.min() * (1 - 1e-12) <= score <= scores.max() * (1 + 1e-12)
+    assert 0 <= score <= performance
+    order = list(range(len(parts)))
+    random.shuffle(order)
+    assert pepr_weighted(performance, r[order], w[order]) == pytest.approx(score)
+
+
+def test_weighted_by_hand():
+    """0.9 / (1 + 0.5 + 0.0), 0.6 / (1 + 0.05 + 0.45) and, with alpha = 3, 2.7 / 3.5."""
+    assert pepr_weighted(0.9, [1.0, 0.0], [0.5, 0.5]) == pytest.approx(0.6)
+    resources = pd.DataFrame({"E": [1.0, 0.1], "M": [0.0, 0.9]}, index=["a", "b"])
+    score = pepr_weighted([0.9, 0.6], resources, [0.5, 0.5])
+    assert score.to_dict() == {"a": pytest.approx(0.6), "b": pytest.approx(0.4)}
+    assert pepr_weighted(0.9, [1.0, 0.0], [0.5, 0.5], alpha=3.0) == pytest.approx(2.7 / 3.5)
+    unequal = pepr_weighted(0.9, resources, pd.Series([0.8, 0.2], index=["E", "M"]))
+    assert unequal.tolist() == pytest.approx([0.5, 0.9 / 1.26])
+    assert pepr_weighted([[0.5], [1.0]], np.zeros((1, 3, 2)), [0.5, 0.5]).shape == (2, 3)
+    assert isinstance(pepr_weighted(0.9, [1.0], [1.0]), float)
+
+
+def test_weights_that_sum_to_one_but_for_rounding_cost_nothing_beyond_one():
+    assert pepr_weighted(1.0, [1.0] * 10, [0.1] * 10) == 0.5
+    assert pepr_weighted(1.0, [1.0] * 2, [0.5, 0.5 + 5e-10]) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("resources", "weights", "message"),
+    [
+        ([0.1, 0.2], [0.5, 0.4], "weights sum to 0.9; they must sum to 1; divide each by the sum"),
+        ([0.1, 0.2], [0.5, 0.5 + 2e-9], "weights sum to 1.000000002"),
+        ([0.1, 0.2], [1.5, -0.5], "weight at position 1 is -0.5; allowed: 0 to 1"),
+        ([0.1, 0.2], [1.0], r"weights have shape \(1,\) and resources \(2,\)"),
+        ([0.1, 0.2], [[0.5, 0.5]], "one weight for each position"),
+        (0.1, 1.0, "one weight for each position"),
+        (0.1, [1.0], "one weight for each position"),
+        ([], [], "weight is empty"),
+        ([0.1, 0.2], [0.5, float("nan")], "weight at position 1 is nan"),
+        ([[0.1, 0.2], [0.3, 7.0]], [0.5, 0.5], "resource at position 1, 1 is 7"),
+        (
+            pd.DataFrame({"E": [0.1, 0.2], "M": [0.1, 9.0]}, index=["a", "b"]),
+            [0.5, 0.5],
+            "resource at row 'b', column 'M' is 9",
+        ),
+        (
+            pd.DataFrame({"E": [0.1], "M": [0.2]}),
+            pd.Series([0.2, 0.8], index=["M", "E"]),
+            r"labelled \['M', 'E'\] and the resources' columns \['E', 'M'\]",
+        ),
+    ],
+)
+def test_weighted_refuses(resources, weights, message):
+    with pytest.raises(ScoreInputError, match=message):
+        pepr_weighted(0.5, resources, weights)
+
+
+def test_weighted_refuses_what_the_score_refuses():
+    with pytest.raises(ScoreInputError, match=r"alpha is 0\.5"):
+        pepr_weighted(0.5, [0.1], [1.0], alpha=0.5)
+    with pytest.raises(ScoreInputError, match="performance at position 1 is 50"):
+        pepr_weighted([0.5, 50], [[0.1], [0.1]], [1.0])
+    with pytest.raises(ScoreInputError, match="different indexes"):
+        pepr_weighted(pd.Series([0.5], index=["a"]), pd.DataFrame({"E": [0.1]}, index=["b"]), [1.0])

@@ -1,0 +1,28 @@
+"""The benchmarks run, and what they time gives the result of the plain loop; no timing is held."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_scoring_benchmark_runs_at_a_small_size():
+    options = ["--rows", "3000", "--groups", "3", "40", "--front", "500", "--repeats", "1"]
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "scoring.py", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("|")[1].strip() for line in done.stdout.splitlines() if "|" in line]
+    assert rows == [
+        "groups",
+        "---:",
+        *["3", "3", "40", "40"],
+        "points",
+        "---",
+        *["500, random", "500, all on the front", "500, many ties"],
+    ]
+    assert "| 500 |" in done.stdout.splitlines()[-2]  # all of them are on the front

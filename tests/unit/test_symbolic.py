@@ -1,0 +1,69 @@
+"""The symbolic proof: it holds for any f, for given ones and from any start, and could fail."""
+
+import sys
+
+import pytest
+import sympy as sp
+
+from pepr_utils.errors import PeprError
+from pepr_utils.scoring import IntegralProof, integral_representation, prove_integral_representation
+
+r, R, alpha = sp.Symbol("r"), sp.Symbol("R", positive=True), sp.Symbol("alpha", positive=True)
+
+
+def test_any_function_any_alpha():
+    proof = prove_integral_representation()
+    assert proof.holds
+    assert proof.slope_difference == proof.start_difference == 0
+    assert proof.curve == alpha * sp.Function("f")(R) / (alpha + R)
+
+
+@pytest.mark.parametrize(
+    "function", [r, 1 - r, sp.sqrt(r), 1 - sp.exp(-3 * r), sp.sin(r) ** 2, sp.Rational(1, 2), 0.5]
+)
+@pytest.mark.parametrize("start", [0, sp.Rational(1, 3), sp.Symbol("r0", positive=True)])
+def test_given_functions_from_any_start(function, start):
+    assert prove_integral_representation(function, start=start).holds
+
+
+def test_its_terms_are_those_of_the_numbers():
+    """Evaluate the written-out integrals for f = r (1 - r) + 1/4, from 1/5 to 4/5, alpha = 2."""
+    function = r * (1 - r) + sp.Rational(1, 4)
+    proof = prove_integral_representation(function, start=sp.Rational(1, 5))
+    values = {R: sp.Rational(4, 5), alpha: 2}
+    found = integral_representation(lambda x: x * (1 - x) + 0.25, 0.8, start=0.2, alpha=2.0)
+    start, (gain, penalty) = (
+        sum(a for a in proof.representation.args if not a.has(sp.Integral)),
+        sorted(
+            (a for a in proof.representation.args if a.has(sp.Integral)),
+            key=lambda a: a.could_extract_minus_sign(),
+        ),
+    )
+    assert float(start.subs(values)) == pytest.approx(found.start)
+    assert float(gain.subs(values).doit()) == pytest.approx(found.gain)
+    assert -float(penalty.subs(values).doit()) == pytest.approx(found.penalty)
+    assert float(proof.curve.subs(values)) == pytest.approx(found.pepr)
+
+
+@pytest.mark.parametrize("differences", [(1, 0), (0, 1), (R, 0)])
+def test_a_difference_is_no_proof(differences):
+    assert not IntegralProof(R, R, *map(sp.sympify, differences)).holds
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (sp.Symbol("x") * r, "has the symbols x; allowed: r alone"),
+        (R, "has the symbols R"),
+        ("1 - exp(-r)", "the performance is '1 - exp.*allowed: a SymPy expression"),
+    ],
+)
+def test_refuses(function, message):
+    with pytest.raises(PeprError, match=message):
+        prove_integral_representation(function)
+
+
+def test_without_sympy_the_remedy_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sympy", None)
+    with pytest.raises(PeprError, match="needs SymPy; pip install"):
+        prove_integral_representation()
