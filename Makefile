@@ -9,7 +9,7 @@ RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python -m
 
 # What requirements.lock covers. The `train` extra is left out: nothing that is built or tested
 # here trains, and on Linux torch brings its CUDA build along, about 6 GB.
-LOCKED_EXTRAS := book dev sweep
+LOCKED_EXTRAS := book dev sweep train
 LOCK_FLAGS ?=
 
 .DEFAULT_GOAL := help

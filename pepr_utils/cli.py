@@ -17,6 +17,11 @@ COMMANDS = {
         "data",
         "Fetch the published data; look into result sets.",
     ),
+    "run": (
+        "pepr_utils.commands.run",
+        "run",
+        "Train and meter architectures on a data set.",
+    ),
 }
 
 
@@ -46,6 +51,7 @@ def pepr() -> None:
     Example:
       pepr data fetch          # the data that the paper's authors released
       pepr data show published # what is in it
+      pepr run --help          # train and meter models on images of yours
     """
 
 
