@@ -46,8 +46,8 @@ def _draw(rng: np.random.Generator, kind: int) -> np.ndarray:
     """Draw one patch of uint8, SIZE x SIZE."""
     tissue = 0.32 + 0.10 * _smooth(rng, 5) + 0.05 * _smooth(rng, 13)
     if kind:
-        tissue = tissue + rng.uniform(0.14, 0.34) * _lesion(rng, spiculated=kind == 2)
-    noise = rng.normal(0.0, rng.uniform(0.02, 0.05), (SIZE, SIZE))
+        tissue = tissue + rng.uniform(0.18, 0.45) * _lesion(rng, spiculated=kind == 2)
+    noise = rng.normal(0.0, rng.uniform(0.02, 0.04), (SIZE, SIZE))
     return np.round(255 * np.clip(tissue + noise, 0.0, 1.0)).astype(np.uint8)
 
 
@@ -64,7 +64,7 @@ def _lesion(rng: np.random.Generator, *, spiculated: bool) -> np.ndarray:
     y, x = np.mgrid[0:SIZE, 0:SIZE].astype(float)
     centre = rng.uniform(0.3, 0.7, 2) * SIZE
     radius, angle = np.hypot(y - centre[0], x - centre[1]), np.arctan2(y - centre[0], x - centre[1])
-    size, phase = rng.uniform(0.09, 0.17) * SIZE, rng.uniform(0, 2 * np.pi, 2)
+    size, phase = rng.uniform(0.11, 0.19) * SIZE, rng.uniform(0, 2 * np.pi, 2)
     if spiculated:
         spikes = np.abs(np.cos(rng.integers(3, 6) * angle + phase[0])) ** 3
         edge = size * (0.62 + rng.uniform(0.75, 1.2) * spikes)
