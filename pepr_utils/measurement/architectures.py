@@ -60,11 +60,11 @@ class Architecture:
         from pepr_utils.measurement.timm_import import timm
 
         found = timm().get_pretrained_cfg(self.timm_name, allow_unregistered=False)
-        if found is None or not found.tag:
+        if found is None or not found.has_weights:
             raise ArchitectureError(
                 f"timm has no pretrained weights of {self.timm_name!r}; train it from scratch"
             )
-        return f"{self.timm_name}.{found.tag}"
+        return f"{self.timm_name}.{found.tag}" if found.tag else self.timm_name
 
     def size_arguments(self, image_size: int) -> dict[str, int]:
         """Keywords for `timm.create_model` at an image size (px)."""

@@ -39,7 +39,7 @@ class Meter:
     """
 
     def __init__(self, components: list[_Component], pue: float, intensity: float) -> None:
-        self._components, self._thread = components, None
+        self._components, self._thread, self._lacking = components, None, False
         self._windows: list[tuple[str, int]] = []
         self.pue, self.carbon_intensity_g_per_kwh = pue, intensity
         self.method, self.power_limit_w = "none", None
@@ -63,7 +63,7 @@ class Meter:
         Null where a part that was to be measured could not be.
         """
         parts = [c.energy_kwh(self._thread.epoch_times) for c in self._components if c.counts]
-        if not parts or any(part is None for part in parts):
+        if self._lacking or not parts or any(part is None for part in parts):
             return None
         chosen = [i for i, (k, e) in enumerate(self._windows) if k == kind and epoch in (None, e)]
         return sum(part[i] for part in parts for i in chosen) if chosen else None
@@ -107,7 +107,9 @@ def meter(device: Any, *, carbon_intensity_g_per_kwh: float | None = None) -> It
     found = create_components(names, pids=[os.getpid()], devices_by_pid=False, logger=_Silent())
     parts = [_Component(c, device) for c in found if c.available()]
     measured = Meter(parts, float(constants.PUE_2023), intensity)
+    measured._lacking = device.type == "cuda" and not any(p.is_gpu for p in parts)
     if not parts:
+        measured.method = _method(parts, device)
         yield measured
         return
     thread = tracker.CarbonTrackerThread(
