@@ -4,7 +4,12 @@ One noun and one verb: a frozen `Run` says what is to be measured, `measure(run)
 returns its record. Importing this package is cheap; torch and timm are loaded by what trains.
 """
 
+import os as _os
 from importlib import import_module as _import_module
+
+# Torch's threads wait for one another many times a second. Waiting by spinning, their default, takes
+# ten times as long as soon as another program wants a core; read when torch is first imported.
+_os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _PLACES = {
     "Protocol": "protocols",
