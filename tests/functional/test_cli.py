@@ -21,7 +21,7 @@ def _pepr(*arguments, **environment):
 
 
 def test_help_has_an_example_everywhere():
-    for arguments in ([], ["data"], ["data", "fetch"], ["data", "list"], ["data", "show"]):
+    for arguments in ([], ["data"], ["data", "fetch"], ["data", "list"], ["data", "show"], ["run"]):
         done = _pepr(*arguments, "--help")
         assert done.returncode == 0
         assert "Example:" in done.stdout
