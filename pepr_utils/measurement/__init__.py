@@ -7,8 +7,8 @@ returns its record. Importing this package is cheap; torch and timm are loaded b
 import os as _os
 from importlib import import_module as _import_module
 
-# Torch's threads wait for one another many times a second. Waiting by spinning, their default, takes
-# ten times as long as soon as another program wants a core; read when torch is first imported.
+# Torch's threads wait for one another many times a second. Waiting by spinning, their default,
+# takes ten times as long once another program wants a core. Read when torch is first imported.
 _os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _PLACES = {

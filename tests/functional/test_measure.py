@@ -112,6 +112,23 @@ def test_a_real_image_file_and_a_share_of_it(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("protocol", ["paper", "fast"])
+def test_the_full_recipes_run_at_their_full_size(tmp_path, monkeypatch, protocol):
+    monkeypatch.setenv("PEPR_DATA_CACHE", str(tmp_path / "cache"))
+    content = {}
+    for split in ("train", "val", "test"):
+        labels = np.arange(33 if split == "train" else 4) % 2  # 33: a last batch of one
+        content[f"{split}_images"] = np.repeat(100 * labels, 64).reshape(-1, 8, 8).astype(np.uint8)
+        content[f"{split}_labels"] = labels[:, None]
+    np.savez(tmp_path / "few.npz", **content)
+    run = Run("test_resnet", str(tmp_path / "few.npz"), protocol, pretrained=False)
+    record = measure(run)
+    assert record.status == "done", record.failure_reason
+    assert (record.image_size, len(record.epochs), record.n_train) == (256, 10, 33)
+    assert record.epochs[-1].train_loss < record.epochs[0].train_loss
+
+
+@pytest.mark.slow
 def test_pretrained_weights_come_from_a_folder_and_have_to_fit(tmp_path):
     run = Run("test_resnet", "phantom", "tiny", pretrained=True)
     folder = tmp_path / "weights"
