@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+import warnings
 from functools import cache
 from types import ModuleType
 
@@ -39,8 +40,10 @@ def timm() -> ModuleType:
         raise _not_installed(error) from None
     for _ in range(20):
         try:
-            importlib.import_module("torchvision")
-            return importlib.import_module("timm")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # tqdm, in a notebook without widgets
+                importlib.import_module("torchvision")
+                return importlib.import_module("timm")
         except RuntimeError as error:
             missing = _UNDECLARED.search(str(error))
             if missing is None:
