@@ -14,9 +14,8 @@ def scored_table(result_set: ResultSet, *, alpha: float = 1.0) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Architecture, parameters (millions, of the trained model), size, type, efficiency, test
-        accuracy, AUC, energy (Wh), time (s) and PePR-E; the last is missing where no energy was
-        measured.
+        Architecture, parameters (millions, of the trained model), type, efficiency, test
+        accuracy, AUC, energy (Wh) and PePR-E; the last is missing where no energy was measured.
     """
     runs = add_classes(result_set.finished.drop(columns=["type", "efficient"], errors="ignore"))
     runs = (
@@ -29,13 +28,11 @@ def scored_table(result_set: ResultSet, *, alpha: float = 1.0) -> pd.DataFrame:
         {
             "architecture": runs["architecture"],
             "parameters (M)": runs["n_parameters"].astype("float64") / 1e6,
-            "size": runs["size"],
             "type": runs["type"],
             "efficiency": runs["efficient"],
             "test accuracy": runs["test_accuracy"],
             "AUC": runs["test_auc"],
             "energy (Wh)": runs["energy_kwh"] * 1e3,
-            "time (s)": runs["train_time_s"],
             "PePR-E": runs["pepr"],
         }
     ).reset_index(drop=True)
@@ -62,6 +59,11 @@ def numbers(result_set: ResultSet, *, majority_accuracy: float | None) -> dict[s
         "n-train": named("n_train"),
         "n-test": named("n_test"),
         "seed": named("seed"),
+        "start": " and ".join(
+            {True: "from ImageNet-1k weights", False: "from scratch"}[p]
+            for p in sorted(done["pretrained"].dropna().unique())
+        )
+        or NOT_AVAILABLE,
         "majority-accuracy": fixed(majority, 3),
         "n-above-majority": f"{(done['test_accuracy'] > majority).sum()}",
         "best-pepr-model": best["architecture"].iloc[0] if len(best) else NOT_AVAILABLE,
