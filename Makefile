@@ -2,14 +2,16 @@
 # What is built from what is dodo.py's affair.
 
 PYTHON ?= python3
+# Which build of torch: auto, cpu (without CUDA), or locked (as requirements.lock has it).
+TORCH ?= auto
 VENV := .venv
 # The last thing that a finished set-up leaves behind.
 READY := $(VENV)/.ready
 RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python -m
 
-# What requirements.lock covers. The `train` extra is left out: nothing that is built or tested
-# here trains, and on Linux torch brings its CUDA build along, about 6 GB.
-LOCKED_EXTRAS := book dev parquet sweep
+# What requirements.lock covers. On Linux the locked torch is its CUDA build; tools/setup_env.sh
+# takes the CPU build instead where there is no card.
+LOCKED_EXTRAS := book dev parquet sweep train
 LOCK_FLAGS ?=
 
 .DEFAULT_GOAL := help
@@ -23,7 +25,7 @@ help: ## List the targets
 env: $(READY) ## Make the environment in .venv
 
 $(READY): requirements.lock pyproject.toml tools/setup_env.sh
-	@PYTHON="$(PYTHON)" sh tools/setup_env.sh $(VENV)
+	@PYTHON="$(PYTHON)" TORCH="$(TORCH)" sh tools/setup_env.sh $(VENV)
 
 paper: $(READY) ## Build the paper as a web site: _build/html/index.html
 	@$(RUN) doit

@@ -37,6 +37,11 @@ COMMANDS = {
         "audit",
         "Look for faults in a result set: copies, impossible powers, misfiled rows.",
     ),
+    "run": (
+        "pepr_utils.commands.run",
+        "run",
+        "Train and meter architectures on a data set.",
+    ),
 }
 
 
@@ -68,6 +73,7 @@ def pepr() -> None:
       pepr data show published # what is in it
       pepr score models.csv --performance accuracy --cost energy_wh
       pepr audit published     # what is doubtful in it
+      pepr run --help          # train and meter models on images of yours
     """
 
 

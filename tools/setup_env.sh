@@ -1,7 +1,10 @@
 #!/bin/sh
-# Makes the environment in a folder, from requirements.lock and with hashes checked throughout.
+# Makes the environment in a folder, from requirements.lock and with hashes checked. One thing may
+# differ from the lock: on Linux its torch is the build for NVIDIA cards, several gigabytes with what
+# it needs. Without such a card the same version's CPU build is taken where one can be had, from
+# wherever pip is set up to look or from PyTorch's own index; its hash is not in the lock.
 # FOLDER/.ready is left when all is done: a set-up without it was interrupted and is made anew.
-# Usage: PYTHON=python3 sh tools/setup_env.sh FOLDER
+# Usage: PYTHON=python3 TORCH=auto|cpu|locked sh tools/setup_env.sh FOLDER
 set -eu
 # Never into the user's own Python, whatever happens to the folder meanwhile.
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_REQUIRE_VIRTUALENV=1
@@ -9,6 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_REQUIRE_VIRTUALENV=1
 venv=$1
 python=${PYTHON:-python3}
 lock=requirements.lock
+wanted_torch=${TORCH:-auto}
 uv_entry='/^uv==/,/[^\\]$/' # the lines of the lock that pin uv
 
 say() { printf '%s\n' "$*" >&2; }
@@ -54,17 +58,54 @@ find_uv() {
     fi
 }
 
+# Whether torch is to be the CPU build: asked for, or Linux without an NVIDIA driver.
+wants_cpu_torch() {
+    case $wanted_torch in
+    cpu) return 0 ;;
+    locked) return 1 ;;
+    auto) [ "$(uname -s)" = Linux ] && [ ! -e /proc/driver/nvidia/version ] &&
+        ! nvidia-smi -L >/dev/null 2>&1 ;;
+    *) fail "TORCH is '$wanted_torch'; allowed: auto, cpu (without CUDA), locked (as in $lock)" ;;
+    esac
+}
+
+locked_version() { sed -n "s/^$1==\([^ ;\\\\]*\).*/\1/p" "$lock"; }
+
+# Installs the CPU build of torch, of the locked version, and sets `replaced` to the entries of the
+# lock that it stands for; false where there is none. torchvision's locked build serves beside it
+# where there is no other: only its Python half is used.
+install_cpu_torch() {
+    torch="torch==$(locked_version torch)" vision="torchvision==$(locked_version torchvision)"
+    ask="$venv/bin/python -m pip install --quiet --no-deps"
+    replaced='torch|triton|cuda-[a-z]+|nvidia-(cu|nccl|nvjitlink|nvshmem|nvtx)[a-z0-9-]*'
+    if $ask "$torch+cpu" 2>/dev/null; then
+        ! $ask "$vision+cpu" 2>/dev/null || replaced="$replaced|torchvision"
+    elif [ -n "$uv" ] && $pip --no-deps --torch-backend cpu "$torch" "$vision" 2>/dev/null; then
+        replaced="$replaced|torchvision"
+    else
+        return 1
+    fi
+}
+
 install_all() {
     if [ -n "$uv" ]; then
         pip="$uv pip install --quiet --python $venv/bin/python"
-        $pip --require-hashes -r "$lock"
+        cp "$lock" "$venv/lock.txt"
     else
         say "uv cannot be had: installing with pip, which takes some minutes."
         pip="$venv/bin/python -m pip install --quiet"
         sed "$uv_entry d" "$lock" >"$venv/lock.txt"
-        $pip --require-hashes -r "$venv/lock.txt"
-        rm -f "$venv/lock.txt"
     fi
+    if wants_cpu_torch; then
+        if install_cpu_torch; then
+            sed -E "/^($replaced)==/,/[^\\\\]\$/d" "$venv/lock.txt" >"$venv/lock.tmp"
+            mv "$venv/lock.tmp" "$venv/lock.txt"
+        else
+            say "No CPU build of torch can be had: taking the locked one, several gigabytes."
+        fi
+    fi
+    $pip --no-deps --require-hashes -r "$venv/lock.txt" # the lock is complete
+    rm -f "$venv/lock.txt"
     $pip --no-deps --no-build-isolation --editable .
 }
 

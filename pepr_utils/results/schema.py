@@ -52,6 +52,9 @@ class Run(_Row):
         "pretrained weights as `arch.tag`; empty when trained from scratch", None
     )
     dataset: Name = _field("data set name: `derma`, `lidc`, `pneumonia` or another")
+    dataset_hash: str | None = _field(
+        "content of the data set: runs of one name and two contents are not comparable", None
+    )
     image_size: Count | None = _field(
         "height and width of the images fed to the model", None, unit="px"
     )

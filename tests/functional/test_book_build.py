@@ -205,3 +205,47 @@ def test_a_fault_in_a_header_is_one_line(book):
     assert code != 0
     assert "error: counted.md, `pepr:` in its header: unknown key 'results'" in out
     assert "Traceback" not in out
+
+
+MAKER = (
+    HEAD
+    + """\
+pepr: {makes: toy}
+---
+# Maker
+
+```{code-cell} ipython3
+:tags: [parameters]
+result_set = "toy"
+```
+
+```{code-cell} ipython3
+from pathlib import Path
+if Path("toy.txt").read_text() == "gone":
+    Path("toy.txt").write_text("c" * 64)
+```
+"""
+)
+
+
+def test_a_set_that_a_chapter_makes_is_made_before_it_is_read_and_once(book):
+    chapters = "[{file: counted}, {file: constant}, {file: made}]"
+    book.write("_toc.yml", f"format: jb-book\nroot: index\nchapters: {chapters}\n")
+    book.write("made.md", MAKER)
+    book.write("toy.txt", "gone")
+    code, out = book.build("chapter")
+    assert code == 0, out
+    order = [line.split()[0] for line in out.splitlines() if " executed," in line]
+    assert order == ["constant", "made", "counted"]
+    assert ("c" * 64).encode() in book.notebook("made").read_bytes()
+    assert ("c" * 64).encode() in book.notebook("counted").read_bytes()
+    assert book.executed() == set()
+    book.write("toy.txt", "gone")
+    assert book.executed() == {"made"}
+
+
+def test_a_chapter_reads_a_set_or_makes_it(book):
+    book.write("counted.md", COUNTED.replace("result_set: toy}", "result_set: toy, makes: toy}"))
+    code, out = book.build()
+    assert code != 0
+    assert "a chapter reads a set or makes it" in out

@@ -28,6 +28,7 @@ def test_help_has_an_example_everywhere():
         ["data", "list"],
         ["data", "show"],
         ["audit"],
+        ["run"],
     ):
         done = _pepr(*arguments, "--help")
         assert done.returncode == 0

@@ -154,3 +154,31 @@ def test_chapters_have_the_parameters_that_the_book_promises(chapter):
     cell = re.search(r":tags: \[parameters\]\n\n(.*?)```", text, re.DOTALL)
     assert "result_set = " in cell[1]
     assert ("alpha = " in cell[1]) == (chapter != "published_data")
+
+
+@pytest.mark.slow
+def test_the_fine_tuning_notebook_trains_and_the_results_chapter_is_drawn_from_it(tmp_path):
+    folder = tmp_path / "measured"
+    done = _execute(
+        "fine_tune", tmp_path / "fine_tune.ipynb", result_set=folder, dataset="phantom",
+        architectures="test_resnet,test_vit,test_efficientnet", protocol="demo", seed=3,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    numbers = _glued(tmp_path / "fine_tune.ipynb")
+    assert (numbers["n-runs"], numbers["n-done"], numbers["seed"]) == ("3", "3", "3")
+    assert numbers["majority-accuracy"] == "0.480"
+    assert len(list((folder / "runs").glob("*.json"))) == 3
+
+    done = _execute("results", tmp_path / "results.ipynb", result_set=folder)
+    assert done.returncode == 0, done.stderr
+    drawn = _glued(tmp_path / "results.ipynb")
+    assert (drawn["n-runs"], drawn["n-models"]) == ("3", "3")
+    assert drawn["best-pepr-model"] == numbers["best-pepr-model"]
+
+
+@pytest.mark.slow
+def test_the_fine_tuning_notebook_says_what_is_wrong(tmp_path):
+    done = _execute("fine_tune", tmp_path / "out.ipynb", result_set=tmp_path / "x", dataset="nope")
+    assert done.returncode != 0
+    assert "unknown data set 'nope'" in done.stderr
+    assert "nothing was trained" in done.stderr

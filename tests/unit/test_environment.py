@@ -98,8 +98,22 @@ def test_lock_names_no_place(word):
     assert [line for line in LOCK.splitlines() if word in line] == []
 
 
-def test_lock_holds_nothing_that_trains():
-    assert not {"torch", "timm", "carbontracker"} & set(locked_versions())
+def test_cpu_build_of_torch_leaves_out_what_is_for_nvidia_cards_and_nothing_else():
+    script = (ROOT / "tools/setup_env.sh").read_text()
+    replaced = re.search(r"replaced='([^']+)'", script)[1]
+    names = set(locked_versions())
+    left_out = {name for name in names if re.fullmatch(replaced, name)}
+    assert {"torch", "triton", "nvidia-cudnn-cu13", "nvidia-nccl-cu13"} <= left_out
+    for name in left_out:
+        assert name.startswith(("torch", "triton", "nvidia-", "cuda-")), name
+    # NVML's Python half, which carbontracker imports, stays.
+    assert "nvidia-ml-py" in names - left_out
+    assert not [n for n in names - left_out if n.startswith(("cuda-", "nvidia-cu"))]
+
+
+def test_torch_and_torchvision_are_locked_once():
+    versions = locked_versions()
+    assert len(versions["torch"]) == len(versions["torchvision"]) == 1
 
 
 def test_conda_environment_has_the_same_names_and_bounds():

@@ -27,7 +27,7 @@ FLOORS = {
 }
 _ALWAYS = ("__init__.py", "errors.py", "paths.py")
 _SHAPES_NOTEBOOKS = ("execute.py", "stub.py")
-_HEADER_KEYS = ("result_set", "parameters", "uses", "files")
+_HEADER_KEYS = ("result_set", "makes", "parameters", "uses", "files")
 
 
 class BookError(PeprError):
@@ -54,6 +54,8 @@ class Chapter:
         The package floors that it imports.
     files : tuple of str
         Machine-read files that it reads, relative to the project's folder.
+    makes : str or None
+        The result set that it measures itself, where it does; `result_set` is None then.
     """
 
     docname: str
@@ -63,6 +65,7 @@ class Chapter:
     parameters: dict[str, Any] = field(default_factory=dict)
     uses: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    makes: str | None = None
 
 
 def read_chapters(root: Path) -> list[Chapter]:
@@ -152,8 +155,10 @@ def _notebook(root: Path, docname: str, needs: dict[str, Any]) -> Chapter:
     for name in needs.get("files", ()):
         if not (root / name).is_file():
             raise BookError(f"{place}: no file {name!r}; paths start at the project's folder")
-    result_set = needs.get("result_set")
-    given = {"result_set": result_set} if result_set else {}
+    result_set, makes = needs.get("result_set"), needs.get("makes")
+    if result_set and makes:
+        raise BookError(f"{place}: has result_set and makes; a chapter reads a set or makes it")
+    given = {"result_set": result_set or makes} if result_set or makes else {}
     return Chapter(
         docname,
         root / f"{docname}.md",
@@ -162,6 +167,7 @@ def _notebook(root: Path, docname: str, needs: dict[str, Any]) -> Chapter:
         parameters=given | needs.get("parameters", {}),
         uses=tuple(needs.get("uses", ())),
         files=tuple(needs.get("files", ())),
+        makes=makes,
     )
 
 

@@ -69,15 +69,19 @@ def build_chapter(chapter: Chapter, target: Path, root: Path) -> str:
 
     notebook = jupytext.read(chapter.source)
     found = look_up(chapter.result_set)
-    if isinstance(found, DataUnavailableError):
-        made, outcome, found = stub_notebook(notebook, str(found)), "stub", None
-    elif isinstance(found, PeprError):
-        raise BookError(f"{chapter.docname}.md: {found}")
-    else:
+    if chapter.makes:
         made, outcome = _run(chapter, notebook, root), "executed"
+        look_up.cache_clear()
+        found = look_up(chapter.makes)
+    elif isinstance(found, DataUnavailableError):
+        made, outcome, found = stub_notebook(notebook, str(found)), "stub", None
+    elif not isinstance(found, PeprError):
+        made, outcome = _run(chapter, notebook, root), "executed"
+    if isinstance(found, PeprError):
+        raise BookError(f"{chapter.docname}.md: {found}")
     made.metadata["pepr"] = {
         "outcome": outcome,
-        "result_set": chapter.result_set,
+        "result_set": chapter.result_set or chapter.makes,
         "content_hash": found,
         "parameters": _defaults(notebook) | chapter.parameters,
     }

@@ -27,16 +27,18 @@ def chapter_tasks(root: Path) -> Iterator[dict[str, Any]]:
     root : pathlib.Path
         The project's folder.
     """
-    for chapter in _notebooks(_chapters(root)):
+    notebooks = _notebooks(_chapters(root))
+    for chapter in notebooks:
         target = _executed(root, chapter)
         yield {
             "name": chapter.docname,
             "actions": [(_guarded, [build_chapter, chapter, target, root])],
             "file_dep": dependencies(chapter, root),
+            "task_dep": [f"chapter:{c.docname}" for c in notebooks if _goes_before(c, chapter)],
             "targets": [str(target)],
             "uptodate": [
                 config_changed({"parameters": chapter.parameters}),
-                partial(_same_data, chapter.result_set),
+                partial(_same_data, chapter),
             ],
         }
 
@@ -130,12 +132,28 @@ def _executed(root: Path, chapter: Chapter) -> Path:
     return root / "_build" / "chapters" / f"{chapter.docname}.ipynb"
 
 
-def _same_data(result_set: str | None, task: Any, values: dict[str, Any]) -> bool:
+def _goes_before(first: Chapter, second: Chapter) -> bool:
+    """Whether a chapter has to be done before another begins.
+
+    A set is made before it is read. And it is made while nothing else runs: what it costs is
+    measured.
+    """
+    if second.makes:
+        return not first.makes and first.result_set != second.makes
+    return first.makes is not None and first.makes == second.result_set
+
+
+def _same_data(chapter: Chapter, task: Any, values: dict[str, Any]) -> bool:
     """Whether the result set's content is what it was when the chapter was last executed."""
-    found = look_up(result_set)
-    state = found if isinstance(found, str) else f"unavailable: {found}"
-    task.value_savers.append(lambda: {"data": state})
-    return values.get("data") == state
+
+    def state() -> str:
+        found = look_up(chapter.result_set or chapter.makes)
+        return found if isinstance(found, str) else f"unavailable: {found}"
+
+    before = state()
+    # A chapter that makes its set has changed it by the time that this is saved.
+    task.value_savers.append(lambda: {"data": state() if chapter.makes else before})
+    return values.get("data") == before
 
 
 def _guarded(make: Callable[..., str], *arguments: Any) -> dict[str, str] | TaskFailed:

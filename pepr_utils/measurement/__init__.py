@@ -1,0 +1,44 @@
+"""Floor 3: running an experiment. Architectures, data sets, protocols, training, metering.
+
+One noun and one verb: a frozen `Run` says what is to be measured, `measure(run)` does it and
+returns its record. Importing this package is cheap; torch and timm are loaded by what trains.
+"""
+
+import os as _os
+from importlib import import_module as _import_module
+
+# Torch's threads wait for one another many times a second. Waiting by spinning, their default,
+# takes ten times as long once another program wants a core. Read when torch is first imported.
+_os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+_PLACES = {
+    "Protocol": "protocols",
+    "Run": "run",
+    "check_runs": "checks",
+    "measure": "measuring",
+    "protocol": "protocols",
+    "record_killed": "killed",
+    "run_id": "run",
+    "select_architectures": "architectures",
+}
+
+__all__ = [
+    "Protocol",
+    "Run",
+    "check_runs",
+    "measure",
+    "protocol",
+    "record_killed",
+    "run_id",
+    "select_architectures",
+]
+
+
+def __getattr__(name: str):
+    if name in _PLACES:
+        return getattr(_import_module(f"{__name__}.{_PLACES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

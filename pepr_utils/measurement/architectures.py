@@ -1,0 +1,197 @@
+"""The architectures: the paper's 131 as timm has them today, and any other model of timm.
+
+The table ``data/timm_models.csv`` holds, for each of the 131, the name that timm gives it now,
+the ImageNet-1k weights that stand for the paper's, the argument that tells the model the size of
+its images where it needs one, and the smallest size that it takes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+import pandas as pd
+
+from pepr_utils.errors import PeprError, unknown_name
+from pepr_utils.paths import data_file
+from pepr_utils.results import load_architectures
+
+
+class ArchitectureError(PeprError, ValueError):
+    """An architecture cannot be made as it is asked for."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One architecture and what timm needs to make it.
+
+    Attributes
+    ----------
+    name : str
+        What records call it: the paper's name, or timm's.
+    timm_name : str
+        What timm calls it, without weights.
+    weights : str or None
+        Pretrained weights as ``arch.tag``; None where timm's default has to be asked for.
+    size_argument : str or None
+        Keyword that tells the model the size (px) of its images; None where it takes any.
+    smallest_size : int or None
+        The smallest size (px) among 32, 64, 96, 128, 192, 224 and 256 that it trains at; None
+        where that was not tried.
+    """
+
+    name: str
+    timm_name: str
+    weights: str | None = None
+    size_argument: str | None = None
+    smallest_size: int | None = None
+
+    def pinned_weights(self) -> str:
+        """Tag of the weights that a pretrained run starts from; timm is asked where none is pinned.
+
+        Raises
+        ------
+        ArchitectureError
+            If timm knows no weights of the model.
+        """
+        if self.weights is not None:
+            return self.weights
+        from pepr_utils.measurement.timm_import import timm
+
+        found = timm().get_pretrained_cfg(self.timm_name, allow_unregistered=False)
+        if found is None or not found.has_weights:
+            raise ArchitectureError(
+                f"timm has no pretrained weights of {self.timm_name!r}; train it from scratch"
+            )
+        return f"{self.timm_name}.{found.tag}" if found.tag else self.timm_name
+
+    def size_arguments(self, image_size: int) -> dict[str, int]:
+        """Keywords for `timm.create_model` at an image size (px)."""
+        return {self.size_argument: image_size} if self.size_argument else {}
+
+
+@cache
+def model_table() -> pd.DataFrame:
+    """Return the paper's architectures as timm has them, by name, from ``data/timm_models.csv``."""
+    table = pd.read_csv(data_file("timm_models.csv"), dtype={"smallest_size_px": "Int64"})
+    return table.set_index("architecture")
+
+
+@cache
+def find_architecture(name: str) -> Architecture:
+    """Return an architecture by the paper's name for it, or by any name of timm.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"resnet18d"``; ``"resnet50.a1_in1k"`` asks for certain weights.
+
+    Raises
+    ------
+    UnknownNameError
+        If neither the paper nor timm has a model of that name.
+
+    Examples
+    --------
+    >>> find_architecture("gluon_xception65").weights
+    'xception65.tf_in1k'
+    """
+    table = model_table()
+    if name in table.index:
+        row = table.loc[name]
+        argument = row["size_argument"]
+        return Architecture(
+            name,
+            row["timm_name"],
+            row["weights"],
+            argument if isinstance(argument, str) else None,
+            int(row["smallest_size_px"]),
+        )
+    from pepr_utils.measurement.timm_import import timm
+
+    timm_name, _, tag = name.partition(".")
+    known = timm().list_models(include_tags=False)
+    if timm_name not in known or (tag and name not in timm().list_pretrained()):
+        close = unknown_name("architecture", name, [*table.index, *known])
+        hint = str(close).partition("; did you")[2]
+        raise type(close)(
+            f"unknown architecture {name!r}; allowed: one of the paper's {len(table)} "
+            "(data/architectures.csv) or a model of timm" + (f"; did you{hint}" if hint else "")
+        )
+    return Architecture(name, timm_name, name if tag else None, _size_argument(timm_name))
+
+
+def _size_argument(timm_name: str) -> str | None:
+    """The keyword of a model that takes images of one size only unless it is told another."""
+    from pepr_utils.measurement.timm_import import timm
+
+    config = timm().get_pretrained_cfg(timm_name)
+    return "img_size" if config is not None and config.fixed_input_size else None
+
+
+def select_architectures(
+    names: tuple[str, ...] | list[str] = (), where: str | None = None
+) -> list[str]:
+    """Return architectures by name, by a condition on the paper's table, or both.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names; kept in their order, each once.
+    where : str, optional
+        A condition on the columns of ``data/architectures.csv``: ``n_parameters``, ``type``,
+        ``efficient``, ``size``, joined by ``and`` and ``or``. Without names it chooses from all
+        of them, with names from these.
+
+    Raises
+    ------
+    ArchitectureError
+        If the condition cannot be understood, or nothing is left.
+
+    Notes
+    -----
+    Names are not looked up here; `check_runs` does, with everything else that can be wrong.
+
+    Examples
+    --------
+    >>> select_architectures(where="n_parameters < 3e6 and type == 'Other'")
+    ['mobilevitv2_050', 'semnasnet_075']
+    """
+    chosen = list(dict.fromkeys(names))
+    if where is not None:
+        matching = _matching(where)
+        chosen = [n for n in chosen if n in set(matching)] if chosen else matching
+        if not chosen:
+            raise ArchitectureError(
+                f"no architecture fits {where!r}"
+                + (f" among {', '.join(names)}" if names else "")
+                + "; loosen the condition"
+            )
+    if not chosen:
+        raise ArchitectureError(
+            "no architecture named; allowed: --architectures a,b or --where 'n_parameters < 10e6'"
+        )
+    return chosen
+
+
+_CONDITION = re.compile(r"[\w\s.<>=!&|()'\"+-]+")
+
+
+def _matching(where: str) -> list[str]:
+    table = load_architectures()[["architecture", "n_parameters", "type", "efficient", "size"]]
+    # Only comparisons and `and`, `or`, `not`: no calls, no attributes, no access to variables.
+    simple = _CONDITION.fullmatch(where) and not re.search(
+        r"[A-Za-z_]\w*\s*\(|\.\s*[A-Za-z_]|__", where
+    )
+    try:
+        if not simple:
+            raise ValueError("only comparisons, and, or, not and brackets are understood")
+        found = table.query(where, engine="python")
+    except Exception as error:  # noqa: BLE001 - pandas raises whatever the parser meets
+        raise ArchitectureError(
+            f"the condition {where!r} is not understood ({' '.join(str(error).split())}); allowed: "
+            f'comparisons of {", ".join(table.columns)}, such as "n_parameters < 10e6 and '
+            "type == 'CNN'\""
+        ) from None
+    return found["architecture"].tolist()

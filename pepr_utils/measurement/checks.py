@@ -1,0 +1,95 @@
+"""What can be wrong with runs, found before anything is trained, all of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from pepr_utils.errors import DataUnavailableError, PeprError
+from pepr_utils.measurement.architectures import find_architecture
+from pepr_utils.measurement.datasets import load_dataset
+from pepr_utils.measurement.datasets.prepare import Images, prepare
+from pepr_utils.measurement.files import check_writable
+from pepr_utils.measurement.manifest import check_device
+from pepr_utils.measurement.protocols import protocol
+from pepr_utils.measurement.run import Run
+
+
+def check_runs(
+    runs: Iterable[Run],
+    folder: Path | str,
+    *,
+    device: str = "auto",
+    weights_folder: Path | str | None = None,
+    any_device: bool = False,
+    progress: bool = False,
+) -> tuple[list[PeprError], dict[tuple[str, int], Images]]:
+    """Try all that runs need short of training: device, folder, data, models, weights.
+
+    Every image is decoded and every model made once, so weights are downloaded here.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+        What is to be measured.
+    folder, device, weights_folder, any_device
+        As in `measure`.
+    progress : bool, default False
+        Show the progress of downloads on stderr.
+
+    Returns
+    -------
+    errors : list of PeprError
+        What is wrong, each thing once; empty if the runs can begin.
+    images : dict
+        The data sets, by name and image size (px).
+    """
+    from pepr_utils.measurement.training.device import choose_device, device_name
+
+    runs, folder = list(runs), Path(folder)
+    errors: dict[str, PeprError] = {}
+    images: dict[tuple[str, int], Images] = {}
+
+    def attempt(action: Callable[[], None]) -> None:
+        try:
+            action()
+        except PeprError as error:
+            errors.setdefault(str(error), error)
+
+    def place() -> None:
+        check_writable(folder)
+        check_device(folder, device_name(choose_device(device)), any_device=any_device)
+
+    attempt(place)
+    for name, recipe in dict.fromkeys((run.dataset, run.protocol) for run in runs):
+
+        def data(name: str = name, recipe: str = recipe) -> None:
+            size = protocol(recipe).image_size
+            images[name, size] = prepare(load_dataset(name, progress=progress), size)
+
+        attempt(data)
+    weights = None if weights_folder is None else Path(weights_folder)
+    for run in dict.fromkeys(runs):
+        no_network = weights is None and any(
+            isinstance(e, DataUnavailableError) for e in errors.values()
+        )
+        if not (run.pretrained and no_network):  # each further try would take a minute to fail
+            attempt(lambda run=run: _make(run, images, weights))
+    return list(errors.values()), images
+
+
+def _make(run: Run, images: dict[tuple[str, int], Images], weights: Path | None) -> None:
+    """Make the model of a run and discard it; without its data, at least its name is checked."""
+    from pepr_utils.measurement.training.model import make_model
+    from pepr_utils.measurement.training.task import Task
+
+    architecture, recipe = find_architecture(run.architecture), protocol(run.protocol)
+    found = images.get((run.dataset, recipe.image_size))
+    make_model(
+        architecture,
+        image_size=recipe.image_size,
+        n_channels=found.source.n_channels if found else 3,
+        n_outputs=Task.of(found.source, recipe).n_outputs if found else 2,
+        pretrained=run.pretrained,
+        weights_folder=weights,
+    )

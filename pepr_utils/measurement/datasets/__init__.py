@@ -1,0 +1,100 @@
+"""Data sets by name or path: what they are called, what they hold, and their images.
+
+Names are the paper's three (`derma`, `pneumonia`, `lidc`), `phantom`, and every two-dimensional
+set of MedMNIST, with a size such as ``bloodmnist_64`` or without for the largest. Anything else is
+a path: an ``.npz`` file in MedMNIST's layout, `lidc.zip`, or a folder of images.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pepr_utils.errors import unknown_name
+from pepr_utils.measurement.datasets import folder, lidc, medmnist_sets, npz, phantom
+from pepr_utils.measurement.datasets.source import DatasetError, Description, Source
+
+__all__ = ["DatasetError", "Description", "Source", "describe_dataset", "load_dataset"]
+
+#: The paper's data sets that are MedMNIST's, each one definition: the largest size there is.
+ALIASES = {"derma": "dermamnist_224", "pneumonia": "pneumoniamnist_224"}
+
+
+def describe_dataset(name_or_path: str) -> Description:
+    """Return name and content of a data set, without reading images where that can be avoided.
+
+    Examples
+    --------
+    >>> describe_dataset("phantom").name
+    'phantom'
+    """
+    kind, value = _resolve(name_or_path)
+    if kind == "phantom":
+        return phantom.describe()
+    if kind == "lidc":
+        return lidc.describe(value)
+    if kind == "medmnist":
+        return medmnist_sets.describe(value, name_or_path)
+    return npz.describe(value) if kind == "npz" else folder.describe(value)
+
+
+def load_dataset(name_or_path: str, *, progress: bool = False) -> Source:
+    """Return a data set by name or path; checked, but with its images not yet decoded.
+
+    Parameters
+    ----------
+    name_or_path : str
+        See the module.
+    progress : bool, default False
+        Show the progress of a download on stderr.
+
+    Raises
+    ------
+    UnknownNameError
+        If it is neither a name nor a path.
+    DatasetError
+        If the data are not what they have to be.
+    DataUnavailableError
+        If a download cannot be had.
+
+    Examples
+    --------
+    >>> load_dataset("phantom").sizes()
+    {'train': 480, 'val': 96, 'test': 300}
+    """
+    kind, value = _resolve(name_or_path)
+    if kind == "phantom":
+        return phantom.load()
+    if kind == "lidc":
+        return lidc.load(value)
+    if kind == "medmnist":
+        return medmnist_sets.load(value, name_or_path, progress=progress)
+    return npz.load(value) if kind == "npz" else folder.load(value)
+
+
+def dataset_names() -> list[str]:
+    """All names, sizes left out."""
+    return ["phantom", "lidc", *ALIASES, *medmnist_sets.names()]
+
+
+def _resolve(name_or_path: str) -> tuple[str, str | Path | None]:
+    name = str(name_or_path)
+    if name == "phantom":
+        return "phantom", None
+    if name == "lidc":
+        return "lidc", None
+    flag = ALIASES.get(name, name)
+    if "/" not in flag and medmnist_sets.split_size(flag)[0] in medmnist_sets.index():
+        return "medmnist", flag
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return "folder", path
+    if path.name == lidc.FILE and path.is_file():
+        return "lidc", path
+    if path.is_file() and path.suffix.lower() == ".npz":
+        return "npz", path
+    if path.is_file():
+        raise DatasetError(
+            f"{path}: a file that ends in {path.suffix or 'nothing'}; allowed: an .npz file in "
+            "MedMNIST's layout, or a folder of images"
+        )
+    raise unknown_name("data set", name, dataset_names(), also="a folder of images or an .npz file")

@@ -1,0 +1,165 @@
+"""LIDC: the lung patches that the paper's group published with its earlier work on LoTeNet.
+
+`lidc.zip` lies in the repository `raghavian/lotenet_pytorch` on Bitbucket. No checksum of it has
+been published, so it is not downloaded here: whoever has it puts it where `find` looks. What is in
+it is checked instead: 15,096 grey patches of bytes, each with the votes of four radiologists. The
+paper's split is by index, 60/20/20, and a patch is positive if three of the four say so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from pepr_utils.errors import DataUnavailableError
+from pepr_utils.measurement.datasets.arrays import BOMB_BYTES, BOMB_RATIO
+from pepr_utils.measurement.datasets.cache import cache_folder, exclusive
+from pepr_utils.measurement.datasets.npz import file_hash
+from pepr_utils.measurement.datasets.source import SPLITS, DatasetError, Description, Source
+from pepr_utils.results.download import MIRROR_VARIABLE
+
+FILE = "lidc.zip"
+N_PATCHES = 15_096
+N_RATERS = 4
+CLASS_NAMES = ("benign or unclear", "malignant: three of four raters")
+#: Order in which the parts of the archive are joined, where it has several.
+_PARTS = ("train", "valid", "test")
+
+
+def find() -> Path:
+    """Where the archive lies: in ``PEPR_DATA_MIRROR``, if that is a folder, or in the cache.
+
+    Raises
+    ------
+    DataUnavailableError
+        With what to do, if it is in neither.
+    """
+    cache = cache_folder("lidc")
+    mirror = os.environ.get(MIRROR_VARIABLE, "").strip()
+    for folder in [Path(mirror).expanduser(), cache] if mirror else [cache]:
+        if (folder / FILE).is_file():
+            return folder / FILE
+    raise DataUnavailableError(
+        f"{FILE} is not there; download it from the repository raghavian/lotenet_pytorch on "
+        f"Bitbucket and put it into {cache}, or into the folder that {MIRROR_VARIABLE} names"
+    )
+
+
+def describe(path: Path | None = None) -> Description:
+    """Name and content (SHA-256 of the archive)."""
+    return Description("lidc", file_hash(path or find()))
+
+
+def load(path: Path | None = None) -> Source:
+    """Read the archive, checked throughout.
+
+    Raises
+    ------
+    DatasetError
+        If patches or votes do not have the number, shape or range that they should have.
+    DataUnavailableError
+        If the archive is not there.
+    """
+    path = path or find()
+    content_hash = file_hash(path)
+    folder = cache_folder("arrays", content_hash)
+    with exclusive(folder / "patches"):
+        if not (folder / "votes.npy").is_file():
+            _convert(path, folder)
+    patches = np.load(folder / "patches.npy", mmap_mode="r", allow_pickle=False)
+    votes = np.load(folder / "votes.npy", allow_pickle=False)
+    positive = (votes.sum(axis=1) > 2).astype(np.int64)
+    n = len(patches)
+    ends = {
+        "train": (0, int(0.6 * n)),
+        "val": (int(0.6 * n), int(0.8 * n)),
+        "test": (int(0.8 * n), n),
+    }
+    return Source(
+        "lidc",
+        content_hash,
+        CLASS_NAMES,
+        {s: patches[slice(*ends[s])] for s in SPLITS},
+        {s: positive[slice(*ends[s])] for s in SPLITS},
+        1,
+        licence="CC BY 3.0 (LIDC-IDRI)",
+        notes=("split by index, as in the paper; patches of one patient may lie in two splits",),
+    )
+
+
+def _convert(path: Path, folder: Path) -> None:
+    """Write patches and votes out as arrays; the votes last, as the mark of a finished job."""
+    import torch
+
+    parts = []
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        for part in _extract(path, Path(temporary)):
+            try:
+                loaded = torch.load(part, map_location="cpu", weights_only=True)
+            except Exception as error:  # noqa: BLE001 - a foreign file fails in any way it likes
+                raise DatasetError(
+                    f"{path.name}: {part.name} cannot be read as tensors alone "
+                    f"({type(error).__name__}); fetch the archive again"
+                ) from None
+            parts.append(_checked(f"{path.name}: {part.name}", loaded))
+    patches = np.concatenate([p for p, _ in parts])
+    votes = np.concatenate([v for _, v in parts])
+    if len(patches) != N_PATCHES:
+        raise DatasetError(
+            f"{path.name}: {len(patches):,} patches; the paper's data have {N_PATCHES:,}"
+        )
+    for name, array in (("patches", patches), ("votes", votes)):
+        unfinished = folder / f".{name}.tmp.npy"
+        np.save(unfinished, array)
+        unfinished.replace(folder / f"{name}.npy")
+
+
+def _extract(path: Path, to: Path) -> list[Path]:
+    """Extract the archive's tensors into a folder, under names of our own."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [i for i in archive.infolist() if i.filename.lower().endswith(".pt")]
+            stems = {Path(i.filename).stem.lower(): i for i in members}
+            if len(members) > 1:
+                members = [stems[p] for p in _PARTS if p in stems]
+            if len(members) not in (1, 3):
+                raise DatasetError(
+                    f"{path.name}: holds {', '.join(sorted(stems)) or 'no .pt file'}; expected one "
+                    "file of tensors, or Train.pt, Valid.pt and Test.pt"
+                )
+            found = []
+            for member in members:
+                size = member.file_size
+                if size > BOMB_BYTES and size > BOMB_RATIO * max(1, member.compress_size):
+                    raise DatasetError(f"{path.name}: refused as a decompression bomb")
+                target = to / f"{Path(member.filename).stem}.pt"
+                with archive.open(member) as stream, target.open("wb") as file:
+                    shutil.copyfileobj(stream, file, 2**22)
+                found.append(target)
+            return found
+    except zipfile.BadZipFile as error:
+        raise DatasetError(f"{path.name}: not a readable archive ({error})") from None
+
+
+def _checked(place: str, loaded: object) -> tuple[np.ndarray, np.ndarray]:
+    """Patches (n x height x width x 1, uint8) and votes (n x 4, 0 or 1) of one file."""
+    if not (isinstance(loaded, (tuple, list)) and len(loaded) == 2):
+        raise DatasetError(f"{place}: holds {type(loaded).__name__}; expected patches and votes")
+    patches, votes = (np.asarray(tensor) for tensor in loaded)
+    if patches.ndim == 4 and patches.shape[1] == 1:
+        patches = patches[:, 0]
+    if patches.ndim != 3 or patches.shape[1] != patches.shape[2] or patches.shape[1] < 32:
+        raise DatasetError(f"{place}: patches of shape {patches.shape}; expected n x size x size")
+    if votes.shape != (len(patches), N_RATERS) or not np.isin(votes, (0, 1)).all():
+        raise DatasetError(
+            f"{place}: votes of shape {votes.shape}; expected {len(patches)} x {N_RATERS}, 0 or 1"
+        )
+    low, high = float(patches.min()), float(patches.max())
+    if not (low >= 0 and 1 < high <= 255):
+        raise DatasetError(f"{place}: patches from {low:g} to {high:g}; expected 0 to 255")
+    return np.round(patches).astype(np.uint8)[..., None], votes.astype(np.int64)

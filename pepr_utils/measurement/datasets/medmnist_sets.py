@@ -1,0 +1,101 @@
+"""The two-dimensional sets of MedMNIST and MedMNIST+, by the index of the `medmnist` package.
+
+The index gives addresses and MD5 sums; the download is ours: it resumes where it broke off, and a
+file enters the cache only after its sum is right. Only the index is imported of the package.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pepr_utils.measurement.datasets import npz
+from pepr_utils.measurement.datasets.cache import cache_folder
+from pepr_utils.measurement.datasets.resumable import fetch
+from pepr_utils.measurement.datasets.source import Description, Source
+from pepr_utils.measurement.timm_import import TrainingUnavailableError
+
+#: Sizes (px) in which MedMNIST+ offers each set.
+SIZES = (28, 64, 128, 224)
+_LARGEST = 224
+
+
+@cache
+def index() -> dict[str, dict[str, Any]]:
+    """The package's index of two-dimensional sets, by flag such as ``"dermamnist"``."""
+    return {f: entry for f, entry in _info().INFO.items() if not f.endswith("3d")}
+
+
+def _info() -> ModuleType:
+    """The package's module of facts, without the package: that would import torchvision."""
+    spec = importlib.util.find_spec("medmnist")
+    if spec is None or not spec.submodule_search_locations:
+        raise TrainingUnavailableError(
+            "MedMNIST's index is not installed; in a clone run `make env`, elsewhere "
+            "`pip install 'pepr-utils[train]'`"
+        )
+    path = Path(spec.submodule_search_locations[0]) / "info.py"
+    name = "_pepr_medmnist_info"
+    if name not in sys.modules:
+        module_spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(module_spec)
+        sys.modules[name] = module
+        module_spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+def split_size(name: str) -> tuple[str, int]:
+    """Split a name such as ``"dermamnist_64"`` into flag and size (px); without one, the largest.
+
+    Examples
+    --------
+    >>> split_size("dermamnist_64"), split_size("dermamnist")
+    (('dermamnist', 64), ('dermamnist', 224))
+    """
+    flag, _, size = name.rpartition("_")
+    if flag and size.isdigit() and int(size) in SIZES:
+        return flag, int(size)
+    return name, _LARGEST
+
+
+def names() -> list[str]:
+    """Every name that this module answers to, the sizes left out."""
+    return list(index())
+
+
+def describe(name: str, record_name: str | None = None) -> Description:
+    """Name and content; nothing is downloaded, the content goes by the index's MD5."""
+    flag, size = split_size(name)
+    return Description(record_name or name, f"md5-{_entry(flag, size)[1]}")
+
+
+def load(name: str, record_name: str | None = None, *, progress: bool = False) -> Source:
+    """Read a set, downloading it on first use.
+
+    Raises
+    ------
+    DataUnavailableError
+        If it cannot be had, with each address tried and how to bring the file by hand.
+    """
+    flag, size = split_size(name)
+    url, md5 = _entry(flag, size)
+    file = f"{flag}.npz" if size == 28 else f"{flag}_{size}.npz"
+    path = fetch(file, url, md5, folder=cache_folder("medmnist"), progress=progress)
+    entry = index()[flag]
+    return npz.load(
+        path,
+        name=record_name or name,
+        class_names=tuple(entry["label"].values()),
+        content_hash=f"md5-{md5}",
+        licence=entry["license"],
+    )
+
+
+def _entry(flag: str, size: int) -> tuple[str, str]:
+    suffix = "" if size == 28 else f"_{size}"
+    entry = index()[flag]
+    return entry[f"url{suffix}"], entry[f"MD5{suffix}"]

@@ -1,0 +1,129 @@
+"""Bring the images of a data set to the size of a protocol, once: bytes, mapped into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pepr_utils.measurement.datasets.cache import cache_folder, exclusive
+from pepr_utils.measurement.datasets.source import SPLITS, Source
+
+#: Part of the name of the kept files: it changes with the way of resizing.
+_VERSION = "bilinear-1"
+#: Splits smaller than this (bytes) are kept in memory and not on disk.
+_IN_MEMORY = 2**26
+
+
+@dataclass(frozen=True)
+class Images:
+    """A data set at one size, ready for training.
+
+    Attributes
+    ----------
+    source : Source
+        Where it comes from.
+    pixels : dict of str to numpy.ndarray
+        uint8, n x size x size x channels, for each split.
+    labels : dict of str to numpy.ndarray
+        As in `Source`.
+    """
+
+    source: Source
+    pixels: dict[str, np.ndarray]
+    labels: dict[str, np.ndarray]
+
+
+def prepare(
+    source: Source, size: int, *, progress: Callable[[int, int], None] | None = None
+) -> Images:
+    """Resize all images of a data set to a square of `size` px, bilinearly and with antialiasing.
+
+    Parameters
+    ----------
+    source : Source
+        The data set.
+    size : int
+        Height and width (px).
+    progress : callable, optional
+        Called with the number of images done and of all.
+
+    Raises
+    ------
+    DatasetError
+        If an image cannot be decoded; the message names its file.
+    """
+    total, done = sum(source.sizes().values()), 0
+    pixels = {}
+    for split in SPLITS:
+        images = source.images[split]
+
+        def tick(n: int, before: int = done) -> None:
+            if progress is not None:
+                progress(before + n, total)
+
+        pixels[split] = _resized(source, split, images, size, tick)
+        done += len(images)
+        tick(len(images), done - len(images))
+    return Images(source, pixels, {s: np.asarray(source.labels[s]) for s in SPLITS})
+
+
+def _resized(
+    source: Source,
+    split: str,
+    images: Sequence[np.ndarray],
+    size: int,
+    tick: Callable[[int], None],
+) -> np.ndarray:
+    if isinstance(images, np.ndarray) and images.shape[1:3] == (size, size):
+        return images
+    shape = (len(images), size, size, source.n_channels)
+    if np.prod(shape) <= _IN_MEMORY:
+        return _fill(np.empty(shape, np.uint8), images, size, tick)
+    folder = cache_folder("images", source.content_hash)
+    target = folder / f"{split}-{size}-{_VERSION}.npy"
+    with exclusive(target):
+        if not target.is_file():
+            _write(target, shape, images, size, tick)
+    return np.load(target, mmap_mode="r", allow_pickle=False)
+
+
+def _write(
+    target: Path,
+    shape: tuple[int, ...],
+    images: Sequence[np.ndarray],
+    size: int,
+    tick: Callable[[int], None],
+) -> None:
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        array = np.lib.format.open_memmap(temporary, "w+", dtype=np.uint8, shape=shape)
+        _fill(array, images, size, tick)
+        array.flush()
+        del array
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _fill(
+    array: np.ndarray, images: Sequence[np.ndarray], size: int, tick: Callable[[int], None]
+) -> np.ndarray:
+    for i in range(len(images)):
+        array[i] = resize(np.asarray(images[i]), size)
+        if i % 64 == 0:
+            tick(i)
+    return array
+
+
+def resize(image: np.ndarray, size: int) -> np.ndarray:
+    """Resize one image (uint8, height x width x channels) to a square of `size` px."""
+    if image.shape[:2] == (size, size):
+        return image
+    grey = image.shape[2] == 1
+    picture = Image.fromarray(image[..., 0] if grey else image)
+    resized = np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
+    return resized[..., None] if grey else resized

@@ -1,0 +1,117 @@
+"""What every data set is to the training: three splits of images with labels, and their content.
+
+Images are bytes, one array of height x width x channels each; they become floats in [0, 1] on the
+device. A source may hold images of different sizes; `prepare` brings them to one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from pepr_utils.errors import PeprError
+
+SPLITS = ("train", "val", "test")
+
+
+class DatasetError(PeprError, ValueError):
+    """A data set is not what it has to be; the message names the file, the place and the fix."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a run needs to know of a data set before any image is read.
+
+    Attributes
+    ----------
+    name : str
+        What records call it.
+    content_hash : str
+        Hash of all images and labels; two data sets of one hash are the same.
+    """
+
+    name: str
+    content_hash: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set as it lies on disk or is computed.
+
+    Attributes
+    ----------
+    name, content_hash : str
+        As in `Description`.
+    class_names : tuple of str
+        Names of the classes, or of the labels where there are several to an image.
+    images : mapping of str to sequence of numpy.ndarray
+        For ``train``, ``val`` and ``test``, images of uint8, height x width x channels.
+    labels : mapping of str to numpy.ndarray
+        Class of each image (int64, n), or one 0 or 1 per label (int64, n x labels).
+    n_channels : {1, 3}
+        Channels of all images.
+    licence : str
+        Under which the images come, where known.
+    notes : tuple of str
+        What was found while reading and whoever trains should know.
+    """
+
+    name: str
+    content_hash: str
+    class_names: tuple[str, ...]
+    images: Mapping[str, Sequence[np.ndarray]]
+    labels: Mapping[str, np.ndarray]
+    n_channels: Literal[1, 3]
+    licence: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an image may have several labels at once."""
+        return self.labels["train"].ndim == 2
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, or of labels."""
+        return len(self.class_names)
+
+    def sizes(self) -> dict[str, int]:
+        """Number of images in each split."""
+        return {split: len(self.labels[split]) for split in SPLITS}
+
+
+def check_labels(labels: Mapping[str, np.ndarray], n_classes: int, *, name: str) -> None:
+    """Check that labels are classes of the data set and that training can see all that is tested.
+
+    Raises
+    ------
+    DatasetError
+        Naming the split and the index of the first label that is not allowed.
+    """
+    for split, values in labels.items():
+        upper = 1 if values.ndim == 2 else n_classes - 1
+        bad = (values < 0) | (values > upper)
+        bad = bad.any(axis=1) if bad.ndim == 2 else bad
+        if bad.any():
+            index = int(bad.argmax())
+            raise DatasetError(
+                f"{name}: {split} label {index} is {np.asarray(values[index]).tolist()}; "
+                f"allowed: whole numbers from 0 to {upper}"
+            )
+    if labels["train"].ndim == 2:
+        return
+    seen = set(np.unique(labels["train"]).tolist())
+    if len(seen) < 2:
+        raise DatasetError(
+            f"{name}: all training images are of one class ({seen}); at least two are needed"
+        )
+    for split in ("val", "test"):
+        unseen = sorted(set(np.unique(labels[split]).tolist()) - seen)
+        if unseen:
+            raise DatasetError(
+                f"{name}: class {unseen[0]} is among the {split} images but not among the "
+                "training images; add images of it to the training split, or remove it"
+            )

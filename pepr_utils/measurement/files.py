@@ -1,0 +1,45 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from pepr_utils.measurement.run import RunError
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file under a temporary name, sync it, and move it to its place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def check_writable(folder: Path) -> None:
+    """Raise unless files can be written to a folder, which is made if need be.
+
+    Raises
+    ------
+    RunError
+        With the folder and the reason.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\0" * 4096)
+            file.flush()
+    except OSError as error:
+        raise RunError(
+            f"the output folder {folder} cannot be written ({error.strerror}); name another"
+        ) from None

@@ -1,0 +1,108 @@
+"""One process measures a run: a lock on its run_id, and a note of who holds it.
+
+The operating system frees a lock when its holder dies. The note stays, so a note beside a free
+lock says which run was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from pepr_utils.measurement.files import write_whole
+from pepr_utils.measurement.run import RunError
+
+FOLDER = "running"
+
+
+class RunningElsewhereError(RunError):
+    """Another process measures this run at this moment."""
+
+
+@contextmanager
+def run_lock(folder: Path, run_id: str, note: Mapping[str, Any]) -> Iterator[None]:
+    """Hold the lock of a run, with a note of the run and its holder beside it.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The result set's folder.
+    run_id : str
+        The run.
+    note : mapping
+        What its record would say so far; goes into the record if this process is killed.
+
+    Raises
+    ------
+    RunningElsewhereError
+        If another process, or another machine with the same folder, holds it.
+    """
+    lock = _lock(folder, run_id)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        holder = read_note(folder, run_id)
+        who = f" (process {holder['pid']} on {holder['host']})" if holder else ""
+        raise RunningElsewhereError(
+            f"{run_id} is being measured by another process{who}; wait for it, or end it"
+        ) from None
+    path = note_path(folder, run_id)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "started": started}
+    try:
+        write_whole(path, json.dumps(holder | {"record": dict(note)}).encode())
+        yield
+        path.unlink(missing_ok=True)
+    except BaseException:
+        path.unlink(missing_ok=True)  # this process lives and reports for itself
+        raise
+    finally:
+        lock.release()
+
+
+@contextmanager
+def abandoned(folder: Path, run_id: str) -> Iterator[dict[str, Any] | None]:
+    """Give the note of a run whose holder is gone, under its lock; None where there is none."""
+    lock = _lock(folder, run_id)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield None
+        return
+    try:
+        yield read_note(folder, run_id)
+    finally:
+        lock.release()
+
+
+def noted_runs(folder: Path) -> list[str]:
+    """The runs that have a note, running or abandoned."""
+    return sorted(p.stem for p in (Path(folder) / FOLDER).glob("*.json"))
+
+
+def note_path(folder: Path, run_id: str) -> Path:
+    """Where the note of a run lies."""
+    return Path(folder) / FOLDER / f"{run_id}.json"
+
+
+def read_note(folder: Path, run_id: str) -> dict[str, Any] | None:
+    """Read the note of a run; None where there is none that can be read."""
+    try:
+        note = json.loads(note_path(folder, run_id).read_bytes())
+        return note if {"pid", "host", "started", "record"} <= note.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _lock(folder: Path, run_id: str) -> FileLock:
+    path = Path(folder) / FOLDER / f"{run_id}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path)

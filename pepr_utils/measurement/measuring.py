@@ -1,0 +1,165 @@
+"""The verb: measure one run and return its record. Nothing else trains or writes a record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pepr_utils.errors import InvalidTableError
+from pepr_utils.measurement.files import check_writable
+from pepr_utils.measurement.locks import run_lock
+from pepr_utils.measurement.manifest import check_device
+from pepr_utils.measurement.predictions import write_predictions
+from pepr_utils.measurement.protocols import Protocol, protocol
+from pepr_utils.measurement.run import Run, definition, run_id
+from pepr_utils.results import Record, read_record, write_record
+from pepr_utils.results.records import RUNS_FOLDER
+
+if TYPE_CHECKING:
+    from pepr_utils.measurement.training.evaluate import Predictions
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a run is: told to whoever watches.
+
+    Attributes
+    ----------
+    stage : {"data", "model", "train"}
+        What is being done.
+    epoch : int
+        The epoch that is being trained, from 1; 0 before.
+    epochs : int
+        All of them.
+    done, total : int
+        Images of this stage or epoch.
+    """
+
+    stage: str
+    epoch: int = 0
+    epochs: int = 0
+    done: int = 0
+    total: int = 0
+
+
+Watch = Callable[[Step], None]
+
+
+def measure(
+    run: Run,
+    folder: Path | str | None = None,
+    *,
+    device: str = "auto",
+    weights_folder: Path | str | None = None,
+    carbon_intensity_g_per_kwh: float | None = None,
+    any_device: bool = False,
+    watch: Watch | None = None,
+) -> Record:
+    """Train and evaluate one run, metered, and return its record.
+
+    A run that has a finished record in the folder is not measured again. One that failed is. While
+    it is measured, this process holds the run's lock.
+
+    Parameters
+    ----------
+    run : Run
+        What to measure.
+    folder : path, optional
+        A result set's folder: ``runs/<run_id>.json`` is written there when the run ends, and its
+        test predictions beside it. Without a folder nothing is kept.
+    device : str, default "auto"
+        ``cuda``, ``cuda:N``, ``mps``, ``cpu``, or the best that is there.
+    weights_folder : path, optional
+        Where pretrained weights lie, for machines without a network.
+    carbon_intensity_g_per_kwh : float, optional
+        Declared carbon intensity; by default the world's mean.
+    any_device : bool, default False
+        Allow a folder that was measured on another device.
+    watch : callable, optional
+        Is told the progress.
+
+    Returns
+    -------
+    Record
+        ``done``, or ``failed`` with the reason: a loss that is not finite, too little memory, an
+        architecture that cannot be trained on such images.
+
+    Raises
+    ------
+    PeprError
+        Before anything is trained, if the run cannot be made: an unknown name, data that are not
+        what they should be, weights that cannot be had, a folder of another device.
+    RunningElsewhereError
+        If another process measures the same run.
+    """
+    identity = run_id(run)
+    known = _definition_columns(run, identity)
+    if folder is not None:
+        folder = Path(folder)
+        check_writable(folder)
+        if found := finished_record(folder, identity):
+            return found
+    from pepr_utils.measurement.training.device import choose_device, device_name
+    from pepr_utils.measurement.training.perform import perform
+
+    chosen = choose_device(device)
+    known["device"] = device_name(chosen)
+    weights = None if weights_folder is None else Path(weights_folder)
+
+    def done() -> tuple[Record, Predictions | None]:
+        return perform(run, known, chosen, weights, carbon_intensity_g_per_kwh, watch)
+
+    if folder is None:
+        return done()[0]
+    check_device(folder, known["device"], any_device=any_device)
+    known["attempt"] = next_attempt(folder, identity)
+    with run_lock(folder, identity, known):
+        if found := finished_record(folder, identity):  # another process was quicker
+            return found
+        record, predictions = done()
+        if predictions is not None:
+            write_predictions(
+                folder,
+                identity,
+                probabilities=predictions.probabilities,
+                labels=predictions.labels,
+            )
+        write_record(record, folder)
+    return record
+
+
+def finished_record(folder: Path, identity: str) -> Record | None:
+    """The record of a run that is done; None where it is not, failed, or is damaged."""
+    record = _record(folder, identity)
+    return record if record is not None and record.status == "done" else None
+
+
+def next_attempt(folder: Path, identity: str) -> int:
+    """The number of the next attempt at a run: one more than its record's."""
+    record = _record(folder, identity)
+    return 1 if record is None else record.attempt + 1
+
+
+def _record(folder: Path, identity: str) -> Record | None:
+    path = Path(folder) / RUNS_FOLDER / f"{identity}.json"
+    if not path.is_file():
+        return None
+    try:
+        return read_record(path)
+    except InvalidTableError:
+        return None  # damaged: it is measured again and written anew
+
+
+def _definition_columns(run: Run, identity: str) -> dict[str, Any]:
+    """The columns of a record that are known before anything is done."""
+    defined = definition(run)
+    recipe: Protocol = protocol(run.protocol)
+    names = ("architecture", "weights", "dataset", "dataset_hash", "pretrained", "train_fraction")
+    return {name: defined[name] for name in names} | {
+        "run_id": identity,
+        "image_size": recipe.image_size,
+        "seed": run.seed,
+        "protocol": recipe.name,
+    }

@@ -1,0 +1,111 @@
+"""Recipes of training, named and immutable: a changed recipe is a new name.
+
+Each field says what it decides and why it has the values that it has. The name of a protocol is
+part of every record and of the key by which runs are compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+from pepr_utils.errors import unknown_name
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A recipe of training.
+
+    Attributes
+    ----------
+    name : str
+        What records call it.
+    image_size : int
+        Height and width (px) that images are resized to.
+    epochs, batch_size, learning_rate : int, int, float
+        The paper's: 10 epochs, batches of 32, 5e-4.
+    optimizer : {"adam"}
+        Adam with torch's defaults and no decay or schedule, as in the released loop.
+    unshuffled : tuple of str
+        Data sets whose training images are shown in the order of the file, in every epoch. The
+        released loop does so for Derma: its loader is made without a sampler. LIDC is shuffled.
+    smallest_batch : int
+        A last batch with fewer images is left out. The released loop keeps a last batch of one
+        (9,057 LIDC images leave one), which batch normalisation of a 1 x 1 map cannot take.
+    stratified : bool
+        Whether a share of the training images keeps the balance of classes. The authors drew
+        theirs at random.
+    binary_logits : {1, 2}
+        Outputs of a model with two classes. The released loop has one, with binary cross-entropy.
+    precision : {"fp32", "bf16"}
+        Arithmetic of the forward pass; ``bf16`` is autocast, where the device gains from it.
+    channels_last : bool
+        Whether images lie in memory pixel by pixel, where the device gains from it.
+    on_device : bool
+        Whether all images are kept on the device as bytes and rescaled there.
+    read_loss_every_step : bool
+        Whether the loss is read after each step, which makes the device wait. The released loop
+        does, to print it.
+    evaluate_every : int
+        Epochs between evaluations on validation and test images; the last is always evaluated.
+    """
+
+    name: str
+    image_size: int = 256
+    epochs: int = 10
+    batch_size: int = 32
+    learning_rate: float = 5e-4
+    optimizer: Literal["adam"] = "adam"
+    unshuffled: tuple[str, ...] = ()
+    smallest_batch: int = 2
+    stratified: bool = True
+    binary_logits: Literal[1, 2] = 1
+    precision: Literal["fp32", "bf16"] = "fp32"
+    channels_last: bool = False
+    on_device: bool = True
+    read_loss_every_step: bool = False
+    evaluate_every: int = 1
+
+    def definition(self) -> dict[str, Any]:
+        """All that the protocol decides, for the hash that names a run."""
+        return asdict(self)
+
+
+#: The recipes by name. Images are rescaled to [0, 1] and not normalised further in any of them:
+#: the paper says so, and the released loop feeds the stored tensors as they are.
+PROTOCOLS = MappingProxyType(
+    {
+        p.name: p
+        for p in (
+            Protocol(
+                "paper",
+                unshuffled=("derma",),
+                smallest_batch=1,
+                stratified=False,
+                on_device=False,
+                read_loss_every_step=True,
+            ),
+            Protocol("fast", precision="bf16", channels_last=True),
+            Protocol("demo", image_size=32, epochs=4, batch_size=16),
+        )
+    }
+)
+
+
+def protocol(name: str) -> Protocol:
+    """Return a recipe by its name.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> protocol("paper").learning_rate, protocol("paper").image_size
+    (0.0005, 256)
+    """
+    if name not in PROTOCOLS:
+        raise unknown_name("protocol", name, PROTOCOLS)
+    return PROTOCOLS[name]

@@ -1,0 +1,112 @@
+"""The noun: what one run measures, and the name that follows from it.
+
+Nothing here loads torch: a plan of a thousand runs is made, counted and compared with the records
+that are there on a machine that cannot train.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pepr_utils.errors import PeprError
+from pepr_utils.measurement.architectures import find_architecture
+from pepr_utils.measurement.protocols import protocol
+
+
+class RunError(PeprError, ValueError):
+    """A run is not defined as it has to be, or cannot be measured as it is asked for."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training that is to be measured.
+
+    Attributes
+    ----------
+    architecture : str
+        One of the paper's 131, any other model of timm, or ``name.tag`` for certain weights.
+    dataset : str
+        Name of a data set, a folder of images, or an ``.npz`` file in MedMNIST's layout.
+    protocol : str
+        Name of the recipe.
+    pretrained : bool
+        From ImageNet-1k weights, or from scratch.
+    train_fraction : float
+        Share of the training images that is used, above 0 and at most 1.
+    seed : int
+        Decides initial weights, the order of images and which share is used; at least 0.
+
+    Raises
+    ------
+    RunError
+        If the share or the seed is out of range.
+
+    Examples
+    --------
+    >>> Run("resnet18d", "phantom", protocol="demo", pretrained=False).train_fraction
+    1.0
+    """
+
+    architecture: str
+    dataset: str
+    protocol: str = "paper"
+    pretrained: bool = True
+    train_fraction: float = 1.0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.train_fraction <= 1:
+            raise RunError(
+                f"train_fraction is {self.train_fraction}; allowed: above 0 and at most 1, "
+                "such as 0.1 for a tenth"
+            )
+        if not 0 <= self.seed < 2**31:
+            raise RunError(f"seed is {self.seed}; allowed: a whole number from 0 to 2^31 - 1")
+
+
+def definition(run: Run) -> dict[str, Any]:
+    """Return what defines a run, resolved: weights, content of the data set, recipe.
+
+    Raises
+    ------
+    PeprError
+        If architecture, data set or protocol is unknown, or the data set cannot be read.
+    """
+    from pepr_utils.measurement.datasets import describe_dataset
+
+    found = find_architecture(run.architecture)
+    dataset = describe_dataset(run.dataset)
+    return {
+        "architecture": found.name,
+        "weights": found.pinned_weights() if run.pretrained else None,
+        "dataset": dataset.name,
+        "dataset_hash": dataset.content_hash,
+        "protocol": protocol(run.protocol).definition(),
+        "pretrained": run.pretrained,
+        "train_fraction": float(run.train_fraction),
+        "seed": run.seed,
+    }
+
+
+def run_id(run: Run) -> str:
+    """Return the name of a run's record: its architecture, and the hash of what defines it.
+
+    Two runs have the same name if and only if they are the same measurement: a data set counts by
+    its content, a protocol by all its fields, pretrained weights by their tag.
+
+    Examples
+    --------
+    >>> run = Run("resnet18d", "phantom", protocol="demo", pretrained=False)
+    >>> run_id(run).startswith("resnet18d-")
+    True
+    >>> run_id(run) == run_id(Run("resnet18d", "phantom", "demo", False, seed=2))
+    False
+    """
+    text = json.dumps(definition(run), sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", run.architecture)[:80].lstrip("._-")
+    return f"{name or 'run'}-{digest}"

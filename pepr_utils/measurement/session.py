@@ -1,0 +1,117 @@
+"""A whole fine-tuning session in one call: what the notebook does, and a script may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pepr_utils.measurement.architectures import select_architectures
+from pepr_utils.measurement.checks import check_runs
+from pepr_utils.measurement.datasets.report import Report, report
+from pepr_utils.measurement.killed import record_killed
+from pepr_utils.measurement.measuring import measure
+from pepr_utils.measurement.run import Run, RunError, run_id
+from pepr_utils.results import Record
+from pepr_utils.results.records import record_paths
+
+#: The set that `make paper` makes: it holds what the notebook asks for and nothing else.
+DEMO = "demo"
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a session gave.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        The result set's folder.
+    data : Report
+        Sizes, balance and doubts of the data set.
+    records : tuple of Record
+        One per architecture, in their order.
+    """
+
+    folder: Path
+    data: Report
+    records: tuple[Record, ...]
+
+
+def result_folder(result_set: str | Path) -> Path:
+    """Folder of a result set: a path as it is, a bare name under ``results``.
+
+    Examples
+    --------
+    >>> result_folder("mine").as_posix(), result_folder("/data/mine").as_posix()
+    ('results/mine', '/data/mine')
+    """
+    path = Path(result_set).expanduser()
+    return path if path.is_absolute() or len(path.parts) > 1 else Path("results") / path
+
+
+def fine_tune(
+    dataset: str,
+    architectures: str | Sequence[str] = (),
+    *,
+    where: str | None = None,
+    result_set: str | Path,
+    say: Callable[[str], object] = print,
+    device: str = "auto",
+    weights: str | None = None,
+    **settings: Any,
+) -> Session:
+    """Train and meter architectures on a data set; each record is written when its run ends.
+
+    Parameters
+    ----------
+    dataset : str
+        Name, folder or file; see `Run`.
+    architectures : str or sequence of str
+        Names; a string is split at commas.
+    where : str, optional
+        A condition on the paper's architectures; see `select_architectures`.
+    result_set : str or path
+        A name for a folder under ``results``, or a folder.
+    say : callable, default print
+        Is told one line per run.
+    device, weights
+        See `measure`.
+    **settings
+        The rest of `Run`: ``protocol``, ``pretrained``, ``train_fraction``, ``seed``.
+
+    Raises
+    ------
+    RunError
+        Before anything is trained, with everything that is wrong.
+    """
+    if isinstance(architectures, str):
+        architectures = [name.strip() for name in architectures.split(",") if name.strip()]
+    folder = result_folder(result_set)
+    runs = [Run(n, dataset, **settings) for n in select_architectures(architectures, where or None)]
+    errors, images = check_runs(runs, folder, device=device, weights_folder=weights or None)
+    if errors:
+        raise RunError("\n".join(map(str, errors)) + "\nnothing was trained")
+    for record in record_killed(folder):
+        say(f"{record.architecture}: {record.failure_reason}")
+    if str(result_set) == DEMO:
+        _set_aside(folder, {run_id(run) for run in runs})
+    records = []
+    for run in runs:
+        record = measure(run, folder, device=device, weights_folder=weights or None)
+        said = f"failed: {record.failure_reason}"
+        if record.status == "done":
+            said = f"test accuracy {record.test_accuracy:.4f}"
+        say(f"{run.architecture}: {said}")
+        records.append(record)
+    return Session(folder, report(next(iter(images.values()))), tuple(records))
+
+
+def _set_aside(folder: Path, wanted: set[str]) -> None:
+    """Move records that another version of the demo has left to ``superseded``."""
+    for path in record_paths(folder):
+        if path.stem not in wanted:
+            place = folder / "superseded"
+            place.mkdir(exist_ok=True)
+            path.replace(place / path.name)

@@ -1,0 +1,1 @@
+"""The training itself: device, model, batches, one loop, evaluation. The only part with torch."""

@@ -1,0 +1,88 @@
+"""From bytes in memory to batches of floats in [0, 1] on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from pepr_utils.measurement.protocols import Protocol
+
+_STREAM = 12  # a stream of random numbers of its own
+
+
+class Batches:
+    """The images of one split with their labels, in batches.
+
+    Parameters
+    ----------
+    pixels : numpy.ndarray
+        uint8, n x size x size x channels.
+    labels : numpy.ndarray
+        int64, n or n x labels.
+    indices : numpy.ndarray
+        Which of them are used, in what order where it is not shuffled.
+    recipe : Protocol
+        Decides size of batches, where images are kept and how they lie in memory.
+    device : torch.device
+        Where the batches are needed.
+    """
+
+    def __init__(
+        self,
+        pixels: np.ndarray,
+        labels: np.ndarray,
+        indices: np.ndarray,
+        recipe: Protocol,
+        device: torch.device,
+    ) -> None:
+        self.recipe, self.device = recipe, device
+        self.labels = torch.from_numpy(labels[indices]).to(device)
+        self.layout = (
+            torch.channels_last
+            if recipe.channels_last and device.type == "cuda"
+            else torch.contiguous_format
+        )
+        self._pixels, self._indices = pixels, indices
+        self._resident = None
+        if recipe.on_device and device.type != "cpu" and _fits(pixels, len(indices), device):
+            self._resident = torch.from_numpy(np.ascontiguousarray(pixels[indices])).to(device)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self._indices)
+
+    def ordered(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """All images in their order: for evaluation, so a last batch of one is kept."""
+        yield from self._batches(np.arange(len(self)), smallest=1)
+
+    def epoch(self, number: int, *, seed: int, shuffled: bool) -> Iterator[tuple]:
+        """The images of one epoch, from 1: shuffled by seed and epoch, or in their order."""
+        order = np.arange(len(self))
+        if shuffled:
+            order = np.random.default_rng([seed, _STREAM, number]).permutation(len(self))
+        yield from self._batches(order, smallest=self.recipe.smallest_batch)
+
+    def _batches(self, order: np.ndarray, *, smallest: int) -> Iterator[tuple]:
+        size = self.recipe.batch_size
+        on_device = torch.from_numpy(order).to(self.device)
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
+            if len(chosen) < smallest:
+                return
+            at = on_device[start : start + size]
+            if self._resident is not None:
+                images = self._resident[at]
+            else:
+                images = torch.from_numpy(self._pixels[self._indices[chosen]]).to(self.device)
+            floats = images.permute(0, 3, 1, 2).float().div_(255.0)
+            yield floats.contiguous(memory_format=self.layout), self.labels[at]
+
+
+def _fits(pixels: np.ndarray, n: int, device: torch.device) -> bool:
+    """Whether images leave the device room for the training: a third of what is free."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return n * int(np.prod(pixels.shape[1:])) < free / 3

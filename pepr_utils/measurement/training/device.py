@@ -1,0 +1,125 @@
+"""Which device a run uses, what it is called, and how it is made to give the same result twice."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from pepr_utils.errors import PeprError, unknown_name
+
+KINDS = ("cuda", "mps", "cpu")
+
+
+class DeviceError(PeprError, RuntimeError):
+    """The device that was asked for is not there."""
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device to train on.
+
+    Parameters
+    ----------
+    name : {"auto", "cuda", "mps", "cpu"} or "cuda:N"
+        ``auto`` takes the first of CUDA, MPS and CPU that is there.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such device.
+    UnknownNameError
+        If the name stands for none.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind in KINDS if there[kind]))
+    kind, _, number = name.partition(":")
+    if kind not in KINDS or (number and (kind != "cuda" or not number.isdigit())):
+        raise unknown_name("device", name, ("auto", *KINDS), also="cuda:N")
+    if not there[kind] or (number and int(number) >= torch.cuda.device_count()):
+        usable = [k for k in KINDS if there[k]]
+        raise DeviceError(
+            f"device {name!r} is not there; this machine and this torch ({torch.__version__}) "
+            f"have {', '.join(usable)}; choose one of these or 'auto'"
+        )
+    return torch.device(name)
+
+
+@cache
+def device_name(device: torch.device) -> str:
+    """Model name of a device, such as ``NVIDIA H100 80GB HBM3`` or the processor's."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    name = ""
+    if platform.system() == "Linux":
+        with suppress(OSError):
+            lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+            name = next((x.split(":", 1)[1] for x in lines if x.startswith("model name")), "")
+    elif platform.system() == "Darwin":
+        with suppress(OSError, subprocess.SubprocessError):
+            command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+            name = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    name = " ".join(name.split()) or platform.processor() or platform.machine() or "unknown CPU"
+    return f"{name} (MPS)" if device.type == "mps" else name
+
+
+@contextmanager
+def deterministic(seed: int) -> Iterator[None]:
+    """Make torch repeat itself: seeds, deterministic algorithms where there are any.
+
+    An operation without a deterministic form runs as it is; torch's warning about it is dropped,
+    since the record's promise is the same seed on the same device, up to such operations.
+    """
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.backends.cudnn.benchmark,
+        torch.backends.cudnn.deterministic,
+    )
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
+    torch.manual_seed(seed)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*deterministic.*", category=UserWarning)
+            yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = before[2:]
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Forget the memory that earlier runs of this process have taken."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory_gb(device: torch.device) -> tuple[float | None, float | None]:
+    """Largest allocated and reserved memory (GB = 10^9 bytes) since the reset; null off CUDA."""
+    if device.type != "cuda":
+        return None, None
+    return (
+        torch.cuda.max_memory_allocated(device) / 1e9,
+        torch.cuda.max_memory_reserved(device) / 1e9,
+    )

@@ -1,0 +1,112 @@
+"""Make the model of a run: through timm, from scratch or from pinned weights."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import torch
+
+from pepr_utils.errors import DataUnavailableError
+from pepr_utils.measurement.architectures import Architecture, ArchitectureError
+from pepr_utils.measurement.timm_import import timm
+from pepr_utils.measurement.training.weights import local_weights
+
+
+def check_size(architecture: Architecture, image_size: int) -> None:
+    """Raise where it is known that an architecture does not take images of a size (px).
+
+    Raises
+    ------
+    ArchitectureError
+        Naming the smallest size that was found to work.
+    """
+    smallest = architecture.smallest_size
+    if smallest is not None and image_size < smallest:
+        raise ArchitectureError(
+            f"{architecture.name} does not take images of {image_size} px; it needs {smallest} px: "
+            "choose another protocol or another architecture"
+        )
+
+
+def make_model(
+    architecture: Architecture,
+    *,
+    image_size: int,
+    n_channels: int,
+    n_outputs: int,
+    pretrained: bool,
+    weights_folder: Path | None = None,
+) -> torch.nn.Module:
+    """Return the model of a run, on the CPU, ready to be trained.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Which.
+    image_size : int
+        Height and width (px) of its images.
+    n_channels : {1, 3}
+        Channels of its images; pretrained weights of three are summed for one, as timm does.
+    n_outputs : int
+        Outputs of its head.
+    pretrained : bool
+        From the pinned weights, or with random ones.
+    weights_folder : pathlib.Path, optional
+        Where the weights lie; without it timm downloads them.
+
+    Raises
+    ------
+    DataUnavailableError
+        If the weights cannot be had, or are not those of the architecture.
+    ArchitectureError
+        If the architecture cannot be made for such images.
+    """
+    check_size(architecture, image_size)
+    size = architecture.size_arguments(image_size)
+    try:
+        if not pretrained:
+            return timm().create_model(
+                architecture.timm_name, num_classes=n_outputs, in_chans=n_channels, **size
+            )
+        model = _pretrained(architecture, n_channels, size, weights_folder)
+        model.reset_classifier(n_outputs)
+        return model
+    except (AssertionError, TypeError, ValueError) as error:
+        raise ArchitectureError(
+            f"{architecture.name} cannot be made for images of {image_size} px with {n_channels} "
+            f"channels ({' '.join(str(error).split()) or type(error).__name__}); "
+            "choose another protocol or another architecture"
+        ) from None
+
+
+def _pretrained(
+    architecture: Architecture, n_channels: int, size: dict[str, int], folder: Path | None
+) -> torch.nn.Module:
+    tag = architecture.pinned_weights()
+    overlay = {} if folder is None else {"file": str(local_weights(architecture, folder))}
+    source = "timm's download" if folder is None else overlay["file"]
+    quiet = [logging.getLogger(name) for name in ("timm.models._builder", "huggingface_hub")]
+    levels = [logger.level for logger in quiet]
+    for logger in quiet:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        return timm().create_model(
+            tag, pretrained=True, in_chans=n_channels, pretrained_cfg_overlay=overlay, **size
+        )
+    except (AssertionError, TypeError):
+        raise
+    except Exception as error:  # noqa: BLE001 - network, hub, file and shape errors have no common base
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataUnavailableError(
+            f"the weights {tag} could not be had from {source} ({reason}); connect, or give a "
+            "folder that holds them with --weights, or train from scratch with --scratch"
+        ) from None
+    finally:
+        for logger, level in zip(quiet, levels, strict=True):
+            logger.setLevel(level)
+
+
+def count_parameters(model: torch.nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

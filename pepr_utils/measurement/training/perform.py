@@ -1,0 +1,170 @@
+"""Do one run: make data and model, train under the meter, and put the record together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pepr_utils.measurement.architectures import find_architecture
+from pepr_utils.measurement.datasets import load_dataset
+from pepr_utils.measurement.datasets.fractions import subset
+from pepr_utils.measurement.datasets.prepare import Images, prepare
+from pepr_utils.measurement.measuring import Step, Watch
+from pepr_utils.measurement.metering import Meter, meter
+from pepr_utils.measurement.protocols import Protocol, protocol
+from pepr_utils.measurement.provenance import git_commit, versions
+from pepr_utils.measurement.run import Run
+from pepr_utils.measurement.training import device as devices
+from pepr_utils.measurement.training.batches import Batches
+from pepr_utils.measurement.training.evaluate import Predictions
+from pepr_utils.measurement.training.failures import reason
+from pepr_utils.measurement.training.loop import Splits, Trained, train
+from pepr_utils.measurement.training.model import count_parameters, make_model
+from pepr_utils.measurement.training.task import Task
+from pepr_utils.results import Epoch, Record
+
+
+def perform(
+    run: Run,
+    known: dict[str, Any],
+    device: torch.device,
+    weights_folder: Path | None,
+    carbon_intensity_g_per_kwh: float | None,
+    watch: Watch | None,
+) -> tuple[Record, Predictions | None]:
+    """Train and evaluate a run; return its record and, unless it failed, its test predictions.
+
+    Parameters
+    ----------
+    run : Run
+        What to do.
+    known : dict
+        The columns of the record that are known already.
+    device, weights_folder, carbon_intensity_g_per_kwh, watch
+        As in `pepr_utils.measurement.measure`.
+    """
+    tell = watch or (lambda _step: None)
+    recipe = protocol(run.protocol)
+    tell(Step("data"))
+    images = prepare(
+        load_dataset(run.dataset),
+        recipe.image_size,
+        progress=lambda done, total: tell(Step("data", done=done, total=total)),
+    )
+    task = Task.of(images.source, recipe)
+    chosen = subset(
+        images.labels["train"], run.train_fraction, seed=run.seed, stratified=recipe.stratified
+    )
+    known = known | {
+        "n_classes": images.source.n_classes,
+        "n_train": len(chosen),
+        "n_test": len(images.labels["test"]),
+        "versions": versions(),
+        "git_commit": git_commit(),
+    }
+    tell(Step("model"))
+    with devices.deterministic(run.seed):
+        devices.reset_peak_memory(device)
+        model = make_model(
+            find_architecture(run.architecture),
+            image_size=recipe.image_size,
+            n_channels=images.source.n_channels,
+            n_outputs=task.n_outputs,
+            pretrained=run.pretrained,
+            weights_folder=weights_folder,
+        )
+        known |= {"n_parameters": count_parameters(model), "n_parameters_of": "trained model"}
+        with meter(device, carbon_intensity_g_per_kwh=carbon_intensity_g_per_kwh) as measured:
+            try:
+                trained = train(
+                    _placed(model, recipe, device),
+                    _splits(images, chosen, recipe, device),
+                    task,
+                    recipe,
+                    seed=run.seed,
+                    shuffled=run.dataset not in recipe.unshuffled,
+                    meter=measured,
+                    tick=lambda epoch, done, n: tell(Step("train", epoch, recipe.epochs, done, n)),
+                )
+                failure = None
+            except Exception as error:
+                trained, failure = None, reason(error, device)
+                if failure is None:
+                    raise
+    peak, reserved = devices.peak_memory_gb(device)
+    known |= {"peak_memory_gb": peak, "reserved_memory_gb": reserved}
+    known |= {"energy_method": measured.method, "power_limit_w": measured.power_limit_w}
+    if trained is None:
+        return Record(**known, status="failed", failure_reason=failure), None
+    record = Record(
+        **known,
+        **_results(trained),
+        **_consumed(measured),
+        status="done",
+        epochs=_epochs(trained, measured),
+    )
+    return record, trained.test
+
+
+def _placed(model: torch.nn.Module, recipe: Protocol, device: torch.device) -> torch.nn.Module:
+    layout = {"memory_format": torch.channels_last} if recipe.channels_last else {}
+    return model.to(device, **(layout if device.type == "cuda" else {}))
+
+
+def _splits(images: Images, chosen: Any, recipe: Protocol, device: torch.device) -> Splits:
+    import numpy as np
+
+    def batches(split: str, indices: Any) -> Batches:
+        return Batches(images.pixels[split], images.labels[split], indices, recipe, device)
+
+    everything = {s: np.arange(len(images.labels[s])) for s in ("val", "test")}
+    return Splits(
+        batches("train", chosen),
+        batches("val", everything["val"]),
+        batches("test", everything["test"]),
+    )
+
+
+def _results(trained: Trained) -> dict[str, Any]:
+    """The columns that the training itself gave."""
+    evaluations = [e.eval_time_s for e in trained.epochs if e.eval_time_s is not None]
+    return {
+        "test_accuracy": trained.epochs[-1].test_accuracy,
+        "test_auc": trained.test.auc(),
+        "val_accuracy": trained.epochs[-1].val_accuracy,
+        "train_time_s": sum(e.train_time_s for e in trained.epochs),
+        "eval_time_s": sum(evaluations),
+    }
+
+
+def _consumed(measured: Meter) -> dict[str, Any]:
+    """The columns that the meter gave; null where it measured nothing."""
+    energy, intensity = measured.energy_kwh("train"), measured.carbon_intensity_g_per_kwh
+    return {
+        "energy_kwh": energy,
+        "energy_window": "train",
+        "it_energy_kwh": measured.it_energy_kwh("train"),
+        "pue": measured.pue,
+        "eval_energy_kwh": measured.energy_kwh("eval"),
+        "co2eq_g": None if energy is None else energy * intensity,
+        "carbon_intensity_g_per_kwh": intensity,
+        "n_power_samples": measured.n_samples(),
+    }
+
+
+def _epochs(trained: Trained, measured: Meter) -> tuple[Epoch, ...]:
+    return tuple(
+        Epoch(
+            epoch=e.epoch,
+            train_loss=e.train_loss,
+            train_accuracy=min(1.0, e.train_accuracy),
+            val_accuracy=e.val_accuracy,
+            test_accuracy=e.test_accuracy,
+            energy_kwh=measured.energy_kwh("train", e.epoch),
+            train_time_s=e.train_time_s,
+            eval_time_s=e.eval_time_s,
+        )
+        for e in trained.epochs
+    )

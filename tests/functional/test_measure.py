@@ -1,0 +1,268 @@
+"""One run, from what defines it to its record on disk; and all that may happen on the way."""
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from pepr_utils.errors import DataUnavailableError
+from pepr_utils.measurement import Run, measure, protocols, record_killed, run_id
+from pepr_utils.measurement.locks import RunningElsewhereError, noted_runs, run_lock
+from pepr_utils.measurement.predictions import read_predictions
+from pepr_utils.measurement.run import RunError
+from pepr_utils.measurement.timm_import import timm
+from pepr_utils.results import load_result_set, read_record
+
+#: A recipe for models of timm that are made for tests.
+TINY = protocols.Protocol("tiny", image_size=32, epochs=3, batch_size=16, learning_rate=2e-3)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setattr(protocols, "PROTOCOLS", dict(protocols.PROTOCOLS) | {"tiny": TINY})
+
+
+RUN = Run("test_resnet", "phantom", protocol="tiny", pretrained=False)
+MEASURED = ("energy_kwh", "it_energy_kwh", "eval_energy_kwh", "co2eq_g", "train_time_s",
+            "eval_time_s", "n_power_samples", "peak_memory_gb", "reserved_memory_gb")  # fmt: skip
+
+
+def _comparable(record):
+    content = record.model_dump(exclude={*MEASURED, "epochs"})
+    epochs = [e.model_dump(exclude={"energy_kwh", "train_time_s", "eval_time_s"})
+              for e in record.epochs]  # fmt: skip
+    return content | {"epochs": epochs}
+
+
+@pytest.mark.slow
+def test_a_run_learns_and_leaves_a_whole_record(tmp_path):
+    steps = []
+    record = measure(RUN, tmp_path, watch=steps.append)
+    assert record.status == "done"
+    losses = [e.train_loss for e in record.epochs]
+    assert losses[-1] < losses[0]
+    assert record.epochs[-1].train_accuracy > 0.48  # the commonest class
+    assert record.n_parameters == 415_107 or record.n_parameters > 100_000
+    assert record.n_parameters_of == "trained model"
+    assert (record.n_train, record.n_test, record.n_classes, record.image_size) == (480, 300, 3, 32)
+    assert record.energy_kwh == pytest.approx(record.it_energy_kwh * record.pue)
+    assert sum(e.energy_kwh for e in record.epochs) == pytest.approx(record.energy_kwh)
+    assert record.co2eq_g == pytest.approx(record.energy_kwh * record.carbon_intensity_g_per_kwh)
+    assert record.energy_method.startswith("carbontracker: ")
+    assert {"torch", "timm", "carbontracker", "python"} <= record.versions.keys()
+    assert [s.stage for s in steps][:2] == ["data", "data"]
+    assert steps[-1].epoch == steps[-1].epochs == 3
+
+    assert read_record(tmp_path / "runs" / f"{run_id(RUN)}.json") == record
+    assert load_result_set(tmp_path).runs["dataset_hash"].tolist() == ["phantom-1"]
+    predicted = read_predictions(tmp_path, record.run_id)
+    assert predicted["probabilities"].shape == (300, 3)
+    right = (predicted["predicted"] == predicted["labels"]).mean()
+    assert right == pytest.approx(record.test_accuracy)
+    assert json.loads((tmp_path / "manifest.json").read_text()) == {"device": record.device}
+    assert noted_runs(tmp_path) == []
+    assert list(tmp_path.rglob("*.tmp")) == []
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_record_and_another_another(tmp_path):
+    from dataclasses import replace
+
+    first, again = measure(RUN, tmp_path / "a"), measure(RUN, tmp_path / "b")
+    other = measure(replace(RUN, seed=2))
+    assert _comparable(first) == _comparable(again)
+    assert _comparable(first)["epochs"] != _comparable(other)["epochs"]
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_not_measured_again_and_a_damaged_one_is(tmp_path, monkeypatch):
+    from pepr_utils.measurement.training import perform
+
+    record = measure(RUN, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(perform, "perform", lambda *a: pytest.fail("measured again"))
+        assert measure(RUN, tmp_path) == record
+    path = tmp_path / "runs" / f"{record.run_id}.json"
+    path.write_text(path.read_text()[:-50])
+    assert _comparable(measure(RUN, tmp_path)) == _comparable(record)
+
+
+@pytest.mark.slow
+def test_a_real_image_file_and_a_share_of_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PEPR_DATA_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    content = {}
+    for split, n in (("train", 120), ("val", 20), ("test", 31)):
+        labels = np.arange(n) % 2
+        images = rng.integers(0, 120, (n, 28, 28)) + 100 * labels[:, None, None]
+        content |= {f"{split}_images": images.astype(np.uint8), f"{split}_labels": labels[:, None]}
+    np.savez_compressed(tmp_path / "clinic.npz", **content)
+    run = Run(
+        "test_vit", str(tmp_path / "clinic.npz"), "tiny", pretrained=False, train_fraction=0.5
+    )
+    record = measure(run, tmp_path / "out")
+    assert (record.dataset, record.n_train, record.n_test) == ("clinic", 60, 31)
+    assert record.test_auc is not None
+    assert (record.test_accuracy * 31) % 1 == pytest.approx(0, abs=1e-9)  # no image is left out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", ["paper", "fast"])
+def test_the_full_recipes_run_at_their_full_size(tmp_path, monkeypatch, protocol):
+    monkeypatch.setenv("PEPR_DATA_CACHE", str(tmp_path / "cache"))
+    content = {}
+    for split in ("train", "val", "test"):
+        labels = np.arange(33 if split == "train" else 4) % 2  # 33: a last batch of one
+        content[f"{split}_images"] = np.repeat(100 * labels, 64).reshape(-1, 8, 8).astype(np.uint8)
+        content[f"{split}_labels"] = labels[:, None]
+    np.savez(tmp_path / "few.npz", **content)
+    run = Run("test_resnet", str(tmp_path / "few.npz"), protocol, pretrained=False)
+    record = measure(run)
+    assert record.status == "done", record.failure_reason
+    assert (record.image_size, len(record.epochs), record.n_train) == (256, 10, 33)
+    assert record.epochs[-1].train_loss < record.epochs[0].train_loss
+
+
+@pytest.mark.slow
+def test_pretrained_weights_come_from_a_folder_and_have_to_fit(tmp_path):
+    run = Run("test_resnet", "phantom", "tiny", pretrained=True)
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    with pytest.raises(DataUnavailableError, match=r"expected test_resnet.r160_in1k.safetensors"):
+        measure(run, tmp_path / "out", weights_folder=folder)
+    assert noted_runs(tmp_path / "out") == []
+
+    torch.manual_seed(7)
+    model = timm().create_model("test_resnet")
+    torch.save(model.state_dict(), folder / "test_resnet.r160_in1k.pth")
+    record = measure(run, tmp_path / "out", weights_folder=folder)
+    assert record.status == "done"
+    assert record.weights == "test_resnet.r160_in1k"
+
+    # A file that holds another model's weights must not end in random ones.
+    other = timm().create_model("test_resnet")
+    state = {k: v for k, v in other.state_dict().items() if "layer3" not in k}
+    torch.save(state, folder / "test_resnet.r160_in1k.pth")
+    with pytest.raises(DataUnavailableError, match="could not be had"):
+        measure(run, tmp_path / "again", weights_folder=folder)
+    (folder / "test_resnet.r160_in1k.pth").write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
+    with pytest.raises(DataUnavailableError, match="could not be had"):
+        measure(run, tmp_path / "again", weights_folder=folder)
+    assert not (tmp_path / "again" / "runs").exists()
+
+
+def test_pretrained_weights_are_the_ones_that_are_trained(tmp_path):
+    from pepr_utils.measurement.architectures import find_architecture
+    from pepr_utils.measurement.training.model import make_model
+
+    torch.manual_seed(7)
+    model = timm().create_model("test_resnet")
+    torch.save(model.state_dict(), tmp_path / "test_resnet.r160_in1k.pth")
+    torch.manual_seed(8)
+    made = make_model(
+        find_architecture("test_resnet"), image_size=32, n_channels=1, n_outputs=1,
+        pretrained=True, weights_folder=tmp_path,
+    )  # fmt: skip
+    wanted = model.state_dict()
+    for name, value in made.state_dict().items():
+        if not name.startswith("fc.") and value.shape != wanted[name].shape:  # the first layer
+            torch.testing.assert_close(value, wanted[name].sum(1, keepdim=True))
+        elif not name.startswith("fc."):
+            torch.testing.assert_close(value, wanted[name])
+    assert made(torch.rand(2, 1, 32, 32)).shape == (2, 1)
+
+
+@pytest.mark.slow
+def test_a_failed_training_is_a_record_with_its_reason_and_is_tried_again(tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    from pepr_utils.measurement.training import perform
+
+    broken = replace(TINY, learning_rate=float("inf"))
+    monkeypatch.setattr(protocols, "PROTOCOLS", {"tiny": broken})
+    record = measure(RUN, tmp_path)
+    assert record.status == "failed"
+    assert "the loss is nan" in record.failure_reason
+    assert (record.attempt, measure(RUN, tmp_path).attempt) == (1, 2)
+
+    def full(*_arguments, **_options):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(perform, "train", full)
+    record = measure(RUN, tmp_path)
+    assert record.failure_reason.startswith("out of memory on cpu: CUDA out of memory")
+    assert record.attempt == 3
+    assert load_result_set(tmp_path).runs["status"].tolist() == ["failed"]
+
+
+def test_ctrl_c_leaves_nothing_half_written(tmp_path, monkeypatch):
+    from pepr_utils.measurement.training import perform
+
+    def interrupted(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(perform, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        measure(RUN, tmp_path)
+    assert noted_runs(tmp_path) == []
+    assert not list((tmp_path).glob("runs/*"))
+    assert record_killed(tmp_path) == []
+
+
+def _hang(folder):
+    """Measure a run that never ends, in another process."""
+    from pepr_utils.measurement.training import perform
+
+    protocols.PROTOCOLS = dict(protocols.PROTOCOLS) | {"tiny": TINY}
+    perform.train = lambda *_a, **_k: time.sleep(600)
+    measure(RUN, folder)
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_found_by_its_lock(tmp_path):
+    process = multiprocessing.get_context("spawn").Process(target=_hang, args=(tmp_path,))
+    process.start()
+    try:
+        end = time.monotonic() + 120
+        while not noted_runs(tmp_path) and time.monotonic() < end:
+            time.sleep(0.1)
+        assert noted_runs(tmp_path) == [run_id(RUN)]
+        assert record_killed(tmp_path) == []  # it lives
+        with pytest.raises(RunningElsewhereError, match=f"process {process.pid} on"):
+            measure(RUN, tmp_path)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+    (record,) = record_killed(tmp_path)
+    assert record.status == "failed"
+    assert record.failure_reason.startswith(f"killed: process {process.pid} on")
+    assert (record.architecture, record.dataset, record.attempt) == ("test_resnet", "phantom", 1)
+    assert record_killed(tmp_path) == []
+    done = measure(RUN, tmp_path)
+    assert (done.status, done.attempt) == ("done", 2)
+
+
+def test_one_folder_is_one_device(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"device": "NVIDIA H100"}')
+    with pytest.raises(RunError, match="was measured on NVIDIA H100, and this is"):
+        measure(RUN, tmp_path)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"the output folder .* cannot be written"):
+        measure(RUN, tmp_path / "file" / "out")
+
+
+def test_a_lock_is_exclusive_and_leaves_when_its_block_ends(tmp_path):
+    with run_lock(tmp_path, "r1", {"x": 1}):
+        assert noted_runs(tmp_path) == ["r1"]
+    assert noted_runs(tmp_path) == []
+    with run_lock(tmp_path, "r1", {}):
+        pass

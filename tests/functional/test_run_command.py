@@ -1,0 +1,156 @@
+"""`pepr run` as a stranger runs it: on a folder, on real X-rays, with everything wrong at once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pepr_utils.results import load_result_set
+
+#: Where a folder with real images is named, for machines that have one; see CONTRIBUTING.
+IMAGES_VARIABLE = "PEPR_TEST_IMAGES"
+_COMMAND = [sys.executable, "-c", "from pepr_utils.cli import main; main()", "run"]
+
+
+def _run(*arguments, **environment):
+    return subprocess.run(
+        [*_COMMAND, *map(str, arguments)], capture_output=True, text=True,
+        env=os.environ | environment, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A stranger's folder: two classes, one of them brighter, and what people leave lying about."""
+    folder = tmp_path_factory.mktemp("data") / "clinic"
+    rng = np.random.default_rng(0)
+    for name, level in (("dark", 60), ("bright", 160)):
+        (folder / name).mkdir(parents=True)
+        for i in range(60):
+            size = (30 + i % 5, 40)
+            pixels = rng.integers(level - 40, level + 40, (*size, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i}.png")
+    rgba = rng.integers(0, 90, (20, 20, 4)).astype(np.uint8)
+    Image.fromarray(rgba).save(folder / "dark" / "clear.png")
+    Image.fromarray(np.full((20, 20), 60_000, np.uint16)).save(folder / "bright" / "deep.png")
+    (folder / "dark" / "readme.txt").write_text("hello")
+    (folder / "unused").mkdir()
+    return folder
+
+
+def test_help_has_an_example():
+    done = _run("--help")
+    assert done.returncode == 0
+    assert "Example:" in done.stdout
+    assert "--train-fraction" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_folder_is_trained_resumed_and_scored(folder, tmp_path):
+    arguments = ["--data", folder, "--architectures", "test_resnet,test_vit", "--protocol", "demo",
+                 "--scratch", "--output", tmp_path / "out"]  # fmt: skip
+    done = _run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "class 'unused' has no image: it is left out" in done.stderr
+    assert "dark/readme.txt" in done.stderr
+    assert "PePR-E" in done.stdout
+    assert "Traceback" not in done.stderr
+    results = load_result_set(tmp_path / "out")
+    assert results.runs["architecture"].tolist() == ["test_resnet", "test_vit"]
+    assert results.runs["dataset"].unique().tolist() == ["clinic"]
+    assert (results.runs["test_accuracy"] > 0.5).any()
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "runs").iterdir()}
+    again = _run(*arguments, "--json")
+    rows = json.loads(again.stdout)
+    assert [row["status"] for row in rows] == ["done", "done"]
+    assert max(row["pepr_e"] for row in rows) <= 1
+    assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "runs").iterdir()}
+
+
+@pytest.mark.slow
+def test_all_that_is_wrong_is_said_before_anything_is_trained(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = _run(
+        "--data", "phantm", "--architectures", "resnet18x,halonet26t", "--protocol", "demo",
+        "--scratch", "--output", tmp_path / "file" / "out",
+    )  # fmt: skip
+    assert done.returncode == 2
+    for message in (
+        "cannot be written",
+        "unknown data set 'phantm'",
+        "unknown architecture 'resnet18x'",
+        "halonet26t does not take images of 32 px; it needs 256 px",
+        "nothing was trained",
+    ):
+        assert message in done.stderr
+    assert done.stderr.count("\n") == 5
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--architectures", "test_vit", "--device", "cuda:99"], "device 'cuda:99' is not there"),
+        (["--architectures", "test_resnet", "--protocol", "papr"], "did you mean 'paper'?"),
+        (["--architectures", "test_resnet", "--train-fraction", "2"], "train_fraction is 2.0"),
+        (["--where", "n_params < 1"], "is not understood"),
+        ([], "no architecture named"),
+        (["--architectures", "test_resnet", "--pretrained", "--weights", "/nowhere",
+          "--protocol", "demo"], "no weights of test_resnet in /nowhere (there is no such folder)"),
+    ],
+)  # fmt: skip
+def test_each_wrong_option_is_one_line(arguments, message, tmp_path):
+    options = [] if "--pretrained" in arguments else ["--scratch"]
+    done = _run("--data", "phantom", "--output", tmp_path, *options, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("runs/*"))
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path):
+    arguments = ["--data", "phantom", "--architectures", "resnet18d", "--protocol", "demo",
+                 "--scratch", "--output", str(tmp_path)]  # fmt: skip
+    process = subprocess.Popen(
+        [*_COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    end = time.monotonic() + 120
+    while not list(tmp_path.glob("running/*.json")) and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.glob("running/*.json"))
+    assert not list(tmp_path.glob("runs/*"))
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.slow
+def test_real_chest_x_rays(tmp_path):
+    named = os.environ.get(IMAGES_VARIABLE, "").strip()
+    path = Path(named) / "pneumoniamnist_28_imbalanced.npz"
+    if not path.is_file():
+        pytest.skip(f"{IMAGES_VARIABLE} names no folder with {path.name}: real X-rays, not ours")
+    done = _run(
+        "--data", path, "--architectures", "test_resnet", "--protocol", "demo", "--scratch",
+        "--train-fraction", "0.1", "--output", tmp_path, "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "8 val images are copies of train images" in done.stderr
+    (run,) = load_result_set(tmp_path).runs.to_dict("records")
+    assert (run["n_classes"], run["n_train"], run["n_test"]) == (2, 388, 624)
+    assert run["test_accuracy"] >= 0.37
+    assert run["test_auc"] > 0.6

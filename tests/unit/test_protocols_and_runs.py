@@ -1,0 +1,88 @@
+"""Recipes that may not change under their name, and the name of a run, made of all of it."""
+
+import hashlib
+import json
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from pepr_utils.errors import UnknownNameError
+from pepr_utils.measurement import Run, protocols, run_id
+from pepr_utils.measurement.run import RunError
+
+BASE = Run("resnet18d", "phantom", protocol="demo", pretrained=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [("paper", "b3ad8c4186a6"), ("fast", "491a7a14ced4"), ("demo", "47003b0fd6e9")],
+)
+def test_a_changed_recipe_needs_a_new_name(name, digest):
+    text = json.dumps(protocols.protocol(name).definition(), sort_keys=True)
+    assert hashlib.sha256(text.encode()).hexdigest()[:12] == digest
+
+
+def test_the_paper_recipe_is_what_the_paper_and_its_loop_say():
+    paper = protocols.protocol("paper")
+    assert (paper.image_size, paper.epochs, paper.batch_size) == (256, 10, 32)
+    assert (paper.optimizer, paper.learning_rate, paper.precision) == ("adam", 5e-4, "fp32")
+    assert paper.unshuffled == ("derma",)
+    assert paper.smallest_batch == 1
+    assert not paper.stratified
+    assert not paper.channels_last
+
+
+def test_fast_is_the_same_schedule():
+    paper, fast = protocols.protocol("paper"), protocols.protocol("fast")
+    for field in ("image_size", "epochs", "batch_size", "learning_rate", "optimizer"):
+        assert getattr(paper, field) == getattr(fast, field)
+
+
+def test_recipes_and_runs_are_frozen():
+    with pytest.raises(FrozenInstanceError):
+        protocols.protocol("paper").epochs = 1
+    with pytest.raises(TypeError):
+        protocols.PROTOCOLS["paper"] = None
+    with pytest.raises(FrozenInstanceError):
+        BASE.seed = 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"architecture": "resnet34d"},
+        {"dataset": "dermamnist_28"},
+        {"protocol": "fast"},
+        {"pretrained": True},
+        {"train_fraction": 0.1},
+        {"seed": 2},
+    ],
+)
+def test_whatever_defines_a_run_changes_its_name(changes):
+    assert run_id(replace(BASE, **changes)) != run_id(BASE)
+    assert run_id(BASE) == run_id(replace(BASE))
+
+
+def test_a_changed_recipe_changes_the_name_of_its_runs(monkeypatch):
+    before = run_id(BASE)
+    changed = replace(protocols.protocol("demo"), epochs=5)
+    monkeypatch.setattr(protocols, "PROTOCOLS", {"demo": changed})
+    assert run_id(BASE) != before
+
+
+@pytest.mark.parametrize("fraction", [0, -0.1, 1.01, float("nan")])
+def test_a_share_out_of_range_is_refused(fraction):
+    with pytest.raises(RunError, match=r"train_fraction is .*allowed: above 0 and at most 1"):
+        Run("resnet18d", "phantom", train_fraction=fraction)
+
+
+def test_a_seed_out_of_range_is_refused():
+    with pytest.raises(RunError, match="seed is -1"):
+        Run("resnet18d", "phantom", seed=-1)
+
+
+def test_unknown_names_suggest():
+    with pytest.raises(UnknownNameError, match=r"unknown protocol 'papr'.*did you mean 'paper'"):
+        run_id(replace(BASE, protocol="papr"))
+    with pytest.raises(UnknownNameError, match=r"unknown data set 'phantm'.*did you mean"):
+        run_id(replace(BASE, dataset="phantm"))

@@ -1,0 +1,125 @@
+"""The 131 architectures in today's timm: names, parameters, and one step of training of each."""
+
+import pandas as pd
+import pytest
+
+from pepr_utils.errors import UnknownNameError
+from pepr_utils.measurement import select_architectures
+from pepr_utils.measurement.architectures import (
+    ArchitectureError,
+    find_architecture,
+    model_table,
+)
+from pepr_utils.measurement.timm_import import timm
+from pepr_utils.measurement.training.model import count_parameters, make_model
+from pepr_utils.results import load_architectures
+
+PAPER = load_architectures().set_index("architecture")
+
+
+def test_the_table_has_the_papers_architectures_in_their_order():
+    assert model_table().index.tolist() == PAPER.index.tolist()
+
+
+@pytest.mark.parametrize("name", PAPER.index)
+def test_weights_are_of_the_architecture_and_of_imagenet_1k_alone(name):
+    found = find_architecture(name)
+    arch, tag = found.weights.split(".", 1)
+    assert arch == found.timm_name
+    assert not any(other in tag for other in ("in12k", "in21k", "in22k", "ft_", "laion", "swsl"))
+    assert timm().get_pretrained_cfg(found.weights, allow_unregistered=False) is not None
+    assert timm().get_pretrained_cfg(found.weights).num_classes == 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAPER.index)
+def test_one_step_of_training_at_the_smallest_size(name):
+    import torch
+
+    found = find_architecture(name)
+    size, channels = found.smallest_size, 1 if PAPER.index.get_loc(name) % 2 else 3
+    torch.manual_seed(0)
+    model = make_model(found, image_size=size, n_channels=channels, n_outputs=3, pretrained=False)
+    outputs = model.train()(torch.rand(2, channels, size, size))
+    assert outputs.shape == (2, 3)
+    torch.nn.functional.cross_entropy(outputs, torch.tensor([0, 2])).backward()
+    with_gradient = [p for p in model.parameters() if p.grad is not None]
+    assert len(with_gradient) > 0.9 * len(list(model.parameters()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAPER.index)
+def test_parameters_are_the_papers(name):
+    import torch
+
+    with torch.device("meta"):
+        found = find_architecture(name)
+        model = timm().create_model(found.timm_name, **found.size_arguments(256))
+    assert count_parameters(model) == PAPER.loc[name, "n_parameters"]
+
+
+def test_too_small_images_are_refused_with_the_size_that_is_needed():
+    with pytest.raises(
+        ArchitectureError, match="halonet26t does not take images of 32 px; it need"
+    ):
+        make_model(find_architecture("halonet26t"), image_size=32, n_channels=3, n_outputs=2,
+                   pretrained=False)  # fmt: skip
+
+
+def test_any_other_model_of_timm_works_by_name_and_by_weights():
+    assert find_architecture("test_resnet").pinned_weights() == "test_resnet.r160_in1k"
+    assert find_architecture("resnet50.a1_in1k").pinned_weights() == "resnet50.a1_in1k"
+    assert find_architecture("test_vit").size_arguments(64) == {"img_size": 64}
+
+
+@pytest.mark.parametrize("name", ["resnet18x", "resnet50.no_such_tag"])
+def test_an_unknown_architecture_is_named(name):
+    with pytest.raises(UnknownNameError, match=f"unknown architecture '{name}'; allowed: one of"):
+        find_architecture(name)
+
+
+def test_no_weights_in_timm():
+    with_weights = {tag.split(".")[0] for tag in timm().list_pretrained()}
+    without = next(n for n in timm().list_models(include_tags=False) if n not in with_weights)
+    with pytest.raises(ArchitectureError, match="no pretrained weights"):
+        find_architecture(without).pinned_weights()
+
+
+def test_conditions_choose():
+    small = select_architectures(where="n_parameters < 10e6")
+    assert small == PAPER.index[PAPER["n_parameters"] < 10e6].tolist()
+    assert select_architectures(["vgg11", "dla34"], "size == 'large'") == ["vgg11"]
+    assert (
+        len(select_architectures(where="efficient and type == 'CNN'"))
+        == (PAPER["efficient"] & (PAPER["type"] == "CNN")).sum()
+    )
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "n_params < 10",
+        "n_parameters <",
+        "@pd.eval('1')",
+        "n_parameters.__class__",
+        "__import__('os')",
+        "n_parameters",
+        "type.str.len() > 1",
+    ],
+)
+def test_a_condition_that_is_none_is_refused(where):
+    with pytest.raises(ArchitectureError, match="is not understood"):
+        select_architectures(where=where)
+
+
+def test_nothing_chosen_is_an_error():
+    with pytest.raises(ArchitectureError, match="no architecture fits"):
+        select_architectures(where="n_parameters < 10")
+    with pytest.raises(ArchitectureError, match="no architecture named"):
+        select_architectures()
+
+
+def test_the_table_is_data_not_code():
+    renamed = model_table().query("timm_name != architecture")
+    assert pd.Series(renamed["timm_name"]).to_dict()["gluon_resnet34_v1b"] == "resnet34"
+    assert len(renamed) == 8

@@ -1,0 +1,183 @@
+"""The parts of the training against values worked out by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from pepr_utils.measurement.datasets import phantom
+from pepr_utils.measurement.protocols import Protocol
+from pepr_utils.measurement.training.batches import Batches
+from pepr_utils.measurement.training.device import DeviceError, choose_device
+from pepr_utils.measurement.training.evaluate import Predictions
+from pepr_utils.measurement.training.failures import TrainingFailedError, reason
+from pepr_utils.measurement.training.loop import Splits, train
+from pepr_utils.measurement.training.task import Task
+
+CPU = torch.device("cpu")
+
+
+def _batches(n=7, size=2, smallest=1, on_device=True):
+    pixels = np.arange(n, dtype=np.uint8).reshape(n, 1, 1, 1) * 51 // 2
+    recipe = Protocol("x", batch_size=size, smallest_batch=smallest, on_device=on_device)
+    return Batches(pixels, np.arange(n), np.arange(n), recipe, CPU)
+
+
+def _labels(batches):
+    return [labels.tolist() for _, labels in batches]
+
+
+def test_images_become_floats_between_0_and_1():
+    pixels = np.array([[[[0, 51, 255]]]], np.uint8)
+    batch = Batches(pixels, np.array([0]), np.array([0]), Protocol("x"), CPU)
+    images, _ = next(batch.ordered())
+    assert images.shape == (1, 3, 1, 1)
+    assert images.ravel().tolist() == pytest.approx([0, 0.2, 1])
+
+
+def test_a_last_batch_of_one_is_kept_or_left_out_as_the_recipe_says():
+    assert _labels(_batches(smallest=1).epoch(1, seed=1, shuffled=False))[-1] == [6]
+    assert _labels(_batches(smallest=2).epoch(1, seed=1, shuffled=False))[-1] == [4, 5]
+    assert _labels(_batches(smallest=2).ordered())[-1] == [6]
+
+
+def test_order_is_the_files_or_shuffled_by_seed_and_epoch():
+    unshuffled = _labels(_batches().epoch(2, seed=1, shuffled=False))
+    assert unshuffled == [[0, 1], [2, 3], [4, 5], [6]]
+    first = _labels(_batches().epoch(1, seed=1, shuffled=True))
+    assert sorted(label for batch in first for label in batch) == list(range(7))
+    assert first == _labels(_batches().epoch(1, seed=1, shuffled=True))
+    assert first != _labels(_batches().epoch(2, seed=1, shuffled=True))
+    assert first != _labels(_batches().epoch(1, seed=2, shuffled=True))
+
+
+def test_accuracy_and_auc_by_hand():
+    two = Predictions(
+        np.array([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7], [0.2, 0.8]]), np.array([0, 0, 1, 1]), False
+    )
+    assert two.accuracy() == 0.75
+    assert two.auc() == 1.0
+    # Of the four pairs of a positive and a negative, three are in order.
+    other = Predictions(
+        np.array([[0.9, 0.1], [0.25, 0.75], [0.3, 0.7], [0.2, 0.8]]), np.array([0, 0, 1, 1]), False
+    )
+    assert other.auc() == 0.75
+    several = Predictions(
+        np.array([[0.9, 0.2], [0.6, 0.7]]), np.array([[1, 0], [0, 1]]), multi_label=True
+    )
+    assert several.accuracy() == 0.75
+    assert several.auc() == 1.0
+    one_class = Predictions(np.array([[0.9, 0.1]]), np.array([0]), False)
+    assert one_class.auc() is None
+
+
+def test_a_class_that_the_split_lacks_counts_for_nothing():
+    three = Predictions(np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]), np.array([0, 1]), False)
+    assert three.auc() == 1.0
+
+
+def test_two_classes_have_one_output_and_binary_cross_entropy():
+    task = Task(2, multi_label=False, one_logit=True)
+    assert task.n_outputs == 1
+    logits, labels = torch.tensor([[0.0], [2.0]]), torch.tensor([1, 1])
+    expected = (np.log(2) + np.log1p(np.exp(-2.0))) / 2
+    assert task.loss(logits, labels).item() == pytest.approx(expected, rel=1e-6)
+    assert task.n_correct(logits, labels).item() == 1
+    np.testing.assert_allclose(task.probabilities(logits)[0], [0.5, 0.5])
+
+
+def test_more_classes_have_cross_entropy_and_labels_are_apart():
+    task = Task(4, multi_label=False, one_logit=False)
+    assert task.loss(torch.zeros(1, 4), torch.tensor([2])).item() == pytest.approx(np.log(4))
+    several = Task(3, multi_label=True, one_logit=False)
+    logits, labels = torch.zeros(2, 3), torch.tensor([[1, 0, 1], [0, 0, 0]])
+    assert several.loss(logits, labels).item() == pytest.approx(np.log(2))
+    assert several.n_correct(logits, labels).item() == pytest.approx(1 / 3 + 1)
+
+
+def test_the_task_follows_from_data_and_recipe():
+    source = phantom.load()
+    assert Task.of(source, Protocol("x")) == Task(3, False, False)
+    two = type(source)(**{**vars(source), "class_names": ("a", "b")})
+    assert Task.of(two, Protocol("x")).one_logit
+    assert not Task.of(two, Protocol("x", binary_logits=2)).one_logit
+
+
+class _Meter:
+    """A meter that notes its windows."""
+
+    def __init__(self):
+        self.windows = []
+
+    def window(self, kind, epoch):
+        from contextlib import nullcontext
+
+        self.windows.append((kind, epoch))
+        return nullcontext()
+
+
+def _train(recipe, pixels, labels, model=None, **options):
+    everything = np.arange(len(labels))
+    batches = Batches(pixels, labels, everything, recipe, CPU)
+    model = model or torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(2))
+    torch.manual_seed(0)
+    meter = _Meter()
+    task = Task(2, multi_label=False, one_logit=False)
+    trained = train(
+        model, Splits(batches, batches, batches), task, recipe, seed=1, shuffled=True,
+        meter=meter, **options,
+    )  # fmt: skip
+    return trained, meter
+
+
+def _separable(n=40):
+    labels = np.arange(n) % 2
+    return (labels * 200 + 20).astype(np.uint8).reshape(n, 1, 1, 1), labels
+
+
+def test_loss_falls_windows_are_apart_and_the_last_epoch_is_evaluated():
+    recipe = Protocol("x", epochs=5, batch_size=8, learning_rate=0.1, evaluate_every=2)
+    seen = []
+    trained, meter = _train(recipe, *_separable(), tick=lambda *step: seen.append(step))
+    losses = [e.train_loss for e in trained.epochs]
+    assert losses == sorted(losses, reverse=True)
+    assert trained.test.accuracy() == 1.0
+    assert [e.test_accuracy is None for e in trained.epochs] == [True, False, True, False, False]
+    assert meter.windows.count(("train", 3)) == 1
+    assert [w for w in meter.windows if w[0] == "eval"] == [("eval", 2), ("eval", 4), ("eval", 5)]
+    assert seen[-1] == (5, 40, 40)
+
+
+@pytest.mark.parametrize("every_step", [True, False])
+def test_a_loss_that_is_not_finite_ends_the_training(every_step):
+    recipe = Protocol("x", epochs=3, batch_size=8, learning_rate=float("inf"),
+                      read_loss_every_step=every_step)  # fmt: skip
+    with pytest.raises(TrainingFailedError, match="the loss is nan"):
+        _train(recipe, *_separable())
+
+
+def test_images_that_fill_no_batch_are_a_failure():
+    with pytest.raises(TrainingFailedError, match="do not fill the smallest batch"):
+        _train(Protocol("x", smallest_batch=50), *_separable())
+
+
+def test_reasons():
+    assert reason(TrainingFailedError("the loss is nan"), CPU) == "the loss is nan"
+    memory = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB")
+    assert reason(memory, torch.device("cuda")).startswith("out of memory on cuda: CUDA out of")
+    host = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+    assert reason(host, CPU).startswith("out of memory on cpu")
+    assert reason(ValueError("Expected more than 1 value per channel"), CPU) == (
+        "ValueError: Expected more than 1 value per channel"
+    )
+    assert reason(OSError("disk full"), CPU) is None
+    assert reason(KeyboardInterrupt(), CPU) is None
+
+
+def test_devices():
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type in ("cuda", "mps", "cpu")
+    with pytest.raises(KeyError, match="unknown device 'gpu'; allowed: auto, cuda, mps, cpu"):
+        choose_device("gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(DeviceError, match=r"device 'cuda' is not there; .* have cpu"):
+            choose_device("cuda")
