@@ -1,4 +1,4 @@
-"""Where the output of `pepr score` and `pareto` goes beside the terminal: a file, or JSON."""
+"""Where `pepr score`, `pareto` and `select` put what they find: a file, or JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def output_options(function: Callable) -> Callable:
     """Add ``--output`` and ``--json``."""
     function = click.option(
-        "--json", "as_json", is_flag=True, help="Print a JSON array, one object per row."
+        "--json", "as_json", is_flag=True, help="Print a JSON array of objects."
     )(function)
     return click.option(
         "-o",

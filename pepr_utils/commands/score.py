@@ -78,9 +78,9 @@ def score(read: Callable[..., Comparison], top: int | None, as_json: bool, **opt
 
     TABLE is a CSV or Parquet file of your own, one row per model, or a result set. A result set,
     and a file with the columns architecture, dataset, test_accuracy and energy_kwh, needs no
-    option: it is scored by energy within each experiment; --cost takes E, C, M or T for energy,
-    carbon, memory or time there. A row without a value is listed without a score. Rows of a file
-    are counted from 1 below the header.
+    option: it is scored by energy within each experiment; --cost takes E, C, M, T or D for energy,
+    carbon, memory, time or training images there. A row without a value is listed without a
+    score. Rows of a file are counted from 1 below the header.
 
     \b
     Example:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pepr_utils.commands.comparison import Comparison, comparing, refuse_reserved
+from pepr_utils.commands.output import check_output, output_options, write_output
 from pepr_utils.commands.text_table import (
     clean,
     count,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Rules that need no further bounds.
 RULES = [rule for rule in NORMALIZATIONS if rule != "fixed"]
+#: What --output adds to the table.
+ADDED = ["resource", "pepr", "rank"]
 Found = Selection | InfeasibleBudgetError
 
 
@@ -78,13 +82,14 @@ Found = Selection | InfeasibleBudgetError
     show_default=True,
     help="Show the best N of each group.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array, one object per group.")
+@output_options
 def select(
     read: Callable[..., Comparison],
     maximum: tuple[str, ...],
     minimum: tuple[str, ...],
     top: int,
     as_json: bool,
+    output: Path | None,
     **how: Any,
 ) -> None:
     """Choose the best model of TABLE that stays within every budget.
@@ -99,8 +104,10 @@ def select(
       pepr select models.csv --performance accuracy --cost energy_wh --max memory_gb=8
       pepr select published --max energy_kwh=20Wh --max reserved_memory_gb=8
       pepr select published --min test_accuracy=0.7 --objective performance
+      pepr select models.csv --performance auc --cost kwh --max kwh=2 -o chosen.csv
     """
     comparison = read()
+    check_output(comparison.table, ADDED, output)
     limits = {
         "maximum": _limits(comparison, "--max", maximum),
         "minimum": _limits(comparison, "--min", minimum),
@@ -110,6 +117,7 @@ def select(
         (label, _choose(frame.loc[rows], comparison, how, limits))
         for label, rows in comparison.parts(frame.index)
     ]
+    write_output(comparison.table, _added(comparison, found), output)
     if as_json:
         objects = [_as_json(label, outcome, top) for label, outcome in found]
         echo(json.dumps(objects, indent=1, allow_nan=False))
@@ -121,6 +129,16 @@ def select(
         note(str(outcome) if label is None else f"{label}: {outcome}")
     if infeasible:
         sys.exit(1)
+
+
+def _added(comparison: Comparison, found: list[tuple[str | None, Found]]) -> pd.DataFrame:
+    """Resource, score and rank of the rows within budget; null for the others."""
+    import pandas as pd
+
+    rankings = [f.ranking[ADDED] for _, f in found if isinstance(f, Selection)]
+    chosen = pd.concat(rankings) if rankings else pd.DataFrame(columns=ADDED)
+    added = chosen.reindex(comparison.known.index)
+    return added.astype({"resource": "float64", "pepr": "float64", "rank": "Int64"})
 
 
 def _limits(comparison: Comparison, option: str, texts: tuple[str, ...]) -> dict[str, float]:

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pepr_utils.errors import InvalidTableError
 from pepr_utils.measurement.files import write_whole
-
-FOLDER = "predictions"
+from pepr_utils.results.predictions import FOLDER
 
 
 def write_predictions(
@@ -37,19 +35,3 @@ def write_predictions(
         labels=labels.astype(np.uint16),
     )
     return write_whole(Path(folder) / FOLDER / f"{run_id}.npz", buffer.getvalue())
-
-
-def read_predictions(folder: Path, run_id: str) -> dict[str, np.ndarray]:
-    """Read the predictions of a run: ``probabilities``, ``predicted`` and ``labels``.
-
-    Raises
-    ------
-    InvalidTableError
-        If there are none, or the file is damaged.
-    """
-    path = Path(folder) / FOLDER / f"{run_id}.npz"
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in ("probabilities", "predicted", "labels")}
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise InvalidTableError(f"{path}: no readable predictions ({error})") from None

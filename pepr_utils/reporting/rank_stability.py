@@ -9,6 +9,7 @@ from pepr_utils.errors import InvalidTableError
 from pepr_utils.results import (
     ResultSet,
     add_classes,
+    correct_images,
     cost_column,
     curve_experiment,
     experiment_labels,
@@ -31,6 +32,10 @@ from pepr_utils.scoring import (
 #: Rules that are compared with min-max.
 RULES = ("max", "quantile", "log")
 TOP = 5
+BOUND_COLUMNS = (
+    "experiment", "without", "sets", "equivalent alpha", "largest change of a score",
+    "Kendall's tau", f"of {TOP} leaders kept", "largest shift", "leader",
+)  # fmt: skip
 
 
 def scored_experiments(
@@ -38,7 +43,8 @@ def scored_experiments(
 ) -> dict[str, pd.DataFrame]:
     """Scored runs of each full-data experiment by label, one row per architecture.
 
-    Repeated runs of an architecture are averaged; experiments with one model are left out.
+    Repeated runs of an architecture are averaged, and the cost of each is kept in ``costs``;
+    experiments with one model are left out.
     """
     runs = result_set.full_data()
     column = cost_column(runs, cost)
@@ -54,6 +60,8 @@ def scored_experiments(
                 n_parameters=each["n_parameters"].first(),
                 n_test=each["n_test"].first(),
                 dataset=str(part["dataset"].iloc[0]),
+                costs=pd.Series({name: list(runs[column]) for name, runs in each}),
+                run_ids=pd.Series({name: list(runs["run_id"]) for name, runs in each}),
             )
         )
         if len(table) > 1:
@@ -81,10 +89,14 @@ def normalizations(scored: dict[str, pd.DataFrame], *, alpha: float = 1.0) -> pd
     """How much each ranking changes when the normalisation rule does."""
     rows = []
     for label, table in scored.items():
+        methods = ["minmax", *(r for r in RULES if r != "log" or (table["cost"] > 0).all())]
         placed = compare_normalizations(
-            table["test_accuracy"], table["cost"], methods=("minmax", *RULES), alpha=alpha
+            table["test_accuracy"], table["cost"], methods=methods, alpha=alpha
         )
         for rule in RULES:
+            if rule not in placed:
+                rows.append({"experiment": label, "rule": rule, "leader": "(a cost is 0)"})
+                continue
             found = agreement(placed["minmax"], placed[rule], top=TOP)
             rows.append(
                 {
@@ -125,7 +137,7 @@ def bound_setters(scored: dict[str, pd.DataFrame], *, alpha: float = 1.0) -> pd.
                     "leader": row["leader"],
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=BOUND_COLUMNS)
 
 
 def dearest_left_out(
@@ -151,17 +163,69 @@ def dearest_left_out(
     return pd.DataFrame(rows)
 
 
-def intervals(table: pd.DataFrame, *, alpha: float = 1.0) -> pd.DataFrame:
+def intervals(
+    table: pd.DataFrame, *, alpha: float = 1.0, result_set: ResultSet | None = None
+) -> pd.DataFrame:
     """Scores of one experiment with 95 % intervals, best first.
 
-    Empty if the number of test images is not known for every model.
+    Test images are resampled together for all models where the set has every model's predictions
+    and each ran once, else accuracies as binomial counts; costs are resampled where runs were
+    repeated. Empty if neither predictions nor the number of test images are known.
     """
-    if table["n_test"].isna().any():
+    hits = None if result_set is None else _hits(result_set, table)
+    if hits is None and table["n_test"].isna().any():
         return pd.DataFrame()
+    repeated = (table["costs"].map(len) > 1).any()
     found = score_intervals(
-        table["test_accuracy"], table["cost"], n_test=table["n_test"].astype(int), alpha=alpha
+        table["test_accuracy"] if hits is None else hits,
+        table["cost"],
+        n_test=table["n_test"].astype(int) if hits is None else None,
+        cost_repeats=list(table["costs"]) if repeated else None,
+        alpha=alpha,
     )
+    found = found.assign(by_image=hits is not None)
     return found.sort_values("rank", kind="stable").rename_axis("architecture").reset_index()
+
+
+def _hits(result_set: ResultSet, table: pd.DataFrame) -> pd.DataFrame | None:
+    """Which images each model gets right, where that is known and each ran once."""
+    if (table["run_ids"].map(len) > 1).any():
+        return None
+    runs = result_set.runs.set_index("run_id", drop=False)
+    ordered = runs.loc[[run_ids[0] for run_ids in table["run_ids"]]]
+    correct = correct_images(result_set, ordered)
+    if correct is None or not np.allclose(correct.mean(axis=1), table["test_accuracy"], atol=1e-6):
+        return None
+    return pd.DataFrame(correct, index=table.index)
+
+
+def beaten(scored: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Every model beside the majority-class predictor of its experiment: which are not above it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns experiment, architecture, test accuracy, PePR-E, majority class, and whether
+        accuracy and PePR-E are above it; experiments without a known majority are left out.
+    """
+    parts = []
+    for label, table in scored.items():
+        share = _majority(table)
+        if not np.isnan(share):
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "experiment": label,
+                        "architecture": table.index,
+                        "test accuracy": table["test_accuracy"].to_numpy(),
+                        "PePR-E": table["pepr"].to_numpy(),
+                        "majority class": share,
+                        "accuracy above": (table["test_accuracy"] > share).to_numpy(),
+                        "PePR-E above": np.asarray(beats_majority(table["pepr"], share)),
+                    }
+                )
+            )
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def controls(scored: dict[str, pd.DataFrame], *, alpha: float = 1.0) -> pd.DataFrame:

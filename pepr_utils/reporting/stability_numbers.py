@@ -32,6 +32,15 @@ def controls_table(controls: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def not_above(standing: pd.DataFrame, shown: str) -> pd.DataFrame:
+    """The models of one experiment that do not score above the majority class, worst first."""
+    columns = ["architecture", "test accuracy", "PePR-E", "majority class"]
+    if standing.empty:
+        return pd.DataFrame(columns=columns)
+    below = standing[(standing["experiment"] == shown) & ~standing["PePR-E above"]]
+    return below.sort_values("PePR-E")[columns]
+
+
 def _of(row: pd.Series, name: str) -> str:
     column = {"PePR": "above it", "accuracy": "accuracy above it"}.get(name)
     if column is None or pd.isna(row[column]):
@@ -45,6 +54,7 @@ def numbers(
     bounds: pd.DataFrame,
     controls: pd.DataFrame,
     intervals: pd.DataFrame,
+    rules: pd.DataFrame,
 ) -> dict[str, str]:
     """Format what the tables of `rank_stability` hold."""
     table = scored[shown]
@@ -58,10 +68,48 @@ def numbers(
         "difference-accuracy": fixed(here["accuracy, difference"], 3),
         "difference-pepr": fixed(here["PePR, difference"], 3),
         "difference-alone": fixed(here["P = 1, difference"], 3),
+        "lead-pepr": _share(here, "PePR"),
+        "lead-alone": _share(here, "P = 1"),
+        "shift-max": _largest_shift(rules, "max"),
+        "shift-log": _largest_shift(rules, "log"),
+        "how-resampled": _how_resampled(table, intervals),
+        "cost-spread": _cost_spread(table),
         **_bounds(scored, bounds),
         **_intervals(intervals),
         **_majority(controls, here),
     }
+
+
+def _share(row: pd.Series, name: str) -> str:
+    """The lead of the small models as a share of their median."""
+    share = row[f"{name}, difference"] / row[f"{name}, small"]
+    return NOT_AVAILABLE if pd.isna(share) else f"{share:.1%}".replace("%", " %")
+
+
+def _largest_shift(rules: pd.DataFrame, rule: str) -> str:
+    shifts = rules.loc[rules["rule"] == rule, "largest shift"].dropna()
+    return f"{int(shifts.max())}" if len(shifts) else NOT_AVAILABLE
+
+
+def _how_resampled(table: pd.DataFrame, intervals: pd.DataFrame) -> str:
+    if len(intervals) and intervals["by_image"].all():
+        return "the test images are resampled, the same ones for all models"
+    counts = table["n_test"].dropna().unique()
+    images = f"{int(counts[0]):,} " if len(counts) == 1 else ""
+    return f"accuracies are resampled as binomial counts over the {images}test images"
+
+
+def _cost_spread(table: pd.DataFrame) -> str:
+    repeated = int((table["costs"].map(len) > 1).sum())
+    if not repeated:
+        return (
+            "The energy is taken as measured: no run was repeated, so that its spread is not known "
+            "and the true intervals are wider"
+        )
+    return (
+        f"The energy of the {repeated} models that ran more than once is resampled among their "
+        "runs; few runs understate its spread"
+    )
 
 
 def _bounds(scored: dict[str, pd.DataFrame], bounds: pd.DataFrame) -> dict[str, str]:

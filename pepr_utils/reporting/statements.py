@@ -179,9 +179,10 @@ def check_footnote_bounds() -> Finding:
     literal = [c for c in _increasing() if not _within(_values(c) / (1 + GRID) ** 2, _start(c) / 2)]
     example = curve_named("constant")
     return Finding(
-        CONDITION if meant and literal else HOLDS if meant else FAILS,
-        "The bounds hold of f(r)/(1+r) if f increases, and that is what the two statements above "
-        "need. The second integrand is f(r)/(1+r)², for which the lower bound is f(0)/4: the "
+        FAILS if literal or not meant else HOLDS,
+        "The bounds hold of f(r)/(1+r) if f increases, which is what the two statements above need "
+        "and probably what is meant. The second integrand is f(r)/(1+r)², for which the lower "
+        "bound is f(0)/4: the "
         f"constant f = {_start(example):.2f} has {example.performance(1.0) / 4:.3f} there at "
         f"r = 1, less than f(0)/2 = {_start(example) / 2:.2f}.",
     )
@@ -198,10 +199,11 @@ def check_maxima() -> Finding:
     concave = [c.name for c in CURVES if c.concave and _n_maxima(c) > 1]
     return Finding(
         CONDITION if max(inner) < 1e-4 and several and not concave else FAILS,
-        "At a maximum inside the axis f' = f / (1 + R): the slope equals the score (on "
+        "At a maximum inside the axis where f has a slope, f' = f / (1 + R): the slope equals the "
+        "score (on "
         f"{len(inner)} increasing curves they differ by at most {max(inner):.0e}), so it lies "
-        "between f(0)/2 and 1. That the score only falls beyond it needs a concave f. With more "
-        f"than one maximum: {', '.join(several)}.",
+        "between f(0)/2 and 1. That the score does not rise again beyond it is certain if f is "
+        f"concave, and not otherwise. With more than one maximum: {', '.join(several)}.",
     )
 
 
@@ -275,7 +277,9 @@ def _n_maxima(curve: ExampleCurve) -> int:
 
 
 def _identity_error(curve: ExampleCurve) -> float:
+    """Largest difference between both sides over eleven resources."""
+    at = np.linspace(0.0, 1.0, 11)
     terms = integral_representation(
-        curve.performance, 1.0, derivative=curve.slope, points=curve.kinks
+        curve.performance, at, derivative=curve.slope, points=curve.kinks
     )
-    return abs(terms.pepr - pepr_curve(curve.performance, 1.0))
+    return float(np.abs(terms.pepr - pepr_curve(curve.performance, at)).max())

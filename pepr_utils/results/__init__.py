@@ -9,6 +9,7 @@ from pepr_utils.results.architectures import (
 from pepr_utils.results.curves import curve_experiment, learning_curves
 from pepr_utils.results.experiments import experiment_key, experiment_labels
 from pepr_utils.results.majority import load_majority, majority_share
+from pepr_utils.results.predictions import correct_images, read_predictions
 from pepr_utils.results.records import read_record, write_record
 from pepr_utils.results.result_set import (
     ResultSet,
@@ -30,6 +31,7 @@ __all__ = [
     "add_classes",
     "available_result_sets",
     "content_hash",
+    "correct_images",
     "cost_column",
     "curve_experiment",
     "data_dictionary",
@@ -40,6 +42,7 @@ __all__ = [
     "load_majority",
     "load_result_set",
     "majority_share",
+    "read_predictions",
     "read_record",
     "score_runs",
     "size_class",

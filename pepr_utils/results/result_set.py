@@ -40,6 +40,8 @@ class ResultSet:
     changes : pandas.DataFrame
         Of a derived set, each cell that differs from what it derives from, with the reason; empty
         in every other.
+    folder : pathlib.Path or None
+        Where its records lie; None if it was not read from records.
     """
 
     name: str
@@ -47,6 +49,7 @@ class ResultSet:
     epochs: pd.DataFrame
     content_hash: str
     changes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    folder: Path | None = None
 
     @property
     def experiments(self) -> list[str]:
@@ -121,7 +124,11 @@ def load_result_set(name_or_path: str | os.PathLike[str]) -> ResultSet:
     else:
         runs, epochs, digest = records.read_folder(path)
     return ResultSet(
-        str(name_or_path), _complete(runs, "runs"), _complete(epochs, "epochs"), digest
+        str(name_or_path),
+        _complete(runs, "runs"),
+        _complete(epochs, "epochs"),
+        digest,
+        folder=path if kind == "folder" else None,
     )
 
 

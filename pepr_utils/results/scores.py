@@ -8,17 +8,18 @@ from pepr_utils.errors import InvalidTableError, ScoreInputError, unknown_name
 from pepr_utils.results.tables import shorten
 from pepr_utils.scoring import normalize, pepr
 
-#: Cost columns by the letter of the score, in order of preference: PePR-E, -C, -M, -T.
+#: Cost columns by the letter of the score, in order of preference: PePR-E, -C, -M, -T, -D.
 COST_COLUMNS = {
     "E": ("energy_kwh",),
     "C": ("co2eq_g",),
     "M": ("reserved_memory_gb",),
     "T": ("train_time_s", "released_train_time_s"),
+    "D": ("n_train",),
 }
 
 
 def cost_column(runs: pd.DataFrame, cost: str) -> str:
-    """Resolve a cost to a column of `runs`: a letter (E, C, M, T) or a column's own name."""
+    """Resolve a cost to a column of `runs`: a letter (E, C, M, T, D) or a column's own name."""
     for name in COST_COLUMNS.get(cost, (cost,)):
         if name in runs and runs[name].notna().any():
             return name
@@ -47,7 +48,9 @@ def score_runs(
     runs : pandas.DataFrame
         The `runs` of a result set, or any table with the columns named here.
     cost : str, default "E"
-        ``E``, ``C``, ``M`` or ``T`` for energy, carbon, memory or time, or a column name.
+        ``E``, ``C``, ``M``, ``T`` or ``D`` for energy, carbon, memory, time or training images,
+        or a column name. Within one experiment all models have the same images, so that PePR-D
+        equals the performance there; it compares experiments, with `by` None.
     performance : str, default "test_accuracy"
         Column of the performance, in [0, 1].
     alpha : float, default 1.0

@@ -65,7 +65,7 @@ class UserTable:
         raise unknown_name(f"{what} of {self.name}:", name, names)
 
     def cost_column(self, cost: str, what: str = "cost column") -> str:
-        """Resolve a column's name or, where the data dictionary's columns are, E, C, M or T."""
+        """Resolve a column's name or, where the data dictionary's columns are, E, C, M, T or D."""
         known = any(name in self.rows.columns for name in COST_COLUMNS.get(cost, ()))
         if cost not in self.rows.columns and known:
             return cost_column(self.rows, cost)

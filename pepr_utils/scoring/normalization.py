@@ -64,7 +64,8 @@ def normalize(
     -------
     float, numpy.ndarray or pandas.Series
         R in [0, 1], in the order of `cost`, index kept. Where the two bounds of a group are equal
-        (one model, or equal costs) R is 0.
+        (one model, or equal costs) R is 0; not so under ``max``, whose lower bound is 0 and which
+        gives a single model R = 1, nor under ``fixed``.
 
     Raises
     ------
@@ -128,13 +129,21 @@ def between(values: np.ndarray, low: Any, high: Any, *, log: bool = False) -> np
 
 def bounds(cost: np.ndarray, method: str = "minmax") -> tuple[float, float]:
     """R_min and R_max that a rule finds in the costs of one group."""
-    if method not in NORMALIZATIONS or method == "fixed":
-        raise unknown_name(
-            "normalisation", str(method), [m for m in NORMALIZATIONS if m != "fixed"]
-        )
+    check_finds_bounds(method)
     values = to_floats(cost, "cost")
     low, high = NORMALIZATIONS[method](values, None, 1, None, None)
     return float(low[0]), float(high[0])
+
+
+def check_finds_bounds(method: Any) -> None:
+    """Raise unless `method` is a rule that needs no bounds to be given."""
+    if method == "fixed":
+        others = ", ".join(name for name in NORMALIZATIONS if name != "fixed")
+        raise ScoreInputError(
+            f"method 'fixed' needs both bounds, which this function does not take; allowed: {others}"
+        )
+    if method not in NORMALIZATIONS:
+        raise unknown_name("normalisation", str(method), NORMALIZATIONS)
 
 
 def _minmax(values: np.ndarray, codes: Codes, n: int, lower: Any, upper: Any) -> Bounds:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pepr_utils.errors import InfeasibleBudgetError, ScoreInputError, unknown_name
 from pepr_utils.scoring.arrays import to_floats, to_number
-from pepr_utils.scoring.normalization import normalize
+from pepr_utils.scoring.normalization import check_finds_bounds, normalize
 from pepr_utils.scoring.pareto import pareto_front
 from pepr_utils.scoring.score import pepr
 
@@ -74,7 +74,7 @@ def select(
     objective : {"pepr", "performance"}, default "pepr"
         What is maximised. Ties go to the smaller cost, then to the earlier row.
     alpha, method
-        See `pepr` and `normalize`.
+        See `pepr` and `normalize`; any rule but ``fixed``, which needs bounds.
     label : str, optional
         Column that names a model in messages; default ``architecture`` or ``model``, else the
         index.
@@ -108,6 +108,14 @@ def select(
     ... ).best["model"]
     'b'
     """
+    check_finds_bounds(method)
+    if not hasattr(table, "columns"):
+        raise ScoreInputError(
+            f"table is a {type(table).__name__}; allowed: a pandas DataFrame, one row per model"
+        )
+    if not table.columns.is_unique:
+        twice = table.columns[table.columns.duplicated()][0]
+        raise ScoreInputError(f"column {twice!r} stands in the table twice; keep one")
     budgets = _budgets(maximum, minimum)
     for column in (performance, cost, *(b.column for b in budgets)):
         if column not in table:
@@ -210,6 +218,8 @@ def _infeasible(
     described = []
     for budget, n, has in zip(budgets, alone, known, strict=True):
         text = f"{budget} is met by {n} of {len(rows)}"
+        if not has.any():
+            text += f" ({budget.column} is missing for all; fill it in, or drop this budget)"
         if n == 0 and has.any():
             values = rows[budget.column].to_numpy()[has].astype(float)
             extreme = ("smallest", values.min()) if budget.sign > 0 else ("largest", values.max())

@@ -15,7 +15,7 @@ from pepr_utils.scoring.arrays import (
     to_floats,
     to_number,
 )
-from pepr_utils.scoring.normalization import normalize
+from pepr_utils.scoring.normalization import check_finds_bounds, normalize
 from pepr_utils.scoring.score import pepr
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def compare_normalizations(
     performance, cost : array_like or pandas.Series, shape (n,)
         Performance in [0, 1] and absolute cost of the models of one experiment.
     methods : iterable of str
-        Rules of `normalize` that need no bounds.
+        Rules of `normalize`; any but ``fixed``, which needs bounds.
     alpha : float, default 1.0
         Emphasis on performance, at least 1.
 
@@ -92,6 +92,9 @@ def compare_normalizations(
     """
     import pandas as pd
 
+    methods = list(methods)
+    for method in methods:
+        check_finds_bounds(method)
     return pd.DataFrame(
         {
             method: ranks(pepr(performance, normalize(cost, method=method), alpha=alpha))
@@ -133,7 +136,7 @@ def agreement(first: Any, second: Any, *, top: int = 5) -> dict[str, float]:
     a, b = to_floats(first, "rank"), to_floats(second, "rank")
     if a.ndim != 1 or a.shape != b.shape:
         raise ScoreInputError(f"rankings have shapes {a.shape} and {b.shape}; allowed: one length")
-    if top < 1:
+    if to_number(top, "top") < 1:
         raise ScoreInputError(f"top is {top}; allowed: 1 or more")
     varied = a.size > 1 and len(set(a)) > 1 and len(set(b)) > 1
     return {
@@ -162,7 +165,7 @@ def leave_one_out(
     performance, cost : array_like or pandas.Series, shape (n,), n >= 2
         Performance in [0, 1] and absolute cost of the models of one experiment.
     alpha, method
-        See `pepr` and `normalize`.
+        See `pepr` and `normalize`; any rule but ``fixed``, which needs bounds.
     top : int, default 5
         How many leaders are compared.
 
@@ -187,6 +190,7 @@ def leave_one_out(
     """
     import pandas as pd
 
+    check_finds_bounds(method)
     index = pandas_index(performance, cost)
     p, c = to_floats(performance, "performance"), to_floats(cost, "cost")
     if p.ndim != 1 or p.shape != c.shape or p.size < 2:

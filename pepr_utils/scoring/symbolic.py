@@ -23,17 +23,20 @@ class IntegralProof:
         Derivative of `curve` minus that of `representation`, with respect to R, simplified.
     start_difference : sympy.Expr
         `curve` minus `representation` at R = r0.
+    jumps : tuple of sympy.Expr
+        Resources at which f jumps: there it is not the integral of its slope.
     """
 
     curve: sympy.Expr
     representation: sympy.Expr
     slope_difference: sympy.Expr
     start_difference: sympy.Expr
+    jumps: tuple[sympy.Expr, ...] = ()
 
     @property
     def holds(self) -> bool:
-        """Whether both sides start equal and change equally, hence are equal everywhere."""
-        return self.slope_difference == 0 and self.start_difference == 0
+        """Whether f does not jump and both sides start equal and change equally."""
+        return self.slope_difference == 0 and self.start_difference == 0 and not self.jumps
 
 
 def prove_integral_representation(
@@ -41,9 +44,10 @@ def prove_integral_representation(
 ) -> IntegralProof:
     """Prove the integral representation for any f, or for a given one, with any alpha.
 
-    Two functions that agree at one point and have the same derivative everywhere are equal. The
-    derivative of an integral with respect to its upper end is the integrand there, which is all
-    that SymPy is asked to know about f: differentiable, with an integrable derivative.
+    Two functions that are integrals of their derivatives, agree at one point and have the same
+    derivative (almost everywhere) are equal. The derivative of an integral with respect to its
+    upper end is the integrand there, which is all that SymPy is asked to know about an undefined f.
+    A given f is searched for jumps, where the identity fails.
 
     Parameters
     ----------
@@ -93,8 +97,33 @@ def prove_integral_representation(
         first + gain.subs(upper, start).doit() - penalty.subs(upper, start).doit()
     )
     return IntegralProof(
-        curve, representation, sp.simplify(slope.doit()), sp.simplify(at_start.doit())
+        curve,
+        representation,
+        sp.simplify(slope.doit()),
+        sp.simplify(at_start.doit()),
+        () if function is None else _jumps(f, r),
     )
+
+
+def _jumps(f: sympy.Expr, r: sympy.Symbol) -> tuple[sympy.Expr, ...]:
+    """Find where on (0, 1) a formula jumps: between the pieces of what it is made of."""
+    sp = _sympy()
+    if f.has(sp.floor, sp.ceiling, sp.frac):
+        raise PeprError(f"the performance is {f}, with a rounding; allowed: Piecewise, Heaviside")
+    real = sp.Symbol("r", real=True)
+    pieces = f.subs(r, real).rewrite(sp.Piecewise)
+    conditions = [
+        c for p in pieces.atoms(sp.Piecewise) for _, c in p.args if c not in (True, False)
+    ]
+    seams = {s for c in conditions for s in c.as_set().boundary & sp.Interval.open(0, 1)}
+    # SymPy's own limit does not tell the pieces apart: compare both sides very close to the seam.
+    near = sp.Rational(1, 10**12)
+    steps = {s: pieces.subs(real, s + near) - pieces.subs(real, s - near) for s in seams}
+    return tuple(sorted(s for s, step in steps.items() if abs(float(step)) > _JUMP))
+
+
+#: A change by more than this within 1e-12 on both sides of a seam is a jump.
+_JUMP = 1e-4
 
 
 def _sympy():

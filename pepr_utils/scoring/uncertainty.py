@@ -16,7 +16,13 @@ from pepr_utils.scoring.arrays import (
     to_floats,
     to_number,
 )
-from pepr_utils.scoring.normalization import between, bounds, check_sign, normalize
+from pepr_utils.scoring.normalization import (
+    between,
+    bounds,
+    check_finds_bounds,
+    check_sign,
+    normalize,
+)
 from pepr_utils.scoring.score import pepr
 from pepr_utils.scoring.stability import ranks
 
@@ -62,7 +68,7 @@ def score_intervals(
     cost_repeats : sequence of array_like, optional
         For each model the costs of its repeated runs, their mean being its cost; one or more.
     alpha, method
-        See `pepr` and `normalize`.
+        See `pepr` and `normalize`; any rule but ``fixed``, which needs bounds.
     level : float, default 0.95
         Coverage of the intervals, between 0 and 1.
     n_resamples : int, default 2000
@@ -94,7 +100,8 @@ def score_intervals(
     import pandas as pd
     from scipy.stats import rankdata
 
-    level, n_resamples = _options(level, n_resamples)
+    level, n_resamples = _options(level, n_resamples, seed)
+    check_finds_bounds(method)
     # Rows of a frame of hits are models, as the rows of a column are.
     models = performance.iloc[:, 0] if hasattr(performance, "columns") else performance
     index = pandas_index(models, cost, n_test)
@@ -133,7 +140,7 @@ def score_intervals(
     )
 
 
-def _options(level: Any, n_resamples: Any) -> tuple[float, int]:
+def _options(level: Any, n_resamples: Any, seed: Any) -> tuple[float, int]:
     share, number = to_number(level, "level"), to_number(n_resamples, "n_resamples")
     if not 0 < share < 1:
         raise ScoreInputError(f"level is {level!r}; allowed: between 0 and 1, such as 0.95")
@@ -141,6 +148,8 @@ def _options(level: Any, n_resamples: Any) -> tuple[float, int]:
         raise ScoreInputError(
             f"n_resamples is {n_resamples!r}; allowed: a whole number, {FEWEST_RESAMPLES} or more"
         )
+    if to_number(seed, "seed") < 0 or to_number(seed, "seed") % 1:
+        raise ScoreInputError(f"seed is {seed!r}; allowed: a whole number, 0 or more")
     return share, int(number)
 
 
@@ -185,7 +194,7 @@ def _image_counts(p: np.ndarray, n_test: Any) -> np.ndarray:
             f"n_test has shape {counts.shape} for {p.size} models; allowed: one number for all "
             "models, or one for each"
         )
-    bad = (counts < 1) | (counts % 1 != 0)
+    bad = (counts < 1) | (counts % 1 != 0) | (counts > 2**53)
     if bad.any():
         raise ScoreInputError(
             f"n_test{position(n_test, bad)} is {first(counts, bad)}; allowed: a whole number of "

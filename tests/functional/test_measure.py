@@ -13,10 +13,10 @@ import torch
 from pepr_utils.errors import DataUnavailableError
 from pepr_utils.measurement import Run, measure, protocols, record_killed, run_id
 from pepr_utils.measurement.locks import RunningElsewhereError, noted_runs, run_lock
-from pepr_utils.measurement.predictions import read_predictions
 from pepr_utils.measurement.run import RunError
 from pepr_utils.measurement.timm_import import timm
 from pepr_utils.results import load_result_set, read_record
+from pepr_utils.results.predictions import read_predictions
 
 #: A recipe for models of timm that are made for tests.
 TINY = protocols.Protocol("tiny", image_size=32, epochs=3, batch_size=16, learning_rate=2e-3)

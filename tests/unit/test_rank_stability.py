@@ -136,7 +136,10 @@ def test_controls_by_hand(tmp_path):
 def test_chapters_numbers(published, scored):
     bounds, controls = stability.bound_setters(scored), stability.controls(scored)
     intervals = stability.intervals(scored["derma, pretrained"])
-    found = stability_numbers.numbers(scored, "derma, pretrained", bounds, controls, intervals)
+    rules = stability.normalizations(scored)
+    found = stability_numbers.numbers(
+        scored, "derma, pretrained", bounds, controls, intervals, rules
+    )
     assert found["dearest"] == "convmixer_768_32"
     assert (found["dearest-bounds"], found["n-experiments"]) == ("4", "4")
     assert (found["alpha-lowest"], found["alpha-highest"]) == ("0.71", "0.94")
@@ -151,6 +154,13 @@ def test_chapters_numbers(published, scored):
     gap = frame["pepr"][~large].median() - frame["pepr"][large].median()
     assert found["difference-pepr"] == f"{gap:.3f}"
     assert found["n-test"] == "1,984"
+    assert found["how-resampled"].endswith("binomial counts over the 1,984 test images")
+    assert found["cost-spread"].startswith("The energy is taken as measured: no run was repeated")
+    small, alone = frame["pepr"][~large].median(), 1 / (1 + frame["resource"])
+    assert found["lead-pepr"] == f"{100 * gap / small:.1f} %"
+    lead = 1 - alone[large].median() / alone[~large].median()
+    assert found["lead-alone"] == f"{100 * lead:.1f} %"
+    assert found["shift-max"] == "6"
 
 
 def test_what_is_not_known_is_not_available(tmp_path):
@@ -159,8 +169,9 @@ def test_what_is_not_known_is_not_available(tmp_path):
     scored = stability.scored_experiments(load_result_set(path))
     intervals = stability.intervals(scored["w"])
     controls = stability.controls(scored)
+    rules = stability.normalizations(scored)
     found = stability_numbers.numbers(
-        scored, "w", stability.bound_setters(scored), controls, intervals
+        scored, "w", stability.bound_setters(scored), controls, intervals, rules
     )
     for name in ("dearest", "first", "majority", "hardest", "n-test", "difference-pepr"):
         assert found[name] == "n/a"

@@ -67,3 +67,24 @@ def test_without_sympy_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sympy", None)
     with pytest.raises(PeprError, match="needs SymPy; pip install"):
         prove_integral_representation()
+
+
+@pytest.mark.parametrize(
+    ("formula", "jumps"),
+    [
+        ("Piecewise((1/5, r < 1/2), (4/5, True))", ["1/2"]),
+        ("Heaviside(r - 1/4)", ["1/4"]),
+        ("Piecewise((r, r < 1/2), (1/2, True))", []),  # a kink is no jump
+        ("Abs(r - 1/2)", []),
+    ],
+)
+def test_a_formula_that_jumps_is_not_proved(formula, jumps):
+    """The identity misses a jump: the curve is 2/5 at R = 1 in the first case, the integrals 0."""
+    proof = prove_integral_representation(sympy.sympify(formula, rational=True))
+    assert [str(jump) for jump in proof.jumps] == jumps
+    assert proof.holds == (not jumps)
+
+
+def test_a_rounding_in_a_formula_is_refused():
+    with pytest.raises(PeprError, match="with a rounding; allowed: Piecewise"):
+        prove_integral_representation(sympy.floor(2 * sympy.Symbol("r")) / 2)

@@ -10,6 +10,8 @@ from pepr_utils.reporting.figures.common import CHART_HEIGHT, ORANGE, VERMILION,
 from pepr_utils.scoring import select
 
 PAIR = {"energy_wh": "energy (Wh)", "memory_gb": "memory (GB)"}
+#: Where the sliders start, if the models reach so far: the budget that the text works through.
+START = {"energy_wh": 20.0, "memory_gb": 8.0}
 
 
 def data(runs: pd.DataFrame) -> pd.DataFrame:
@@ -46,10 +48,10 @@ def chart(frame: pd.DataFrame, *, alpha: float = 1.0) -> alt.LayerChart:
     A model whose memory is not known meets no memory budget, as in `pepr select`.
     """
     energy, memory = (_limits(frame[c]) for c in PAIR)
-    params = [_slider("energy", "at most Wh ", energy, 0.4)]
+    params = [_slider("energy", "at most Wh ", energy, START["energy_wh"])]
     within = "datum.energy_wh <= energy"
     if memory is not None:
-        params.append(_slider("memory", "at most GB ", memory, 0.5))
+        params.append(_slider("memory", "at most GB ", memory, START["memory_gb"]))
         within += " && isValid(datum.memory_gb) && datum.memory_gb <= memory"
     base = (
         alt.Chart(frame)
@@ -127,10 +129,11 @@ def _limits(values: pd.Series) -> tuple[float, float] | None:
     return (float(known.min()), float(known.max())) if len(known) else None
 
 
-def _slider(name: str, label: str, limits: tuple[float, float], share: float) -> alt.Parameter:
-    """Slider from below the smallest value to the largest, set to a share of the range."""
+def _slider(name: str, label: str, limits: tuple[float, float], start: float) -> alt.Parameter:
+    """Slider from below the smallest value to the largest, set to `start` or to the middle."""
     low, high = np.floor(limits[0] * 10) / 10, np.ceil(limits[1] * 10) / 10
-    start = np.round(low + share * (high - low), 1)
+    if not low <= start <= high:
+        start = np.round((low + high) / 2, 1)
     step = 0.1 if high - low > 2 else (high - low) / 100
     bind = alt.binding_range(min=max(0.0, low - step), max=high, step=step, name=label)
     return alt.param(name=name, value=float(start), bind=bind)

@@ -142,7 +142,9 @@ def describe_convergence(frame: pd.DataFrame) -> str:
     )
 
 
-def measured_data(result_set: ResultSet, *, experiment: str | None = None) -> pd.DataFrame:
+def measured_data(
+    result_set: ResultSet, *, experiment: str | None = None, alpha: float = 1.0
+) -> pd.DataFrame:
     """Check the identity on every measured learning curve, and see what smoothing changes.
 
     Returns
@@ -153,13 +155,13 @@ def measured_data(result_set: ResultSet, *, experiment: str | None = None) -> pd
         epoch of the optimum on the group's axis and on the model's own, and, after isotonic
         smoothing, the resource of the optimum and the largest change of an accuracy.
     """
-    curves = learning_curves(result_set, experiment=experiment)
+    curves = learning_curves(result_set, experiment=experiment, alpha=alpha)
     rows = []
     for (name, run), part in curves.groupby(["architecture", "run_id"], sort=False):
         p, r = part["test_accuracy"].to_numpy(float), part["resource"].to_numpy(float)
         if len(p) < 2 or (np.diff(r) <= 0).any():
             continue  # one point, or an epoch that cost nothing, is no curve
-        terms = integral_representation(p, r)
+        terms = integral_representation(p, r, alpha=alpha)
         smoothed = smooth_curve(p, r)
         own = (r - r[0]) / (r[-1] - r[0])
         rows.append(
@@ -172,13 +174,17 @@ def measured_data(result_set: ResultSet, *, experiment: str | None = None) -> pd
                 "penalty": terms.penalty[-1],
                 "score": terms.pepr[-1],
                 "difference": float(np.abs(terms.pepr - part["pepr"].to_numpy()).max()),
-                "optimum epoch": int(part["epoch"].iloc[pepr_optimum(p, r).position]),
-                "own-axis optimum epoch": int(part["epoch"].iloc[pepr_optimum(p, own).position]),
-                "smoothed optimum R": pepr_optimum(smoothed, (r[0], r[-1])).resource,
+                "optimum epoch": _best_epoch(part, p, r, alpha),
+                "own-axis optimum epoch": _best_epoch(part, p, own, alpha),
+                "smoothed optimum R": pepr_optimum(smoothed, (r[0], r[-1]), alpha=alpha).resource,
                 "smoothing changes by": smoothed.largest_change,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _best_epoch(part: pd.DataFrame, p: np.ndarray, r: np.ndarray, alpha: float) -> int:
+    return int(part["epoch"].iloc[pepr_optimum(p, r, alpha=alpha).position])
 
 
 def explorer_data() -> pd.DataFrame:

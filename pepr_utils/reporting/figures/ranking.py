@@ -108,6 +108,8 @@ def describe(frame: pd.DataFrame, leaders: pd.DataFrame, *, top: int = TOP) -> s
 
 def leaders_table(table: pd.DataFrame) -> pd.DataFrame:
     """Which model leads for which alpha, for a page."""
+    if not (table["test_accuracy"] > 0).any():
+        return pd.DataFrame(columns=["leader", "from alpha", "to alpha", "test accuracy", "R"])
     found = leaders_by_alpha(table["test_accuracy"], table["resource"])
     found["to_alpha"] = ["no limit" if a == float("inf") else f"{a:.2f}" for a in found["to_alpha"]]
     return found.rename(
