@@ -140,7 +140,7 @@ def check_finds_bounds(method: Any) -> None:
     if method == "fixed":
         others = ", ".join(name for name in NORMALIZATIONS if name != "fixed")
         raise ScoreInputError(
-            f"method 'fixed' needs both bounds, which this function does not take; allowed: {others}"
+            f"method 'fixed' needs both bounds, which are not taken here; allowed: {others}"
         )
     if method not in NORMALIZATIONS:
         raise unknown_name("normalisation", str(method), NORMALIZATIONS)

@@ -179,7 +179,7 @@ def test_a_budget_of_zero_is_missed_by_the_value_itself():
 def test_no_model_is_near_where_all_values_are_missing():
     table = TABLE.assign(memory_gb=np.nan)
     with pytest.raises(
-        InfeasibleBudgetError, match="by 0 of 3 .memory_gb is missing for all; fill"
+        InfeasibleBudgetError, match=r"by 0 of 3 \(memory_gb is missing for all; fill"
     ) as caught:
         select(table, maximum={"memory_gb": 1})
     assert caught.value.nearest == {}

@@ -80,11 +80,11 @@ def test_without_sympy_the_remedy_is_named(monkeypatch):
 )
 def test_a_formula_that_jumps_is_not_proved(formula, jumps):
     """The identity misses a jump: the curve is 2/5 at R = 1 in the first case, the integrals 0."""
-    proof = prove_integral_representation(sympy.sympify(formula, rational=True))
+    proof = prove_integral_representation(sp.sympify(formula, rational=True))
     assert [str(jump) for jump in proof.jumps] == jumps
     assert proof.holds == (not jumps)
 
 
 def test_a_rounding_in_a_formula_is_refused():
     with pytest.raises(PeprError, match="with a rounding; allowed: Piecewise"):
-        prove_integral_representation(sympy.floor(2 * sympy.Symbol("r")) / 2)
+        prove_integral_representation(sp.floor(2 * sp.Symbol("r")) / 2)
