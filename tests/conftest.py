@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# As `pepr_utils.measurement` sets it, but before any test imports torch on its own.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 _TESTS = Path(__file__).parent
 _ORDER = ("unit", "functional", "book")
 
