@@ -10,6 +10,9 @@ from hypothesis import settings
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
+# As `pepr_utils.measurement` sets it, but before any test imports torch on its own.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 _TESTS = Path(__file__).parent
 _ORDER = ("unit", "functional", "book")
 
