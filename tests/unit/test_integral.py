@@ -1,11 +1,11 @@
 """Both forms of the PePR curve against each other, terms by hand, and what is refused."""
 
-from math import atan, log, log1p, pi
+from math import log, log1p, pi
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pepr_utils.errors import ScoreInputError
@@ -82,12 +82,29 @@ CURVES = {
 @given(st.sampled_from(sorted(CURVES)), UNIT, UNIT, UNIT, st.floats(1, 100))
 def test_identity_for_functions_with_their_derivative(name, a, start, end, alpha):
     start, end = sorted((start, end))
+    assume(start == end or end - start > 1e-200)  # not a few bits beside an unbounded slope
     function, derivative = (make(a) for make in CURVES[name])
     terms = integral_representation(
         function, end, derivative=derivative, start=start, points=[a], alpha=alpha
     )
     assert terms.start == pytest.approx(pepr(function(start), start, alpha=alpha))
     assert terms.pepr == pytest.approx(pepr(function(end), end, alpha=alpha), abs=1e-10)
+
+
+def test_nothing_is_integrated_at_the_start():
+    terms = integral_representation(lambda r: r**0.5, [0.0, 1.0], derivative=lambda r: 0.5 / r**0.5)
+    assert (terms.gain[0], terms.penalty[0], terms.error[0]) == (0, 0, 0)
+    assert terms.pepr.tolist() == pytest.approx([0, 0.5])
+
+
+@pytest.mark.parametrize("start", [0.0, 1e-300, 1e-12, 1e-10, 1e-6])
+@pytest.mark.parametrize("power", [0.1, 0.25, 0.5])
+def test_identity_beside_a_singularity_of_the_derivative(power, start):
+    terms = integral_representation(
+        lambda r: r**power, 1.0, derivative=lambda r: power * r ** (power - 1), start=start
+    )
+    assert abs(terms.pepr - 0.5) < 1e-12
+    assert terms.error < 1e-11
 
 
 @settings(max_examples=15)
@@ -100,7 +117,7 @@ def test_identity_for_functions_differentiated_numerically(name, a, start):
     assert np.max(terms.error) < 1e-8
 
 
-def test_numerical_derivative_does_not_step_across_a_kink():
+def test_the_terms_of_a_curve_with_a_kink():
     function = lambda r: abs(r - 0.5)  # noqa: E731
     terms = integral_representation(function, 1.0, points=[0.5])
     assert terms.pepr == pytest.approx(0.25, abs=1e-12)
@@ -119,6 +136,12 @@ def test_numerical_derivative_stays_between_start_and_the_last_resource():
     assert min(asked) >= 0.35
     assert max(asked) <= 0.36 + 1e-12
     assert terms.pepr == pytest.approx(0.36**2 / 1.36, abs=1e-12)
+
+
+def test_an_interval_of_one_bit():
+    end = np.nextafter(0.5, 1)
+    terms = integral_representation(lambda r: r, end, start=0.5)
+    assert terms.pepr == pytest.approx(end / (1 + end), abs=1e-15)
 
 
 def test_a_kink_outside_the_range_is_of_no_consequence():
@@ -140,10 +163,9 @@ def test_identity_for_a_fitted_curve_with_and_without_its_derivative(method):
 @pytest.mark.slow
 def test_an_unbounded_derivative_shows_in_the_error_not_in_a_warning():
     terms = integral_representation(lambda r: r**0.5, 1.0)
-    assert 1e-12 < terms.error < 1e-6
-    assert abs(terms.pepr - 0.5) < terms.error
-    # gain of sqrt(r): 2 * arctan(1) / 2
-    assert terms.gain == pytest.approx(atan(1), abs=1e-8) == pytest.approx(pi / 4, abs=1e-8)
+    assert abs(terms.pepr - 0.5) < terms.error < 1e-4
+    # gain of sqrt(r): arctan(1)
+    assert terms.gain == pytest.approx(pi / 4, abs=1e-5)
 
 
 @pytest.mark.parametrize("derivative", [lambda r: 0.0, None])

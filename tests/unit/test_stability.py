@@ -232,6 +232,7 @@ def test_tied_leaders():
     assert found["model"].tolist()[-1] == 2
     lasting = found[found["to_alpha"] > found["from_alpha"] * (1 + 1e-9)]
     assert lasting["model"].tolist() == [0, 2]
+    assert leaders_by_alpha([0.5, 0.5], [1e-300, 0.0])["model"].tolist() == [1]
     # 0.5 and 1 / 2: of no length, so that only the second leads
     assert leaders_by_alpha([0.5, 1.0], [0.0, 1.0])["model"].tolist() == [1]
 
