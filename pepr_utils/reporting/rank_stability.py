@@ -259,7 +259,9 @@ def controls(scored: dict[str, pd.DataFrame], *, alpha: float = 1.0) -> pd.DataF
         share = _majority(table)
         known = not np.isnan(share)
         row |= {
-            "correlation with cost alone": table["pepr"].corr(alone, method="spearman"),
+            "correlation with cost alone": table["pepr"].corr(alone, method="spearman")
+            if min(table["pepr"].nunique(), alone.nunique()) > 1
+            else np.nan,
             "majority class": share,
             "above it": int(beats_majority(table["pepr"], share).sum()) if known else pd.NA,
             "accuracy above it": int((table["test_accuracy"] > share).sum()) if known else pd.NA,

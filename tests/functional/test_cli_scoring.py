@@ -591,3 +591,24 @@ def test_from_a_shell(table, published, tmp_path):
     assert done.stderr == ""
     done = _shell(f"pepr score {path} {' '.join(COLUMNS)}", PYTHONIOENCODING="ascii")
     assert done.returncode == 0
+
+
+def test_select_writes_the_table_with_those_within_budget_ranked(pepr, tmp_path):
+    table, out = tmp_path / "models.csv", tmp_path / "chosen.csv"
+    table.write_text("model,auc,kwh\na,0.9,3\nb,0.8,1\nc,0.7,2\n")
+    done = pepr(
+        "select", table, "--performance", "auc", "--cost", "kwh", "--max", "kwh=2", "-o", out
+    )
+    assert done.code == 0
+    frame = pd.read_csv(out)
+    assert frame["model"].tolist() == ["a", "b", "c"]
+    assert frame["rank"].isna().tolist() == [True, False, False]
+    assert frame["pepr"].tolist()[1:] == pytest.approx([0.8, 0.7 / 1.5])
+    assert pepr("select", table, "--performance", "auc", "--cost", "kwh", "-o", table).code == 2
+
+
+def test_pepr_d_takes_the_training_images(pepr, published):
+    rows = _objects(pepr("score", "published", "--cost", "D", "--json"))
+    full = [row for row in rows if row["pepr"] is not None]
+    assert len(full) == 4 * 131
+    assert all(row["resource"] == 0 for row in full)  # the same images for all models

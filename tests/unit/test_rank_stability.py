@@ -8,7 +8,7 @@ from pepr_utils.errors import InvalidTableError
 from pepr_utils.reporting import rank_stability as stability
 from pepr_utils.reporting import stability_numbers
 from pepr_utils.reporting.figures import ranking
-from pepr_utils.results import load_result_set
+from pepr_utils.results import correct_images, load_result_set
 from pepr_utils.scoring import normalize, pepr
 
 
@@ -188,3 +188,97 @@ def test_controls_table_has_a_row_for_each_measure(scored):
     pd.testing.assert_series_equal(
         table["difference"], table["small"] - table["large"], check_names=False
     )
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "a,w,0.8,1,9,100\nb,w,0.7,2,9,100\n",  # two models: nothing is left without one
+        "a,w,0.8,2,9,100\nb,w,0.7,2,9,100\nc,w,0.6,2,9,100\n",  # equal costs
+        "a,w,0.8,1,9,100\nb,w,0.7,2,9,100\nc,w,0.6,0,9,100\n",  # one is free
+        "a,w,0,1,9,100\nb,w,0,2,9,100\nc,w,0,3,9,100\n",  # none is ever right
+    ],
+)
+def test_every_table_is_made_for_odd_sets(tmp_path, rows):
+    scored = stability.scored_experiments(_set(tmp_path, rows))
+    bounds, rules = stability.bound_setters(scored), stability.normalizations(scored)
+    intervals, controls = stability.intervals(scored["w"]), stability.controls(scored)
+    leaders, paths = ranking.leaders_table(scored["w"]), ranking.data(scored["w"])
+    ranking.chart(paths).to_dict(validate=True)
+    ranking.describe(paths, leaders)
+    stability_numbers.numbers(scored, "w", bounds, controls, intervals, rules)
+    assert list(bounds.columns) == list(stability.BOUND_COLUMNS)
+    free = (scored["w"]["cost"] == 0).any()
+    assert ("(a cost is 0)" in set(rules["leader"])) == free
+    assert stability.beaten(scored).empty
+
+
+def test_repeated_runs_widen_the_interval_by_the_spread_of_their_cost(tmp_path):
+    once = _set(tmp_path, "a,w,0.8,2,9,100\nb,w,0.5,8,9,100\nc,w,0.6,5,9,100\n")
+    rows = "a,w,0.8,1,9,100\na,w,0.8,3,9,100\nb,w,0.5,8,9,100\nc,w,0.6,3,9,100\nc,w,0.6,7,9,100\n"
+    scored = stability.scored_experiments(_set(tmp_path, rows))
+    table = stability.intervals(scored["w"]).set_index("architecture")
+    alone = stability.intervals(stability.scored_experiments(once)["w"]).set_index("architecture")
+    width = table["pepr_high"] - table["pepr_low"]
+    assert width["c"] > (alone["pepr_high"] - alone["pepr_low"])["c"] + 0.05
+    assert width["b"] == pytest.approx((alone["pepr_high"] - alone["pepr_low"])["b"], abs=0.03)
+    found = stability_numbers._cost_spread(scored["w"])
+    assert found.startswith("The energy of the 2 models that ran more than once is resampled")
+
+
+@pytest.fixture
+def measured_set(tmp_path):
+    """Two models with their predictions of four images, kept as measuring keeps them."""
+    from pepr_utils.results import Record, write_record
+
+    labels = np.array([0, 1, 1, 0])
+    for name, predicted in (("a", [0, 1, 1, 1]), ("b", [0, 1, 0, 1])):
+        correct = float((np.array(predicted) == labels).mean())
+        fields = {"run_id": name, "architecture": name, "dataset": "w", "n_test": 4}
+        energy = {"a": 1.0, "b": 2.0}[name]
+        write_record(
+            Record(status="done", test_accuracy=correct, energy_kwh=energy, **fields), tmp_path
+        )
+        (tmp_path / "predictions").mkdir(exist_ok=True)
+        np.savez(
+            tmp_path / "predictions" / f"{name}.npz",
+            predicted=np.array(predicted),
+            labels=labels,
+            probabilities=np.zeros((4, 2)),
+        )
+    return tmp_path
+
+
+def test_images_are_resampled_together_where_predictions_are_kept(measured_set):
+    results = load_result_set(measured_set)
+    assert correct_images(results, results.runs).tolist() == [
+        [True, True, True, False],
+        [True, True, False, False],
+    ]
+    [table] = stability.scored_experiments(results).values()
+    found = stability.intervals(table, result_set=results)
+    assert found["by_image"].all()
+    # a is right wherever b is, and cheaper: in no resample of the images does b lead alone
+    assert found.set_index("architecture")["leads"]["a"] == 1.0
+    binomial = stability.intervals(table).set_index("architecture")
+    assert binomial["leads"]["a"] < 1.0
+
+
+def test_without_all_predictions_accuracies_are_resampled(measured_set):
+    (measured_set / "predictions" / "b.npz").unlink()
+    results = load_result_set(measured_set)
+    assert correct_images(results, results.runs) is None
+    [table] = stability.scored_experiments(results).values()
+    assert not stability.intervals(table, result_set=results)["by_image"].any()
+    (measured_set / "predictions" / "b.npz").write_bytes(b"PK broken")
+    with pytest.raises(InvalidTableError, match="no readable predictions"):
+        correct_images(results, results.runs)
+
+
+def test_models_not_above_the_majority_are_named(scored):
+    standing = stability.beaten(scored)
+    below = stability_numbers.not_above(standing, "derma, pretrained")
+    assert len(below) == 54
+    assert (below["PePR-E"] <= 1328 / 1984).all()
+    assert below["PePR-E"].is_monotonic_increasing
+    assert set(standing["experiment"]) == set(scored)
