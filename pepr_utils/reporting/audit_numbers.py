@@ -24,7 +24,14 @@ from pepr_utils.results.audit.replicates import spread
 BRIEF_S = 30
 
 #: What is quoted of the gaps, and is not there where nothing was copied.
-_GAPS = ("gaps-wider", "gaps-narrowing", "gaps-widening", "n-gaps-narrowing", "n-gaps-widening")
+_GAPS = (
+    "gaps-wider",
+    "gaps-narrowing",
+    "gaps-widening",
+    "n-gaps-replaced",
+    "n-gaps-narrowing",
+    "n-gaps-widening",
+)
 
 
 def of_findings(findings: Sequence[Finding]) -> dict[str, str]:
@@ -178,12 +185,18 @@ def _learning(result_set: ResultSet) -> dict[str, str]:
         "n-not-told-apart": f"{(state == 'not told apart').sum()}",
         "n-not-told-apart-full": f"{(state[full] == 'not told apart').sum()}",
         "n-not-judged": f"{state.isna().sum()}",
-        "constant-answers": ", ".join(
-            f"{row.level:.4f} ({row.dataset}; {row.basis})"
-            for row in levels.itertuples(index=False)
-        )
-        or "none",
+        "constant-answers": _levels(levels),
     }
+
+
+def _levels(levels: pd.DataFrame) -> str:
+    """Write the level of each data set, the basis once for those that share it."""
+    parts = [
+        ", ".join(f"{row.level:.4f} ({row.dataset})" for row in same.itertuples(index=False))
+        + f" by {basis}"
+        for basis, same in levels.groupby("basis", sort=False)
+    ]
+    return "; ".join(parts) or "none is known"
 
 
 def _spread(result_set: ResultSet) -> dict[str, str]:
@@ -245,6 +258,9 @@ def of_readings(
         energy = table.loc[("figure 2c", "median energy, large (Wh)"), reading]
         found[f"energy-large-{short}"] = energy
         found[f"total-{short}"] = table.loc[("section 3", "energy of all runs (kWh)"), reading]
+    drawn = values[values["quantity"].isin(["points of the front (epoch)", "knee (epoch)"])]
+    moves = (drawn["moves"] != "").any()
+    found["front-verdict"] = "move" if moves else "are the same under all three"
     wide = gaps.pivot(index="experiment", columns="reading", values="gap")
     found["n-gaps"] = f"{len(wide)}"
     if wide.empty:
@@ -256,10 +272,11 @@ def of_readings(
     wider = int((without[can] > mended[can]).sum())
     return found | {
         "gaps-wider": f"all {wider}" if wider == can.sum() else f"{wider} of the {can.sum()}",
-        "gaps-narrowing": ", ".join(wide.index[mended < first]) or "none",
-        "gaps-widening": ", ".join(wide.index[mended > first]) or "none",
-        "n-gaps-narrowing": f"{(mended < first).sum()}",
-        "n-gaps-widening": f"{(mended > first).sum()}",
+        "n-gaps-replaced": f"{can.sum()}",
+        "gaps-narrowing": "; ".join(wide.index[can & (mended < first)]) or "none",
+        "gaps-widening": "; ".join(wide.index[can & (mended > first)]) or "none",
+        "n-gaps-narrowing": f"{(can & (mended < first)).sum()}",
+        "n-gaps-widening": f"{(can & (mended > first)).sum()}",
     }
 
 

@@ -11,7 +11,13 @@ from pepr_utils.errors import InvalidTableError
 from pepr_utils.reporting import table_1
 from pepr_utils.reporting.figures import arms, by_size, front
 from pepr_utils.reporting.printed import DIFFERS, compare_printed
-from pepr_utils.results import ResultSet, add_classes, experiment_labels, score_runs
+from pepr_utils.results import (
+    ResultSet,
+    add_classes,
+    curve_experiment,
+    experiment_labels,
+    score_runs,
+)
 from pepr_utils.results.audit import READINGS, read_as
 
 #: Columns of `energies_by_size`.
@@ -52,13 +58,18 @@ def values(
     pandas.DataFrame
         figure, quantity, one column per reading (text), and ``moves``: yes where the text differs.
     """
-    columns = {words: _figures(one, average, alpha) for words, one in sets.items()}
+    first = next(iter(sets.values()))
+    try:  # one experiment for all: each reading alone might pick another
+        drawn = curve_experiment(first)
+    except InvalidTableError:
+        drawn = None
+    columns = {words: _figures(one, average, alpha, drawn) for words, one in sets.items()}
     table = pd.DataFrame(columns).rename_axis(["figure", "quantity"])
     return _with_moves(table.reset_index(), list(sets))
 
 
 def _figures(
-    result_set: ResultSet, average: by_size.Average, alpha: float
+    result_set: ResultSet, average: by_size.Average, alpha: float, drawn: str | None
 ) -> dict[tuple[str, str], str]:
     frame = by_size.data(result_set, average=average, alpha=alpha)
     sizes = {size: frame[frame["size"] == size] for size in ("small", "large")}
@@ -97,23 +108,25 @@ def _figures(
     total = result_set.finished["energy_kwh"].sum()
     return found | {
         ("figure 3d", "five best"): ", ".join(best),
-        **_front(result_set, alpha),
+        **_front(result_set, alpha, drawn),
         ("section 3", "energy of all runs (kWh)"): f"{total:.1f}",
     }
 
 
-def _front(result_set: ResultSet, alpha: float) -> dict[tuple[str, str], str]:
+def _front(
+    result_set: ResultSet, alpha: float, experiment: str | None
+) -> dict[tuple[str, str], str]:
     """Who is on the Pareto front of figure 4a, and its knee; nothing without epochs."""
-    try:
-        points = front.data(result_set, alpha=alpha)
-    except InvalidTableError:
+    if experiment is None:
         return {}
+    points = front.data(result_set, experiment=experiment, alpha=alpha)
+    label = experiment_labels(result_set.experiments)[experiment]
     members = points[points["role"] != "other"]
     names = [f"{p.architecture} ({p.epoch})" for p in members.itertuples()]
     knee = [name for name, role in zip(names, members["role"], strict=True) if role == "knee"]
     best = points.loc[points["pepr"].idxmax()]
     return {
-        ("figure 4a", "models drawn"): f"{points['architecture'].nunique()}",
+        ("figure 4a", f"models drawn, {label}"): f"{points['architecture'].nunique()}",
         ("figure 4a", "points of the front (epoch)"): ", ".join(names),
         ("figure 4a", "knee (epoch)"): ", ".join(knee) or "none",
         ("figure 4a", "best PePR-E (epoch)"): f"{best['architecture']} ({best['epoch']})",

@@ -6,7 +6,7 @@ from scipy import stats
 
 from pepr_utils.reporting import audit_numbers, findings, readings
 from pepr_utils.reporting.figures import copies
-from pepr_utils.results import load_result_set
+from pepr_utils.results import curve_experiment, load_result_set
 
 TUNED = ["derma_pt", "lidc", "pneumonia"]
 
@@ -114,7 +114,11 @@ def test_the_front_under_each_reading(sets):
 
     table = readings.values(sets).set_index(["figure", "quantity"])
     for words, one in sets.items():
-        points = front.data(one)
+        points = front.data(one, experiment=curve_experiment(sets["as published"]))
+        assert (
+            table.loc[("figure 4a", "models drawn, derma, pretrained, 100 %"), words]
+            == f"{points.architecture.nunique()}"
+        )
         knee = points[points["role"] == "knee"].iloc[0]
         shown = table.loc[("figure 4a", "knee (epoch)"), words]
         assert shown == f"{knee['architecture']} ({knee['epoch']})"
@@ -192,6 +196,9 @@ def test_the_numbers_of_the_chapter(published, sets):
     assert (found["n-printed-copies"], found["n-printed"]) == ("0", "24")
     assert (found["gap-published"], found["gap-replaced"]) == ("0.113", "0.092")
     assert (found["n-gaps"], found["gaps-wider"]) == ("6", "all 5")
+    assert (found["n-gaps-replaced"], found["n-gaps-narrowing"]) == ("5", "2")
+    assert found["gaps-narrowing"] == "pneumonia, pretrained, 10 %; pneumonia, pretrained, 100 %"
+    assert found["n-gaps-widening"] == "3"
 
 
 def test_the_audit_of_a_set_without_faults_can_be_laid_out(clean_set):
