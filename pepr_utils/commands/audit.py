@@ -24,8 +24,8 @@ def audit(
 
     SET is a name (see `pepr data list`), a folder of records or a CSV file. Every check runs on
     every set. A finding is an error (the values cannot be right as they stand), a warning (they are
-    doubtful) or a note (good to know). The exit code is 0 if nothing is found, 1 if something is,
-    and 2 if the set cannot be read.
+    doubtful) or a note (good to know). The exit code is 1 if there is an error or a warning, 0 if
+    there is none, and 2 if the set cannot be read.
 
     \b
     Example:
@@ -69,5 +69,5 @@ def audit(
                 f"power could not be checked in {unchecked:,} of them: no time, no energy, or "
                 "nothing known of the device (power_limit_w, or a device of data/devices.toml)"
             )
-    if findings:
+    if any(finding.severity != "note" for finding in findings):
         click.get_current_context().exit(1)

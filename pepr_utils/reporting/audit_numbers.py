@@ -15,10 +15,23 @@ from pepr_utils.results.audit.accuracies import fits_other_test_set, off_lattice
 from pepr_utils.results.audit.bounds import bounds
 from pepr_utils.results.audit.checks_emissions import implied_intensity
 from pepr_utils.results.audit.lattice import one_digit_edits
-from pepr_utils.results.audit.learning import constant_answers, learning
+from pepr_utils.results.audit.learning import answer_levels, learning
 from pepr_utils.results.audit.limits import declared
 from pepr_utils.results.audit.power import implied_power
 from pepr_utils.results.audit.replicates import spread
+
+#: A run shorter than this, in s, is too short for a steady mean power.
+BRIEF_S = 30
+
+#: What is quoted of the gaps, and is not there where nothing was copied.
+_GAPS = (
+    "gaps-wider",
+    "gaps-narrowing",
+    "gaps-widening",
+    "n-gaps-replaced",
+    "n-gaps-narrowing",
+    "n-gaps-widening",
+)
 
 
 def of_findings(findings: Sequence[Finding]) -> dict[str, str]:
@@ -75,6 +88,8 @@ def of_set(result_set: ResultSet) -> dict[str, str]:
         "copies-power-lowest": fixed(over["power_w"].min(), 0),
         "others-power-lowest": fixed(fresh["power_w"].min(), 0),
         "others-power-highest": fixed(fresh["power_w"].max(), 0),
+        "brief-power": _span(fresh.loc[fresh["time_s"] < BRIEF_S, "power_w"]),
+        "brief": f"{BRIEF_S}",
         "limit": fixed(power["limit_w"].max(), 0),
         "board": f"{board.get('board_power_w', 'n/a')}",
         "host": f"{host['power_w']}",
@@ -98,10 +113,17 @@ def of_set(result_set: ResultSet) -> dict[str, str]:
     }
 
 
+def _span(values: pd.Series) -> str:
+    return f"{fixed(values.min(), 0)} to {fixed(values.max(), 0)}" if len(values) else "n/a"
+
+
 def _stray(result_set: ResultSet, stray: pd.DataFrame) -> dict[str, str]:
     """Quote the value off its lattice that is met most often, and its one-digit edits."""
     if stray.empty:
-        return {}
+        names = ("value", "run", "edits", "common", "training")
+        return {"stray-times": "0", "stray-common-times": "0"} | {
+            f"stray-{name}": "n/a" for name in names
+        }
     cases = stray.groupby(["run_id", "test_accuracy", "n_steps"]).size()
     (run_id, value, n_steps), times = cases.idxmax(), cases.max()
     run = result_set.finished.set_index("run_id").loc[run_id]
@@ -148,7 +170,7 @@ def _time_apart(table: pd.DataFrame, power: pd.DataFrame) -> float:
 
 def _learning(result_set: ResultSet) -> dict[str, str]:
     runs, table = result_set.finished, learning(result_set)
-    levels = constant_answers(result_set)
+    levels = answer_levels(result_set).dropna(subset=["level"])
     full = runs["train_fraction"].fillna(1.0) == 1.0
     state = table["state"]
     never = state.eq("never learnt").fillna(False).groupby(runs["experiment"]).agg(["sum", "size"])
@@ -160,12 +182,21 @@ def _learning(result_set: ResultSet) -> dict[str, str]:
         "n-never-learnt": f"{(state == 'never learnt').sum()}",
         "n-collapsed": f"{(state == 'collapsed').sum()}",
         "n-never-learnt-full": f"{(state[full] == 'never learnt').sum()}",
-        "constant-answers": ", ".join(
-            f"{level:.4f} ({dataset})"
-            for dataset, level in zip(levels["dataset"], levels["level"], strict=True)
-        )
-        or "none",
+        "n-not-told-apart": f"{(state == 'not told apart').sum()}",
+        "n-not-told-apart-full": f"{(state[full] == 'not told apart').sum()}",
+        "n-not-judged": f"{state.isna().sum()}",
+        "constant-answers": _levels(levels),
     }
+
+
+def _levels(levels: pd.DataFrame) -> str:
+    """Write the level of each data set, the basis once for those that share it."""
+    parts = [
+        ", ".join(f"{row.level:.4f} ({row.dataset})" for row in same.itertuples(index=False))
+        + f" by {basis}"
+        for basis, same in levels.groupby("basis", sort=False)
+    ]
+    return "; ".join(parts) or "none is known"
 
 
 def _spread(result_set: ResultSet) -> dict[str, str]:
@@ -175,7 +206,9 @@ def _spread(result_set: ResultSet) -> dict[str, str]:
         "replicates": str(first.get("runs", "none")).replace(", ", " and "),
         "replicates-energy": fixed(100 * first.get("energy", float("nan")), 2),
         "replicates-time": fixed(100 * first.get("time", float("nan")), 2),
-        "replicates-accuracy": fixed(first.get("epochs", float("nan")), 4),
+        "replicates-accuracies": "the same in every epoch"
+        if first.get("epochs") == 0
+        else f"apart by {fixed(first.get('epochs', float('nan')), 4)} (root mean square)",
     }
 
 
@@ -198,7 +231,8 @@ def of_readings(
     keys = ["dataset", "pretrained", "architecture"]
     copied = published.runs[published.runs["run_id"].isin(_copied(published))]
     among = copied[copied["train_fraction"] == 1.0][keys].astype(str).agg("/".join, axis=1)
-    energies = (replaced.changes["column"] == "energy_kwh").sum()
+    listed = replaced.changes
+    energies = (listed["column"] == "energy_kwh").sum() if len(listed) else 0
     moving = [int((r[words[1:]] != "same").any(axis="columns").sum()) for r in ranks]
     found = {
         "n-cells-changed": f"{len(replaced.changes):,}",
@@ -224,10 +258,34 @@ def of_readings(
         energy = table.loc[("figure 2c", "median energy, large (Wh)"), reading]
         found[f"energy-large-{short}"] = energy
         found[f"total-{short}"] = table.loc[("section 3", "energy of all runs (kWh)"), reading]
+    drawn = values[values["quantity"].isin(["points of the front (epoch)", "knee (epoch)"])]
+    moves = (drawn["moves"] != "").any()
+    found["front-verdict"] = "move" if moves else "are the same under all three"
     wide = gaps.pivot(index="experiment", columns="reading", values="gap")
     found["n-gaps"] = f"{len(wide)}"
-    found["n-gaps-wider"] = f"{(wide[words[1]].round(3) > wide[words[2]].round(3)).sum()}"
-    return found
+    if wide.empty:
+        return found | dict.fromkeys(_GAPS, "none")
+    first, without, mended = (wide[name].round(3) for name in words)
+    # in an experiment whose copies are all withdrawn the two readings are one
+    differ = gaps["experiment"].isin(_replaced_in(replaced))
+    can = wide.index.isin(gaps.loc[differ, "experiment"])
+    wider = int((without[can] > mended[can]).sum())
+    return found | {
+        "gaps-wider": f"all {wider}" if wider == can.sum() else f"{wider} of the {can.sum()}",
+        "n-gaps-replaced": f"{can.sum()}",
+        "gaps-narrowing": "; ".join(wide.index[can & (mended < first)]) or "none",
+        "gaps-widening": "; ".join(wide.index[can & (mended > first)]) or "none",
+        "n-gaps-narrowing": f"{(can & (mended < first)).sum()}",
+        "n-gaps-widening": f"{(can & (mended > first)).sum()}",
+    }
+
+
+def _replaced_in(replaced: ResultSet) -> set[str]:
+    """Labels of the experiments in which an energy was replaced, and not only rows withdrawn."""
+    changes = replaced.changes
+    kept = changes[changes["run_id"].isin(replaced.runs["run_id"])]
+    labels = experiment_labels(replaced.experiments)
+    return {labels[key] for key in kept["experiment"]}
 
 
 def _copied(result_set: ResultSet) -> pd.Series:

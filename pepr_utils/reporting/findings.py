@@ -9,7 +9,7 @@ import pandas as pd
 
 from pepr_utils.results import ResultSet, add_classes, experiment_labels
 from pepr_utils.results.audit import CHECKS, Finding, origins
-from pepr_utils.results.audit.accuracies import test_lattices, test_values, training_images
+from pepr_utils.results.audit.accuracies import stated_lattices, test_values, training_images
 from pepr_utils.results.audit.bounds import bounds
 from pepr_utils.results.audit.lattice import fits
 from pepr_utils.results.audit.limits import declared, pue_of
@@ -121,12 +121,13 @@ def lattices(result_set: ResultSet) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        experiment; accuracies of ``test``, the images they are multiples of, how many are not;
+        experiment; the test images stated for the data set (see `stated_lattices`), those that the
+        test accuracies are multiples of, and how many are not;
         accuracies on ``training`` images likewise, with the rule of the average.
     """
     labels, values = _labels(result_set), test_values(result_set)
     training = training_images(result_set).set_index("experiment")
-    runs, tests, rows = result_set.finished, test_lattices(result_set), []
+    runs, tests, rows = result_set.finished, stated_lattices(result_set), []
     for key, part in runs.groupby("experiment", sort=False):
         n, lattice = tests.get(key, (0, None))
         n_steps = lattice.n_steps if lattice else n
@@ -136,6 +137,7 @@ def lattices(result_set: ResultSet) -> pd.DataFrame:
         rows.append(
             {
                 "experiment": labels[key],
+                "test images stated": n or pd.NA,
                 "test images": n_steps or pd.NA,
                 "test accuracies": len(known),
                 "off": int((~fits(known, n_steps)).sum()) if n_steps else pd.NA,

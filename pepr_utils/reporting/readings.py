@@ -7,11 +7,30 @@ from collections.abc import Mapping
 import pandas as pd
 from scipy import stats
 
+from pepr_utils.errors import InvalidTableError
 from pepr_utils.reporting import table_1
-from pepr_utils.reporting.figures import arms, by_size
+from pepr_utils.reporting.figures import arms, by_size, front
 from pepr_utils.reporting.printed import DIFFERS, compare_printed
-from pepr_utils.results import ResultSet, add_classes, experiment_labels, score_runs
+from pepr_utils.results import (
+    ResultSet,
+    add_classes,
+    curve_experiment,
+    experiment_labels,
+    score_runs,
+)
 from pepr_utils.results.audit import READINGS, read_as
+
+#: Columns of `energies_by_size`.
+GAPS = [
+    "experiment",
+    "reading",
+    "models",
+    "energy, small (Wh)",
+    "energy, large (Wh)",
+    "PePR-E, small",
+    "PePR-E, large",
+    "gap",
+]
 
 #: The paper's levels of significance: for its first three claims, and for figure A.1.
 STRICT, USUAL = 0.001, 0.05
@@ -25,7 +44,7 @@ def readings(result_set: ResultSet) -> dict[str, ResultSet]:
 def values(
     sets: Mapping[str, ResultSet], *, average: by_size.Average = "stated", alpha: float = 1.0
 ) -> pd.DataFrame:
-    """Numbers of figures 2c and 3 under each reading.
+    """Numbers of figures 2c, 3 and 4a under each reading.
 
     Parameters
     ----------
@@ -39,13 +58,18 @@ def values(
     pandas.DataFrame
         figure, quantity, one column per reading (text), and ``moves``: yes where the text differs.
     """
-    columns = {words: _figures(one, average, alpha) for words, one in sets.items()}
+    first = next(iter(sets.values()))
+    try:  # one experiment for all: each reading alone might pick another
+        drawn = curve_experiment(first)
+    except InvalidTableError:
+        drawn = None
+    columns = {words: _figures(one, average, alpha, drawn) for words, one in sets.items()}
     table = pd.DataFrame(columns).rename_axis(["figure", "quantity"])
     return _with_moves(table.reset_index(), list(sets))
 
 
 def _figures(
-    result_set: ResultSet, average: by_size.Average, alpha: float
+    result_set: ResultSet, average: by_size.Average, alpha: float, drawn: str | None
 ) -> dict[tuple[str, str], str]:
     frame = by_size.data(result_set, average=average, alpha=alpha)
     sizes = {size: frame[frame["size"] == size] for size in ("small", "large")}
@@ -73,11 +97,39 @@ def _figures(
         found["figure 3c", f"median accuracy, {size}"] = f"{part['test_accuracy'].median():.4f}"
     for size, part in sizes.items():
         found["figure 3d", f"median PePR-E, {size}"] = f"{part['pepr'].median():.3f}"
+    for column, groups in (
+        ("type", ("CNN", "Other")),
+        ("efficient", ("efficient", "not efficient")),
+    ):
+        for group in groups:
+            median = frame.loc[frame[column] == group, "pepr"].median()
+            found["figure 3d", f"median PePR-E, {group}"] = f"{median:.3f}"
     best = frame.nlargest(5, "pepr")["architecture"]
     total = result_set.finished["energy_kwh"].sum()
     return found | {
         ("figure 3d", "five best"): ", ".join(best),
+        **_front(result_set, alpha, drawn),
         ("section 3", "energy of all runs (kWh)"): f"{total:.1f}",
+    }
+
+
+def _front(
+    result_set: ResultSet, alpha: float, experiment: str | None
+) -> dict[tuple[str, str], str]:
+    """Who is on the Pareto front of figure 4a, and its knee; nothing without epochs."""
+    if experiment is None:
+        return {}
+    points = front.data(result_set, experiment=experiment, alpha=alpha)
+    label = experiment_labels(result_set.experiments)[experiment]
+    members = points[points["role"] != "other"]
+    names = [f"{p.architecture} ({p.epoch})" for p in members.itertuples()]
+    knee = [name for name, role in zip(names, members["role"], strict=True) if role == "knee"]
+    best = points.loc[points["pepr"].idxmax()]
+    return {
+        ("figure 4a", f"models drawn, {label}"): f"{points['architecture'].nunique()}",
+        ("figure 4a", "points of the front (epoch)"): ", ".join(names),
+        ("figure 4a", "knee (epoch)"): ", ".join(knee) or "none",
+        ("figure 4a", "best PePR-E (epoch)"): f"{best['architecture']} ({best['epoch']})",
     }
 
 
@@ -250,4 +302,4 @@ def energies_by_size(sets: Mapping[str, ResultSet]) -> pd.DataFrame:
                     "gap": gap,
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=GAPS)

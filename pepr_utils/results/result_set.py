@@ -173,6 +173,11 @@ def _repaired_hash(source: str) -> str:
 
 def _read_csv(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     frame = read_rows(path)
+    if {"model", "num_param", "test_09"} <= set(frame.columns):
+        raise InvalidTableError(
+            f"{path.name}: this is the authors' own table; it is the result set 'published', "
+            "give that name instead of the file"
+        )
     if "experiment" in frame:
         raise InvalidTableError(
             f"{path.name}: column 'experiment' is derived here from {', '.join(KEY_COLUMNS)}; "

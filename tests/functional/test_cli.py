@@ -113,6 +113,13 @@ def test_audit_says_by_its_exit_code_whether_anything_was_found(tmp_path):
     assert "1 error, 0 warnings, 0 notes" in done.stdout
 
 
+def test_audit_counts_notes_as_no_fault(tmp_path):
+    (tmp_path / "part.csv").write_text(CLEAN.replace("225.3", ""))
+    done = _pepr("audit", tmp_path / "part.csv")
+    assert done.returncode == 0
+    assert "0 errors, 0 warnings, 1 note" in done.stdout
+
+
 def test_audit_says_what_it_could_not_check(tmp_path):
     (tmp_path / "odd.csv").write_text(CLEAN.replace("NVIDIA GeForce RTX 3090", "an abacus"))
     done = _pepr("audit", tmp_path / "odd.csv")

@@ -88,6 +88,16 @@ def test_the_repaired_set_feeds_the_results_chapter(published, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_repaired_set_feeds_the_audit_chapter(published, tmp_path):
+    """A set in which nothing is a copy leaves the tables of copies empty and says so."""
+    out = tmp_path / "audit.ipynb"
+    done = _execute("audit", out, result_set="published-repaired")
+    assert done.returncode == 0, done.stderr
+    numbers = _glued(out)
+    assert (numbers["n-copies"], numbers["n-gaps"], numbers["n-cells-changed"]) == ("0", "0", "0")
+
+
+@pytest.mark.slow
 def test_an_unknown_result_set_says_so(tmp_path):
     done = _execute("results", tmp_path / "out.ipynb", result_set="publishd")
     assert done.returncode != 0

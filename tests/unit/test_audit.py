@@ -112,6 +112,42 @@ def _dropped_batch(runs, epochs):
     runs["test_accuracy"] = runs["run_id"].map(last).fillna(runs["test_accuracy"])
 
 
+def _final_of_no_epoch(runs, epochs):
+    _set(runs, CLINIC.format(8), test_accuracy=0.7774)
+
+
+def _final_of_another_epoch(runs, epochs):
+    at = (epochs["run_id"] == CLINIC.format(8)) & (epochs["epoch"] == 3)
+    _set(runs, CLINIC.format(8), test_accuracy=epochs.loc[at, "test_accuracy"].iloc[0])
+
+
+def _other_images_throughout(runs, epochs):
+    """All the clinic's accuracies are over 450 images, and 600 are claimed."""
+    at = epochs["run_id"].str.startswith("clinic")
+    epochs.loc[at, "test_accuracy"] = ((epochs.loc[at, "test_accuracy"] * 450).round() + 0.0) / 450
+    last = epochs[at & (epochs["epoch"] == 5)].set_index("run_id")["test_accuracy"]
+    runs["test_accuracy"] = runs["run_id"].map(last).fillna(runs["test_accuracy"])
+
+
+def _no_share_at_all(runs, epochs):
+    """Areas under a curve in the column of accuracies."""
+    at = epochs["run_id"].str.startswith("clinic")
+    epochs.loc[at, "test_accuracy"] **= 0.7312345
+    last = epochs[at & (epochs["epoch"] == 5)].set_index("run_id")["test_accuracy"]
+    runs["test_accuracy"] = runs["run_id"].map(last).fillna(runs["test_accuracy"])
+
+
+def _one_run_under_two_names(runs, epochs):
+    """The same measurements under two names, with neither parameters nor memory to tell."""
+    for name in ("test_accuracy", "energy_kwh", "co2eq_g", "train_time_s", "eval_time_s"):
+        _set(runs, CLINIC.format(2), **{name: _value(runs, CLINIC.format(3), name)})
+    for name in ("n_parameters", "peak_memory_gb", "reserved_memory_gb"):
+        runs[name] = float("nan")
+    mine, theirs = (epochs["run_id"] == CLINIC.format(i) for i in (2, 3))
+    for name in ("train_accuracy", "test_accuracy"):
+        epochs.loc[mine, name] = epochs.loc[theirs, name].to_numpy()
+
+
 def _training_accuracy_of_others(runs, epochs):
     at = (epochs["run_id"] == CLINIC.format(3)) & (epochs["epoch"] == 5)
     epochs.loc[at, "train_accuracy"] = 0.89025
@@ -198,6 +234,11 @@ PLANTED = [
     ("unexplained-energy", _zero_energy, [WARD.format(7)]),
     ("other-test-set", _other_test_set, [CLINIC.format(8)]),
     ("off-lattice", _off_lattice, [CLINIC.format(8)]),
+    ("off-lattice", _other_images_throughout, ALL_OF["clinic"]),
+    ("off-lattice", _no_share_at_all, ALL_OF["clinic"]),
+    ("last-epoch", _final_of_no_epoch, [CLINIC.format(8)]),
+    ("last-epoch", _final_of_another_epoch, [CLINIC.format(8)]),
+    ("repeated-rows", _one_run_under_two_names, [CLINIC.format(2), CLINIC.format(3)]),
     ("test-images", _dropped_batch, ALL_OF["clinic"]),
     ("training-images", _training_accuracy_of_others, [CLINIC.format(3)]),
     ("carbon-intensity", _other_intensity, [WARD.format(1)]),
@@ -315,7 +356,7 @@ def test_a_table_of_accuracies_and_energies_alone_can_be_audited(tmp_path):
         "architecture,dataset,test_accuracy,energy_kwh\na,w,0.871,0.0170\nb,w,0.862,0.0170\n"
     )
     found = audit(load_result_set(path))
-    assert [(f.check, f.severity) for f in found] == [("unexplained-energy", "note")]
+    assert found == []
 
 
 def test_records_that_the_project_writes_can_be_audited(tmp_path, clean_tables):

@@ -112,6 +112,7 @@ def test_every_family_of_checks_has_its_say(findings):
         "time-contents",
         "other-test-set",
         "off-lattice",
+        "test-images",
         "training-images",
         "carbon-intensity",
         "fallback-intensity",

@@ -6,6 +6,7 @@ from scipy import stats
 
 from pepr_utils.reporting import audit_numbers, findings, readings
 from pepr_utils.reporting.figures import copies
+from pepr_utils.results import curve_experiment, load_result_set
 
 TUNED = ["derma_pt", "lidc", "pneumonia"]
 
@@ -95,6 +96,53 @@ def test_dropping_widens_the_gap(sets):
     assert (gaps["copies dropped"].round(3) >= small).all()
 
 
+def test_a_set_without_copies_has_no_gaps_and_its_numbers_say_so(published):
+    again = readings.readings(load_result_set("published-repaired"))
+    gaps = readings.energies_by_size(again)
+    assert gaps.empty
+    values = readings.values(again)
+    assert values["moves"].eq("").all()
+    found = audit_numbers.of_readings(
+        again, values, values, readings.significance(again), gaps, [readings.rankings(again)]
+    )
+    assert (found["n-cells-changed"], found["n-gaps"], found["gaps-wider"]) == ("0", "0", "none")
+
+
+def test_the_front_under_each_reading(sets):
+    """The rows of figure 4a are what its own data hold."""
+    from pepr_utils.reporting.figures import front
+
+    table = readings.values(sets).set_index(["figure", "quantity"])
+    for words, one in sets.items():
+        points = front.data(one, experiment=curve_experiment(sets["as published"]))
+        assert (
+            table.loc[("figure 4a", "models drawn, derma, pretrained, 100 %"), words]
+            == f"{points.architecture.nunique()}"
+        )
+        knee = points[points["role"] == "knee"].iloc[0]
+        shown = table.loc[("figure 4a", "knee (epoch)"), words]
+        assert shown == f"{knee['architecture']} ({knee['epoch']})"
+        listed = table.loc[("figure 4a", "points of the front (epoch)"), words]
+        assert len(listed.split(", ")) == (points["role"] != "other").sum()
+
+
+def test_the_score_by_type_under_each_reading(sets, means, names):
+    table = readings.values(sets).set_index(["figure", "quantity"])
+    cnn = means("stated", 1.0)["score"].groupby("model").first()
+    kinds = published_types(cnn.index)
+    for kind in ("CNN", "Other"):
+        expected = cnn[kinds == kind].median()
+        assert table.loc[("figure 3d", f"median PePR-E, {kind}"), "as published"] == (
+            f"{expected:.3f}"
+        )
+
+
+def published_types(names):
+    from pepr_utils.results.architectures import load_architectures
+
+    return load_architectures().set_index("architecture").loc[names, "type"].to_numpy()
+
+
 def test_copies_among_small_and_large(published, marked):
     table = findings.copies_by_size(published).set_index("experiment")
     mine = marked[(marked["dataset"] == "pneumonia") & marked["copy"]]
@@ -147,6 +195,10 @@ def test_the_numbers_of_the_chapter(published, sets):
     assert (found["n-energies-replaced"], found["n-rows-withdrawn"]) == ("306", "6")
     assert (found["n-printed-copies"], found["n-printed"]) == ("0", "24")
     assert (found["gap-published"], found["gap-replaced"]) == ("0.113", "0.092")
+    assert (found["n-gaps"], found["gaps-wider"]) == ("6", "all 5")
+    assert (found["n-gaps-replaced"], found["n-gaps-narrowing"]) == ("5", "2")
+    assert found["gaps-narrowing"] == "pneumonia, pretrained, 10 %; pneumonia, pretrained, 100 %"
+    assert found["n-gaps-widening"] == "3"
 
 
 def test_the_audit_of_a_set_without_faults_can_be_laid_out(clean_set):

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pepr_utils.paths import data_file
 from pepr_utils.results.audit.lattice import BATCHES, fits, steps, tells
+from pepr_utils.results.audit.remembered import remembered
 from pepr_utils.results.result_set import ResultSet
 
 #: So large a share of an experiment's accuracies has to lie on a lattice for it to be theirs.
@@ -24,6 +26,7 @@ class Lattice:
     n_steps: int
 
 
+@remembered
 def test_values(result_set: ResultSet) -> pd.DataFrame:
     """Test accuracies of finished runs: one row per run, one column per epoch.
 
@@ -77,6 +80,7 @@ def _share(values: np.ndarray, n_steps: int) -> float:
     return float(fits(known, n_steps).mean()) if known.size and n_steps else 0.0
 
 
+@remembered
 def test_lattices(result_set: ResultSet) -> dict[str, tuple[int, Lattice | None]]:
     """By experiment the number of test images claimed, and the lattice of its accuracies."""
     runs, values = result_set.finished, test_values(result_set)
@@ -89,6 +93,23 @@ def test_lattices(result_set: ResultSet) -> dict[str, tuple[int, Lattice | None]
     return found
 
 
+def stated_lattices(result_set: ResultSet) -> dict[str, tuple[int, Lattice | None]]:
+    """As `test_lattices`, from the test images that ``data/splits.csv`` states for the data set.
+
+    Where it states none, or the accuracies lie on no lattice of its number, the set's own
+    ``n_test`` counts.
+    """
+    runs, values, found = result_set.finished, test_values(result_set), test_lattices(result_set)
+    stated = pd.read_csv(data_file("splits.csv")).set_index("dataset")["n_test"]
+    for key, part in runs.groupby("experiment", sort=False):
+        n = stated.get(part["dataset"].iloc[0])
+        lattice = lattice_of(values.loc[part["run_id"]].to_numpy(), int(n)) if n else None
+        if lattice:
+            found[key] = int(n), lattice
+    return found
+
+
+@remembered
 def off_lattice(result_set: ResultSet) -> pd.DataFrame:
     """Test accuracies, of every epoch, that the test set of their experiment cannot give.
 
@@ -114,6 +135,7 @@ def off_lattice(result_set: ResultSet) -> pd.DataFrame:
     return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
 
 
+@remembered
 def fits_other_test_set(result_set: ResultSet) -> pd.DataFrame:
     """Runs whose accuracies all miss their own test set and all fit another data set's.
 
@@ -143,6 +165,7 @@ def fits_other_test_set(result_set: ResultSet) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["run_id", "other", "n"])
 
 
+@remembered
 def training_images(result_set: ResultSet) -> pd.DataFrame:
     """How many images were trained on, from the training accuracies of each experiment.
 

@@ -9,12 +9,20 @@ import numpy as np
 from pepr_utils.results.audit.accuracies import (
     fits_other_test_set,
     off_lattice,
+    stated_lattices,
     test_lattices,
     test_values,
     training_images,
 )
-from pepr_utils.results.audit.finding import Finding, count, rows_of, some
-from pepr_utils.results.audit.lattice import RULES, fits, one_digit_edits
+from pepr_utils.results.audit.finding import Finding, count, counted, rows_of, some
+from pepr_utils.results.audit.lattice import (
+    RULES,
+    fits,
+    fitting,
+    one_digit_edits,
+    tells,
+    tolerance,
+)
 from pepr_utils.results.audit.registry import check
 from pepr_utils.results.experiments import experiment_labels
 from pepr_utils.results.result_set import ResultSet
@@ -46,9 +54,31 @@ def off(result_set: ResultSet) -> Iterator[Finding]:
     labels = experiment_labels(runs["experiment"])
     elsewhere = set(fits_other_test_set(result_set)["run_id"])
     values = test_values(result_set)
-    for run_id, part in off_lattice(result_set).groupby("run_id"):
-        if run_id in elsewhere:
+    missed = off_lattice(result_set)
+    missed = missed[~missed["run_id"].isin(elsewhere)]
+    for key, part in missed.groupby("experiment"):
+        rows = runs[runs["experiment"].eq(key) & ~runs["run_id"].isin(elsewhere)]
+        known = values.loc[rows.index].to_numpy().ravel()
+        known = known[np.isfinite(known)]
+        if len(part) <= len(known) / 2:
             continue
+        missed = missed[missed["experiment"] != key]
+        n_steps = int(part["n_steps"].iloc[0])
+        others = fitting(known, 4 * n_steps)
+        words = (
+            f"they would fit {some([f'{n:,}' for n in others], 3)}"
+            if others
+            else f"no number up to {4 * n_steps:,} fits, so perhaps they are no shares of images"
+        )
+        yield Finding(
+            "off-lattice",
+            "warning",
+            rows_of(rows),
+            ("test_accuracy", "n_test"),
+            f"{labels[key]}: {len(part):,} of {counted(len(known), 'accuracy')} are no multiple of "
+            f"1/{n_steps:,}; {words}",
+        )
+    for run_id, part in missed.groupby("run_id"):
         run, n_steps = runs.loc[run_id], int(part["n_steps"].iloc[0])
         same = values.loc[runs.index[runs["dataset"] == run["dataset"]]].to_numpy()
         words = []
@@ -72,6 +102,42 @@ def off(result_set: ResultSet) -> Iterator[Finding]:
         )
 
 
+@check("last-epoch")
+def last_epoch(result_set: ResultSet) -> Iterator[Finding]:
+    """Final accuracies that are not those of the run's last epoch."""
+    runs, labels = result_set.finished, experiment_labels(result_set.experiments)
+    epochs = result_set.epochs.dropna(subset=["test_accuracy"])
+    history = dict(iter(epochs.sort_values("epoch").groupby("run_id")))
+    lattices = test_lattices(result_set)
+    for run in runs.itertuples(index=False):
+        mine = history.get(run.run_id)
+        if mine is None or run.test_accuracy != run.test_accuracy:
+            continue
+        values, final = mine["test_accuracy"].to_numpy(float), np.array([run.test_accuracy])
+        near = np.abs(values - final) <= np.maximum(tolerance(values), tolerance(final))
+        if near[-1]:
+            continue
+        last = f"the last epoch's is {values[-1]:.6g}"
+        n, lattice = lattices.get(run.experiment, (0, None))
+        n_steps = lattice.n_steps if lattice else n
+        off = bool(n_steps) and tells(final, n_steps) and not fits(final, n_steps)[0]
+        places = [int(epoch) for epoch in mine["epoch"].to_numpy()[near]]
+        if places:
+            words = f"that of epoch {some(places)}"
+        elif off:
+            words = f"in no epoch and no multiple of 1/{n_steps:,}"
+        else:
+            words = "in no epoch"
+        yield Finding(
+            "last-epoch",
+            "note" if places else "warning",
+            rows_of(runs[runs["run_id"] == run.run_id]),
+            ("test_accuracy",),
+            f"{run.architecture} on {labels[run.experiment]}: final accuracy "
+            f"{run.test_accuracy:.6g}, {words}; {last}",
+        )
+
+
 def _count(values: np.ndarray, wanted: float) -> int:
     return int((np.abs(values - wanted) < 1e-9).sum())
 
@@ -80,7 +146,7 @@ def _count(values: np.ndarray, wanted: float) -> int:
 def test_images(result_set: ResultSet) -> Iterator[Finding]:
     """Test accuracies that are over other images than the number that is claimed for them."""
     runs, labels = result_set.finished, experiment_labels(result_set.experiments)
-    for key, (n, lattice) in test_lattices(result_set).items():
+    for key, (n, lattice) in stated_lattices(result_set).items():
         if lattice is None or lattice.rule == "images":
             continue
         yield Finding(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations_with_replacement
 
-from pepr_utils.results.audit.finding import Finding, rows_of, some, span
+from pepr_utils.results.audit.accuracies import fits_other_test_set
+from pepr_utils.results.audit.finding import Finding, count, counted, rows_of, some, span
 from pepr_utils.results.audit.origins import COPY, UNDECIDED, origins, repeated_rows
 from pepr_utils.results.audit.registry import check
 from pepr_utils.results.audit.shared import continuous_columns, shared_values
@@ -37,13 +38,14 @@ def shared(result_set: ResultSet) -> Iterator[Finding]:
             if first == second
             else f"in {labels[first]} and in {labels[second]}"
         )
-        evidence = " and ".join(f"{n} values of {c}" for c, n in counts.items())
+        evidence = " and ".join(f"{counted(n, 'value')} of {c}" for c, n in counts.items())
+        verb = "is" if sum(counts.values()) == 1 else "are"
         yield Finding(
             "shared-values",
             "error",
             rows_of(runs.loc[rows]),
             tuple(counts),
-            f"{evidence} are the same to the last digit {place}",
+            f"{evidence} {verb} the same to the last digit {place}",
         )
 
 
@@ -63,9 +65,9 @@ def copied(result_set: ResultSet) -> Iterator[Finding]:
                 "error",
                 rows_of(runs.loc[over.index]),
                 columns,
-                f"{labels[key]}: {len(over)} energies that another run has too would need "
+                f"{labels[key]}: {count(over, 'energy')} that another run has too would need "
                 f"{span(over['power_w'])} W over the run's own time, against at most "
-                f"{span(over['limit_w'])} W: copies",
+                f"{span(over['limit_w'])} W: {'copies' if len(over) > 1 else 'a copy'}",
             )
         elif role == UNDECIDED:
             yield Finding(
@@ -73,34 +75,41 @@ def copied(result_set: ResultSet) -> Iterator[Finding]:
                 "warning",
                 rows,
                 columns,
-                f"{labels[key]}: {len(part)} energies that another run has too; power does not "
+                f"{labels[key]}: {count(part, 'energy')} that another run has too; power does not "
                 f"say which of the runs consumed them ({span(part['power_w'])} W)",
             )
 
 
 @check("repeated-rows")
 def repeated(result_set: ResultSet) -> Iterator[Finding]:
-    """Runs filed under two experiments that agree in every measured value."""
+    """Runs under two experiments or two names that agree in every measured value."""
     runs = result_set.finished.set_index("run_id", drop=False)
     labels = experiment_labels(runs["experiment"])
     table = repeated_rows(result_set)
     roles = origins(result_set).set_index("run_id")["role"]
+    strange = set(fits_other_test_set(result_set)["run_id"])
     pairs: dict[tuple[str, ...], list[int]] = {}
     for group, experiments in table.groupby("group")["experiment"]:
         pairs.setdefault(tuple(sorted(set(experiments))), []).append(group)
     for pair, groups in sorted(pairs.items()):
         part = table[table["group"].isin(groups)]
         copies = part[part["run_id"].map(roles).eq(COPY).fillna(False).astype(bool)]
+        copies = copies[copies["run_id"].isin(strange)]
         verdict = ""
         if len(copies):
             where = some(sorted({labels[e] for e in copies["experiment"]}))
             verdict = f"; the accuracies do not fit the test set of {where}: copies there"
         names = some(sorted(part["architecture"].unique()))
+        where = f"within {labels[pair[0]]}" if len(pair) == 1 else _places(labels, pair)
         yield Finding(
             "repeated-rows",
             "error",
             rows_of(runs.loc[part["run_id"]]),
             ("test_accuracy", *continuous_columns(runs.loc[part["run_id"]])),
-            f"{len(groups)} rows agree in every measured value in "
-            f"{' and in '.join(labels[e] for e in pair)}: {names}{verdict}",
+            f"{count(groups, 'measurement')} filed more than once, with every measured value, "
+            f"{where}: {names}{verdict}",
         )
+
+
+def _places(labels: dict[str, str], experiments: tuple[str, ...]) -> str:
+    return f"in {' and in '.join(labels[e] for e in experiments)}"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 
-from pepr_utils.results.audit.finding import Finding, rows_of, span
+from pepr_utils.results.audit.finding import Finding, count, rows_of, span
 from pepr_utils.results.audit.limits import declared
 from pepr_utils.results.audit.registry import check
+from pepr_utils.results.audit.shared import significant_digits
 from pepr_utils.results.experiments import experiment_labels
 from pepr_utils.results.result_set import ResultSet
 
@@ -25,25 +27,44 @@ def implied_intensity(runs: pd.DataFrame) -> pd.Series:
     return runs["co2eq_g"].where(runs["co2eq_g"] > 0) / energy
 
 
+def rounding(values: pd.Series) -> pd.Series:
+    """Half a unit of the last digit that each value is given with, as a share of it.
+
+    A value with fewer than three digits is taken to have as many decimals as the others.
+
+    Examples
+    --------
+    >>> rounding(pd.Series([0.00125, 0.002])).tolist()
+    [0.004, 0.0025]
+    """
+    exponents = values.map(lambda v: Decimal(repr(float(v))).as_tuple().exponent, "ignore")
+    short = values.map(lambda v: significant_digits(v) < 3, "ignore").eq(True)
+    exponents = exponents.mask(short, exponents.min()).astype("float64")
+    return (0.5 * 10.0**exponents / values.abs()).where(values.ne(0))
+
+
 @check("carbon-intensity")
 def intensity(result_set: ResultSet) -> Iterator[Finding]:
     """Emissions of one experiment at several grid intensities, or not at the one declared."""
     runs = result_set.finished
     implied, labels = implied_intensity(runs), experiment_labels(runs["experiment"])
     declared_ = runs["carbon_intensity_g_per_kwh"]
-    off = (implied / declared_ - 1).abs() > SAME
+    room = rounding(runs["energy_kwh"]) + rounding(runs["co2eq_g"])
+    off = (implied / declared_ - 1).abs() > SAME + room
     for key, part in runs[off].groupby("experiment"):
         yield Finding(
             "carbon-intensity",
             "error",
             rows_of(part),
             ("co2eq_g", "energy_kwh", "carbon_intensity_g_per_kwh"),
-            f"{labels[key]}: {len(part)} emissions imply {span(implied[part.index], 1)} g/kWh and "
-            f"{span(declared_[part.index], 1)} g/kWh are declared",
+            f"{labels[key]}: emissions of {count(part, 'run')} imply "
+            f"{span(implied[part.index], 1)} g/kWh "
+            f"and {span(declared_[part.index], 1)} g/kWh are declared",
         )
     for key, part in runs[implied.notna() & declared_.isna()].groupby("experiment"):
         mine = implied[part.index]
-        if mine.max() / mine.min() - 1 > SAME:
+        most, least = (mine * (1 - room)).max(), (mine * (1 + room)).min()
+        if most / least - 1 > SAME:
             yield Finding(
                 "carbon-intensity",
                 "warning",
@@ -67,6 +88,7 @@ def fallback(result_set: ResultSet) -> Iterator[Finding]:
                 "warning",
                 rows_of(part),
                 ("co2eq_g",),
-                f"{labels[key]}: {len(part)} emissions are the energy times {constant:g} g/kWh, "
-                "which carbontracker uses when it finds no intensity for the place",
+                f"{labels[key]}: emissions of {count(part, 'run')} are the energy times "
+                f"{constant:g} g/kWh, which carbontracker uses when it finds no "
+                "intensity for the place",
             )

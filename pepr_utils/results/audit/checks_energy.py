@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pandas as pd
-
 from pepr_utils.results.audit.finding import Finding, count, rows_of, span
 from pepr_utils.results.audit.limits import least_power, pue_of
 from pepr_utils.results.audit.power import (
@@ -31,11 +29,17 @@ def impossible(result_set: ResultSet) -> Iterator[Finding]:
     runs, power = result_set.finished, implied_power(result_set)
     labels = experiment_labels(runs["experiment"])
     over = power[power["power_w"] > power["limit_w"]]
-    under = power[(power["power_w"] < least_power()) & runs["energy_kwh"].gt(0)]
+    least = least_power(runs)
+    under = power[(power["power_w"] < least) & runs["energy_kwh"].gt(0)]
     for part, words in ((over, "more than"), (under, "less than")):
         for key, mine in part.groupby(runs["experiment"]):
             rows = runs.loc[mine.index]
-            bound = mine["limit_w"] if words == "more than" else pd.Series([least_power()])
+            bound = mine["limit_w"] if words == "more than" else least[mine.index]
+            remedy = (
+                "; if the device may draw more, record its power_limit_w"
+                if words == "more than"
+                else ""
+            )
             pue = pue_of(rows)
             assumed = " (assumed)" if rows["pue"].isna().all() else ""
             yield Finding(
@@ -45,7 +49,7 @@ def impossible(result_set: ResultSet) -> Iterator[Finding]:
                 ("energy_kwh", *sorted(mine["time_column"].dropna().unique())),
                 f"{labels[key]}: {len(mine)} of {(runs['experiment'] == key).sum()} runs imply "
                 f"{span(mine['power_w'])} W, {words} {span(bound)} W with a PUE of "
-                f"{span(pue, 2)}{assumed}",
+                f"{span(pue, 2)}{assumed}{remedy}",
             )
 
 
@@ -105,7 +109,7 @@ def window(result_set: ResultSet) -> Iterator[Finding]:
             "warning",
             rows_of(part),
             ("energy_kwh", "energy_window"),
-            f"{labels[key]}: {len(part)} energies said to be of training alone need "
+            f"{labels[key]}: {count(part, 'energy')} said to be of training alone: "
             f"{span(power.loc[part.index, 'power_w'])} W over the training and "
             f"{span(together[part.index])} W over training and evaluation",
         )
@@ -120,7 +124,8 @@ def unexplained(result_set: ResultSet) -> Iterator[Finding]:
     cases = (
         (runs["energy_kwh"].eq(0), "warning", ("energy_kwh",), "an energy of zero"),
         (
-            positive & power["time_s"].isna(),
+            # a table without any time says so itself
+            positive & power["time_s"].isna() & power["time_s"].notna().any(),
             "note",
             ("energy_kwh", "train_time_s"),
             "an energy and no time: no power can be worked out",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from pepr_utils.results.architectures import load_architectures
-from pepr_utils.results.audit.finding import Finding, rows_of, some
+from pepr_utils.results.audit.finding import Finding, counted, rows_of, some
 from pepr_utils.results.audit.registry import check
 from pepr_utils.results.audit.replicates import same_network
 from pepr_utils.results.experiments import experiment_labels
@@ -25,6 +25,7 @@ def two_names(result_set: ResultSet) -> Iterator[Finding]:
         index=False
     ):
         rows = runs[runs["architecture"].isin([first, second])]
+        shared = counted(experiments, "experiment")
         if everything:
             words = f"the same accuracies and energy in {everything}: one run under two names"
         elif same:
@@ -38,8 +39,8 @@ def two_names(result_set: ResultSet) -> Iterator[Finding]:
             "error" if everything else "note",
             rows_of(rows),
             ("architecture", "n_parameters", "peak_memory_gb"),
-            f"{first} and {second} have the same parameters and peak memory in {experiments} "
-            f"experiments, and {words}",
+            f"{first} and {second} have the same parameters and peak memory in {shared}, "
+            f"and {words}",
         )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pandas as pd
-
 from pepr_utils.results.audit.finding import Finding, count, rows_of, some
 from pepr_utils.results.audit.learning import learning
 from pepr_utils.results.audit.registry import check
@@ -20,23 +18,28 @@ ACCURACY_GAP = 0.2
 
 @check("never-learnt")
 def never_learnt(result_set: ResultSet) -> Iterator[Finding]:
-    """Runs that are in no epoch better than one constant answer, or that fell to one."""
+    """Runs that are in no epoch better than one constant answer, or that fell to one.
+
+    Runs that are better by less than two standard errors are only noted: chance may do as much.
+    """
     runs, table = result_set.finished, learning(result_set)
     labels = experiment_labels(runs["experiment"])
-    for state, words in (
-        ("never learnt", "in no epoch clearly better than the accuracy of one constant answer"),
-        ("collapsed", "after a better epoch, at or below the accuracy of one constant answer"),
+    answer = "the accuracy of one constant answer"
+    for state, severity, words in (
+        ("never learnt", "warning", f"in no epoch above {answer}"),
+        ("collapsed", "warning", f"after a better epoch, at or below {answer}"),
+        ("not told apart", "note", f"at best above {answer} by less than chance may do"),
     ):
-        part = table[table["state"].eq(state).fillna(False)]
-        for key, mine in part.groupby(runs["experiment"]):
+        part = table[table["state"].eq(state).fillna(False).astype(bool)]
+        for (key, level, basis), mine in part.groupby([runs["experiment"], "level", "basis"]):
             rows = runs.loc[mine.index]
             yield Finding(
                 "never-learnt",
-                "warning",
+                severity,
                 rows_of(rows),
                 ("test_accuracy",),
                 f"{labels[key]}: {count(rows, 'run')} {words} "
-                f"({mine['level'].iloc[0]:.4f}): {some(sorted(rows['architecture']))}",
+                f"({level:.4f}, {basis}): {some(sorted(rows['architecture']))}",
             )
 
 
@@ -98,12 +101,14 @@ def memory(result_set: ResultSet) -> Iterator[Finding]:
 
 @check("parameters")
 def parameters(result_set: ResultSet) -> Iterator[Finding]:
-    """Numbers of parameters that differ between experiments of one architecture."""
+    """Numbers of parameters of one architecture that differ with the same number of classes."""
     runs = result_set.finished.dropna(subset=["n_parameters"])
-    trained = runs["n_parameters_of"].eq("trained model").fillna(False).astype(bool)
-    classes = runs["n_classes"].where(trained, other=pd.NA)
+    released = runs["n_parameters_of"].eq("ImageNet-1k head").fillna(False).astype(bool)
+    # the last layer grows with the classes; where they are not known, a data set has its own
+    head = runs["n_classes"].astype("string").fillna(runs["dataset"].astype("string"))
+    head = head.where(~released, "ImageNet-1k head")
     for (name, *_), part in runs.groupby(
-        ["architecture", runs["n_parameters_of"].fillna(""), classes.fillna(-1)]
+        ["architecture", runs["n_parameters_of"].fillna(""), head]
     ):
         counts = sorted(part["n_parameters"].unique())
         if len(counts) > 1:

@@ -83,10 +83,22 @@ def count(rows: Sized, what: str) -> str:
 
     Examples
     --------
-    >>> count([1], "run"), count("ab", "run")
-    ('1 run', '2 runs')
+    >>> count([1], "run"), count("ab", "energy")
+    ('1 run', '2 energies')
     """
-    return f"{len(rows):,} {what}{'' if len(rows) == 1 else 's'}"
+    return counted(len(rows), what)
+
+
+def counted(n: int, what: str) -> str:
+    """Write a number of things.
+
+    Examples
+    --------
+    >>> counted(1, "value"), counted(1200, "value")
+    ('1 value', '1,200 values')
+    """
+    several = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{n:,} {what if n == 1 else several}"
 
 
 def span(values: pd.Series, digits: int = 0) -> str:

@@ -80,6 +80,29 @@ def tells(values: np.ndarray, n_steps: int) -> bool:
     return bool(known.size) and float(np.quantile(tolerance(known), 0.1)) * 4 * n_steps < 1
 
 
+def fitting(values: np.ndarray, highest: int) -> list[int]:
+    """Numbers of images up to `highest` that all but a tenth of the values are multiples of one of.
+
+    Multiples of the first number found are left out, and so are numbers that values of this
+    precision fit by chance.
+
+    Examples
+    --------
+    >>> fitting(np.array([0.123333333333333, 0.483333333333333, 0.71]), 1000)
+    [300]
+    """
+    known = np.unique(values[np.isfinite(values)])
+    room = np.minimum(1.0, 2 * tolerance(known))
+    found: list[int] = []
+    for n in range(2, highest + 1):
+        by_chance = n * np.prod(np.minimum(1.0, room * n))
+        if by_chance > 0.01 or any(n % one == 0 for one in found):
+            continue
+        if fits(known, n).mean() >= 0.9:
+            found.append(n)
+    return found
+
+
 def one_digit_edits(value: float, n_steps: int) -> list[float]:
     """Values on the lattice that differ from `value` in exactly one digit.
 

@@ -20,8 +20,9 @@ def declared() -> dict[str, Any]:
 def power_limit(runs: pd.DataFrame, *, host_power_w: float | None = None) -> pd.Series:
     """Highest facility power of each run, in W: (board + host) x PUE.
 
-    The board's power is the run's ``power_limit_w``, else what is declared for its ``device``; the
-    host's share is declared too; PUE is the run's own, else carbontracker's.
+    The board's power is the run's ``power_limit_w``, else what is declared for its ``device``,
+    times ``n_devices`` where the table has that column; the host's share is declared too; PUE is
+    the run's own, else carbontracker's.
 
     Parameters
     ----------
@@ -47,11 +48,15 @@ def power_limit(runs: pd.DataFrame, *, host_power_w: float | None = None) -> pd.
     devices, host = known["devices"], known["host"]["power_w"]
     boards = {name: entry["board_power_w"] for name, entry in devices.items()}
     hosts = {name: entry.get("host_power_w", host) for name, entry in devices.items()}
+    if "n_devices" in runs:
+        several = pd.to_numeric(runs["n_devices"], errors="coerce").fillna(1).clip(lower=1)
+    else:
+        several = 1.0
     board = runs["power_limit_w"].fillna(runs["device"].map(boards).astype("float64"))
     beside = runs["device"].map(hosts).astype("float64").fillna(host)
     if host_power_w is not None:
         beside = float(host_power_w)
-    return (board + beside) * pue_of(runs)
+    return (board * several + beside) * pue_of(runs)
 
 
 def pue_of(runs: pd.DataFrame) -> pd.Series:
@@ -59,6 +64,10 @@ def pue_of(runs: pd.DataFrame) -> pd.Series:
     return runs["pue"].fillna(declared()["facility"]["pue"])
 
 
-def least_power() -> float:
-    """Facility power in W below which no run is taken for measured."""
-    return float(declared()["facility"]["least_power_w"])
+def least_power(runs: pd.DataFrame) -> pd.Series:
+    """Facility power of each run in W below which it is not taken for measured.
+
+    Zero unless something is declared of the device: a small one may draw a few watts.
+    """
+    known = runs["device"].isin(declared()["devices"]).fillna(False).astype(float)
+    return known * float(declared()["facility"]["least_power_w"])

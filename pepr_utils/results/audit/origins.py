@@ -6,6 +6,7 @@ import pandas as pd
 
 from pepr_utils.results.audit.accuracies import fits_other_test_set
 from pepr_utils.results.audit.power import implied_power
+from pepr_utils.results.audit.remembered import remembered
 from pepr_utils.results.audit.shared import (
     CONTINUOUS,
     MIN_DIGITS,
@@ -17,6 +18,7 @@ from pepr_utils.results.result_set import ResultSet
 SOURCE, COPY, UNDECIDED = "source", "copy", "undecided"
 
 
+@remembered
 def origins(result_set: ResultSet, *, host_power_w: float | None = None) -> pd.DataFrame:
     """Mark each run whose energy another run has too, bit for bit, by the power it implies.
 
@@ -62,8 +64,9 @@ def origins(result_set: ResultSet, *, host_power_w: float | None = None) -> pd.D
     return table.drop(columns="possible").assign(role=role)
 
 
+@remembered
 def repeated_rows(result_set: ResultSet) -> pd.DataFrame:
-    """Runs that agree with a run of another experiment in every measured value, all epochs' too.
+    """Runs that agree with another run in every measured value, all epochs' too.
 
     Returns
     -------
@@ -88,5 +91,4 @@ def repeated_rows(result_set: ResultSet) -> pd.DataFrame:
     keys = keys[precise & keys.duplicated(keep=False)]
     group = pd.Series(pd.factorize(keys)[0], index=keys.index)
     found = runs.loc[keys.index, ["run_id", "architecture", "experiment"]].assign(group=group)
-    several = found.groupby("group")["experiment"].transform("nunique") > 1
-    return found[several.astype(bool)].reset_index(drop=True)
+    return found.reset_index(drop=True)

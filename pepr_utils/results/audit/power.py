@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from pepr_utils.results.audit.limits import least_power, power_limit
+from pepr_utils.results.audit.remembered import remembered
 from pepr_utils.results.audit.shared import shared_values
 from pepr_utils.results.result_set import ResultSet
 
@@ -13,6 +14,7 @@ TIME_COLUMNS = ("train_time_s", "released_train_time_s")
 JOULE_PER_KWH = 3.6e6
 
 
+@remembered
 def implied_power(result_set: ResultSet, *, host_power_w: float | None = None) -> pd.DataFrame:
     """Mean facility power of each finished run, under the reading of its time that is possible.
 
@@ -58,7 +60,7 @@ def implied_power(result_set: ResultSet, *, host_power_w: float | None = None) -
             frame.loc[part.index, "reading"] = "epoch"
     frame["time_s"] = stated.where(frame["reading"] == "run", stated * n_epochs)
     frame["power_w"] = energy / frame["time_s"]
-    inside = frame["power_w"].between(least_power(), frame["limit_w"]).astype("boolean")
+    inside = frame["power_w"].between(least_power(runs), frame["limit_w"]).astype("boolean")
     frame["possible"] = inside.where(frame["power_w"].notna() & frame["limit_w"].notna())
     return frame
 

@@ -100,7 +100,7 @@ def repair(result_set: ResultSet) -> ResultSet:
     measured = ["test_accuracy", *(c for c in CONTINUOUS if c in runs)]
     for index in whole.index:
         run = runs.loc[index]
-        reason = "the row repeats another experiment's in every measured value; withdrawn"
+        reason = "the row repeats another run's in every measured value; withdrawn"
         changes += [_change(run, c, None, reason) for c in measured if pd.notna(run[c])]
     listed = pd.DataFrame(changes, columns=CHANGES).astype({"before": float, "after": float})
     mended = replace(result_set, runs=repaired)
