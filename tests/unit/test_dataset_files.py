@@ -15,7 +15,9 @@ from pepr_utils.measurement.datasets.source import DatasetError
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("PEPR_DATA_CACHE", str(tmp_path_factory.mktemp("cache")))
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("PEPR_DATA_CACHE", str(folder))
+    return folder
 
 
 def arrays(n=12, shape=(28, 28), n_classes=2, **changes):
@@ -77,7 +79,13 @@ WRONG = [
     ({"train_labels": np.zeros((12, 1))}, "train_labels is float64.*whole numbers"),
     ({"train_labels": np.array([[0], [-1]] * 6)}, "train label 1 is -1; allowed: whole numbers"),
     ({"train_labels": np.zeros((12, 1), U8)}, "all training images are of one class"),
-    ({"test_labels": np.array([[0], [2]] * 6, U8)}, "class 2 is among the test images but not"),
+    ({"test_labels": np.array([[0], [2]] * 6, U8)}, "test label 1 is 2, but class 2 has no train"),
+    ({"train_labels": np.array([[0], [1]] * 5 + [[255], [1]])}, "train label 10 is 255, but class"),
+    (
+        {"train_labels": np.array([[1], [2]] * 6, U8)},
+        "train label 0 is 1, but class 0 has no",
+    ),
+    ({"val_labels": np.array([[0], [10**12]] * 6)}, "val label 1 is 1000000000000, but class"),
     ({"train_images": np.array([{"a": 1}] * 12, dtype=object)}, "holds Python objects"),
 ]
 
@@ -86,6 +94,22 @@ WRONG = [
 def test_a_wrong_array_is_named(tmp_path, changes, message):
     with pytest.raises(DatasetError, match=f"bad.npz: .*{message}"):
         load_dataset(save(tmp_path / "bad.npz", arrays(**changes)))
+
+
+def test_too_many_classes_are_refused(tmp_path, monkeypatch):
+    from pepr_utils.measurement.datasets import npz
+
+    monkeypatch.setattr(npz, "MAX_CLASSES", 5)
+    with pytest.raises(DatasetError, match="6 classes; allowed: at most 5"):
+        load_dataset(save(tmp_path / "ids.npz", arrays(n_classes=6)))
+
+
+def test_a_changed_file_of_the_cache_is_written_anew(tmp_path, cache):
+    path = save(tmp_path / "clinic.npz", arrays())
+    before = np.array(load_dataset(path).images["test"])
+    (unpacked,) = cache.rglob("test_images.npy")
+    np.save(unpacked, np.zeros((3, 28, 28), np.uint8))
+    np.testing.assert_array_equal(load_dataset(path).images["test"], before)
 
 
 def test_a_pickle_is_never_loaded(tmp_path):

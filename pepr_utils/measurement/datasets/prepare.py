@@ -11,6 +11,7 @@ from PIL import Image
 
 from pepr_utils.measurement.datasets.cache import cache_folder, exclusive
 from pepr_utils.measurement.datasets.source import SPLITS, Source
+from pepr_utils.measurement.datasets.stamps import is_stamped, stamp
 
 #: Part of the name of the kept files: it changes with the way of resizing.
 _VERSION = "bilinear-1"
@@ -86,8 +87,9 @@ def _resized(
     folder = cache_folder("images", source.content_hash)
     target = folder / f"{split}-{size}-{_VERSION}.npy"
     with exclusive(target):
-        if not target.is_file():
+        if not is_stamped(target, source.content_hash):
             _write(target, shape, images, size, tick)
+            stamp(target, source.content_hash)
     return np.load(target, mmap_mode="r", allow_pickle=False)
 
 
