@@ -169,7 +169,8 @@ def test_reasons():
     assert reason(ValueError("Expected more than 1 value per channel"), CPU) == (
         "ValueError: Expected more than 1 value per channel"
     )
-    assert reason(OSError("disk full"), CPU) is None
+    assert reason(OSError("disk full"), CPU) == "OSError: disk full"
+    assert reason(KeyError("weight"), CPU) == "KeyError: 'weight'"
     assert reason(KeyboardInterrupt(), CPU) is None
 
 

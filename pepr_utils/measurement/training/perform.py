@@ -89,10 +89,8 @@ def perform(
                     tick=lambda epoch, done, n: tell(Step("train", epoch, recipe.epochs, done, n)),
                 )
                 failure = None
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - one failure must not end the other runs
                 trained, failure = None, reason(error, device)
-                if failure is None:
-                    raise
     peak, reserved = devices.peak_memory_gb(device)
     known |= {"peak_memory_gb": peak, "reserved_memory_gb": reserved}
     known |= {"energy_method": measured.method, "power_limit_w": measured.power_limit_w}
