@@ -101,7 +101,8 @@ def measure(
         raise RunError(
             f"the carbon intensity is {intensity} g/kWh; allowed: a finite number, at least 0"
         )
-    identity = run_id(run)
+    weights = None if weights_folder is None else Path(weights_folder)
+    identity = run_id(run, weights)
     known = _definition_columns(run, identity)
     if folder is not None:
         folder = Path(folder)
@@ -114,7 +115,6 @@ def measure(
 
     chosen = choose_device(device)
     known["device"] = device_name(chosen)
-    weights = None if weights_folder is None else Path(weights_folder)
 
     def done() -> tuple[Record, Predictions | None]:
         try:

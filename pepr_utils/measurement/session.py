@@ -103,7 +103,8 @@ def fine_tune(
     for record in record_killed(folder):
         say(f"{record.architecture}: {record.failure_reason}")
     if str(result_set) == DEMO:
-        _set_aside(folder, {run_id(run) for run in runs})
+        own = Path(weights) if weights else None
+        _set_aside(folder, {run_id(run, own) for run in runs})
     records, not_measured = _measure_all(
         runs, folder, say, device=device, weights_folder=weights or None
     )

@@ -251,6 +251,18 @@ def test_copies_stay_together_and_names_do_not_matter(tmp_path):
     assert describe_dataset(folder).content_hash != before
 
 
+def test_names_of_files_do_not_change_the_order_of_given_splits(tmp_path):
+    for split in ("train", "val", "test"):
+        fill(tmp_path / "x" / split, n=5)
+    before = load_dataset(tmp_path / "x")
+    pixels = np.stack(list(before.images["train"]))
+    folder = tmp_path / "x" / "train" / "benign"
+    (folder / "0.png").rename(folder / "z.png")
+    after = load_dataset(tmp_path / "x")
+    assert after.content_hash == before.content_hash
+    np.testing.assert_array_equal(np.stack(list(after.images["train"])), pixels)
+
+
 def test_a_corrupt_image_is_named(tmp_path):
     folder = fill(tmp_path / "x")
     (folder / "benign" / "3.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")

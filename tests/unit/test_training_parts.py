@@ -174,6 +174,17 @@ def test_reasons():
     assert reason(KeyboardInterrupt(), CPU) is None
 
 
+def test_arithmetic_is_as_the_recipe_says_and_left_as_it_was():
+    from pepr_utils.measurement.training.device import deterministic
+
+    before = (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)
+    for allowed in (True, False):
+        with deterministic(1, tf32_convolutions=allowed):
+            assert torch.backends.cudnn.allow_tf32 is allowed
+            assert not torch.backends.cuda.matmul.allow_tf32
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == before
+
+
 def test_devices():
     assert choose_device("cpu").type == "cpu"
     assert choose_device("auto").type in ("cuda", "mps", "cpu")

@@ -28,6 +28,8 @@ from pepr_utils.measurement.datasets.source import (
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 _SPLIT_VERSION = "split-1"
 _SPLIT_SEED = 0
+#: Stands for the order of images whose splits are given; it changes with that order.
+_GIVEN_VERSION = "given-2"
 _NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
           "test": "test"}  # fmt: skip
 
@@ -161,11 +163,17 @@ def _list_cached(folder: Path, _newest: int, _count: int) -> Listing:
             f"({', '.join(kept) or 'none'}); at least two folders with images are needed "
             f"({', '.join(image_file.SUFFIXES)})"
         )
+    # In the order of their content: a renamed file changes neither the hash nor the training.
     items = {
         split: tuple(
-            Item(path, kept.index(name), _digest(path))
-            for name in kept
-            for path in files[split][name]
+            sorted(
+                (
+                    Item(path, kept.index(name), _digest(path))
+                    for name in kept
+                    for path in files[split][name]
+                ),
+                key=lambda item: (item.label, item.digest),
+            )
         )
         for split in splits
     }
@@ -176,7 +184,7 @@ def _list_cached(folder: Path, _newest: int, _count: int) -> Listing:
         if not items[split]:
             raise DatasetError(f"{folder}: no image in {split}; each split needs some")
     lines = [f"{split}\0{kept[i.label]}\0{i.digest}" for split in SPLITS for i in items[split]]
-    content = "\n".join([_SPLIT_VERSION if not by_split else "given", *sorted(lines)])
+    content = "\n".join([_SPLIT_VERSION if not by_split else _GIVEN_VERSION, *sorted(lines)])
     digest = hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
     return Listing(items, tuple(kept), tuple(notes), digest)
 

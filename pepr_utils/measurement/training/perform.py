@@ -65,7 +65,7 @@ def perform(
         "git_commit": git_commit(),
     }
     tell(Step("model"))
-    with devices.deterministic(run.seed):
+    with devices.deterministic(run.seed, tf32_convolutions=recipe.tf32_convolutions):
         devices.reset_peak_memory(device)
         model = make_model(
             find_architecture(run.architecture),
