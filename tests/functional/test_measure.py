@@ -332,3 +332,14 @@ def test_a_lock_is_exclusive_and_leaves_when_its_block_ends(tmp_path):
     assert noted_runs(tmp_path) == []
     with run_lock(tmp_path, "r1", {}):
         pass
+
+
+def test_nothing_is_downloaded_for_runs_that_cannot_begin(tmp_path, monkeypatch):
+    from pepr_utils.measurement import check_runs
+    from pepr_utils.measurement.training import model
+
+    monkeypatch.setattr(model, "_pretrained", lambda *_a: pytest.fail("looked for weights"))
+    (tmp_path / "file").write_text("")
+    run = Run("test_resnet", "phantom", protocol="tiny", pretrained=True)
+    (error,), _ = check_runs([run], tmp_path / "file" / "out")
+    assert "cannot be written" in str(error)

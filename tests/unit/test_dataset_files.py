@@ -280,9 +280,31 @@ def test_an_image_bomb_is_refused(tmp_path, monkeypatch):
     with pytest.raises(DatasetError, match=r"40 x 40 pixels; allowed: at most 100"):
         load_dataset(folder)
     monkeypatch.undo()
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(DatasetError, match="refused as a decompression bomb"):
-        image_file.look(folder / "benign" / "1.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow's own limit does not come first
+    assert image_file.look(folder / "benign" / "1.png")[1] == (40, 40)
+
+
+def test_links_that_are_not_followed_are_said(tmp_path):
+    folder = fill(tmp_path / "x")
+    (folder / "benign" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    fill(tmp_path, classes=("more",))
+    (folder / "benign" / "more").symlink_to(tmp_path / "more")
+    source = load_dataset(folder)
+    assert sum(source.sizes().values()) == 20
+    said = "passed over, since a link that leads nowhere or to a folder: benign/gone.png, benign/"
+    assert said in "; ".join(source.notes)
+
+
+def test_the_last_data_set_is_decoded_once_until_it_changes(tmp_path, monkeypatch):
+    from pepr_utils.measurement.datasets import prepare as module
+
+    folder = fill(tmp_path / "x")
+    first = module.prepare_dataset(str(folder), 16)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "prepare", lambda *_a, **_k: pytest.fail("decoded again"))
+        assert module.prepare_dataset(str(folder), 16) is first
+    picture(999).save(folder / "benign" / "new.png")
+    assert sum(module.prepare_dataset(str(folder), 16).source.sizes().values()) == 21
 
 
 def test_folders_that_cannot_be_understood(tmp_path):

@@ -133,12 +133,17 @@ def _notes(
 
 def _list(folder: Path) -> Listing:
     try:
-        newest = max((p.stat().st_mtime_ns for p in folder.rglob("*")), default=0)
+        newest = max((_changed(p) for p in folder.rglob("*")), default=0)
         return _list_cached(folder, newest, sum(1 for _ in folder.rglob("*")))
     except OSError as error:
         raise DatasetError(
             f"{error.filename or folder}: cannot be read ({error.strerror})"
         ) from None
+
+
+def _changed(path: Path) -> int:
+    """Time of change of a file, or of a link that leads nowhere."""
+    return (path.stat() if path.exists() else path.lstat()).st_mtime_ns
 
 
 @cache
@@ -204,21 +209,25 @@ def _files(
 ) -> tuple[dict[str, dict[str, list[Path]]], list[str]]:
     """Images by split and class, and a note on files that have no image's name."""
     files: dict[str, dict[str, list[Path]]] = defaultdict(dict)
-    skipped = []
+    skipped, links = [], []
     for split, found in class_folders.items():
         for name in names:
-            below = (
-                sorted(p for p in found[name].rglob("*") if p.is_file()) if name in found else []
-            )
+            every = sorted(found[name].rglob("*")) if name in found else []
+            below = [p for p in every if p.is_file()]
+            links += [p for p in every if p.is_symlink() and not p.is_file()]
             images = [p for p in below if p.suffix.lower() in image_file.SUFFIXES]
             images = [p for p in images if not p.name.startswith(".")]
             skipped += [p for p in below if p not in set(images) and not p.name.startswith(".")]
             files[split][name] = images
-    if not skipped:
-        return files, []
-    shown = ", ".join(str(p.relative_to(folder)) for p in skipped[:3])
-    more = f" and {len(skipped) - 3} more" if len(skipped) > 3 else ""
-    return files, [f"passed over, since not named like an image: {shown}{more}"]
+    notes = []
+    for why, paths in (
+        ("not named like an image", skipped),
+        ("a link that leads nowhere or to a folder", links),
+    ):
+        shown = ", ".join(str(p.relative_to(folder)) for p in paths[:3])
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        notes += [f"passed over, since {why}: {shown}{more}"] if paths else []
+    return files, notes
 
 
 def _split(items: tuple[Item, ...], n_classes: int, folder: Path) -> dict[str, tuple[Item, ...]]:

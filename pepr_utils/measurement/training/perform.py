@@ -8,9 +8,8 @@ from typing import Any
 import torch
 
 from pepr_utils.measurement.architectures import find_architecture
-from pepr_utils.measurement.datasets import load_dataset
 from pepr_utils.measurement.datasets.fractions import subset
-from pepr_utils.measurement.datasets.prepare import Images, prepare
+from pepr_utils.measurement.datasets.prepare import Images, prepare_dataset
 from pepr_utils.measurement.measuring import Step, Watch
 from pepr_utils.measurement.metering import Meter, meter
 from pepr_utils.measurement.protocols import Protocol, protocol
@@ -48,8 +47,8 @@ def perform(
     tell = watch or (lambda _step: None)
     recipe = protocol(run.protocol)
     tell(Step("data"))
-    images = prepare(
-        load_dataset(run.dataset),
+    images = prepare_dataset(
+        run.dataset,
         recipe.image_size,
         progress=lambda done, total: tell(Step("data", done=done, total=total)),
     )
