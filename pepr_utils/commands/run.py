@@ -65,7 +65,7 @@ def run(dataset: str, architectures: str, where: str | None, output: Path, **opt
       pepr run --data ~/xrays --where 'n_parameters < 10e6' --output results/xrays
     """
     from pepr_utils.measurement import Run, check_runs, record_killed, select_architectures
-    from pepr_utils.measurement.datasets.report import report
+    from pepr_utils.measurement.datasets.report import report, share_lines
 
     names = [name.strip() for name in architectures.split(",") if name.strip()]
     runs = [
@@ -83,7 +83,7 @@ def run(dataset: str, architectures: str, where: str | None, output: Path, **opt
         click.echo("nothing was trained", err=True)
         sys.exit(2)
     for found in images.values():
-        click.echo("\n".join(report(found).lines()), err=True)
+        click.echo("\n".join(report(found).lines() + share_lines(found, runs[0])), err=True)
     for record in record_killed(output):
         click.echo(f"{record.architecture}: {record.failure_reason}", err=True)
     if options["check"]:

@@ -10,7 +10,7 @@ from typing import Any
 from pepr_utils.errors import PeprError
 from pepr_utils.measurement.architectures import select_architectures
 from pepr_utils.measurement.checks import check_runs
-from pepr_utils.measurement.datasets.report import Report, report
+from pepr_utils.measurement.datasets.report import Report, report, share_lines
 from pepr_utils.measurement.killed import record_killed
 from pepr_utils.measurement.measuring import measure
 from pepr_utils.measurement.run import Run, RunError, run_id
@@ -97,8 +97,9 @@ def fine_tune(
     errors, images = check_runs(runs, folder, device=device, weights_folder=weights or None)
     if errors:
         raise RunError("\n".join(map(str, errors)) + "\nnothing was trained")
-    data = report(next(iter(images.values())))
-    for line in data.lines():
+    found = next(iter(images.values()))
+    data = report(found)
+    for line in data.lines() + share_lines(found, runs[0]):
         say(line)
     for record in record_killed(folder):
         say(f"{record.architecture}: {record.failure_reason}")

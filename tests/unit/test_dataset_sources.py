@@ -266,6 +266,18 @@ def test_a_stratified_share_keeps_the_balance_and_every_class():
     assert set(chosen) != set(other)
 
 
+def test_a_share_that_leaves_a_class_almost_empty_is_warned_of():
+    from pepr_utils.measurement import Run
+    from pepr_utils.measurement.datasets.report import share_lines
+
+    images = prepare(phantom.load(), 32)  # 230, 144 and 106 training images
+    run = Run("test_resnet", "phantom", "demo", pretrained=False, train_fraction=0.01)
+    assert share_lines(images, run) == [
+        "warning: the share 0.01 leaves 2 of 3 classes with at most one training image"
+    ]
+    assert share_lines(images, Run("test_resnet", "phantom", "demo", train_fraction=0.1)) == []
+
+
 def test_large_sets_are_resized_on_disk_once(monkeypatch, cache):
     from pepr_utils.measurement.datasets import prepare as module
 
