@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pepr_utils.errors import PeprError
+
 if TYPE_CHECKING:
     from pepr_utils.measurement import Run
     from pepr_utils.results import Record
+
+
+def _finite(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number; allowed: at least 0")
+    return value
 
 
 @click.command()
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
               help="Folder with pretrained weights, for machines without a network.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cuda, cuda:N, mps, cpu.")
 @click.option("--carbon-intensity", type=click.FloatRange(min=0), metavar="G_PER_KWH",
+              callback=_finite,
               help="Declared emissions per energy; default: the world's mean.")  # fmt: skip
 @click.option("--any-device", is_flag=True,
               help="Add to a result set that was measured on another device.")  # fmt: skip
@@ -44,7 +54,9 @@ def run(dataset: str, architectures: str, where: str | None, output: Path, **opt
 
     Everything that can be wrong is looked for first: data, architectures, weights, device. Then
     each run writes its record to DIR/runs the moment it ends. Run the same command again to go on
-    after an interruption. Exit code 0: all runs are done; 1: some failed; 2: nothing was begun.
+    after an interruption. Two processes may work on one DIR: each does the runs that the other has
+    not begun. Exit code 0: all runs are done; 1: some failed or are measured by another process;
+    2: nothing was begun.
 
     \b
     Example:
@@ -53,7 +65,7 @@ def run(dataset: str, architectures: str, where: str | None, output: Path, **opt
       pepr run --data ~/xrays --where 'n_parameters < 10e6' --output results/xrays
     """
     from pepr_utils.measurement import Run, check_runs, record_killed, select_architectures
-    from pepr_utils.measurement.datasets.report import report
+    from pepr_utils.measurement.datasets.report import report, share_lines
 
     names = [name.strip() for name in architectures.split(",") if name.strip()]
     runs = [
@@ -71,15 +83,22 @@ def run(dataset: str, architectures: str, where: str | None, output: Path, **opt
         click.echo("nothing was trained", err=True)
         sys.exit(2)
     for found in images.values():
-        click.echo("\n".join(report(found).lines()), err=True)
+        click.echo("\n".join(report(found).lines() + share_lines(found, runs[0])), err=True)
     for record in record_killed(output):
         click.echo(f"{record.architecture}: {record.failure_reason}", err=True)
     if options["check"]:
         click.echo(f"{len(runs)} runs can begin", err=True)
         return
-    records = [_measured(one, output, options) for one in runs]
+    records, not_measured = [], []
+    for one in runs:
+        try:
+            records.append(_measured(one, output, options))
+        except PeprError as error:  # such as another process that measures it: the others go on
+            not_measured.append(error)
     _show(records, as_json=options["as_json"], output=output)
-    if any(record.status == "failed" for record in records):
+    for error in not_measured:
+        click.echo(f"not measured here: {error}", err=True)
+    if not_measured or any(record.status == "failed" for record in records):
         sys.exit(1)
 
 
@@ -102,7 +121,7 @@ def _measured(one: Run, output: Path, options: dict[str, Any]) -> Record:
 
 def _show(records: list[Record], *, as_json: bool, output: Path) -> None:
     """Print the runs with their scores among themselves."""
-    rows = _rows(records)
+    rows = _rows(records) if records else []
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return

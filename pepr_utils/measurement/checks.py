@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from pepr_utils.errors import DataUnavailableError, PeprError
+from pepr_utils.errors import PeprError
 from pepr_utils.measurement.architectures import find_architecture
-from pepr_utils.measurement.datasets import load_dataset
-from pepr_utils.measurement.datasets.prepare import Images, prepare
+from pepr_utils.measurement.datasets.prepare import Images, prepare_dataset
 from pepr_utils.measurement.files import check_writable
 from pepr_utils.measurement.manifest import check_device
 from pepr_utils.measurement.protocols import protocol
@@ -65,20 +64,20 @@ def check_runs(
 
         def data(name: str = name, recipe: str = recipe) -> None:
             size = protocol(recipe).image_size
-            images[name, size] = prepare(load_dataset(name, progress=progress), size)
+            images[name, size] = prepare_dataset(name, size, show_download=progress)
 
         attempt(data)
     weights = None if weights_folder is None else Path(weights_folder)
     for run in dict.fromkeys(runs):
-        no_network = weights is None and any(
-            isinstance(e, DataUnavailableError) for e in errors.values()
-        )
-        if not (run.pretrained and no_network):  # each further try would take a minute to fail
-            attempt(lambda run=run: _make(run, images, weights))
+        # Nothing is downloaded for runs that cannot begin; names and sizes are checked still.
+        wanted = run.pretrained and not (errors and weights is None)
+        attempt(lambda run=run, wanted=wanted: _make(run, images, weights, pretrained=wanted))
     return list(errors.values()), images
 
 
-def _make(run: Run, images: dict[tuple[str, int], Images], weights: Path | None) -> None:
+def _make(
+    run: Run, images: dict[tuple[str, int], Images], weights: Path | None, *, pretrained: bool
+) -> None:
     """Make the model of a run and discard it; without its data, at least its name is checked."""
     from pepr_utils.measurement.training.model import make_model
     from pepr_utils.measurement.training.task import Task
@@ -90,6 +89,6 @@ def _make(run: Run, images: dict[tuple[str, int], Images], weights: Path | None)
         image_size=recipe.image_size,
         n_channels=found.source.n_channels if found else 3,
         n_outputs=Task.of(found.source, recipe).n_outputs if found else 2,
-        pretrained=run.pretrained,
+        pretrained=pretrained,
         weights_folder=weights,
     )

@@ -34,7 +34,7 @@ def record_killed(folder: Path | str) -> list[Record]:
             if finished_record(folder, identity) is None:
                 why = (
                     f"killed: process {note['pid']} on {note['host']}, which began at "
-                    f"{note['started']}, ended without a word; often for want of memory"
+                    f"{note['started']}, ended without a word"
                 )
                 try:
                     record = Record(**note["record"], status="failed", failure_reason=why)

@@ -47,7 +47,8 @@ def run_lock(folder: Path, run_id: str, note: Mapping[str, Any]) -> Iterator[Non
     """
     lock = _lock(folder, run_id)
     try:
-        lock.acquire(timeout=0)
+        # `abandoned` takes the lock for a moment, to look at the note.
+        lock.acquire(timeout=1)
     except Timeout:
         holder = read_note(folder, run_id)
         who = f" (process {holder['pid']} on {holder['host']})" if holder else ""

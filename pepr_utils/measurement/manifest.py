@@ -33,7 +33,7 @@ def check_device(folder: Path, device: str, *, any_device: bool = False) -> None
     if first != device and not any_device:
         raise RunError(
             f"the result set in {folder} was measured on {first}, and this is {device}; "
-            "choose another folder, or say --any-device to keep both"
+            "choose another folder, or say --any-device to add runs that are scored apart"
         )
 
 

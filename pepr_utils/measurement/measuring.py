@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pepr_utils.errors import InvalidTableError
+from pepr_utils.errors import InvalidTableError, PeprError
 from pepr_utils.measurement.files import check_writable
 from pepr_utils.measurement.locks import run_lock
 from pepr_utils.measurement.manifest import check_device
 from pepr_utils.measurement.predictions import write_predictions
 from pepr_utils.measurement.protocols import Protocol, protocol
-from pepr_utils.measurement.run import Run, definition, run_id
+from pepr_utils.measurement.run import Run, RunError, definition, run_id
 from pepr_utils.results import Record, read_record, write_record
 from pepr_utils.results.records import RUNS_FOLDER
 
@@ -84,17 +85,24 @@ def measure(
     -------
     Record
         ``done``, or ``failed`` with the reason: a loss that is not finite, too little memory, an
-        architecture that cannot be trained on such images.
+        architecture that cannot be trained on such images, or any other error on the way.
 
     Raises
     ------
     PeprError
         Before anything is trained, if the run cannot be made: an unknown name, data that are not
-        what they should be, weights that cannot be had, a folder of another device.
+        what they should be, weights that cannot be had, a folder of another device; and after
+        it, if the record cannot be written.
     RunningElsewhereError
         If another process measures the same run.
     """
-    identity = run_id(run)
+    intensity = carbon_intensity_g_per_kwh
+    if intensity is not None and not (math.isfinite(intensity) and intensity >= 0):
+        raise RunError(
+            f"the carbon intensity is {intensity} g/kWh; allowed: a finite number, at least 0"
+        )
+    weights = None if weights_folder is None else Path(weights_folder)
+    identity = run_id(run, weights)
     known = _definition_columns(run, identity)
     if folder is not None:
         folder = Path(folder)
@@ -102,14 +110,20 @@ def measure(
         if found := finished_record(folder, identity):
             return found
     from pepr_utils.measurement.training.device import choose_device, device_name
+    from pepr_utils.measurement.training.failures import reason
     from pepr_utils.measurement.training.perform import perform
 
     chosen = choose_device(device)
     known["device"] = device_name(chosen)
-    weights = None if weights_folder is None else Path(weights_folder)
 
     def done() -> tuple[Record, Predictions | None]:
-        return perform(run, known, chosen, weights, carbon_intensity_g_per_kwh, watch)
+        try:
+            return perform(run, known, chosen, weights, intensity, watch)
+        except PeprError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one failure must not end the other runs
+            why = reason(error, chosen)
+            return Record(**known, status="failed", failure_reason=why), None
 
     if folder is None:
         return done()[0]
@@ -119,15 +133,25 @@ def measure(
         if found := finished_record(folder, identity):  # another process was quicker
             return found
         record, predictions = done()
+        _keep(folder, record, predictions)
+    return record
+
+
+def _keep(folder: Path, record: Record, predictions: Predictions | None) -> None:
+    try:
         if predictions is not None:
             write_predictions(
                 folder,
-                identity,
+                record.run_id,
                 probabilities=predictions.probabilities,
                 labels=predictions.labels,
             )
         write_record(record, folder)
-    return record
+    except OSError as error:
+        raise RunError(
+            f"the record of {record.run_id} cannot be written to {folder} ({error.strerror}); "
+            "make room, and run it again"
+        ) from None
 
 
 def finished_record(folder: Path, identity: str) -> Record | None:

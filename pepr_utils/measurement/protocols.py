@@ -40,6 +40,10 @@ class Protocol:
         Outputs of a model with two classes. The released loop has one, with binary cross-entropy.
     precision : {"fp32", "bf16"}
         Arithmetic of the forward pass; ``bf16`` is autocast, where the device gains from it.
+    tf32_convolutions : bool
+        Whether convolutions of single precision may be reckoned in TF32, on NVIDIA cards since
+        Ampere: PyTorch's default when the authors ran, and theirs set nothing else. Products of
+        matrices are never, which is its default too.
     channels_last : bool
         Whether images lie in memory pixel by pixel, where the device gains from it.
     on_device : bool
@@ -62,6 +66,7 @@ class Protocol:
     stratified: bool = True
     binary_logits: Literal[1, 2] = 1
     precision: Literal["fp32", "bf16"] = "fp32"
+    tf32_convolutions: bool = True
     channels_last: bool = False
     on_device: bool = True
     read_loss_every_step: bool = False

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pepr_utils.errors import PeprError
@@ -68,19 +69,25 @@ class Run:
             raise RunError(f"seed is {self.seed}; allowed: a whole number from 0 to 2^31 - 1")
 
 
-def definition(run: Run) -> dict[str, Any]:
+def definition(run: Run, weights_folder: Path | None = None) -> dict[str, Any]:
     """Return what defines a run, resolved: weights, content of the data set, recipe.
 
     Raises
     ------
     PeprError
-        If architecture, data set or protocol is unknown, or the data set cannot be read.
+        If architecture, data set or protocol is unknown, or the data set cannot be read, or the
+        folder of weights does not hold those of the run.
     """
     from pepr_utils.measurement.datasets import describe_dataset
+    from pepr_utils.measurement.datasets.npz import file_hash
+    from pepr_utils.measurement.training.weights import local_weights
 
     found = find_architecture(run.architecture)
     dataset = describe_dataset(run.dataset)
-    return {
+    own = {}
+    if run.pretrained and weights_folder is not None:
+        own = {"weights_sha256": file_hash(local_weights(found, weights_folder))}
+    return own | {
         "architecture": found.name,
         "weights": found.pinned_weights() if run.pretrained else None,
         "dataset": dataset.name,
@@ -92,11 +99,19 @@ def definition(run: Run) -> dict[str, Any]:
     }
 
 
-def run_id(run: Run) -> str:
+def run_id(run: Run, weights_folder: Path | None = None) -> str:
     """Return the name of a run's record: its architecture, and the hash of what defines it.
 
     Two runs have the same name if and only if they are the same measurement: a data set counts by
-    its content, a protocol by all its fields, pretrained weights by their tag.
+    its name, which stands in the record, and by its content; a protocol by all its fields;
+    pretrained weights by their tag, and from a folder of one's own by the file's SHA-256 too.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    weights_folder : pathlib.Path, optional
+        Where its pretrained weights lie; without it they are those that timm downloads.
 
     Examples
     --------
@@ -106,7 +121,7 @@ def run_id(run: Run) -> str:
     >>> run_id(run) == run_id(Run("resnet18d", "phantom", "demo", False, seed=2))
     False
     """
-    text = json.dumps(definition(run), sort_keys=True, separators=(",", ":"))
+    text = json.dumps(definition(run, weights_folder), sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     name = re.sub(r"[^A-Za-z0-9._-]", "-", run.architecture)[:80].lstrip("._-")
     return f"{name or 'run'}-{digest}"

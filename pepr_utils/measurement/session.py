@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pepr_utils.errors import PeprError
 from pepr_utils.measurement.architectures import select_architectures
 from pepr_utils.measurement.checks import check_runs
-from pepr_utils.measurement.datasets.report import Report, report
+from pepr_utils.measurement.datasets.report import Report, report, share_lines
 from pepr_utils.measurement.killed import record_killed
 from pepr_utils.measurement.measuring import measure
 from pepr_utils.measurement.run import Run, RunError, run_id
@@ -31,12 +32,15 @@ class Session:
     data : Report
         Sizes, balance and doubts of the data set.
     records : tuple of Record
-        One per architecture, in their order.
+        One per architecture, in their order; without those in `not_measured`.
+    not_measured : tuple of PeprError
+        Why runs have no record of this session, such as another process that measures them.
     """
 
     folder: Path
     data: Report
     records: tuple[Record, ...]
+    not_measured: tuple[PeprError, ...] = ()
 
 
 def result_folder(result_set: str | Path) -> Path:
@@ -75,7 +79,7 @@ def fine_tune(
     result_set : str or path
         A name for a folder under ``results``, or a folder.
     say : callable, default print
-        Is told one line per run.
+        Is told what is found in the data, before anything is trained, and one line per run.
     device, weights
         See `measure`.
     **settings
@@ -84,7 +88,7 @@ def fine_tune(
     Raises
     ------
     RunError
-        Before anything is trained, with everything that is wrong.
+        Before anything is trained, with everything that is wrong; or if no run was measured here.
     """
     if isinstance(architectures, str):
         architectures = [name.strip() for name in architectures.split(",") if name.strip()]
@@ -93,19 +97,42 @@ def fine_tune(
     errors, images = check_runs(runs, folder, device=device, weights_folder=weights or None)
     if errors:
         raise RunError("\n".join(map(str, errors)) + "\nnothing was trained")
+    found = next(iter(images.values()))
+    data = report(found)
+    for line in data.lines() + share_lines(found, runs[0]):
+        say(line)
     for record in record_killed(folder):
         say(f"{record.architecture}: {record.failure_reason}")
     if str(result_set) == DEMO:
-        _set_aside(folder, {run_id(run) for run in runs})
-    records = []
+        own = Path(weights) if weights else None
+        _set_aside(folder, {run_id(run, own) for run in runs})
+    records, not_measured = _measure_all(
+        runs, folder, say, device=device, weights_folder=weights or None
+    )
+    return Session(folder, data, tuple(records), tuple(not_measured))
+
+
+def _measure_all(
+    runs: Sequence[Run], folder: Path, say: Callable[[str], object], **options: Any
+) -> tuple[list[Record], list[PeprError]]:
+    """Measure what can be; return the records, and why others are not there."""
+    records, not_measured = [], []
     for run in runs:
-        record = measure(run, folder, device=device, weights_folder=weights or None)
+        try:
+            record = measure(run, folder, **options)
+        except PeprError as error:  # such as another process that measures it: the others go on
+            not_measured.append(error)
+            continue
         said = f"failed: {record.failure_reason}"
         if record.status == "done":
             said = f"test accuracy {record.test_accuracy:.4f}"
         say(f"{run.architecture}: {said}")
         records.append(record)
-    return Session(folder, report(next(iter(images.values()))), tuple(records))
+    for error in not_measured:
+        say(f"not measured here: {error}")
+    if not records:
+        raise RunError("no run was measured:\n" + "\n".join(map(str, not_measured)))
+    return records, not_measured
 
 
 def _set_aside(folder: Path, wanted: set[str]) -> None:

@@ -247,6 +247,72 @@ def test_a_killed_process_is_found_by_its_lock(tmp_path):
     assert (done.status, done.attempt) == ("done", 2)
 
 
+@pytest.mark.parametrize("where", ["train", "make_model"])
+def test_an_unexpected_error_is_a_failed_record(tmp_path, monkeypatch, where):
+    from pepr_utils.measurement.training import perform
+
+    def broken(*_arguments, **_options):
+        raise KeyError("head.weight")
+
+    monkeypatch.setattr(perform, where, broken)
+    record = measure(RUN, tmp_path)
+    assert (record.status, record.failure_reason) == ("failed", "KeyError: 'head.weight'")
+    assert read_record(tmp_path / "runs" / f"{run_id(RUN)}.json") == record
+
+
+@pytest.mark.parametrize("intensity", [float("nan"), float("inf"), -1.0])
+def test_a_carbon_intensity_that_is_none_is_refused(tmp_path, intensity):
+    with pytest.raises(RunError, match=r"carbon intensity is .* g/kWh; allowed: a finite number"):
+        measure(RUN, tmp_path, carbon_intensity_g_per_kwh=intensity)
+
+
+def _failing(*_arguments, **_options):
+    raise OSError("no training in this test")
+
+
+def test_a_session_reports_first_and_leaves_out_what_another_process_measures(
+    tmp_path, monkeypatch
+):
+    from pepr_utils.measurement.session import fine_tune
+    from pepr_utils.measurement.training import perform
+
+    monkeypatch.setattr(perform, "train", _failing)
+    said = []
+
+    def session():
+        return fine_tune("phantom", "test_resnet,test_vit", result_set=tmp_path, say=said.append,
+                         protocol="tiny", pretrained=False)  # fmt: skip
+
+    with run_lock(tmp_path, run_id(RUN), {}):
+        found = session()
+        assert [record.architecture for record in found.records] == ["test_vit"]
+        assert len(found.not_measured) == 1
+        assert "is being measured by another process" in said[-1]
+        majority = next(i for i, line in enumerate(said) if "commonest class: accuracy" in line)
+        assert majority < next(i for i, line in enumerate(said) if line.startswith("test_vit: "))
+    assert len(session().records) == 2
+
+
+def test_the_command_does_the_runs_that_are_free(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from pepr_utils.commands.run import run as command
+    from pepr_utils.measurement.training import perform
+
+    monkeypatch.setattr(perform, "train", _failing)
+    arguments = ["--data", "phantom", "--architectures", "test_resnet,test_vit", "--protocol",
+                 "tiny", "--scratch", "--output", str(tmp_path), "--json"]  # fmt: skip
+    with run_lock(tmp_path, run_id(RUN), {}):
+        done = CliRunner().invoke(command, arguments)
+    assert done.exit_code == 1
+    assert [row["architecture"] for row in json.loads(done.stdout)] == ["test_vit"]
+    assert "not measured here: test_resnet-" in done.stderr
+    for value in ("nan", "inf"):
+        done = CliRunner().invoke(command, [*arguments, "--carbon-intensity", value])
+        assert done.exit_code == 2
+        assert "not a finite number" in done.stderr
+
+
 def test_one_folder_is_one_device(tmp_path):
     (tmp_path / "manifest.json").write_text('{"device": "NVIDIA H100"}')
     with pytest.raises(RunError, match="was measured on NVIDIA H100, and this is"):
@@ -266,3 +332,14 @@ def test_a_lock_is_exclusive_and_leaves_when_its_block_ends(tmp_path):
     assert noted_runs(tmp_path) == []
     with run_lock(tmp_path, "r1", {}):
         pass
+
+
+def test_nothing_is_downloaded_for_runs_that_cannot_begin(tmp_path, monkeypatch):
+    from pepr_utils.measurement import check_runs
+    from pepr_utils.measurement.training import model
+
+    monkeypatch.setattr(model, "_pretrained", lambda *_a: pytest.fail("looked for weights"))
+    (tmp_path / "file").write_text("")
+    run = Run("test_resnet", "phantom", protocol="tiny", pretrained=True)
+    (error,), _ = check_runs([run], tmp_path / "file" / "out")
+    assert "cannot be written" in str(error)

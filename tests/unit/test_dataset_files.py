@@ -15,7 +15,9 @@ from pepr_utils.measurement.datasets.source import DatasetError
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("PEPR_DATA_CACHE", str(tmp_path_factory.mktemp("cache")))
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("PEPR_DATA_CACHE", str(folder))
+    return folder
 
 
 def arrays(n=12, shape=(28, 28), n_classes=2, **changes):
@@ -77,7 +79,13 @@ WRONG = [
     ({"train_labels": np.zeros((12, 1))}, "train_labels is float64.*whole numbers"),
     ({"train_labels": np.array([[0], [-1]] * 6)}, "train label 1 is -1; allowed: whole numbers"),
     ({"train_labels": np.zeros((12, 1), U8)}, "all training images are of one class"),
-    ({"test_labels": np.array([[0], [2]] * 6, U8)}, "class 2 is among the test images but not"),
+    ({"test_labels": np.array([[0], [2]] * 6, U8)}, "test label 1 is 2, but class 2 has no train"),
+    ({"train_labels": np.array([[0], [1]] * 5 + [[255], [1]])}, "train label 10 is 255, but class"),
+    (
+        {"train_labels": np.array([[1], [2]] * 6, U8)},
+        "train label 0 is 1, but class 0 has no",
+    ),
+    ({"val_labels": np.array([[0], [10**12]] * 6)}, "val label 1 is 1000000000000, but class"),
     ({"train_images": np.array([{"a": 1}] * 12, dtype=object)}, "holds Python objects"),
 ]
 
@@ -86,6 +94,22 @@ WRONG = [
 def test_a_wrong_array_is_named(tmp_path, changes, message):
     with pytest.raises(DatasetError, match=f"bad.npz: .*{message}"):
         load_dataset(save(tmp_path / "bad.npz", arrays(**changes)))
+
+
+def test_too_many_classes_are_refused(tmp_path, monkeypatch):
+    from pepr_utils.measurement.datasets import npz
+
+    monkeypatch.setattr(npz, "MAX_CLASSES", 5)
+    with pytest.raises(DatasetError, match="6 classes; allowed: at most 5"):
+        load_dataset(save(tmp_path / "ids.npz", arrays(n_classes=6)))
+
+
+def test_a_changed_file_of_the_cache_is_written_anew(tmp_path, cache):
+    path = save(tmp_path / "clinic.npz", arrays())
+    before = np.array(load_dataset(path).images["test"])
+    (unpacked,) = cache.rglob("test_images.npy")
+    np.save(unpacked, np.zeros((3, 28, 28), np.uint8))
+    np.testing.assert_array_equal(load_dataset(path).images["test"], before)
 
 
 def test_a_pickle_is_never_loaded(tmp_path):
@@ -227,6 +251,18 @@ def test_copies_stay_together_and_names_do_not_matter(tmp_path):
     assert describe_dataset(folder).content_hash != before
 
 
+def test_names_of_files_do_not_change_the_order_of_given_splits(tmp_path):
+    for split in ("train", "val", "test"):
+        fill(tmp_path / "x" / split, n=5)
+    before = load_dataset(tmp_path / "x")
+    pixels = np.stack(list(before.images["train"]))
+    folder = tmp_path / "x" / "train" / "benign"
+    (folder / "0.png").rename(folder / "z.png")
+    after = load_dataset(tmp_path / "x")
+    assert after.content_hash == before.content_hash
+    np.testing.assert_array_equal(np.stack(list(after.images["train"])), pixels)
+
+
 def test_a_corrupt_image_is_named(tmp_path):
     folder = fill(tmp_path / "x")
     (folder / "benign" / "3.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
@@ -244,9 +280,31 @@ def test_an_image_bomb_is_refused(tmp_path, monkeypatch):
     with pytest.raises(DatasetError, match=r"40 x 40 pixels; allowed: at most 100"):
         load_dataset(folder)
     monkeypatch.undo()
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(DatasetError, match="refused as a decompression bomb"):
-        image_file.look(folder / "benign" / "1.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow's own limit does not come first
+    assert image_file.look(folder / "benign" / "1.png")[1] == (40, 40)
+
+
+def test_links_that_are_not_followed_are_said(tmp_path):
+    folder = fill(tmp_path / "x")
+    (folder / "benign" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    fill(tmp_path, classes=("more",))
+    (folder / "benign" / "more").symlink_to(tmp_path / "more")
+    source = load_dataset(folder)
+    assert sum(source.sizes().values()) == 20
+    said = "passed over, since a link that leads nowhere or to a folder: benign/gone.png, benign/"
+    assert said in "; ".join(source.notes)
+
+
+def test_the_last_data_set_is_decoded_once_until_it_changes(tmp_path, monkeypatch):
+    from pepr_utils.measurement.datasets import prepare as module
+
+    folder = fill(tmp_path / "x")
+    first = module.prepare_dataset(str(folder), 16)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "prepare", lambda *_a, **_k: pytest.fail("decoded again"))
+        assert module.prepare_dataset(str(folder), 16) is first
+    picture(999).save(folder / "benign" / "new.png")
+    assert sum(module.prepare_dataset(str(folder), 16).source.sizes().values()) == 21
 
 
 def test_folders_that_cannot_be_understood(tmp_path):

@@ -101,7 +101,10 @@ def _npz(path, n_classes):
 
 def test_a_medmnist_set_comes_from_a_mirror_once(tmp_path, monkeypatch):
     md5 = _npz(tmp_path / "dermamnist_64.npz", 7)
-    entry = medmnist_sets.index()["dermamnist"] | {"MD5_64": md5}
+    entry = medmnist_sets.index()["dermamnist"] | {
+        "MD5_64": md5,
+        "n_samples": {"train": 21, "val": 21, "test": 21},
+    }
     monkeypatch.setitem(medmnist_sets.index(), "dermamnist", entry)
     monkeypatch.setenv("PEPR_DATA_MIRROR", str(tmp_path))
     source = load_dataset("dermamnist_64")
@@ -111,6 +114,32 @@ def test_a_medmnist_set_comes_from_a_mirror_once(tmp_path, monkeypatch):
     assert source.licence == "CC BY-NC 4.0"
     (tmp_path / "dermamnist_64.npz").unlink()
     assert load_dataset("dermamnist_64").sizes()["train"] == 21
+    monkeypatch.setitem(entry, "n_samples", {"train": 7007, "val": 1003, "test": 2005})
+    with pytest.raises(DatasetError, match=r"are \{'train': 21, .*index says \{'train': 7007"):
+        load_dataset("dermamnist_64")
+
+
+def test_a_file_put_by_hand_has_to_be_the_published_one(cache):
+    (cache / "medmnist").mkdir()
+    path = cache / "medmnist" / "dermamnist_64.npz"
+    _npz(path, 7)
+    with pytest.raises(DataUnavailableError, match=r"is not the published file: its MD5 is"):
+        load_dataset("dermamnist_64")
+    assert path.is_file()
+
+
+def test_the_sum_of_a_file_is_reckoned_once_per_change(server, tmp_path, monkeypatch):
+    from pepr_utils.measurement.datasets import resumable
+
+    (tmp_path / "x.npz").write_bytes(server.content)
+    _fetch(server, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(resumable, "_md5", lambda _path: pytest.fail("reckoned again"))
+        _fetch(server, tmp_path)
+    (tmp_path / "x.npz").write_bytes(server.content[:-1])
+    with pytest.raises(DataUnavailableError, match="remove it, and it is fetched anew"):
+        _fetch(server, tmp_path)
+    assert server.ranges == []
 
 
 def test_the_papers_sets_have_the_papers_sizes():
@@ -235,6 +264,18 @@ def test_a_stratified_share_keeps_the_balance_and_every_class():
     assert len(subset(np.zeros(7007), 0.1, seed=1, stratified=False)) == 700
     other = subset(labels, 0.1, seed=4, stratified=True)
     assert set(chosen) != set(other)
+
+
+def test_a_share_that_leaves_a_class_almost_empty_is_warned_of():
+    from pepr_utils.measurement import Run
+    from pepr_utils.measurement.datasets.report import share_lines
+
+    images = prepare(phantom.load(), 32)  # 230, 144 and 106 training images
+    run = Run("test_resnet", "phantom", "demo", pretrained=False, train_fraction=0.01)
+    assert share_lines(images, run) == [
+        "warning: the share 0.01 leaves 2 of 3 classes with at most one training image"
+    ]
+    assert share_lines(images, Run("test_resnet", "phantom", "demo", train_fraction=0.1)) == []
 
 
 def test_large_sets_are_resized_on_disk_once(monkeypatch, cache):

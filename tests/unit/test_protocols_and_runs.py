@@ -15,7 +15,7 @@ BASE = Run("resnet18d", "phantom", protocol="demo", pretrained=False)
 
 @pytest.mark.parametrize(
     ("name", "digest"),
-    [("paper", "b3ad8c4186a6"), ("fast", "491a7a14ced4"), ("demo", "47003b0fd6e9")],
+    [("paper", "157a7f8aff3c"), ("fast", "62c2a14ba2e9"), ("demo", "1dc0e976b5b7")],
 )
 def test_a_changed_recipe_needs_a_new_name(name, digest):
     text = json.dumps(protocols.protocol(name).definition(), sort_keys=True)
@@ -30,6 +30,7 @@ def test_the_paper_recipe_is_what_the_paper_and_its_loop_say():
     assert paper.smallest_batch == 1
     assert not paper.stratified
     assert not paper.channels_last
+    assert paper.tf32_convolutions  # PyTorch's default when the authors ran
 
 
 def test_fast_is_the_same_schedule():
@@ -68,6 +69,16 @@ def test_a_changed_recipe_changes_the_name_of_its_runs(monkeypatch):
     changed = replace(protocols.protocol("demo"), epochs=5)
     monkeypatch.setattr(protocols, "PROTOCOLS", {"demo": changed})
     assert run_id(BASE) != before
+
+
+def test_weights_of_ones_own_count_by_their_content(tmp_path):
+    run = replace(BASE, architecture="test_resnet", pretrained=True)
+    path = tmp_path / "test_resnet.r160_in1k.pth"
+    path.write_bytes(b"some")
+    some = run_id(run, tmp_path)
+    path.write_bytes(b"others")
+    assert len({some, run_id(run, tmp_path), run_id(run)}) == 3
+    assert run_id(BASE, tmp_path) == run_id(BASE)  # from scratch
 
 
 @pytest.mark.parametrize("fraction", [0, -0.1, 1.01, float("nan")])

@@ -85,6 +85,24 @@ def test_no_weights_in_timm():
         find_architecture(without).pinned_weights()
 
 
+def test_without_a_network_missing_weights_are_said_at_once(tmp_path, monkeypatch):
+    import requests
+    from huggingface_hub import constants
+
+    from pepr_utils.errors import DataUnavailableError
+    from pepr_utils.measurement.training import model
+
+    def refused(*_arguments, **_options):
+        raise requests.exceptions.ConnectionError
+
+    monkeypatch.setattr(requests, "head", refused)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(DataUnavailableError, match=r"the weights test_resnet.r160_in1k"):
+        model.make_model(find_architecture("test_resnet"), image_size=32, n_channels=3,
+                         n_outputs=2, pretrained=True)  # fmt: skip
+    assert constants.HF_HUB_OFFLINE is False
+
+
 def test_conditions_choose():
     small = select_architectures(where="n_parameters < 10e6")
     assert small == PAPER.index[PAPER["n_parameters"] < 10e6].tolist()

@@ -169,8 +169,20 @@ def test_reasons():
     assert reason(ValueError("Expected more than 1 value per channel"), CPU) == (
         "ValueError: Expected more than 1 value per channel"
     )
-    assert reason(OSError("disk full"), CPU) is None
+    assert reason(OSError("disk full"), CPU) == "OSError: disk full"
+    assert reason(KeyError("weight"), CPU) == "KeyError: 'weight'"
     assert reason(KeyboardInterrupt(), CPU) is None
+
+
+def test_arithmetic_is_as_the_recipe_says_and_left_as_it_was():
+    from pepr_utils.measurement.training.device import deterministic
+
+    before = (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)
+    for allowed in (True, False):
+        with deterministic(1, tf32_convolutions=allowed):
+            assert torch.backends.cudnn.allow_tf32 is allowed
+            assert not torch.backends.cuda.matmul.allow_tf32
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == before
 
 
 def test_devices():

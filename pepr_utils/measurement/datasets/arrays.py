@@ -15,6 +15,7 @@ import numpy as np
 
 from pepr_utils.measurement.datasets.cache import exclusive
 from pepr_utils.measurement.datasets.source import DatasetError
+from pepr_utils.measurement.datasets.stamps import is_stamped, stamp
 
 #: An array larger than this that was compressed more than so much is taken for a bomb: images of
 #: anything do not compress like that.
@@ -89,7 +90,7 @@ def unpack(path: Path, keys: tuple[str, ...], folder: Path) -> dict[str, np.ndar
     keys : tuple of str
         Arrays to unpack.
     folder : pathlib.Path
-        Where they go; complete files that are there are used.
+        Where they go; files that were unpacked there and have not changed since are used.
 
     Raises
     ------
@@ -101,8 +102,9 @@ def unpack(path: Path, keys: tuple[str, ...], folder: Path) -> dict[str, np.ndar
     for key in keys:
         target = folder / f"{key}.npy"
         with exclusive(target):
-            if not target.is_file():
+            if not is_stamped(target, folder.name):
                 _unpack_one(path, key, target)
+                stamp(target, folder.name)
         found[key] = np.load(target, mmap_mode="r", allow_pickle=False)
     return found
 

@@ -28,6 +28,8 @@ from pepr_utils.measurement.datasets.source import (
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 _SPLIT_VERSION = "split-1"
 _SPLIT_SEED = 0
+#: Stands for the order of images whose splits are given; it changes with that order.
+_GIVEN_VERSION = "given-2"
 _NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
           "test": "test"}  # fmt: skip
 
@@ -131,12 +133,17 @@ def _notes(
 
 def _list(folder: Path) -> Listing:
     try:
-        newest = max((p.stat().st_mtime_ns for p in folder.rglob("*")), default=0)
+        newest = max((_changed(p) for p in folder.rglob("*")), default=0)
         return _list_cached(folder, newest, sum(1 for _ in folder.rglob("*")))
     except OSError as error:
         raise DatasetError(
             f"{error.filename or folder}: cannot be read ({error.strerror})"
         ) from None
+
+
+def _changed(path: Path) -> int:
+    """Time of change of a file, or of a link that leads nowhere."""
+    return (path.stat() if path.exists() else path.lstat()).st_mtime_ns
 
 
 @cache
@@ -161,11 +168,17 @@ def _list_cached(folder: Path, _newest: int, _count: int) -> Listing:
             f"({', '.join(kept) or 'none'}); at least two folders with images are needed "
             f"({', '.join(image_file.SUFFIXES)})"
         )
+    # In the order of their content: a renamed file changes neither the hash nor the training.
     items = {
         split: tuple(
-            Item(path, kept.index(name), _digest(path))
-            for name in kept
-            for path in files[split][name]
+            sorted(
+                (
+                    Item(path, kept.index(name), _digest(path))
+                    for name in kept
+                    for path in files[split][name]
+                ),
+                key=lambda item: (item.label, item.digest),
+            )
         )
         for split in splits
     }
@@ -176,7 +189,7 @@ def _list_cached(folder: Path, _newest: int, _count: int) -> Listing:
         if not items[split]:
             raise DatasetError(f"{folder}: no image in {split}; each split needs some")
     lines = [f"{split}\0{kept[i.label]}\0{i.digest}" for split in SPLITS for i in items[split]]
-    content = "\n".join([_SPLIT_VERSION if not by_split else "given", *sorted(lines)])
+    content = "\n".join([_SPLIT_VERSION if not by_split else _GIVEN_VERSION, *sorted(lines)])
     digest = hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
     return Listing(items, tuple(kept), tuple(notes), digest)
 
@@ -196,21 +209,25 @@ def _files(
 ) -> tuple[dict[str, dict[str, list[Path]]], list[str]]:
     """Images by split and class, and a note on files that have no image's name."""
     files: dict[str, dict[str, list[Path]]] = defaultdict(dict)
-    skipped = []
+    skipped, links = [], []
     for split, found in class_folders.items():
         for name in names:
-            below = (
-                sorted(p for p in found[name].rglob("*") if p.is_file()) if name in found else []
-            )
+            every = sorted(found[name].rglob("*")) if name in found else []
+            below = [p for p in every if p.is_file()]
+            links += [p for p in every if p.is_symlink() and not p.is_file()]
             images = [p for p in below if p.suffix.lower() in image_file.SUFFIXES]
             images = [p for p in images if not p.name.startswith(".")]
             skipped += [p for p in below if p not in set(images) and not p.name.startswith(".")]
             files[split][name] = images
-    if not skipped:
-        return files, []
-    shown = ", ".join(str(p.relative_to(folder)) for p in skipped[:3])
-    more = f" and {len(skipped) - 3} more" if len(skipped) > 3 else ""
-    return files, [f"passed over, since not named like an image: {shown}{more}"]
+    notes = []
+    for why, paths in (
+        ("not named like an image", skipped),
+        ("a link that leads nowhere or to a folder", links),
+    ):
+        shown = ", ".join(str(p.relative_to(folder)) for p in paths[:3])
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        notes += [f"passed over, since {why}: {shown}{more}"] if paths else []
+    return files, notes
 
 
 def _split(items: tuple[Item, ...], n_classes: int, folder: Path) -> dict[str, tuple[Item, ...]]:

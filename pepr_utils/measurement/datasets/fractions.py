@@ -7,6 +7,27 @@ import numpy as np
 _STREAM = 11  # a stream of random numbers of its own
 
 
+def doubt(labels: np.ndarray, fraction: float, *, seed: int, stratified: bool) -> str | None:
+    """Say it where a share leaves a class with one training image or none; else None.
+
+    Examples
+    --------
+    >>> doubt(np.array([0] * 90 + [1] * 10), 0.1, seed=1, stratified=True)
+    'warning: the share 0.1 leaves 1 of 2 classes with at most one training image'
+    """
+    if fraction == 1 or labels.ndim == 2:
+        return None
+    chosen = labels[subset(labels, fraction, seed=seed, stratified=stratified)]
+    classes = np.unique(labels)
+    few = sum(int((chosen == label).sum()) <= 1 for label in classes)
+    if not few:
+        return None
+    return (
+        f"warning: the share {fraction:g} leaves {few} of {len(classes)} classes with at most one "
+        "training image"
+    )
+
+
 def subset(labels: np.ndarray, fraction: float, *, seed: int, stratified: bool) -> np.ndarray:
     """Return the indices of a share of the training images, in rising order.
 

@@ -6,7 +6,6 @@ bytes by stated rules. What cannot be decoded, or is out of all proportion, is r
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +30,6 @@ def look(path: Path) -> tuple[str, tuple[int, int]]:
     """
     with _opened(path) as image:
         mode, size = image.mode, image.size
-    if size[0] * size[1] > MAX_PIXELS:
-        raise DatasetError(
-            f"{path}: {size[0]} x {size[1]} pixels; allowed: at most {MAX_PIXELS:,}; shrink it"
-        )
     if mode == "F":
         raise DatasetError(
             f"{path}: its pixels are floats, whose range is not known; save it with 8 or 16 bits"
@@ -90,16 +85,21 @@ def read(path: Path, *, n_channels: int, deep_range: int = 65535) -> np.ndarray:
 
 
 def _opened(path: Path) -> Image.Image:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            return Image.open(path)
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-            raise DatasetError(
-                f"{path}: far too many pixels; refused as a decompression bomb"
-            ) from None
-        except (OSError, SyntaxError, ValueError) as error:
-            raise _damaged(path, error) from None
+    # Pillow's own limit is lower and does not say the size; ours is looked at before decoding.
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        image = Image.open(path)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise _damaged(path, error) from None
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        image.close()
+        raise DatasetError(
+            f"{path}: {width} x {height} pixels; allowed: at most {MAX_PIXELS:,}; shrink it"
+        )
+    return image
 
 
 def _pixels(path: Path, image: Image.Image) -> np.ndarray:

@@ -21,6 +21,7 @@ from pepr_utils.measurement.datasets.arrays import BOMB_BYTES, BOMB_RATIO
 from pepr_utils.measurement.datasets.cache import cache_folder, exclusive
 from pepr_utils.measurement.datasets.npz import file_hash
 from pepr_utils.measurement.datasets.source import SPLITS, DatasetError, Description, Source
+from pepr_utils.measurement.datasets.stamps import is_stamped, stamp
 from pepr_utils.results.download import MIRROR_VARIABLE
 
 FILE = "lidc.zip"
@@ -69,8 +70,11 @@ def load(path: Path | None = None) -> Source:
     content_hash = file_hash(path)
     folder = cache_folder("arrays", content_hash)
     with exclusive(folder / "patches"):
-        if not (folder / "votes.npy").is_file():
+        made = [folder / "patches.npy", folder / "votes.npy"]
+        if not all(is_stamped(file, content_hash) for file in made):
             _convert(path, folder)
+            for file in made:
+                stamp(file, content_hash)
     patches = np.load(folder / "patches.npy", mmap_mode="r", allow_pickle=False)
     votes = np.load(folder / "votes.npy", allow_pickle=False)
     positive = (votes.sum(axis=1) > 2).astype(np.int64)
@@ -93,7 +97,7 @@ def load(path: Path | None = None) -> Source:
 
 
 def _convert(path: Path, folder: Path) -> None:
-    """Write patches and votes out as arrays; the votes last, as the mark of a finished job."""
+    """Write patches and votes out as arrays."""
     import torch
 
     parts = []

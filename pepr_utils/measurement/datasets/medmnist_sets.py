@@ -16,7 +16,7 @@ from typing import Any
 from pepr_utils.measurement.datasets import npz
 from pepr_utils.measurement.datasets.cache import cache_folder
 from pepr_utils.measurement.datasets.resumable import fetch
-from pepr_utils.measurement.datasets.source import Description, Source
+from pepr_utils.measurement.datasets.source import DatasetError, Description, Source
 from pepr_utils.measurement.timm_import import TrainingUnavailableError
 
 #: Sizes (px) in which MedMNIST+ offers each set.
@@ -79,20 +79,29 @@ def load(name: str, record_name: str | None = None, *, progress: bool = False) -
     Raises
     ------
     DataUnavailableError
-        If it cannot be had, with each address tried and how to bring the file by hand.
+        If it cannot be had, with each address tried and how to bring the file by hand, or if the
+        file that is there is not the published one.
+    DatasetError
+        If its splits do not have the sizes that the index says.
     """
     flag, size = split_size(name)
     url, md5 = _entry(flag, size)
     file = f"{flag}.npz" if size == 28 else f"{flag}_{size}.npz"
     path = fetch(file, url, md5, folder=cache_folder("medmnist"), progress=progress)
     entry = index()[flag]
-    return npz.load(
+    source = npz.load(
         path,
         name=record_name or name,
         class_names=tuple(entry["label"].values()),
         content_hash=f"md5-{md5}",
         licence=entry["license"],
     )
+    if source.sizes() != entry["n_samples"]:
+        raise DatasetError(
+            f"{file}: images by split are {source.sizes()}; MedMNIST's index says "
+            f"{entry['n_samples']}; remove {path}, and it is fetched anew"
+        )
+    return source
 
 
 def _entry(flag: str, size: int) -> tuple[str, str]:

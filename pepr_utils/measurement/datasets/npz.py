@@ -19,6 +19,8 @@ from pepr_utils.measurement.datasets.source import (
 )
 
 KEYS = tuple(f"{split}_{part}" for split in SPLITS for part in ("images", "labels"))
+#: More classes than this are taken for numbers of something else, such as patients.
+MAX_CLASSES = 10_000
 _LAYOUT = "allowed: the six arrays of MedMNIST, " + ", ".join(KEYS)
 
 
@@ -63,7 +65,7 @@ def load(
     content_hash = content_hash or file_hash(path)
     found = unpack(path, KEYS, cache_folder("arrays", content_hash))
     labels = {split: _labels(found[f"{split}_labels"]) for split in SPLITS}
-    n_classes = _n_classes(labels, class_names)
+    n_classes = len(class_names) if class_names else _n_classes(path.name, labels)
     check_labels(labels, n_classes, name=path.name)
     images = {split: found[f"{split}_images"] for split in SPLITS}
     images = {s: i[..., None] if i.ndim == 3 else i for s, i in images.items()}
@@ -114,11 +116,27 @@ def _labels(array: np.ndarray) -> np.ndarray:
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
 
-def _n_classes(labels: dict[str, np.ndarray], class_names: tuple[str, ...] | None) -> int:
-    if class_names:
-        return len(class_names)
+def _n_classes(file: str, labels: dict[str, np.ndarray]) -> int:
+    """Number of classes: all numbers from 0 to the largest that training images have."""
     train = labels["train"]
-    return train.shape[1] if train.ndim == 2 else int(max(v.max() for v in labels.values())) + 1
+    classes = np.unique(train[train >= 0])
+    n = train.shape[1] if train.ndim == 2 else int((classes == np.arange(len(classes))).sum())
+    if n > MAX_CLASSES:
+        raise DatasetError(
+            f"{file}: {n:,} classes; allowed: at most {MAX_CLASSES:,}; are the labels numbers of "
+            "something else?"
+        )
+    if train.ndim == 2 or len(classes) < 2 or (train < 0).any():
+        return max(2, n)  # what is wrong with the labels, `check_labels` says
+    for split, values in labels.items():
+        if (values >= n).any():
+            index = int((values >= n).argmax())
+            lacking = int(values[index]) if split != "train" else n
+            raise DatasetError(
+                f"{file}: {split} label {index} is {values[index]}, but class {lacking} has no "
+                "training image; correct the label, or number the classes from 0 without a gap"
+            )
+    return n
 
 
 def file_hash(path: Path) -> str:

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pepr_utils.measurement.datasets import describe_dataset, load_dataset
 from pepr_utils.measurement.datasets.cache import cache_folder, exclusive
-from pepr_utils.measurement.datasets.source import SPLITS, Source
+from pepr_utils.measurement.datasets.source import SPLITS, Description, Source
+from pepr_utils.measurement.datasets.stamps import is_stamped, stamp
 
 #: Part of the name of the kept files: it changes with the way of resizing.
 _VERSION = "bilinear-1"
@@ -35,6 +37,35 @@ class Images:
     source: Source
     pixels: dict[str, np.ndarray]
     labels: dict[str, np.ndarray]
+
+
+_last: dict[tuple[str, Description, int], Images] = {}  # one data set at most
+
+
+def prepare_dataset(
+    name: str,
+    size: int,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    show_download: bool = False,
+) -> Images:
+    """Load a data set and bring it to a size; the last one is kept for the next run of a batch.
+
+    Parameters
+    ----------
+    name : str
+        Name or path, as in `load_dataset`.
+    size, progress
+        As in `prepare`.
+    show_download : bool, default False
+        Show the progress of a download on stderr.
+    """
+    key = (name, describe_dataset(name), size)
+    if key not in _last:
+        images = prepare(load_dataset(name, progress=show_download), size, progress=progress)
+        _last.clear()
+        _last[key] = images
+    return _last[key]
 
 
 def prepare(
@@ -86,8 +117,9 @@ def _resized(
     folder = cache_folder("images", source.content_hash)
     target = folder / f"{split}-{size}-{_VERSION}.npy"
     with exclusive(target):
-        if not target.is_file():
+        if not is_stamped(target, source.content_hash):
             _write(target, shape, images, size, tick)
+            stamp(target, source.content_hash)
     return np.load(target, mmap_mode="r", allow_pickle=False)
 
 

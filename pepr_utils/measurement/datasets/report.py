@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pepr_utils.measurement.datasets.fractions import doubt
 from pepr_utils.measurement.datasets.prepare import Images
 from pepr_utils.measurement.datasets.source import SPLITS
+from pepr_utils.measurement.protocols import protocol
+from pepr_utils.measurement.run import Run
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,15 @@ class Report:
             if n
         ]
         return said + [f"note: {note}" for note in self.notes]
+
+
+def share_lines(images: Images, run: Run) -> list[str]:
+    """Say what is doubtful about the share of the training images that a run uses."""
+    recipe = protocol(run.protocol)
+    found = doubt(
+        images.labels["train"], run.train_fraction, seed=run.seed, stratified=recipe.stratified
+    )
+    return [found] if found else []
 
 
 def report(images: Images) -> Report:

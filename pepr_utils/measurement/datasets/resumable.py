@@ -11,6 +11,7 @@ from urllib.request import url2pathname
 
 from pepr_utils.errors import DataUnavailableError
 from pepr_utils.measurement.datasets.cache import exclusive
+from pepr_utils.measurement.datasets.stamps import is_stamped, stamp
 from pepr_utils.results.download import MIRROR_VARIABLE, TIMEOUT_S
 
 _BLOCK = 2**20
@@ -25,7 +26,8 @@ def fetch(file: str, url: str, md5: str, *, folder: Path, progress: bool = False
     """Return the local path of a file, downloading it on first use.
 
     The folder is looked at first, then the folder or URL in ``PEPR_DATA_MIRROR``, then `url`. What
-    has arrived is kept under the name ``FILE.part`` until the rest has.
+    has arrived is kept under the name ``FILE.part`` until the rest has. A file that was put into
+    the folder by hand is checked as well; its sum is reckoned again only if the file has changed.
 
     Parameters
     ----------
@@ -43,14 +45,30 @@ def fetch(file: str, url: str, md5: str, *, folder: Path, progress: bool = False
     Raises
     ------
     DataUnavailableError
-        If no source gave the file with the right sum.
+        If no source gave the file with the right sum, or the file that is there has another.
     """
     target = folder / file
     with exclusive(target):
-        return target if target.is_file() else _fetch(target, url, md5, progress=progress)
+        if target.is_file():
+            return _verified(target, md5)
+        _fetch(target, url, md5, progress=progress)
+        stamp(target, md5)
+        return target
 
 
-def _fetch(target: Path, url: str, md5: str, *, progress: bool) -> Path:
+def _verified(target: Path, md5: str) -> Path:
+    if not is_stamped(target, md5):
+        found = _md5(target)
+        if found != md5:
+            raise DataUnavailableError(
+                f"{target} is not the published file: its MD5 is {found}, expected {md5}; remove "
+                "it, and it is fetched anew"
+            )
+        stamp(target, md5)
+    return target
+
+
+def _fetch(target: Path, url: str, md5: str, *, progress: bool) -> None:
     file, folder = target.name, target.parent
     mirror, failures = os.environ.get(MIRROR_VARIABLE, "").strip(), []
     sources = [f"{mirror.rstrip('/')}/{file}"] if mirror else []
@@ -59,7 +77,7 @@ def _fetch(target: Path, url: str, md5: str, *, progress: bool) -> Path:
             part = _bring(source, folder / f"{file}.part", progress=progress)
             _check(part, md5)
             part.replace(target)
-            return target
+            return
         except _SourceError as error:
             failures.append(f"{source}: {error}")
     raise DataUnavailableError(
@@ -69,11 +87,15 @@ def _fetch(target: Path, url: str, md5: str, *, progress: bool) -> Path:
 
 
 def _check(part: Path, md5: str) -> None:
-    with part.open("rb") as stream:
-        found = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    found = _md5(part)
     if found != md5:
         part.unlink()
         raise _SourceError(f"wrong MD5 {found}, truncated or changed; expected {md5}")
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _bring(source: str, part: Path, *, progress: bool) -> Path:

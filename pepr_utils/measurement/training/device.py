@@ -75,8 +75,8 @@ def device_name(device: torch.device) -> str:
 
 
 @contextmanager
-def deterministic(seed: int) -> Iterator[None]:
-    """Make torch repeat itself: seeds, deterministic algorithms where there are any.
+def deterministic(seed: int, *, tf32_convolutions: bool = True) -> Iterator[None]:
+    """Make torch repeat itself: seeds, deterministic algorithms where there are any, arithmetic.
 
     An operation without a deterministic form runs as it is; torch's warning about it is dropped,
     since the record's promise is the same seed on the same device, up to such operations.
@@ -86,10 +86,14 @@ def deterministic(seed: int) -> Iterator[None]:
         torch.is_deterministic_algorithms_warn_only_enabled(),
         torch.backends.cudnn.benchmark,
         torch.backends.cudnn.deterministic,
+        torch.backends.cudnn.allow_tf32,
+        torch.backends.cuda.matmul.allow_tf32,
     )
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
+    torch.backends.cudnn.allow_tf32 = tf32_convolutions
+    torch.backends.cuda.matmul.allow_tf32 = False
     torch.manual_seed(seed)
     try:
         with warnings.catch_warnings():
@@ -97,7 +101,8 @@ def deterministic(seed: int) -> Iterator[None]:
             yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = before[2:]
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = before[2:4]
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before[4:]
 
 
 def synchronize(device: torch.device) -> None:

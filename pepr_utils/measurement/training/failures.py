@@ -12,7 +12,7 @@ class TrainingFailedError(PeprError, RuntimeError):
 
 
 def reason(error: BaseException, device: torch.device) -> str | None:
-    """Say why a training failed; None for an error that is not the training's.
+    """Say why a training failed; None for what is no failure, such as Ctrl-C.
 
     Parameters
     ----------
@@ -28,6 +28,4 @@ def reason(error: BaseException, device: torch.device) -> str | None:
         return f"out of memory on {device.type}: {text[:300]}"
     if isinstance(error, MemoryError) or "DefaultCPUAllocator" in text:
         return f"out of memory on {device.type}: {text[:300]}"
-    if isinstance(error, (RuntimeError, ValueError, ArithmeticError, AssertionError, TypeError)):
-        return f"{type(error).__name__}: {text[:300]}"
-    return None
+    return f"{type(error).__name__}: {text[:300]}" if isinstance(error, Exception) else None

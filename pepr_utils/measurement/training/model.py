@@ -12,6 +12,8 @@ from pepr_utils.measurement.architectures import Architecture, ArchitectureError
 from pepr_utils.measurement.timm_import import timm
 from pepr_utils.measurement.training.weights import local_weights
 
+_PROBE_TIMEOUT_S = 10
+
 
 def check_size(architecture: Architecture, image_size: int) -> None:
     """Raise where it is known that an architecture does not take images of a size (px).
@@ -90,7 +92,12 @@ def _pretrained(
     levels = [logger.level for logger in quiet]
     for logger in quiet:
         logger.setLevel(logging.CRITICAL)
+    from huggingface_hub import constants
+
+    offline = constants.HF_HUB_OFFLINE
     try:
+        # Unreachable, the hub's client tries for minutes; offline, it uses what it has at once.
+        constants.HF_HUB_OFFLINE = offline or not (folder or _answers(constants.ENDPOINT))
         return timm().create_model(
             tag, pretrained=True, in_chans=n_channels, pretrained_cfg_overlay=overlay, **size
         )
@@ -103,8 +110,20 @@ def _pretrained(
             "folder that holds them with --weights, or train from scratch with --scratch"
         ) from None
     finally:
+        constants.HF_HUB_OFFLINE = offline
         for logger, level in zip(quiet, levels, strict=True):
             logger.setLevel(level)
+
+
+def _answers(url: str) -> bool:
+    """Whether a server answers at all within a few seconds."""
+    import requests
+
+    try:
+        requests.head(url, timeout=_PROBE_TIMEOUT_S)
+    except requests.exceptions.RequestException:
+        return False
+    return True
 
 
 def count_parameters(model: torch.nn.Module) -> int:

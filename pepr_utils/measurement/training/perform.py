@@ -8,9 +8,8 @@ from typing import Any
 import torch
 
 from pepr_utils.measurement.architectures import find_architecture
-from pepr_utils.measurement.datasets import load_dataset
 from pepr_utils.measurement.datasets.fractions import subset
-from pepr_utils.measurement.datasets.prepare import Images, prepare
+from pepr_utils.measurement.datasets.prepare import Images, prepare_dataset
 from pepr_utils.measurement.measuring import Step, Watch
 from pepr_utils.measurement.metering import Meter, meter
 from pepr_utils.measurement.protocols import Protocol, protocol
@@ -48,8 +47,8 @@ def perform(
     tell = watch or (lambda _step: None)
     recipe = protocol(run.protocol)
     tell(Step("data"))
-    images = prepare(
-        load_dataset(run.dataset),
+    images = prepare_dataset(
+        run.dataset,
         recipe.image_size,
         progress=lambda done, total: tell(Step("data", done=done, total=total)),
     )
@@ -65,7 +64,7 @@ def perform(
         "git_commit": git_commit(),
     }
     tell(Step("model"))
-    with devices.deterministic(run.seed):
+    with devices.deterministic(run.seed, tf32_convolutions=recipe.tf32_convolutions):
         devices.reset_peak_memory(device)
         model = make_model(
             find_architecture(run.architecture),
@@ -89,10 +88,8 @@ def perform(
                     tick=lambda epoch, done, n: tell(Step("train", epoch, recipe.epochs, done, n)),
                 )
                 failure = None
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - one failure must not end the other runs
                 trained, failure = None, reason(error, device)
-                if failure is None:
-                    raise
     peak, reserved = devices.peak_memory_gb(device)
     known |= {"peak_memory_gb": peak, "reserved_memory_gb": reserved}
     known |= {"energy_method": measured.method, "power_limit_w": measured.power_limit_w}
