@@ -12,6 +12,8 @@ from pepr_utils.errors import ScoreInputError, unknown_name
 from pepr_utils.scoring.arrays import check_unit_interval, pandas_index, to_floats
 
 METHODS = ("isotonic", "pchip")
+#: A performance below this is 0: SciPy's interpolant overflows on slopes so small.
+_NOTHING = 1e-100
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def smooth_curve(performance: Any, resource: Any, *, method: str = "isotonic") -
             f"resource {twice:.12g} stands there twice; average the samples at one resource"
         )
     fitted = isotonic_regression(p).x if method == "isotonic" else p
+    fitted = np.where(fitted < _NOTHING, 0.0, fitted)
     value = PchipInterpolator(r, fitted, extrapolate=False)
     slope = value.derivative()
     return SmoothCurve(

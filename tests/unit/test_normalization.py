@@ -221,7 +221,7 @@ def test_bounds_of_one_group():
     assert bounds([2.0, 3.0, 6.0]) == (2.0, 6.0)
     assert bounds([2.0, 3.0, 6.0], "max") == (0.0, 6.0)
     assert bounds([0.0, 100.0], "quantile") == pytest.approx((5.0, 95.0))
-    with pytest.raises(UnknownNameError, match="allowed: minmax, max, quantile, log"):
+    with pytest.raises(ScoreInputError, match="allowed: minmax, max, quantile, log"):
         bounds([1.0], "fixed")
 
 
