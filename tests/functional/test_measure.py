@@ -55,7 +55,7 @@ def test_a_run_learns_and_leaves_a_whole_record(tmp_path):
     assert record.co2eq_g == pytest.approx(record.energy_kwh * record.carbon_intensity_g_per_kwh)
     assert record.energy_method.startswith("carbontracker: ")
     assert {"torch", "timm", "carbontracker", "python"} <= record.versions.keys()
-    assert [s.stage for s in steps][:2] == ["data", "data"]
+    assert steps[0].stage == "data"  # more of them, unless the images are still at hand
     assert steps[-1].epoch == steps[-1].epochs == 3
 
     assert read_record(tmp_path / "runs" / f"{run_id(RUN)}.json") == record
