@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,15 @@ if TYPE_CHECKING:
     from pepr_utils.results import Record
 
 
-def _finite(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"{value} is not a finite number; allowed: at least 0")
+def _intensity(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Refuse what is neither a number nor a country's code before anything else is done."""
+    if value is not None:
+        from pepr_utils.measurement.metering import IntensityError, carbon_intensity
+
+        try:
+            carbon_intensity(value)
+        except IntensityError as error:
+            raise click.BadParameter(str(error)) from None
     return value
 
 
@@ -42,9 +47,9 @@ def _finite(_context: click.Context, _option: click.Parameter, value: float | No
 @click.option("--weights", type=click.Path(path_type=Path), metavar="DIR",
               help="Folder with pretrained weights, for machines without a network.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cuda, cuda:N, mps, cpu.")
-@click.option("--carbon-intensity", type=click.FloatRange(min=0), metavar="G_PER_KWH",
-              callback=_finite,
-              help="Declared emissions per energy; default: the world's mean.")  # fmt: skip
+@click.option("--carbon-intensity", metavar="G_PER_KWH|COUNTRY", callback=_intensity,
+              help="Declared emissions per energy, or a country's code, such as DK; default: the "
+              "world's mean.")  # fmt: skip
 @click.option("--any-device", is_flag=True,
               help="Add to a result set that was measured on another device.")  # fmt: skip
 @click.option("--check", is_flag=True, help="Check everything and stop before training.")

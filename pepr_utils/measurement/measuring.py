@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pepr_utils.errors import InvalidTableError, PeprError
 from pepr_utils.measurement.files import check_writable
 from pepr_utils.measurement.locks import run_lock
 from pepr_utils.measurement.manifest import check_device
+from pepr_utils.measurement.metering import carbon_intensity
 from pepr_utils.measurement.predictions import write_predictions
 from pepr_utils.measurement.protocols import Protocol, protocol
 from pepr_utils.measurement.run import Run, RunError, definition, run_id
@@ -54,7 +54,7 @@ def measure(
     *,
     device: str = "auto",
     weights_folder: Path | str | None = None,
-    carbon_intensity_g_per_kwh: float | None = None,
+    carbon_intensity_g_per_kwh: float | str | None = None,
     any_device: bool = False,
     watch: Watch | None = None,
 ) -> Record:
@@ -74,8 +74,9 @@ def measure(
         ``cuda``, ``cuda:N``, ``mps``, ``cpu``, or the best that is there.
     weights_folder : path, optional
         Where pretrained weights lie, for machines without a network.
-    carbon_intensity_g_per_kwh : float, optional
-        Declared carbon intensity; by default the world's mean.
+    carbon_intensity_g_per_kwh : float or str, optional
+        Declared carbon intensity, or a country's code; by default the world's mean. See
+        `pepr_utils.measurement.metering.carbon_intensity`.
     any_device : bool, default False
         Allow a folder that was measured on another device.
     watch : callable, optional
@@ -97,10 +98,8 @@ def measure(
         If another process measures the same run.
     """
     intensity = carbon_intensity_g_per_kwh
-    if intensity is not None and not (math.isfinite(intensity) and intensity >= 0):
-        raise RunError(
-            f"the carbon intensity is {intensity} g/kWh; allowed: a finite number, at least 0"
-        )
+    if intensity is not None:
+        carbon_intensity(intensity)  # raises before anything is trained
     weights = None if weights_folder is None else Path(weights_folder)
     identity = run_id(run, weights)
     known = _definition_columns(run, identity)

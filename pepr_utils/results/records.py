@@ -82,7 +82,8 @@ def read_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
                 f"{path.name}: run_id is {record.run_id!r}; it has to be the file's name"
             )
     runs = pd.DataFrame(
-        [r.model_dump(exclude={"epochs"}) for r in records], columns=list(Run.model_fields)
+        [r.model_dump(exclude={"epochs", "energy_components"}) for r in records],
+        columns=list(Run.model_fields),
     )
     epochs = pd.DataFrame(
         [{"run_id": r.run_id} | e.model_dump() for r in records for e in r.epochs],

@@ -35,6 +35,11 @@ class Epoch(_Row):
     val_accuracy: Fraction | None = _field("accuracy on the validation images", None, unit="1")
     test_accuracy: Fraction | None = _field("accuracy on the test images", None, unit="1")
     energy_kwh: NotNegative | None = _field("facility energy of this epoch", None, unit="kWh")
+    eval_energy_kwh: NotNegative | None = _field(
+        "facility energy of the evaluation after this epoch, where measured apart",
+        None,
+        unit="kWh",
+    )
     train_time_s: NotNegative | None = _field("time spent training", None, unit="s")
     eval_time_s: NotNegative | None = _field("time spent evaluating", None, unit="s")
 
@@ -102,6 +107,18 @@ class Run(_Row):
     carbon_intensity_g_per_kwh: NotNegative | None = _field(
         "declared carbon intensity behind `co2eq_g`", None, unit="g/kWh"
     )
+    carbon_intensity_source: str | None = _field(
+        "where the carbon intensity is from, and of which year", None
+    )
+    gpu_counter_kwh: NotNegative | None = _field(
+        "the graphics card's part of `it_energy_kwh` by its own energy counter", None, unit="kWh"
+    )
+    gpu_polled_kwh: NotNegative | None = _field("the same by samples of power", None, unit="kWh")
+    gpu_disagreement: NotNegative | None = _field(
+        "largest difference of the two in a window long enough to compare them, as a share",
+        None,
+        unit="1",
+    )
     train_time_s: NotNegative | None = _field(
         "training time, summed over all epochs", None, unit="s"
     )
@@ -112,13 +129,42 @@ class Run(_Row):
     reserved_memory_gb: NotNegative | None = _field(
         "device memory reserved by the framework: the paper's M", None, unit="GB"
     )
+    nvml_used_memory_gb: NotNegative | None = _field(
+        "largest device memory in use, of all processes, as the driver sees it", None, unit="GB"
+    )
+    resident_memory_gb: NotNegative | None = _field(
+        "largest resident set of the measuring process", None, unit="GB"
+    )
 
     energy_method: str | None = _field("how energy was measured", None)
     device: str | None = _field("model name of the device", None)
     power_limit_w: Positive | None = _field("power limit of the device", None, unit="W")
     n_power_samples: Annotated[int, Field(ge=0)] | None = _field("number of power readings", None)
+    meter_notes: str | None = _field(
+        "what the meter did not measure and why, and what is doubtful", None
+    )
     versions: dict[str, str] | None = _field("versions of the software that measured", None)
     git_commit: str | None = _field("commit of this project that measured", None)
+
+
+class EnergyComponent(_Row):
+    """Energy of one device in one kind of window, as the meter gave it; see its `Component`."""
+
+    window: Literal["train", "eval"] = _field("which windows, summed over the epochs")
+    kind: Name = _field("gpu, cpu, memory or simulated")
+    device: Name = _field("name of the device, with its UUID or domain")
+    energy_j: NotNegative | None = _field("energy of the computer, without PUE", None, unit="J")
+    method: str | None = _field("counter, polled, rapl, tdp-estimate or simulated", None)
+    duration_s: NotNegative = _field("length of the windows", 0.0, unit="s")
+    interval_s: NotNegative | None = _field("pause between two samples", None, unit="s")
+    n_samples: Annotated[int, Field(ge=0)] | None = _field("samples in the windows", None)
+    n_dropped: Annotated[int, Field(ge=0)] = _field("samples that failed", 0)
+    counter_j: NotNegative | None = _field("by the energy counter", None, unit="J")
+    polled_j: NotNegative | None = _field("by samples of power", None, unit="J")
+    power_limit_w: Positive | None = _field("enforced power limit", None, unit="W")
+    idle_w: NotNegative | None = _field("power before the work; not subtracted", None, unit="W")
+    other_processes: Annotated[int, Field(ge=0)] | None = _field("others on the card", None)
+    notes: tuple[str, ...] = _field("what was not measured, and what is doubtful", ())
 
 
 class Record(Run):
@@ -128,6 +174,9 @@ class Record(Run):
         "hash of what defines the run; also the name of its file"
     )
     epochs: tuple[Epoch, ...] = _field("one entry per epoch", ())
+    energy_components: tuple[EnergyComponent, ...] = _field(
+        "energy by device and kind of window: only in the record, not in the tables", ()
+    )
 
     @model_validator(mode="after")
     def _done_has_accuracy(self) -> Record:

@@ -13,6 +13,7 @@ import torch
 from pepr_utils.errors import DataUnavailableError
 from pepr_utils.measurement import Run, measure, protocols, record_killed, run_id
 from pepr_utils.measurement.locks import RunningElsewhereError, noted_runs, run_lock
+from pepr_utils.measurement.metering import IntensityError
 from pepr_utils.measurement.run import RunError
 from pepr_utils.measurement.timm_import import timm
 from pepr_utils.results import load_result_set, read_record
@@ -29,12 +30,13 @@ def tiny(monkeypatch):
 
 RUN = Run("test_resnet", "phantom", protocol="tiny", pretrained=False)
 MEASURED = ("energy_kwh", "it_energy_kwh", "eval_energy_kwh", "co2eq_g", "train_time_s",
-            "eval_time_s", "n_power_samples", "peak_memory_gb", "reserved_memory_gb")  # fmt: skip
+            "eval_time_s", "n_power_samples", "peak_memory_gb", "reserved_memory_gb",
+            "resident_memory_gb", "energy_components", "meter_notes")  # fmt: skip
 
 
 def _comparable(record):
     content = record.model_dump(exclude={*MEASURED, "epochs"})
-    epochs = [e.model_dump(exclude={"energy_kwh", "train_time_s", "eval_time_s"})
+    epochs = [e.model_dump(exclude={"energy_kwh", "eval_energy_kwh", "train_time_s", "eval_time_s"})
               for e in record.epochs]  # fmt: skip
     return content | {"epochs": epochs}
 
@@ -53,7 +55,12 @@ def test_a_run_learns_and_leaves_a_whole_record(tmp_path):
     assert record.energy_kwh == pytest.approx(record.it_energy_kwh * record.pue)
     assert sum(e.energy_kwh for e in record.epochs) == pytest.approx(record.energy_kwh)
     assert record.co2eq_g == pytest.approx(record.energy_kwh * record.carbon_intensity_g_per_kwh)
-    assert record.energy_method.startswith("carbontracker: ")
+    assert sum(e.eval_energy_kwh for e in record.epochs) == pytest.approx(record.eval_energy_kwh)
+    assert ": cpu " in record.energy_method
+    train = [part for part in record.energy_components if part.window == "train"]
+    assert sum(part.energy_j for part in train) / 3.6e6 == pytest.approx(record.it_energy_kwh)
+    assert {part.window for part in record.energy_components} == {"train", "eval"}
+    assert record.resident_memory_gb is None or 0.05 < record.resident_memory_gb < 100
     assert {"torch", "timm", "carbontracker", "python"} <= record.versions.keys()
     assert steps[0].stage == "data"  # more of them, unless the images are still at hand
     assert steps[-1].epoch == steps[-1].epochs == 3
@@ -262,7 +269,8 @@ def test_an_unexpected_error_is_a_failed_record(tmp_path, monkeypatch, where):
 
 @pytest.mark.parametrize("intensity", [float("nan"), float("inf"), -1.0])
 def test_a_carbon_intensity_that_is_none_is_refused(tmp_path, intensity):
-    with pytest.raises(RunError, match=r"carbon intensity is .* g/kWh; allowed: a finite number"):
+    message = r"carbon intensity is .* g/kWh; allowed: a finite number"
+    with pytest.raises(IntensityError, match=message):
         measure(RUN, tmp_path, carbon_intensity_g_per_kwh=intensity)
 
 
@@ -310,7 +318,7 @@ def test_the_command_does_the_runs_that_are_free(tmp_path, monkeypatch):
     for value in ("nan", "inf"):
         done = CliRunner().invoke(command, [*arguments, "--carbon-intensity", value])
         assert done.exit_code == 2
-        assert "not a finite number" in done.stderr
+        assert "allowed: a finite number" in done.stderr
 
 
 def test_one_folder_is_one_device(tmp_path):

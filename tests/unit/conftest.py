@@ -1,5 +1,8 @@
 """The authors' tables read by pandas alone, and a small set whose scores one can check by hand."""
 
+import importlib.util
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -187,3 +190,13 @@ def clean_tables():
 def clean_set(make_set, clean_tables):
     """A result set in which the audit finds nothing."""
     return make_set(*clean_tables)
+
+
+@pytest.fixture(scope="session")
+def doubles():
+    """The doubles of metering hardware: see metering_doubles.py."""
+    path = Path(__file__).with_name("metering_doubles.py")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -83,6 +83,11 @@ def _few_samples(runs, epochs):
     _set(runs, WARD.format(7), n_power_samples=2)
 
 
+def _disagreeing(runs, epochs):
+    runs["gpu_disagreement"] = 0.01
+    _set(runs, WARD.format(7), gpu_disagreement=0.2)
+
+
 def _estimated(runs, epochs):
     _set(runs, WARD.format(7), energy_method="TDP estimate")
 
@@ -230,6 +235,7 @@ PLANTED = [
     ("energy-window", _evaluation_in_the_energy, [TENTH.format(6)]),
     ("unexplained-energy", _no_time, [WARD.format(7)]),
     ("unexplained-energy", _few_samples, [WARD.format(7)]),
+    ("meters-disagree", _disagreeing, [WARD.format(7)]),
     ("unexplained-energy", _estimated, [WARD.format(7)]),
     ("unexplained-energy", _zero_energy, [WARD.format(7)]),
     ("other-test-set", _other_test_set, [CLINIC.format(8)]),

@@ -159,3 +159,13 @@ def test_what_is_remembered_of_a_set_is_not_changed_by_who_asks(clean_set):
     first["state"] = "changed"
     assert not learning(clean_set)["state"].eq("changed").any()
     assert audit(clean_set) == []
+
+
+def test_a_card_whose_counter_and_samples_disagree(totals):
+    header = "architecture,dataset,test_accuracy,energy_kwh,gpu_disagreement\n"
+    clean = totals(header + "a,w,0.9,0.1,0.04\nb,w,0.9,0.2,\n")
+    assert _found("meters-disagree", clean) == []
+    ((severity, evidence),) = _found("meters-disagree", totals(header + "a,w,0.9,0.1,0.12\n"))
+    assert severity == "warning"
+    assert evidence.startswith("1 run with")
+    assert "are 12 % apart" in evidence

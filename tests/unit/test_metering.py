@@ -1,146 +1,413 @@
-"""The meter, with carbontracker's readers of power replaced by ones that say what they are told."""
+"""The meter as a whole, the hardware faked at its boundary: NVML's functions, /sys and /proc."""
 
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
 import time
+from dataclasses import asdict
 
 import pytest
 import torch
-from carbontracker.components.cpu import generic, intel
-from carbontracker.components.gpu import nvidia
 
 from pepr_utils.measurement import metering
+from pepr_utils.measurement.metering import integrate, meter, rapl, sharing
+from pepr_utils.measurement.metering.estimate import Estimate
 
-CPU, GPU = torch.device("cpu"), torch.device("cuda")
+QUICK = {"interval_s": 0.01, "idle_s": 0.0}
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(metering, "INTERVAL_S", 0.01)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+def machine(monkeypatch, tmp_path, doubles):
+    """A machine with nothing to read, and a processor that is guessed to draw 60 W."""
+    from pepr_utils.measurement.metering import hardware
+
+    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
+        monkeypatch.delenv(name, raising=False)
+    doubles.install(monkeypatch, [])
+    monkeypatch.setattr(rapl, "POWERCAP", tmp_path / "none")
+    monkeypatch.setattr(hardware, "estimate", lambda: Estimate("Guess", 60.0, "a list"))
+    hardware._idle_powers.cache_clear()
 
 
 @pytest.fixture
-def hardware(monkeypatch):
-    """Set what each reader sees: watts per device, or None where there is none."""
+def packages(monkeypatch, tmp_path, doubles):
+    """Set RAPL domains, as the kernel lists them."""
 
-    def reader(kind, watts, names=()):
-        monkeypatch.setattr(kind, "available", lambda self: watts is not None)
-        monkeypatch.setattr(kind, "init", lambda self: None)
-        monkeypatch.setattr(kind, "shutdown", lambda self: None)
-        monkeypatch.setattr(kind, "devices", lambda self: list(names or ["one"] * len(watts)))
-        monkeypatch.setattr(kind, "power_usage", lambda self: list(watts))
+    def write(**domains):
+        entries = {name.replace("_", ":"): value for name, value in domains.items()}
+        folder = doubles.powercap(
+            tmp_path / "powercap", {f"intel-{k}": v for k, v in entries.items()}
+        )
+        monkeypatch.setattr(rapl, "POWERCAP", folder)
+        return folder
 
-    def set_up(*, gpu=None, rapl=None, estimate=None):
-        reader(nvidia.NvidiaGPU, gpu)
-        reader(intel.IntelCPU, rapl)
-        reader(generic.GenericCPU, estimate)
-
-    return set_up
+    return write
 
 
-def _measure(device, seconds=0.1, **options):
-    started = time.perf_counter()
-    with metering.meter(device, **options) as meter:
-        with meter.window("train", 1):
+def _windows(m, seconds=0.1):
+    for epoch in (1, 2):
+        with m.window("train", epoch):
             time.sleep(seconds)
-        with meter.window("eval", 1):
+        with m.window("eval", epoch):
             time.sleep(seconds / 2)
-        with meter.window("train", 2):
-            time.sleep(seconds)
-    return meter, time.perf_counter() - started
 
 
-def test_an_estimate_says_that_it_is_one(hardware):
-    hardware(estimate=[36.0])
-    meter, _ = _measure(CPU)
-    assert meter.method == "carbontracker: cpu tdp-estimate"
-    durations = meter._thread.epoch_times
-    assert meter.it_energy_kwh("train") == pytest.approx(36 * (durations[0] + durations[2]) / 3.6e6)
-    assert meter.it_energy_kwh("eval") == pytest.approx(36 * durations[1] / 3.6e6)
-    assert meter.it_energy_kwh("train", 2) == pytest.approx(36 * durations[2] / 3.6e6)
-    assert meter.energy_kwh("train") == pytest.approx(1.58 * meter.it_energy_kwh("train"))
-    assert meter.n_samples() >= 3
+def _spent(m, kind=None):
+    return sum(w.duration_s for w in m.windows if kind in (None, w.kind))
 
 
-def test_rapl_domains_are_summed_not_averaged(hardware):
-    hardware(rapl=[40.0, 20.0], estimate=[1.0])
-    meter, _ = _measure(CPU)
-    total = sum(meter._thread.epoch_times[i] for i in (0, 2))
-    assert meter.it_energy_kwh("train") == pytest.approx(60 * total / 3.6e6)
-    assert meter.method == "carbontracker: cpu rapl"
+def test_an_estimate_says_that_it_is_one():
+    with meter(torch.device("cpu"), pue=1.5, **QUICK) as m:
+        _windows(m)
+    assert m.method == "carbontracker: cpu tdp-estimate"
+    assert m.it_energy_kwh("train") == pytest.approx(60 * _spent(m, "train") / 3.6e6)
+    assert m.it_energy_kwh("eval", 2) == pytest.approx(60 * m.windows[3].duration_s / 3.6e6)
+    assert m.energy_kwh() == pytest.approx(1.5 * m.it_energy_kwh())
+    assert m.n_samples() is None
+    assert any("half of a list; not measured" in note for note in m.notes)
+    assert any("no RAPL" in note for note in m.notes)
 
 
-def test_rapl_that_cannot_be_read_is_not_zero(hardware):
-    hardware(rapl=[0.0], estimate=[1.0])
-    meter, _ = _measure(CPU)
-    assert meter.energy_kwh("train") is None
-    assert meter.method == "carbontracker: cpu not measured"
+def test_a_block_without_windows_is_one(monkeypatch):
+    with meter(**QUICK) as m:
+        time.sleep(0.02)
+    (window,) = m.windows
+    assert (window.kind, window.duration_s >= 0.02) == ("block", True)
+    assert m.energy_kwh() > 0
+    assert m.memory.nvml_used_bytes is None
 
 
-def test_card_and_processor_add_up(hardware):
-    hardware(gpu=[300.0], estimate=[60.0])
-    meter, _ = _measure(GPU)
-    total = sum(meter._thread.epoch_times[i] for i in (0, 2))
-    assert meter.it_energy_kwh("train") == pytest.approx(360 * total / 3.6e6)
-    assert meter.method == "carbontracker: gpu polled, cpu tdp-estimate"
+def test_two_cards_sum_and_the_counter_stands_beside_the_samples(monkeypatch, doubles):
+    cards = [doubles.Gpu("GPU-a", 300.0), doubles.Gpu("GPU-b", 100.0, error=1.02)]
+    doubles.install(monkeypatch, cards)
+    with meter(**QUICK) as m:
+        _windows(m, 0.2)
+    first, second, cpu = m.components()
+    seconds = _spent(m)
+    assert first.counter_j == pytest.approx(300 * seconds, rel=0.1)
+    assert first.polled_j == pytest.approx(300 * seconds)
+    assert second.energy_j == second.counter_j == pytest.approx(102 * seconds, rel=0.1)
+    assert (first.method, cpu.method) == ("counter", "tdp-estimate")
+    assert "GPU-a" in first.device
+    assert (first.power_limit_w, m.power_limit_w) == (300.0, 600.0)
+    assert m.it_energy_kwh() * 3.6e6 == pytest.approx(462 * seconds, rel=0.1)
+    assert m.method == "nvml: gpu counter; carbontracker: cpu tdp-estimate"
+    assert m.n_samples() == min(first.n_samples, second.n_samples) > 3
+    assert m.memory.nvml_used_bytes == 4e9
+    assert m.gpu_kwh("polled") == pytest.approx(400 * seconds / 3.6e6)
+    assert m.disagreement is None  # too short to compare
 
 
-def test_of_several_cards_only_the_one_that_computes_counts(hardware, monkeypatch):
-    hardware(gpu=[300.0, 100.0], estimate=[60.0])
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
-    meter, _ = _measure(torch.device("cuda:1"))
-    total = sum(meter._thread.epoch_times[i] for i in (0, 2))
-    assert meter.it_energy_kwh("train") == pytest.approx(160 * total / 3.6e6)
+@pytest.mark.parametrize(("device", "watts"), [("cuda", 300), ("cuda:1", 100), (None, 400)])
+def test_only_the_card_that_computes_counts(monkeypatch, doubles, device, watts):
+    cards = [
+        doubles.Gpu("GPU-other", 999.0),
+        doubles.Gpu("GPU-b", 100.0),
+        doubles.Gpu("GPU-a", 300.0),
+    ]
+    doubles.install(monkeypatch, cards)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b")
+    with meter(device, **QUICK) as m:
+        time.sleep(0.1)
+    expected = (watts + 60) * _spent(m) / 3.6e6
+    assert m.it_energy_kwh() == pytest.approx(expected, rel=0.1)
+    assert cards[0].reads == 0  # carbontracker alone would have measured every card
 
 
-@pytest.mark.parametrize("visible", [None, "GPU-1234,GPU-5678"])
-def test_a_card_that_cannot_be_told_from_others_is_not_measured(hardware, monkeypatch, visible):
-    hardware(gpu=[300.0, 100.0], estimate=[60.0])
-    if visible:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    meter, _ = _measure(GPU)
-    assert meter.energy_kwh("train") is None
-    assert "gpu not measured: which of 2 devices is not known" in meter.method
+def test_no_visible_card_is_no_card(monkeypatch, doubles):
+    doubles.install(monkeypatch, [doubles.Gpu("GPU-a")])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with meter(**QUICK) as m:
+        pass
+    assert [part.kind for part in m.components()] == ["cpu"]
 
 
-def test_a_card_without_a_reader_leaves_no_energy(hardware):
-    hardware(estimate=[60.0])
-    meter, _ = _measure(GPU)
-    assert "gpu not measured" in meter.method
-    assert meter.energy_kwh("train") is None
+def test_a_card_without_a_counter_is_polled_and_says_so(monkeypatch, doubles):
+    doubles.install(monkeypatch, [doubles.Gpu("GPU-a", 250.0, counter=False)])
+    with meter("cuda", **QUICK) as m, m.window("train", 1):
+        time.sleep(0.1)
+    card = m.components()[0]
+    assert (card.method, card.counter_j) == ("polled", None)
+    assert card.energy_j == pytest.approx(250 * card.duration_s)
+    assert any("no energy counter" in note for note in m.notes)
+    assert any("power samples of Card GPU-a, fewer than 60" in note for note in m.notes)
+    assert m.method.startswith("carbontracker: gpu polled; ")
 
 
-def test_nothing_to_read_is_no_energy(hardware, monkeypatch):
-    hardware()
-    meter, _ = _measure(CPU)
-    assert meter.energy_kwh("train") is None
-    assert meter.n_samples() is None
-    assert "cpu not measured" in meter.method
+def test_a_replayed_trace_comes_out_as_its_integral(monkeypatch, doubles):
+    # 200 W plus a wave of 100 W: from a to b it is 200 (b - a) plus the integral of the sine.
+    turn = 2 * math.pi / 0.4
+    card = doubles.Gpu("GPU-a", lambda t: 200 + 100 * math.sin(turn * t))
+    card.energy = lambda t: 200 * t + 100 * (1 - math.cos(turn * t)) / turn
+    doubles.install(monkeypatch, [card])
+    with meter("cuda", **QUICK) as m:
+        time.sleep(0.05)
+        with m.window("train", 1):
+            began = time.monotonic() - card.began
+            time.sleep(1.0)
+            ended = time.monotonic() - card.began
+    known = card.energy(ended) - card.energy(began)
+    part = m.components()[0]
+    assert part.counter_j == pytest.approx(known, rel=0.1)
+    assert part.polled_j == pytest.approx(known, rel=0.1)
+    assert part.disagreement < 0.15
 
 
-def test_a_reader_that_fails_ends_neither_block_nor_process(hardware, monkeypatch):
-    hardware(estimate=[60.0])
+def test_figures_that_differ_in_a_long_window_are_flagged(monkeypatch, doubles):
+    from pepr_utils.measurement.metering import quantities
 
-    def broken(self):
-        raise RuntimeError("gone")
-
-    monkeypatch.setattr(generic.GenericCPU, "power_usage", broken)
-    meter, _ = _measure(CPU)
-    assert meter.energy_kwh("train") is None
-
-
-def test_an_error_of_the_block_passes_through_and_stops_the_meter(hardware):
-    hardware(estimate=[60.0])
-    with pytest.raises(ZeroDivisionError), metering.meter(CPU) as meter, meter.window("train", 1):
-        1 / 0  # noqa: B018
-    assert not meter._thread.is_alive()
+    monkeypatch.setattr(quantities, "COMPARED_ABOVE_S", 0.15)
+    doubles.install(monkeypatch, [doubles.Gpu("GPU-a", 200.0, error=1.2)])
+    with meter("cuda", **QUICK) as m:
+        _windows(m, 0.2)
+    assert m.disagreement == pytest.approx(0.2, abs=0.1)
+    assert sum("counter and samples are" in note for note in m.notes) == 2  # not of the short ones
 
 
-def test_no_address_is_asked_for_and_the_intensity_is_declared(hardware, monkeypatch):
-    import socket
+def test_a_dropped_sample_is_counted_and_its_time_filled(monkeypatch, doubles):
+    card = doubles.Gpu("GPU-a", counter=False)
 
-    hardware(estimate=[60.0])
+    def power(_t):
+        if card.reads % 3 == 0:
+            raise RuntimeError("busy")
+        return 200.0
+
+    card.power = power
+    doubles.install(monkeypatch, [card])
+    with meter("cuda", **QUICK) as m:
+        time.sleep(0.3)
+    part = m.components()[0]
+    assert part.n_dropped > 2
+    assert part.energy_j == pytest.approx(200 * part.duration_s)
+    assert any("samples dropped" in note for note in m.notes)
+
+
+@pytest.mark.parametrize("counter", [True, False])
+def test_a_card_that_is_lost_in_a_window_leaves_no_energy(monkeypatch, doubles, counter):
+    card = doubles.Gpu("GPU-a", counter=counter)
+    doubles.install(monkeypatch, [card])
+    monkeypatch.setattr(integrate, "MAX_GAP_S", 0.5)
+    with meter("cuda", **QUICK) as m:
+        with m.window("train", 1):
+            time.sleep(0.1)
+        with m.window("train", 2):
+            card.fails = True
+            time.sleep(0.7)
+    assert m.energy_kwh("train") is None
+    assert m.energy_kwh("train", 1) > 0
+    assert any("no power samples, or too long a gap" in note for note in m.notes)
+    assert "gpu not measured" in m.method
+
+
+def test_a_counter_that_fails_leaves_the_samples_for_all_windows(monkeypatch, doubles):
+    card = doubles.Gpu("GPU-a", error=2.0)
+    doubles.install(monkeypatch, [card])
+    with meter("cuda", **QUICK) as m:
+        _windows(m, 0.05)
+        with m.window("train", 3):
+            time.sleep(0.05)
+            card.counter = False
+    assert m.components()[0].method == "polled"
+    assert m.components()[0].energy_j == pytest.approx(100 * _spent(m))
+
+
+def test_a_card_that_is_asked_for_and_not_there_leaves_no_energy(monkeypatch, doubles):
+    import pynvml
+
+    missing = pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+    doubles.install(monkeypatch, [], broken=missing)
+    with meter("cuda", **QUICK) as m:
+        pass
+    assert m.energy_kwh() is None
+    assert "gpu not measured" in m.method
+    assert any("Not Found" in note for note in m.notes)
+    with meter(**QUICK) as m:  # nobody asked for a card
+        pass
+    assert m.energy_kwh() > 0
+
+
+def test_slices_of_one_card_cannot_be_told_apart(monkeypatch, doubles):
+    card = doubles.Gpu("GPU-a", mig=("MIG-1", "MIG-2"))
+    doubles.install(monkeypatch, [card])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-2")
+    with meter("cuda", **QUICK) as m:
+        time.sleep(0.02)
+    assert m.energy_kwh() is None
+    assert any("a slice (MIG) of a card with 2" in note for note in m.notes)
+    card.mig = ("MIG-2",)
+    with meter("cuda", **QUICK) as m:
+        time.sleep(0.02)
+    assert m.energy_kwh() > 0
+
+
+def test_other_processes_on_the_card_are_counted(monkeypatch, doubles):
+    card = doubles.Gpu("GPU-a")
+    card.pids = [1, os.getpid()]
+    doubles.install(monkeypatch, [card])
+    with meter("cuda", **QUICK) as m:
+        pass
+    assert m.components()[0].other_processes == 1
+    assert any("1 other processes on the card" in note for note in m.notes)
+
+
+def test_idle_power_is_watched_once_and_not_subtracted(monkeypatch, doubles):
+    card = doubles.Gpu("GPU-a", 70.0)
+    doubles.install(monkeypatch, [card])
+    for _ in range(2):
+        with meter("cuda", interval_s=10, idle_s=0.1) as m:
+            time.sleep(0.02)
+    part = m.components()[0]
+    assert part.idle_w == 70.0
+    assert card.reads < 12
+    assert part.energy_j == pytest.approx(70 * part.duration_s, rel=0.1)
+
+
+def test_packages_and_memory_are_summed_once(packages, monkeypatch, tmp_path):
+    monkeypatch.setattr(sharing, "PROC_STAT", tmp_path / "none")
+    folder = packages(
+        rapl=("intel-rapl", 0, 0), rapl_0=("package-0", 100, 1000), rapl_1=("package-1", 0, 1000),
+        rapl_0_0=("core", 0, 1000), rapl_0_1=("dram", 0, 1000), rapl_2=("psys", 0, 1000),
+    )  # fmt: skip
+    with meter("cpu", interval_s=10, idle_s=0) as m, m.window("train", 1):
+        for entry, energy in (("0", 40), ("1", 500), ("0:0", 300), ("0:1", 200), ("2", 900)):
+            (folder / f"intel-rapl:{entry}" / "energy_uj").write_text(str(energy))
+    assert [(p.kind, p.device) for p in m.components()] == [
+        ("cpu", "package-0"), ("memory", "dram of package-0"), ("cpu", "package-1")]  # fmt: skip
+    # package-0 went round: 900 to its end, 40 after it
+    assert [p.energy_j for p in m.components()] == pytest.approx([940e-6, 200e-6, 500e-6])
+    assert m.it_energy_kwh() == pytest.approx(1640e-6 / 3.6e6)
+    assert m.method == "powercap: cpu rapl; powercap: memory rapl"
+    assert any("whether others used the processor is not known" in note for note in m.notes)
+
+
+def test_a_counter_that_goes_round_is_followed_between_the_windows_ends(
+    packages, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(sharing, "PROC_STAT", tmp_path / "none")
+    folder = packages(rapl_0=("package-0", 0, 1000))
+    with meter("cpu", interval_s=0.02, idle_s=0) as m:
+        for energy in (800, 600, 400, 200):
+            (folder / "intel-rapl:0" / "energy_uj").write_text(str(energy))
+            time.sleep(0.2)
+    assert m.components()[0].energy_j == pytest.approx(3200e-6)
+
+
+def test_rapl_that_may_not_be_read_gives_way_to_the_estimate(packages):
+    folder = packages(rapl_0=("package-0", 0, 1000))
+    (folder / "intel-rapl:0" / "energy_uj").unlink()
+    with meter("cpu", **QUICK) as m:
+        pass
+    assert m.method == "carbontracker: cpu tdp-estimate"
+    assert any("sudo chmod a+r" in note for note in m.notes)
+
+
+def test_on_a_shared_machine_the_processor_is_not_this_runs(
+    packages, monkeypatch, doubles, tmp_path
+):
+    packages(rapl_0=("package-0", 0, 1000))
+    doubles.install(monkeypatch, [doubles.Gpu("GPU-a")])
+    stat = tmp_path / "stat"
+    monkeypatch.setattr(sharing, "PROC_STAT", stat)
+    stat.write_text("cpu 0 0 0 0 0 0 0 0\n")
+    with meter("cuda", **QUICK) as m:
+        time.sleep(0.05)
+        stat.write_text("cpu 5000 0 0 0 0 0 0 0\n")  # 50 s of work, none of it ours
+    cpu = m.components()[1]
+    assert cpu.energy_j is None
+    assert "RAPL counts the whole package" in cpu.notes[0]
+    assert m.it_energy_kwh() * 3.6e6 == m.components()[0].energy_j  # the card alone, and
+    assert m.method == "nvml: gpu counter; cpu not measured"  # the key of the runs says so
+
+
+def test_nothing_to_read_is_no_energy(monkeypatch):
+    from pepr_utils.measurement.metering import hardware
+
+    monkeypatch.setattr(hardware, "estimate", lambda: None)
+    with meter("cpu", **QUICK) as m:
+        pass
+    assert m.energy_kwh() is None
+    assert m.method == "cpu not measured"
+    assert m.as_dict()["components"][0]["energy_j"] is None
+
+
+@pytest.mark.parametrize("where", ["open", "mark"])
+def test_a_meter_that_breaks_does_not_stop_the_block(monkeypatch, where):
+    from pepr_utils.measurement.metering.hardware import Hardware
+
+    def broken(*_arguments, **_options):
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(Hardware, where, broken)
+    done = False
+    with meter("cuda", **QUICK) as m, m.window("train", 1):
+        done = True
+    assert done
+    assert m.energy_kwh() is None
+    assert any("no such thing" in note for note in m.notes)
+
+
+def test_an_error_of_the_block_passes_through_and_what_was_used_is_known(monkeypatch, doubles):
+    doubles.install(monkeypatch, [doubles.Gpu("GPU-a")])
+    with pytest.raises(ZeroDivisionError), meter("cuda", **QUICK) as m, m.window("train", 1):
+        assert time.sleep(0.05) or 1 / 0
+    assert not m._hardware._thread.is_alive()
+    assert m.energy_kwh("train") > 0
+
+
+def test_a_process_killed_in_a_window_is_just_gone():
+    code = (
+        "import time\nfrom pepr_utils.measurement.metering import meter\n"
+        "with meter('cpu', simulated_w=5) as m, m.window('train', 1):\n"
+        "    print('in', flush=True)\n    time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "in\n"
+    process.send_signal(signal.SIGKILL)
+    process.stdout.close()
+    assert process.wait(10) == -signal.SIGKILL
+
+
+def test_a_clock_that_goes_backwards_changes_nothing(monkeypatch, doubles):
+    doubles.install(monkeypatch, [doubles.Gpu("GPU-a")])
+    hours = iter(range(10**6, 0, -1))
+    monkeypatch.setattr(time, "time", lambda: next(hours) * 3600.0)
+    with meter("cuda", **QUICK) as m:
+        time.sleep(0.05)
+    assert 0.05 <= m.duration_s() < 5
+    assert m.components()[0].polled_j == pytest.approx(100 * m.duration_s())
+
+
+def test_no_address_is_asked_for_and_the_intensity_is_declared(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: pytest.fail("asked the network"))
     monkeypatch.setattr(socket.socket, "connect", lambda *a: pytest.fail("connected"))
-    meter, _ = _measure(CPU, carbon_intensity_g_per_kwh=20.0)
-    assert meter.carbon_intensity_g_per_kwh == 20.0
-    assert _measure(CPU)[0].carbon_intensity_g_per_kwh == 445.0
+    with meter("cpu", carbon_intensity=20.0, **QUICK) as m:
+        pass
+    assert m.co2eq_g() == pytest.approx(20 * m.energy_kwh())
+    with meter("cpu", **QUICK) as m:
+        pass
+    assert (m.intensity.g_per_kwh, m.pue) == (445.0, 1.58)
+    assert "world, mean of 2024" in m.intensity.source
+
+
+def test_an_intensity_is_a_number_or_a_country_of_the_table():
+    by_two, by_three = (metering.carbon_intensity(code) for code in ("dk", "DNK"))
+    assert by_two == by_three
+    assert 50 < by_two.g_per_kwh < 300
+    assert "Denmark, mean of 20" in by_two.source
+    for wrong in ("XX", "nan", -1.0):
+        with pytest.raises(metering.IntensityError, match="allowed"):
+            metering.carbon_intensity(wrong)
+
+
+def test_a_component_fits_the_record(monkeypatch, doubles):
+    from pepr_utils.results.schema import EnergyComponent
+
+    doubles.install(monkeypatch, [doubles.Gpu("GPU-a")])
+    with meter(**QUICK) as m:
+        pass
+    for part in m.components():
+        stored = EnergyComponent(window="train", **asdict(part))
+        assert stored.model_dump(exclude={"window"}) == asdict(part)

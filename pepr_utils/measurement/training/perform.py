@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from pepr_utils.measurement.training.loop import Splits, Trained, train
 from pepr_utils.measurement.training.model import count_parameters, make_model
 from pepr_utils.measurement.training.task import Task
 from pepr_utils.results import Epoch, Record
+from pepr_utils.results.schema import EnergyComponent
 
 
 def perform(
@@ -30,7 +32,7 @@ def perform(
     known: dict[str, Any],
     device: torch.device,
     weights_folder: Path | None,
-    carbon_intensity_g_per_kwh: float | None,
+    carbon_intensity_g_per_kwh: float | str | None,
     watch: Watch | None,
 ) -> tuple[Record, Predictions | None]:
     """Train and evaluate a run; return its record and, unless it failed, its test predictions.
@@ -75,7 +77,7 @@ def perform(
             weights_folder=weights_folder,
         )
         known |= {"n_parameters": count_parameters(model), "n_parameters_of": "trained model"}
-        with meter(device, carbon_intensity_g_per_kwh=carbon_intensity_g_per_kwh) as measured:
+        with meter(device, carbon_intensity=carbon_intensity_g_per_kwh) as measured:
             try:
                 trained = train(
                     _placed(model, recipe, device),
@@ -92,7 +94,7 @@ def perform(
                 trained, failure = None, reason(error, device)
     peak, reserved = devices.peak_memory_gb(device)
     known |= {"peak_memory_gb": peak, "reserved_memory_gb": reserved}
-    known |= {"energy_method": measured.method, "power_limit_w": measured.power_limit_w}
+    known |= _metered(measured)
     if trained is None:
         return Record(**known, status="failed", failure_reason=failure), None
     record = Record(
@@ -136,18 +138,43 @@ def _results(trained: Trained) -> dict[str, Any]:
     }
 
 
+def _metered(measured: Meter) -> dict[str, Any]:
+    """The columns on how the run was metered; a failed run has them too."""
+    memory = measured.memory
+    return {
+        "energy_method": measured.method,
+        "power_limit_w": measured.power_limit_w,
+        "meter_notes": "; ".join(measured.notes) or None,
+        "nvml_used_memory_gb": _gb(memory.nvml_used_bytes),
+        "resident_memory_gb": _gb(memory.resident_bytes),
+    }
+
+
+def _gb(n_bytes: int | None) -> float | None:
+    return None if n_bytes is None else n_bytes / 1e9
+
+
 def _consumed(measured: Meter) -> dict[str, Any]:
     """The columns that the meter gave; null where it measured nothing."""
-    energy, intensity = measured.energy_kwh("train"), measured.carbon_intensity_g_per_kwh
+    energy = measured.energy_kwh("train")
     return {
         "energy_kwh": energy,
         "energy_window": "train",
         "it_energy_kwh": measured.it_energy_kwh("train"),
         "pue": measured.pue,
         "eval_energy_kwh": measured.energy_kwh("eval"),
-        "co2eq_g": None if energy is None else energy * intensity,
-        "carbon_intensity_g_per_kwh": intensity,
+        "co2eq_g": measured.co2eq_g("train"),
+        "carbon_intensity_g_per_kwh": measured.intensity.g_per_kwh,
+        "carbon_intensity_source": measured.intensity.source,
+        "gpu_counter_kwh": measured.gpu_kwh("counter", "train"),
+        "gpu_polled_kwh": measured.gpu_kwh("polled", "train"),
+        "gpu_disagreement": measured.disagreement,
         "n_power_samples": measured.n_samples(),
+        "energy_components": tuple(
+            EnergyComponent(window=kind, **asdict(part))
+            for kind in ("train", "eval")
+            for part in measured.components(kind)
+        ),
     }
 
 
@@ -160,6 +187,7 @@ def _epochs(trained: Trained, measured: Meter) -> tuple[Epoch, ...]:
             val_accuracy=e.val_accuracy,
             test_accuracy=e.test_accuracy,
             energy_kwh=measured.energy_kwh("train", e.epoch),
+            eval_energy_kwh=measured.energy_kwh("eval", e.epoch),
             train_time_s=e.train_time_s,
             eval_time_s=e.eval_time_s,
         )

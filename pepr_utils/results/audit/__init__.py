@@ -12,7 +12,7 @@ from pepr_utils.results.audit.registry import CHECKS, audit
 from pepr_utils.results.audit.repair import READINGS, read_as, repair
 
 #: The families of checks, in the order in which they are run and listed.
-_FAMILIES = ("copies", "energy", "accuracy", "emissions", "training", "models", "bounds")
+_FAMILIES = ("copies", "energy", "accuracy", "emissions", "training", "models", "bounds", "meter")
 for _family in _FAMILIES:
     _import_module(f"{__name__}.checks_{_family}")
 

@@ -1,0 +1,38 @@
+"""The meter: energy, emissions, memory and time of any block of code.
+
+::
+
+    with meter() as m:
+        train()
+    m.it_energy_kwh(), m.energy_kwh(), m.method, m.notes
+
+carbontracker is inside it, and NVML's energy counter and RAPL beside it; what each can and cannot
+see is the book's chapter "What is measured and how well". torch is never imported here.
+"""
+
+from pepr_utils.measurement.metering.intensity import Intensity, IntensityError, carbon_intensity
+from pepr_utils.measurement.metering.meter import IDLE_S, INTERVAL_S, Meter, meter
+from pepr_utils.measurement.metering.quantities import (
+    COMPARED_ABOVE_S,
+    DISAGREEMENT,
+    FEW_SAMPLES,
+    Component,
+    Memory,
+    Window,
+)
+
+__all__ = [
+    "COMPARED_ABOVE_S",
+    "DISAGREEMENT",
+    "FEW_SAMPLES",
+    "IDLE_S",
+    "INTERVAL_S",
+    "Component",
+    "Intensity",
+    "IntensityError",
+    "Memory",
+    "Meter",
+    "Window",
+    "carbon_intensity",
+    "meter",
+]

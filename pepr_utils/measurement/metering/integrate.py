@@ -1,0 +1,61 @@
+"""From samples of power to energy: the integral over a window, and when there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pepr_utils.measurement.metering.quantities import Samples
+
+#: Longer than this without a sample and the energy of a window is not known.
+MAX_GAP_S = 5.0
+
+
+def energy_j(samples: Samples, start_s: float, end_s: float) -> float | None:
+    """Integrate power over a window, linearly between samples and level beyond the outer ones.
+
+    carbontracker multiplies the mean of a window's samples by its length; that is the same where
+    none is dropped, and this also serves where some are.
+
+    Parameters
+    ----------
+    samples : Samples
+        Of one device, over the whole session: neighbours help a window too short for its own.
+    start_s, end_s : float
+        The window, on the clock of the samples.
+
+    Returns
+    -------
+    float or None
+        Joules; None without samples, or where more than `MAX_GAP_S` passed without one.
+
+    Examples
+    --------
+    >>> energy_j(Samples([0.0, 1.0, 2.0], [10.0, 20.0, 10.0]), 0.0, 2.0)
+    30.0
+    """
+    n = len(samples.times_s)
+    times, watts = np.array(samples.times_s[:n]), np.array(samples.watts[:n])
+    if not n or end_s < start_s:
+        return None
+    inside = times[(times > start_s) & (times < end_s)]
+    before, after = times[times <= start_s], times[times >= end_s]
+    marks = np.concatenate(
+        [[before[-1] if len(before) else start_s], inside, [after[0] if len(after) else end_s]]
+    )
+    # A gap counts as far as it lies in the window.
+    gaps = np.minimum(marks[1:], end_s) - np.maximum(marks[:-1], start_s)
+    if gaps.max() > MAX_GAP_S:
+        return None
+    at = np.concatenate([[start_s], inside, [end_s]])
+    return float(np.trapezoid(np.interp(at, times, watts), at))
+
+
+def count(times_s: list[float], start_s: float, end_s: float) -> int:
+    """Readings within a window.
+
+    Examples
+    --------
+    >>> count([0.0, 1.0, 2.0], 0.5, 2.0)
+    2
+    """
+    return sum(start_s <= time <= end_s for time in list(times_s))

@@ -1,0 +1,67 @@
+"""Peak memory of this process: of torch on the cards, and the resident set."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_SELF = Path("/proc/self")
+
+
+def torch_in_use() -> Any | None:
+    """Torch, if this process has imported it and started CUDA; never imports it."""
+    torch = sys.modules.get("torch")
+    with suppress(Exception):
+        if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+            return torch
+    return None
+
+
+def synchronize() -> None:
+    """Wait until the cards have done what this process gave them; an error is left to the block."""
+    torch = torch_in_use()
+    if torch is not None:
+        with suppress(Exception):
+            for index in range(torch.cuda.device_count()):
+                torch.cuda.synchronize(index)
+
+
+def reset_peaks() -> bool:
+    """Forget earlier peaks; False where that of the resident set cannot be (other than Linux)."""
+    torch = torch_in_use()
+    if torch is not None:
+        with suppress(Exception):
+            for index in range(torch.cuda.device_count()):
+                torch.cuda.reset_peak_memory_stats(index)
+    try:
+        (_SELF / "clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def torch_peaks() -> tuple[int | None, int | None]:
+    """Largest allocated and reserved memory (bytes), summed over the cards that torch uses."""
+    torch = torch_in_use()
+    if torch is None:
+        return None, None
+    try:
+        indices = range(torch.cuda.device_count())
+        return (
+            sum(torch.cuda.max_memory_allocated(index) for index in indices),
+            sum(torch.cuda.max_memory_reserved(index) for index in indices),
+        )
+    except Exception:  # noqa: BLE001 - a card that has failed; the run's own error says so
+        return None, None
+
+
+def resident_peak() -> int | None:
+    """Largest resident set (bytes) since the reset; None where the system does not tell."""
+    try:
+        lines = (_SELF / "status").read_text().splitlines()
+        kilobytes = next(line.split()[1] for line in lines if line.startswith("VmHWM:"))
+        return int(kilobytes) * 1024
+    except (OSError, StopIteration, ValueError, IndexError):
+        return None

@@ -1,0 +1,90 @@
+"""Whether others work on this machine: RAPL counts a whole package, whoever uses it.
+
+The rule, which the record names: where other work kept more than half a core busy on average, and
+was more than a tenth of all processor time in the window, the energy of processor and memory is
+not this run's, and is null.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+#: Seconds of processor time since boot, by kind; /proc counts in ticks.
+PROC_STAT = Path("/proc/stat")
+BUSY_CORES = 0.5
+BUSY_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Load:
+    """Processor time (s) up to a moment: of the machine and of this process with its children."""
+
+    machine_s: float | None
+    mine_s: float | None
+
+    @classmethod
+    def now(cls) -> Load:
+        """Read both."""
+        return cls(_machine_s(), _mine_s())
+
+
+def others(before: Load, after: Load, duration_s: float) -> float | None:
+    """Cores that others kept busy on average between two moments; None where not known.
+
+    Examples
+    --------
+    >>> others(Load(100.0, 5.0), Load(130.0, 15.0), 10.0)
+    2.0
+    """
+    values = (before.machine_s, before.mine_s, after.machine_s, after.mine_s)
+    if duration_s <= 0 or any(value is None for value in values):
+        return None
+    rest = (after.machine_s - before.machine_s) - (after.mine_s - before.mine_s)
+    return max(0.0, rest / duration_s)
+
+
+def is_shared(before: Load, after: Load, duration_s: float) -> bool | None:
+    """Whether the rule calls a window shared; None where the load is not known.
+
+    Examples
+    --------
+    >>> is_shared(Load(0.0, 0.0), Load(20.0, 10.0), 10.0)
+    True
+    >>> is_shared(Load(0.0, 0.0), Load(14.0, 10.0), 10.0)
+    False
+    """
+    cores = others(before, after, duration_s)
+    if cores is None:
+        return None
+    busy = after.machine_s - before.machine_s
+    return cores > BUSY_CORES and cores * duration_s > BUSY_SHARE * busy
+
+
+def _machine_s() -> float | None:
+    try:
+        user, nice, system, _idle, _wait, irq, softirq = map(
+            int, PROC_STAT.read_text().split("\n", 1)[0].split()[1:8]
+        )
+        return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError):
+        return None
+
+
+def _mine_s() -> float | None:
+    """Time of this process, of its children that it has waited for, and of those that live."""
+    try:
+        import psutil
+    except ImportError:
+        return None
+    try:
+        me = psutil.Process()
+        found = sum(me.cpu_times()[:4])
+        for child in me.children(recursive=True):
+            with suppress(psutil.Error):  # it has just ended
+                found += sum(child.cpu_times()[:4])
+    except psutil.Error:
+        return None
+    return found

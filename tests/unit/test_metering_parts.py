@@ -1,0 +1,149 @@
+"""The parts of the meter that need no hardware: which cards, integrals, sharing, sums."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pepr_utils.measurement.metering.integrate import energy_j
+from pepr_utils.measurement.metering.nvml import other_processes
+from pepr_utils.measurement.metering.quantities import Component, Samples, Window, total
+from pepr_utils.measurement.metering.sharing import Load, is_shared, others
+from pepr_utils.measurement.metering.visible import Card, visible_cards
+
+ALIKE = [
+    Card(0, "GPU-aa1", "X"),
+    Card(1, "GPU-ab2", "X", ("MIG-1", "MIG-2")),
+    Card(2, "GPU-c", "X"),
+]
+MIXED = [Card(0, "GPU-old", "Old"), Card(1, "GPU-new", "New")]
+
+
+@pytest.mark.parametrize(
+    ("listed", "indices"),
+    [
+        (None, [0, 1, 2]),
+        ("", []),
+        ("-1", []),
+        ("NoDevFiles", []),
+        ("2", [2]),
+        ("2, 0", [2, 0]),
+        ("0,7,2", [0]),  # CUDA stops at the first that is none
+        ("0,-1,2", [0]),
+        ("1,1", []),
+        ("GPU-aa1", [0]),
+        ("GPU-aa", [0]),
+        ("GPU-a", []),  # the beginning of two
+        ("GPU-c,GPU-aa1", [2, 0]),
+        ("MIG-2", [1]),
+        ("MIG-1,MIG-2", [1]),
+        ("MIG-GPU-ab2/3/0", [1]),
+        ("MIG-9", []),
+        ("nonsense", []),
+    ],
+)
+def test_visible_devices_are_read_as_cuda_reads_them(listed, indices):
+    environment = {} if listed is None else {"CUDA_VISIBLE_DEVICES": listed}
+    assert [card.index for card in visible_cards(ALIKE, environment).cards] == indices
+
+
+def test_numbers_of_unlike_cards_need_the_bus_order():
+    chosen = visible_cards(MIXED, {"CUDA_VISIBLE_DEVICES": "0"})
+    assert (chosen.cards, chosen.ambiguous) == ((), True)
+    assert "CUDA_DEVICE_ORDER=PCI_BUS_ID" in chosen.notes[0]
+    ordered = {"CUDA_VISIBLE_DEVICES": "0", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    assert visible_cards(MIXED, ordered).cards == (MIXED[0],)
+    assert len(visible_cards(MIXED, {"CUDA_VISIBLE_DEVICES": "1,0"}).cards) == 2
+    assert visible_cards(MIXED, {"CUDA_VISIBLE_DEVICES": "GPU-new"}).cards == (MIXED[1],)
+
+
+def test_a_name_that_is_no_card_is_said():
+    assert "'9', which is no card" in visible_cards(ALIKE, {"CUDA_VISIBLE_DEVICES": "9"}).notes[0]
+
+
+def test_a_replayed_trace_has_its_integral_within_a_per_cent():
+    # A minute at 5 Hz: 200 W plus a wave of 100 W and 7 s, whose integral is known.
+    turn = 2 * math.pi / 7
+    times = [0.2 * i for i in range(301)]
+    samples = Samples(times, [200 + 100 * math.sin(turn * t) for t in times])
+    for start, end in ((0.0, 60.0), (10.03, 31.77)):
+        known = 200 * (end - start) + 100 * (math.cos(turn * start) - math.cos(turn * end)) / turn
+        assert energy_j(samples, start, end) == pytest.approx(known, rel=0.01)
+        # one sample in five is dropped: the mean of the others would do, their places may not
+        kept = [i for i in range(301) if i % 5]
+        fewer = Samples([times[i] for i in kept], [samples.watts[i] for i in kept])
+        assert energy_j(fewer, start, end) == pytest.approx(known, rel=0.01)
+
+
+def test_windows_add_up_and_the_short_ones_use_their_neighbours():
+    samples = Samples([0.0, 1.0, 2.0, 3.0], [50.0, 150.0, 100.0, 0.0])
+    parts = [energy_j(samples, a, b) for a, b in ((0.0, 1.2), (1.2, 1.4), (1.4, 3.0))]
+    assert sum(parts) == pytest.approx(energy_j(samples, 0.0, 3.0)) == pytest.approx(275)
+    assert parts[1] == pytest.approx(0.2 * 135)
+
+
+@given(st.floats(0, 1e4), st.floats(0, 1e3), st.floats(0.01, 50))
+def test_constant_power_is_power_times_time(watts, start, length):
+    samples = Samples([start + i * length / 20 for i in range(21)], [watts] * 21)
+    assert energy_j(samples, start, start + length) == pytest.approx(watts * length)
+
+
+@pytest.mark.parametrize(
+    ("times", "window"),
+    [([], (0, 1)), ([0.0], (0, 6)), ([0.0, 6.0], (0, 6)), ([3.0], (0, 9)), ([0.0, 20.0], (5, 11))],
+)
+def test_a_long_gap_leaves_no_energy(times, window):
+    assert energy_j(Samples(times, [100.0] * len(times)), *window) is None
+
+
+def test_a_gap_outside_the_window_does_not_matter():
+    samples = Samples([0.0, 100.0, 101.0], [0.0, 100.0, 100.0])
+    assert energy_j(samples, 100.0, 101.0) == 100.0
+
+
+@pytest.mark.parametrize(
+    ("machine", "mine", "shared"),
+    [(10, 10, False), (14, 10, False), (16, 10, True), (106, 100, False), (None, 10, None)],
+)
+def test_the_rule_of_a_shared_machine(machine, mine, shared):
+    after = Load(None if machine is None else 100.0 + machine, float(mine))
+    assert is_shared(Load(100.0, 0.0), after, 10.0) is shared
+
+
+def test_ticks_that_round_down_are_no_negative_load():
+    assert others(Load(5.0, 0.0), Load(5.0, 0.01), 1.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("found", "n"), [(None, None), (set(), 0), ({1}, 0), ({1, 5}, 1), ({5}, None)]
+)
+def test_other_processes_are_known_only_where_ours_is_seen(found, n):
+    assert other_processes(found, {1, 2}) == n
+
+
+def test_a_sum_is_null_where_a_part_is():
+    part = Component("gpu", "card", 2.0, "polled", 1.0, n_samples=3, polled_j=2.0, notes=("a",))
+    lost = Component("gpu", "card", None, None, 1.0, n_samples=0, notes=("a", "b"))
+    whole = total([part, lost])
+    assert (whole.energy_j, whole.method, whole.polled_j) == (None, None, None)
+    assert (whole.duration_s, whole.n_samples, whole.notes) == (2.0, 3, ("a", "b"))
+
+
+@pytest.mark.parametrize(("seconds", "apart"), [(9.0, None), (11.0, pytest.approx(0.1))])
+def test_counter_and_samples_are_compared_in_long_windows(seconds, apart):
+    part = Component("gpu", "card", 110.0, "counter", seconds, counter_j=110.0, polled_j=100.0)
+    window = Window("train", 1, seconds, (part,))
+    assert window.disagreement == apart
+    assert any("10.0% apart" in flag for flag in window.flags) == (apart is not None)
+
+
+def test_the_meter_brings_no_torch():
+    code = (
+        "import sys\nfrom pepr_utils.measurement.metering import meter\n"
+        "with meter('cpu') as m: pass\n"
+        "assert 'torch' not in sys.modules and m.windows"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
