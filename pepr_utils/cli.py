@@ -42,6 +42,11 @@ COMMANDS = {
         "run",
         "Train and meter architectures on a data set.",
     ),
+    "meter": (
+        "pepr_utils.commands.meter",
+        "meter",
+        "Measure energy, emissions, memory and time of any command.",
+    ),
 }
 
 
@@ -74,6 +79,7 @@ def pepr() -> None:
       pepr score models.csv --performance accuracy --cost energy_wh
       pepr audit published     # what is doubtful in it
       pepr run --help          # train and meter models on images of yours
+      pepr meter -- python train.py   # what a command of yours consumes
     """
 
 

@@ -9,23 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pepr_utils.commands.intensity import intensity_option
 from pepr_utils.errors import PeprError
 
 if TYPE_CHECKING:
     from pepr_utils.measurement import Run
     from pepr_utils.results import Record
-
-
-def _intensity(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    """Refuse what is neither a number nor a country's code before anything else is done."""
-    if value is not None:
-        from pepr_utils.measurement.metering import IntensityError, carbon_intensity
-
-        try:
-            carbon_intensity(value)
-        except IntensityError as error:
-            raise click.BadParameter(str(error)) from None
-    return value
 
 
 @click.command()
@@ -47,9 +36,7 @@ def _intensity(_context: click.Context, _option: click.Parameter, value: str | N
 @click.option("--weights", type=click.Path(path_type=Path), metavar="DIR",
               help="Folder with pretrained weights, for machines without a network.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cuda, cuda:N, mps, cpu.")
-@click.option("--carbon-intensity", metavar="G_PER_KWH|COUNTRY", callback=_intensity,
-              help="Declared emissions per energy, or a country's code, such as DK; default: the "
-              "world's mean.")  # fmt: skip
+@intensity_option
 @click.option("--any-device", is_flag=True,
               help="Add to a result set that was measured on another device.")  # fmt: skip
 @click.option("--check", is_flag=True, help="Check everything and stop before training.")

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from pepr_utils.errors import PeprError
+
+
+class MeterUnavailableError(PeprError, ImportError):
+    """What the meter is made of is not installed."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +41,9 @@ def estimate() -> Estimate | None:
     first row whose name contains it, else the mean of the list. It counts one processor, whatever
     their number, at half of its rated power, whatever the load.
     """
-    silence()
     try:
-        from carbontracker.components.cpu.generic import GenericCPU
+        with quiet():
+            from carbontracker.components.cpu.generic import GenericCPU
 
         handler = GenericCPU(pids=[], devices_by_pid=False)
         handler.init()
@@ -51,7 +60,24 @@ def estimate() -> Estimate | None:
     return Estimate(name, float(power), basis) if power and power > 0 else None
 
 
-def silence() -> None:
-    """Quieten carbontracker's own loggers: what matters is in the record."""
-    for name in ("err", "output"):
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Import carbontracker without its loggers' and its dependencies' remarks.
+
+    Raises
+    ------
+    MeterUnavailableError
+        If it is not installed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ModuleNotFoundError as error:
+        if error.name != "carbontracker":
+            raise
+        raise MeterUnavailableError(
+            "carbontracker, the meter, is not installed; pip install 'pepr-utils[train]'"
+        ) from None
+    for name in ("err", "output"):  # what matters is in the record
         logging.getLogger(f"carbontracker.root.{name}").disabled = True

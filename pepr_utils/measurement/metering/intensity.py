@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata, resources
 
 from pepr_utils.errors import PeprError
+from pepr_utils.measurement.metering.estimate import quiet
 
 
 class IntensityError(PeprError, ValueError):
@@ -59,15 +60,16 @@ def carbon_intensity(declared: float | str | None = None) -> Intensity:
 
 
 def _world() -> Intensity:
-    from carbontracker import constants
-
+    with quiet():
+        from carbontracker import constants
     year = constants.WORLD_AVG_CARBON_INTENSITY_YEAR
     source = f"world, mean of {year} (IEA), stated by carbontracker {_version()}"
     return Intensity(float(constants.WORLD_AVG_CARBON_INTENSITY), source)
 
 
 def _of_country(code: str) -> Intensity:
-    file = resources.files("carbontracker") / "data" / "carbon-intensities.csv"
+    with quiet():
+        file = resources.files("carbontracker") / "data" / "carbon-intensities.csv"
     with file.open(encoding="utf-8") as lines:
         for row in csv.DictReader(lines):
             if code in (row["alpha-2"], row["Code"]):

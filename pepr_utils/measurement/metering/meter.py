@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pepr_utils.measurement.metering import intensity as intensities
 from pepr_utils.measurement.metering import memory
+from pepr_utils.measurement.metering.estimate import quiet
 from pepr_utils.measurement.metering.hardware import Hardware, Mark
 from pepr_utils.measurement.metering.quantities import (
     JOULE_PER_KWH,
@@ -294,6 +295,6 @@ def meter(
 
 
 def _pue() -> float:
-    from carbontracker import constants
-
+    with quiet():
+        from carbontracker import constants
     return float(constants.PUE_2023)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pepr_utils.measurement.metering.estimate import silence
+from pepr_utils.measurement.metering.estimate import quiet
 from pepr_utils.measurement.metering.nvml import Nvml
 from pepr_utils.measurement.metering.quantities import Samples
 from pepr_utils.measurement.metering.visible import Card
@@ -43,9 +43,9 @@ def start(
     interval_s : float
         Pause between two samples.
     """
-    silence()
-    from carbontracker import tracker
-    from carbontracker.components.gpu.nvidia import NvidiaGPU
+    with quiet():
+        from carbontracker import tracker
+        from carbontracker.components.gpu.nvidia import NvidiaGPU
 
     class Chosen(NvidiaGPU):
         """carbontracker's reader of the cards' power, for one of the cards chosen here."""

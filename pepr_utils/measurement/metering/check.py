@@ -1,0 +1,124 @@
+"""What can be measured on this machine, by which method, and how to enable what is missing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from pepr_utils.measurement.metering.estimate import estimate
+from pepr_utils.measurement.metering.memory import resident_peak
+from pepr_utils.measurement.metering.nvml import Nvml
+from pepr_utils.measurement.metering.rapl import POWERCAP, Rapl
+from pepr_utils.measurement.metering.sharing import Load
+from pepr_utils.measurement.metering.visible import Card, visible_cards
+
+
+@dataclass(frozen=True)
+class Possibility:
+    """One way to measure one part of the computer.
+
+    Attributes
+    ----------
+    part : str
+        ``gpu``, ``cpu``, ``memory``, ``sharing`` or ``meter``.
+    method : str
+        As in the records: ``counter``, ``polled``, ``rapl``, ``tdp-estimate``; or what else.
+    available : bool
+        Whether it works here, tried at this moment.
+    detail : str
+        What was found, or how to enable it.
+    """
+
+    part: str
+    method: str
+    available: bool
+    detail: str
+
+
+def possibilities() -> list[Possibility]:
+    """Try every method once and say what came of it; torch is not needed.
+
+    Examples
+    --------
+    >>> sorted({found.part for found in possibilities()})
+    ['cpu', 'gpu', 'memory', 'meter', 'sharing']
+    """
+    return [_meter(), *_cards(), *_processor(), *_memory(), _sharing()]
+
+
+def _meter() -> Possibility:
+    try:
+        version = metadata.version("carbontracker")
+    except metadata.PackageNotFoundError:
+        how = "not installed; pip install 'pepr-utils[train]'"
+        return Possibility("meter", "carbontracker", False, how)
+    return Possibility("meter", "carbontracker", True, f"version {version}")
+
+
+def _cards() -> list[Possibility]:
+    nvml = Nvml.open()
+    try:
+        chosen = visible_cards(nvml.cards, os.environ)
+        why = nvml.lacking or "; ".join(chosen.notes)
+        if not chosen.cards:
+            why = why or f"CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES')} names none"
+            return [Possibility("gpu", method, False, why) for method in ("counter", "polled")]
+        return [row for card in chosen.cards for row in _card(nvml, card)]
+    finally:
+        nvml.close()
+
+
+def _card(nvml: Nvml, card: Card) -> list[Possibility]:
+    name = f"{card.name} {card.uuid}"
+    if len(card.mig_uuids) > 1:
+        why = f"{name}: a slice (MIG); only the energy of the whole card is known"
+        return [Possibility("gpu", method, False, why) for method in ("counter", "polled")]
+    power, limit = nvml.power_w(card), nvml.power_limit_w(card)
+    now = f"{name}: {power:.0f} W now" if power is not None else ""
+    if power is not None and limit is not None:
+        now += f", limit {limit:.0f} W"
+    counter = nvml.energy_mj(card) is not None
+    return [
+        Possibility("gpu", "counter", counter,
+                    name if counter else f"{name}: no energy counter (before Volta); it is polled"),
+        Possibility("gpu", "polled", power is not None,
+                    now or f"{name}: the driver gives no power; nothing can be measured"),
+    ]  # fmt: skip
+
+
+def _processor() -> list[Possibility]:
+    rapl, guess = Rapl.find(), estimate()
+    if rapl.domains:
+        rows = [Possibility(d.kind, "rapl", True, d.name) for d in rapl.domains]
+    else:
+        rows = [Possibility("cpu", "rapl", False, _enable(rapl.lacking or ""))]
+    if guess is None:
+        return [*rows, Possibility("cpu", "tdp-estimate", False, "carbontracker gives none")]
+    words = f"{guess.device}: {guess.power_w:.0f} W whatever the load, half of {guess.basis}"
+    return [*rows, Possibility("cpu", "tdp-estimate", True, words)]
+
+
+def _enable(lacking: str) -> str:
+    if POWERCAP.exists():
+        return lacking
+    return f"{lacking}; on bare Linux: modprobe intel_rapl_msr; in a container: -v /sys:/sys:ro"
+
+
+def _memory() -> list[Possibility]:
+    resident = resident_peak()
+    writable = os.access(Path("/proc/self/clear_refs"), os.W_OK)
+    words = "peak of this process since a reset" if writable else "needs Linux's /proc"
+    return [Possibility("memory", "resident set", resident is not None and writable, words)]
+
+
+def _sharing() -> Possibility:
+    load = Load.now()
+    known = load.machine_s is not None and load.mine_s is not None
+    words = (
+        "RAPL is left out where others keep the processor busy"
+        if known
+        else "needs /proc/stat and psutil: whether others use the processor is not seen"
+    )
+    return Possibility("sharing", "processor time", known, words)

@@ -1,0 +1,161 @@
+"""`pepr meter`: any command measured, its exit code passed on, and what a machine allows."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pepr_utils.measurement.metering import hardware, rapl
+
+
+def _pepr(*arguments, **options):
+    code = "from pepr_utils.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, "meter", *arguments],
+        capture_output=True, text=True, check=False, **options,
+    )  # fmt: skip
+
+
+def test_json_is_all_of_stdout_and_the_exit_code_is_the_commands():
+    done = _pepr(
+        "--json", "--simulate", "100", "--pue", "1.2", "--carbon-intensity", "50", "--",
+        "sh", "-c", "echo said; sleep 0.1; exit 3",
+    )  # fmt: skip
+    assert done.returncode == 3
+    report = json.loads(done.stdout)
+    assert done.stderr.startswith("said\n")
+    assert report["command"][0] == "sh"
+    assert (report["exit_code"], report["energy_method"]) == (3, "declared: simulated simulated")
+    assert report["duration_s"] >= 0.1
+    assert report["it_energy_kwh"] == pytest.approx(100 * report["duration_s"] / 3.6e6)
+    assert report["energy_kwh"] == pytest.approx(1.2 * report["it_energy_kwh"])
+    assert report["co2eq_g"] == pytest.approx(50 * report["energy_kwh"])
+
+
+def test_the_table_leaves_stdout_to_the_command():
+    big = "print(len(bytearray(400_000_000)))"
+    done = _pepr("--", sys.executable, "-c", big)
+    assert (done.returncode, done.stdout) == (0, "400000000\n")
+    assert "energy, computer" in done.stderr
+    (memory,) = [line for line in done.stderr.splitlines() if "memory, process" in line]
+    assert 0.4 <= float(memory.split()[-2]) < 2
+
+
+def test_options_after_the_command_are_the_commands():
+    done = _pepr("--simulate", "1", "printf", "%s", "--json")
+    assert done.stdout == "--json"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ((), 2, "no COMMAND"),
+        (("--check", "true"), 2, "takes no COMMAND"),
+        (("no-such-program",), 127, "no command 'no-such-program'"),
+        (("--carbon-intensity", "XX", "true"), 2, "no carbon intensity for 'XX'"),
+        (("--pue", "0.5", "true"), 2, "0.5"),
+        (("--simulate", "1", "--", "sh", "-c", "kill -9 $$"), 137, "137"),
+    ],
+)
+def test_what_goes_wrong_is_said(arguments, code, said):
+    done = _pepr(*arguments)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_signal_goes_to_the_command_and_the_report_still_comes():
+    code = "from pepr_utils.cli import main; main()"
+    command = (
+        "trap 'exit 5' TERM; echo in; i=0; while [ $i -lt 400 ]; do sleep 0.05; i=$((i+1)); done"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "meter", "--simulate", "1", "--", "sh", "-c", command],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process:
+        assert process.stdout.readline() == "in\n"
+        time.sleep(0.5)  # until the meter waits
+        process.send_signal(signal.SIGTERM)
+        errors = process.stderr.read()
+    assert process.returncode == 5
+    assert "energy, computer" in errors
+
+
+def _check(monkeypatch):
+    from click.testing import CliRunner
+
+    from pepr_utils.commands.meter import meter
+
+    done = CliRunner().invoke(meter, ["--check", "--json"])
+    assert done.exit_code == 0
+    rows = json.loads(done.stdout)
+    return {(row["part"], row["method"]): (row["available"], row["detail"]) for row in rows}
+
+
+@pytest.fixture
+def doubles_of(monkeypatch, tmp_path):
+    """The doubles of the unit tests, and no RAPL."""
+    from importlib import util
+    from pathlib import Path
+
+    path = Path(__file__).parents[1] / "unit" / "metering_doubles.py"
+    spec = util.spec_from_file_location(path.stem, path)
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(rapl, "POWERCAP", tmp_path / "powercap")
+    hardware._idle_powers.cache_clear()
+    return module
+
+
+def test_the_check_of_a_machine_with_nothing(monkeypatch, doubles_of):
+    doubles_of.install(monkeypatch, [])
+    found = _check(monkeypatch)
+    assert found["gpu", "counter"] == (False, "NVML lists no card")
+    available, how = found["cpu", "rapl"]
+    assert not available
+    assert "a container" in how
+    assert found["cpu", "tdp-estimate"][0]
+
+
+def test_the_check_of_a_machine_with_cards_and_counters(monkeypatch, doubles_of, tmp_path):
+    cards = [doubles_of.Gpu("GPU-a", 70.0), doubles_of.Gpu("GPU-b", counter=False)]
+    doubles_of.install(monkeypatch, cards)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a")
+    doubles_of.powercap(tmp_path / "powercap", {"intel-rapl:0": ("package-0", 5, 1000)})
+    found = _check(monkeypatch)
+    assert found["gpu", "counter"] == (True, "Card GPU-a")
+    assert found["gpu", "polled"] == (True, "Card GPU-a: 70 W now, limit 300 W")
+    assert found["cpu", "rapl"] == (True, "package-0")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-b")
+    available, why = _check(monkeypatch)["gpu", "counter"]
+    assert not available
+    assert "it is polled" in why
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert _check(monkeypatch)["gpu", "polled"] == (False, "CUDA_VISIBLE_DEVICES= names none")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_counters_that_may_not_be_read_come_with_the_command_that_helps(
+    monkeypatch, doubles_of, tmp_path
+):
+    doubles_of.install(monkeypatch, [])
+    folder = doubles_of.powercap(tmp_path / "powercap", {"intel-rapl:0": ("package-0", 5, 1000)})
+    (folder / "intel-rapl:0" / "energy_uj").chmod(0)
+    available, how = _check(monkeypatch)["cpu", "rapl"]
+    assert not available
+    assert "sudo chmod a+r" in how
+
+
+def test_the_check_loads_no_torch():
+    code = (
+        "import sys\nfrom pepr_utils.measurement.metering.check import possibilities\n"
+        "possibilities(); assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
