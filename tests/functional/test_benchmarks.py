@@ -26,3 +26,24 @@ def test_scoring_benchmark_runs_at_a_small_size():
         *["500, random", "500, all on the front", "500, many ties"],
     ]
     assert "| 500 |" in done.stdout.splitlines()[-2]  # all of them are on the front
+
+
+def test_metering_benchmark_runs_at_a_small_size():
+    done = subprocess.run(
+        [
+            sys.executable,
+            ROOT / "benchmarks" / "metering.py",
+            "--seconds",
+            "0.4",
+            "--window",
+            "0.2",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    windows, _, per_window, sampling, share = done.stdout.splitlines()[-1].strip("| ").split(" | ")
+    assert windows.endswith("of 0.2 s")
+    for figure in (per_window, sampling, share):
+        assert float(figure.split()[0]) > 0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pepr_utils.measurement.metering.integrate import energy_j
 from pepr_utils.measurement.metering.nvml import other_processes
 from pepr_utils.measurement.metering.quantities import Component, Samples, Window, total
-from pepr_utils.measurement.metering.sharing import Load, is_shared, others
+from pepr_utils.measurement.metering.sharing import Load, descendants, is_shared, others
 from pepr_utils.measurement.metering.visible import Card, visible_cards
 
 ALIKE = [
@@ -147,3 +147,19 @@ def test_the_meter_brings_no_torch():
         "assert 'torch' not in sys.modules and m.windows"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
+def test_the_work_of_children_is_ones_own():
+    work = "import time\nwhile time.process_time() < 0.5: pass\nprint('done', flush=True)\ninput()"
+    before = Load.now(descendants())
+    with subprocess.Popen(
+        [sys.executable, "-c", work], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        child.stdout.readline()
+        assert child.pid in descendants()
+        alive = Load.now(descendants())
+        child.communicate("\n")
+    after = Load.now(descendants())
+    assert child.pid not in descendants()
+    for load in (alive, after):  # it counts while it lives, and when it has been waited for
+        assert load.mine_s - before.mine_s > 0.45

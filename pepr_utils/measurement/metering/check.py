@@ -114,7 +114,7 @@ def _memory() -> list[Possibility]:
 
 
 def _sharing() -> Possibility:
-    load = Load.now()
+    load = Load.now(set())
     known = load.machine_s is not None and load.mine_s is not None
     words = (
         "RAPL is left out where others keep the processor busy"

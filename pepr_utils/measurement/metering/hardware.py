@@ -15,7 +15,7 @@ from pepr_utils.measurement.metering.memory import synchronize
 from pepr_utils.measurement.metering.nvml import Nvml, other_processes
 from pepr_utils.measurement.metering.quantities import Samples
 from pepr_utils.measurement.metering.rapl import Rapl
-from pepr_utils.measurement.metering.sharing import Load
+from pepr_utils.measurement.metering.sharing import Load, descendants
 from pepr_utils.measurement.metering.visible import Card, visible_cards
 
 
@@ -119,14 +119,17 @@ class Hardware:
     def mark(self) -> Mark:
         """Read every counter once, when the cards have done what they were given."""
         synchronize()
-        mine = _my_processes()
         counters = {card.uuid: self.nvml.energy_mj(card) for card in self.cards}
         now = time.monotonic()
         used = self._read_rapl(now)
-        others = {c.uuid: other_processes(self.nvml.processes(c), mine) for c in self.cards}
         self._note_used()
-        return Mark(now, counters, used, Load.now() if self.rapl.domains else Load(None, None),
-                    others)  # fmt: skip
+        if not self.cards and not self.rapl.domains:
+            return Mark(now)
+        children = descendants()
+        mine = {os.getpid(), *children}
+        others = {c.uuid: other_processes(self.nvml.processes(c), mine) for c in self.cards}
+        load = Load.now(children) if self.rapl.domains else Load(None, None)
+        return Mark(now, counters, used, load, others)
 
     def close(self) -> None:
         """Stop sampling and leave NVML."""
@@ -175,13 +178,3 @@ class Hardware:
 def _idle_powers() -> dict[str, float]:
     """Idle power of the devices that this process has watched."""
     return {}
-
-
-def _my_processes() -> set[int]:
-    try:
-        import psutil
-
-        children = psutil.Process().children(recursive=True)
-    except Exception:  # noqa: BLE001 - no psutil, or no /proc
-        children = []
-    return {os.getpid(), *(child.pid for child in children)}

@@ -26,9 +26,9 @@ class Load:
     mine_s: float | None
 
     @classmethod
-    def now(cls) -> Load:
-        """Read both."""
-        return cls(_machine_s(), _mine_s())
+    def now(cls, children: set[int]) -> Load:
+        """Read both; `children` are those of this process that live, see `descendants`."""
+        return cls(_machine_s(), _mine_s(children))
 
 
 def others(before: Load, after: Load, duration_s: float) -> float | None:
@@ -73,18 +73,37 @@ def _machine_s() -> float | None:
         return None
 
 
-def _mine_s() -> float | None:
+def descendants() -> set[int]:
+    """Living processes that this one has started, and theirs; empty where that cannot be told.
+
+    Linux lists a process's children, which is quick; elsewhere all processes are looked through.
+    """
+    found, to_do = set(), [os.getpid()]
+    try:
+        while to_do:
+            for task in Path(f"/proc/{to_do.pop()}/task").iterdir():
+                children = set(map(int, (task / "children").read_text().split())) - found
+                found |= children
+                to_do += children
+    except OSError:
+        with suppress(Exception):
+            import psutil
+
+            return {child.pid for child in psutil.Process().children(recursive=True)}
+    return found
+
+
+def _mine_s(children: set[int]) -> float | None:
     """Time of this process, of its children that it has waited for, and of those that live."""
     try:
         import psutil
     except ImportError:
         return None
     try:
-        me = psutil.Process()
-        found = sum(me.cpu_times()[:4])
-        for child in me.children(recursive=True):
-            with suppress(psutil.Error):  # it has just ended
-                found += sum(child.cpu_times()[:4])
+        found = sum(psutil.Process().cpu_times()[:4])
     except psutil.Error:
         return None
+    for pid in children:
+        with suppress(psutil.Error):  # it has just ended
+            found += sum(psutil.Process(pid).cpu_times()[:4])
     return found
