@@ -8,7 +8,7 @@ from pepr_utils.results.architectures import (
 )
 from pepr_utils.results.curves import curve_experiment, learning_curves
 from pepr_utils.results.experiments import experiment_key, experiment_labels
-from pepr_utils.results.majority import load_majority, majority_share
+from pepr_utils.results.majority import load_majority, majority_of_runs, majority_share
 from pepr_utils.results.predictions import correct_images, read_predictions
 from pepr_utils.results.records import read_record, write_record
 from pepr_utils.results.result_set import (
@@ -41,6 +41,7 @@ __all__ = [
     "load_architectures",
     "load_majority",
     "load_result_set",
+    "majority_of_runs",
     "majority_share",
     "read_predictions",
     "read_record",

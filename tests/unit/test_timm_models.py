@@ -21,6 +21,12 @@ def test_the_table_has_the_papers_architectures_in_their_order():
     assert model_table().index.tolist() == PAPER.index.tolist()
 
 
+def test_the_module_is_the_one_that_timm_makes_the_architecture_in():
+    for row in model_table().itertuples():
+        made_in = timm().model_entrypoint(row.timm_name).__module__
+        assert made_in == f"timm.models.{row.module}"
+
+
 @pytest.mark.parametrize("name", PAPER.index)
 def test_weights_are_of_the_architecture_and_of_imagenet_1k_alone(name):
     found = find_architecture(name)
