@@ -11,6 +11,7 @@ from pepr_utils.reporting import table_1
 from pepr_utils.reporting.figures import arms, by_size, front
 from pepr_utils.reporting.printed import DIFFERS, compare_printed
 from pepr_utils.reporting.significance import STRICT, USUAL, try_test
+from pepr_utils.reporting.significance.tables import p_words
 from pepr_utils.results import (
     ResultSet,
     add_classes,
@@ -19,6 +20,7 @@ from pepr_utils.results import (
     score_runs,
 )
 from pepr_utils.results.audit import READINGS, read_as
+from pepr_utils.scoring.uncertainty import FEWEST_RESAMPLES
 
 #: Columns of `energies_by_size`.
 GAPS = [
@@ -31,9 +33,6 @@ GAPS = [
     "PePR-E, large",
     "gap",
 ]
-
-#: Resamples where no interval is shown.
-FEWEST = 100
 
 
 def readings(result_set: ResultSet) -> dict[str, ResultSet]:
@@ -153,7 +152,7 @@ def differences(result_set: ResultSet, *, alpha: float = 1.0) -> pd.DataFrame:
     """
     rows = []
     for name, words, paper, level in _claims(result_set):
-        tested = try_test(result_set, name, n_resamples=FEWEST, alpha=alpha)
+        tested = try_test(result_set, name, n_resamples=FEWEST_RESAMPLES, alpha=alpha)
         row = {"claim": words, "paper": paper}
         if tested is None:
             rows.append(row | {"n": "–", "means": "–", "p": float("nan"), "outcome": "n/a"})
@@ -200,19 +199,15 @@ def significance(sets: Mapping[str, ResultSet], *, alpha: float = 1.0) -> pd.Dat
     first = next(iter(each.values()))
     table = first[["claim", "paper"]].copy()
     for words, tested in each.items():
-        table[words] = [f"{_p(p)} ({n})" for p, n in zip(tested["p"], tested["n"], strict=True)]
+        table[words] = [
+            f"{p_words(p)} ({n})" for p, n in zip(tested["p"], tested["n"], strict=True)
+        ]
     stands = pd.DataFrame({w: t["outcome"] == first["paper"] for w, t in each.items()})
     table["stands"] = [
         "yes" if row.all() else f"only {', '.join(row.index[row])}" if row.any() else "no"
         for _, row in stands.iterrows()
     ]
     return table
-
-
-def _p(p: float) -> str:
-    if pd.isna(p):
-        return "n/a"
-    return "< 0.001" if p < STRICT else f"{p:.3f}"
 
 
 def printed_scores(sets: Mapping[str, ResultSet]) -> pd.DataFrame:

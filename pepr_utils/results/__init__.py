@@ -4,6 +4,7 @@ from pepr_utils.results.architectures import (
     LARGE_ABOVE,
     add_classes,
     load_architectures,
+    load_timm_models,
     size_class,
 )
 from pepr_utils.results.curves import curve_experiment, learning_curves
@@ -41,6 +42,7 @@ __all__ = [
     "load_architectures",
     "load_majority",
     "load_result_set",
+    "load_timm_models",
     "majority_of_runs",
     "majority_share",
     "read_predictions",

@@ -25,7 +25,8 @@ from pepr_utils.reporting.significance.family_wise import (
     try_test,
 )
 from pepr_utils.reporting.significance.samples import LABELS, groups
-from pepr_utils.reporting.significance.testing import Tested, compare_samples, equivalence, test
+from pepr_utils.reporting.significance.tested import Tested
+from pepr_utils.reporting.significance.testing import compare_samples, equivalence, test
 
 __all__ = [
     "AVERAGE",

@@ -8,11 +8,8 @@ made by one file of timm. The family of a known architecture is the module of ti
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 
-import pandas as pd
-
-from pepr_utils.paths import data_file
+from pepr_utils.results.architectures import load_timm_models
 from pepr_utils.results.audit.checks_models import family_of, label_table
 from pepr_utils.results.result_set import ResultSet
 
@@ -25,14 +22,8 @@ def families(architectures: Iterable[str]) -> list[str]:
     >>> families(["resnet18d", "gluon_seresnext50_32x4d", "dla34", "my_net_12"])
     ['resnet', 'resnet', 'dla', 'my_net']
     """
-    known = _modules()
-    return [known.get(name) or family_of(name) for name in architectures]
-
-
-@cache
-def _modules() -> dict[str, str]:
-    table = pd.read_csv(data_file("timm_models.csv"), dtype="string")
-    return dict(zip(table["architecture"], table["module"], strict=True))
+    known = load_timm_models()["module"]
+    return [str(known.get(name)) if name in known else family_of(name) for name in architectures]
 
 
 def divided_families(result_set: ResultSet, label: str) -> set[str]:

@@ -15,7 +15,8 @@ from pepr_utils.reporting.significance.comparisons import (
     declared,
     primary,
 )
-from pepr_utils.reporting.significance.testing import Tested, test
+from pepr_utils.reporting.significance.tested import Tested
+from pepr_utils.reporting.significance.testing import test
 from pepr_utils.results import ResultSet
 
 
