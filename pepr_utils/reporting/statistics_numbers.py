@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
@@ -130,8 +131,8 @@ def _figure_3(tested: All) -> dict[str, str]:
         one = tested.get(Comparison(factor, "accuracy", AVERAGE).name)
         p = {} if one is None else one.tests
         found |= {
-            f"{factor}-p": p_words(p.get("paired t", float("nan"))),
-            f"{factor}-p-student": p_words(p.get("Student", float("nan"))),
+            f"{factor}-p": at_most(p.get("paired t", float("nan"))),
+            f"{factor}-p-student": at_most(p.get("Student", float("nan"))),
             f"{factor}-difference": fixed(float("nan") if one is None else one.difference, 3),
             f"{factor}-interval": NOT_AVAILABLE
             if one is None
@@ -151,7 +152,7 @@ def _size(result_set: ResultSet, tested: All) -> dict[str, str]:
     shares = [one.cost_share for one in each]
     known = [one for one in each if one.above_a is not None]
     return {
-        "size-p-highest": p_words(max((one.p for one in each), default=float("nan"))),
+        "size-p-highest": at_most(max((one.p for one in each), default=float("nan"))),
         "size-share-lowest": _percent(shares, min),
         "size-share-highest": _percent(shares, max),
         "size-above": "; ".join(
@@ -171,11 +172,24 @@ def _efficient(result_set: ResultSet, tested: All) -> dict[str, str]:
     told = (family.loc[names, "conclusion"] == "first higher").sum()
     return {
         "efficient-told": f"{told} of {len(adjusted)}",
-        "efficient-p-highest": p_words(max((one.p for one in each), default=float("nan"))),
-        "efficient-holm-highest": p_words(adjusted.max()),
+        "efficient-p-highest": at_most(max((one.p for one in each), default=float("nan"))),
+        "efficient-holm-highest": at_most(adjusted.max()),
         "efficient-share-lowest": _percent([one.cost_share for one in each], min),
         "efficient-share-highest": _percent([one.cost_share for one in each], max),
     }
+
+
+def at_most(p: float) -> str:
+    """Write a bound of several *p*, rounded up.
+
+    Examples
+    --------
+    >>> at_most(0.0004), at_most(0.0015), at_most(float("nan"))
+    ('below 0.001', 'at most 0.002', 'n/a')
+    """
+    if pd.isna(p):
+        return NOT_AVAILABLE
+    return "below 0.001" if p < 0.001 else f"at most {math.ceil(round(p * 1000, 6)) / 1000:.3f}"
 
 
 def _percent(values: Iterable[float | None], pick) -> str:

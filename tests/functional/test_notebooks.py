@@ -200,7 +200,7 @@ def test_the_fine_tuning_notebook_trains_and_the_results_chapter_is_drawn_from_i
     assert done.returncode == 0, done.stderr
     numbers = _glued(tmp_path / "fine_tune.ipynb")
     assert (numbers["n-runs"], numbers["n-done"], numbers["seed"]) == ("3", "3", "3")
-    assert numbers["majority-accuracy"] == "0.480"
+    assert numbers["majority-accuracy"] == "0.479"
     assert len(list((folder / "runs").glob("*.json"))) == 3
 
     done = _execute("results", tmp_path / "results.ipynb", result_set=folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pepr_utils.reporting.significance.comparisons import USUAL, Comparison
 
@@ -55,6 +56,8 @@ class Tested:
     above_a, above_b : int or None
         Models above it; None where it is not known.
     """
+
+    __test__: ClassVar[bool] = False  # pytest would take it for a class of tests
 
     comparison: Comparison
     n_a: int
