@@ -7,7 +7,7 @@ from functools import cache
 
 import pandas as pd
 
-from pepr_utils.errors import NotAvailableError
+from pepr_utils.errors import InvalidTableError, NotAvailableError
 from pepr_utils.reporting import table_1
 from pepr_utils.reporting.claims.compare import Told
 from pepr_utils.reporting.claims.registry import check
@@ -67,8 +67,24 @@ def accuracy_after(result_set: ResultSet, block: str, rank: str, epoch: int) -> 
 
 
 def _run(result_set: ResultSet, block: str, rank: str) -> pd.Series:
-    line = next(line for line in _lines(block) if line["rank"] == rank)
-    return table_1.run_of(_scored(result_set), line, result_set.name)
+    found = _runs(result_set)[block, rank]
+    if isinstance(found, InvalidTableError):
+        raise found
+    return found
+
+
+@remembered
+def _runs(result_set: ResultSet) -> dict[tuple[str, str], pd.Series | InvalidTableError]:
+    """The run of each printed row, or why there is none."""
+    found: dict[tuple[str, str], pd.Series | InvalidTableError] = {}
+    for block in BLOCKS:
+        for line in _lines(block):
+            try:
+                run = table_1.run_of(_scored(result_set), line, result_set.name)
+            except InvalidTableError as error:
+                run = error
+            found[block, line["rank"]] = run
+    return found
 
 
 def leaders(result_set: ResultSet, block: str, rule: str = "minmax") -> list[str]:
