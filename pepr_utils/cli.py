@@ -37,6 +37,11 @@ COMMANDS = {
         "audit",
         "Look for faults in a result set: copies, impossible powers, misfiled rows.",
     ),
+    "claims": (
+        "pepr_utils.commands.claims",
+        "claims",
+        "Check every claim of the paper against a result set.",
+    ),
     "run": (
         "pepr_utils.commands.run",
         "run",
@@ -78,6 +83,7 @@ def pepr() -> None:
       pepr data show published # what is in it
       pepr score models.csv --performance accuracy --cost energy_wh
       pepr audit published     # what is doubtful in it
+      pepr claims              # which claims of the paper come out
       pepr run --help          # train and meter models on images of yours
       pepr meter -- python train.py   # what a command of yours consumes
     """

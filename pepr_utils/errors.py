@@ -45,6 +45,10 @@ class UnknownNameError(PeprError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+class NotAvailableError(PeprError, LookupError):
+    """A result set does not hold the runs that a comparison or a statement is about."""
+
+
 class DataUnavailableError(PeprError, OSError):
     """Data could not be obtained: no network, no mirror, a wrong hash or a truncated file."""
 

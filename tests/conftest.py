@@ -10,8 +10,9 @@ from hypothesis import settings
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
-# As `pepr_utils.measurement` sets it, but before any test imports torch on its own.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# One thread of torch: the models of the tests are too small to gain from more, and threads that
+# share a core with another program wait for one another. Before any test imports torch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _TESTS = Path(__file__).parent
 _ORDER = ("unit", "functional", "book")

@@ -7,9 +7,11 @@ returns its record. Importing this package is cheap; torch and timm are loaded b
 import os as _os
 from importlib import import_module as _import_module
 
-# Torch's threads wait for one another many times a second. Waiting by spinning, their default,
-# takes ten times as long once another program wants a core. Read when torch is first imported.
-_os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Torch's threads wait for one another many times a second. GNU's spin for milliseconds before they
+# sleep, and hold a core that another program wants (3 to 5 times as long per step there); sleeping
+# at once doubles the time of a small model's step on an idle machine. These spin for some 50 us.
+# Read when torch is first imported.
+_os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 _PLACES = {
     "Protocol": "protocols",

@@ -11,11 +11,8 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-import pandas as pd
-
 from pepr_utils.errors import PeprError, unknown_name
-from pepr_utils.paths import data_file
-from pepr_utils.results import load_architectures
+from pepr_utils.results import load_architectures, load_timm_models
 
 
 class ArchitectureError(PeprError, ValueError):
@@ -72,13 +69,6 @@ class Architecture:
 
 
 @cache
-def model_table() -> pd.DataFrame:
-    """Return the paper's architectures as timm has them, by name, from ``data/timm_models.csv``."""
-    table = pd.read_csv(data_file("timm_models.csv"), dtype={"smallest_size_px": "Int64"})
-    return table.set_index("architecture")
-
-
-@cache
 def find_architecture(name: str) -> Architecture:
     """Return an architecture by the paper's name for it, or by any name of timm.
 
@@ -97,7 +87,7 @@ def find_architecture(name: str) -> Architecture:
     >>> find_architecture("gluon_xception65").weights
     'xception65.tf_in1k'
     """
-    table = model_table()
+    table = load_timm_models()
     if name in table.index:
         row = table.loc[name]
         argument = row["size_argument"]

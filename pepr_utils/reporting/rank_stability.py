@@ -13,7 +13,7 @@ from pepr_utils.results import (
     cost_column,
     curve_experiment,
     experiment_labels,
-    majority_share,
+    majority_of_runs,
     score_runs,
 )
 from pepr_utils.scoring import (
@@ -210,7 +210,7 @@ def beaten(scored: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """
     parts = []
     for label, table in scored.items():
-        share = _majority(table)
+        share = majority_of_runs(table)
         if not np.isnan(share):
             parts.append(
                 pd.DataFrame(
@@ -256,7 +256,7 @@ def controls(scored: dict[str, pd.DataFrame], *, alpha: float = 1.0) -> pd.DataF
                 f"{name}, large": large,
                 f"{name}, difference": small - large,
             }
-        share = _majority(table)
+        share = majority_of_runs(table)
         known = not np.isnan(share)
         row |= {
             "correlation with cost alone": table["pepr"].corr(alone, method="spearman")
@@ -269,8 +269,3 @@ def controls(scored: dict[str, pd.DataFrame], *, alpha: float = 1.0) -> pd.DataF
         }
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _majority(table: pd.DataFrame) -> float:
-    counts = table["n_test"].dropna().unique()
-    return majority_share(table["dataset"].iloc[0], int(counts[0])) if len(counts) == 1 else np.nan

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
-from scipy import stats
 
 from pepr_utils.errors import InvalidTableError
 from pepr_utils.reporting import table_1
 from pepr_utils.reporting.figures import arms, by_size, front
 from pepr_utils.reporting.printed import DIFFERS, compare_printed
+from pepr_utils.reporting.significance import STRICT, USUAL, try_test
+from pepr_utils.reporting.significance.tables import p_words
 from pepr_utils.results import (
     ResultSet,
     add_classes,
@@ -19,6 +20,7 @@ from pepr_utils.results import (
     score_runs,
 )
 from pepr_utils.results.audit import READINGS, read_as
+from pepr_utils.scoring.uncertainty import FEWEST_RESAMPLES
 
 #: Columns of `energies_by_size`.
 GAPS = [
@@ -31,9 +33,6 @@ GAPS = [
     "PePR-E, large",
     "gap",
 ]
-
-#: The paper's levels of significance: for its first three claims, and for figure A.1.
-STRICT, USUAL = 0.001, 0.05
 
 
 def readings(result_set: ResultSet) -> dict[str, ResultSet]:
@@ -141,60 +140,50 @@ def _with_moves(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 def differences(result_set: ResultSet, *, alpha: float = 1.0) -> pd.DataFrame:
     """Differences that the paper calls significant or not, tested on one reading.
 
-    The paper says *t*-tests and not which: models that are in both arms are paired, groups of
-    different models are compared by Welch's test.
+    The tests are those declared in `pepr_utils.reporting.significance`: models that are in both
+    arms are paired, groups of different models are compared by Welch's test.
 
     Returns
     -------
     pandas.DataFrame
         ``claim`` and ``paper`` (what the paper says of it), n of both groups, their means, ``p``,
         and ``outcome``: first or second group higher, or no difference, at the paper's level.
+        A comparison that the reading has no models for is ``n/a``.
     """
     rows = []
-    for claim, pairs, names in (
-        ("accuracy: fine-tuned, from scratch (3a)", arms.pretraining_data(result_set), "tuned"),
-        ("accuracy: all images, a tenth (3b)", arms.fraction_data(result_set), "fraction"),
-    ):
-        order = arms.PRETRAINING_ARMS if names == "tuned" else arms.FRACTION_ARMS
-        wide = pairs.pivot(index="architecture", columns="arm", values="test_accuracy")
-        first, second = wide[order[0]], wide[order[1]]
-        p = stats.ttest_rel(first, second).pvalue
-        rows.append(_tested(claim, "first higher", first, second, p, STRICT))
-    frame = by_size.data(result_set, alpha=alpha)
-    for name, column, groups in (
-        ("small, large", "size", ("small", "large")),
-        ("efficient, not efficient", "efficient", ("efficient", "not efficient")),
-        ("CNN, Other", "type", ("CNN", "Other")),
-    ):
-        first, second = (frame.loc[frame[column] == g, "test_accuracy"] for g in groups)
-        p = stats.ttest_ind(first, second, equal_var=False).pvalue
-        rows.append(_tested(f"accuracy: {name} (3c)", "no difference", first, second, p, USUAL))
-    full = result_set.full_data()
-    tuned = full[full["pretrained"].fillna(True).astype(bool)]
-    scored = add_classes(score_runs(tuned, alpha=alpha))
-    labels = experiment_labels(scored["experiment"])
-    for key, part in scored.groupby("experiment", sort=False):
-        first, second = (part.loc[part["size"] == s, "pepr"].dropna() for s in ("small", "large"))
-        p = stats.ttest_ind(first, second, equal_var=False).pvalue
-        claim = f"PePR-E: small, large, {labels[key]} (A.1)"
-        rows.append(_tested(claim, "first higher", first, second, p, USUAL))
+    for name, words, paper, level in _claims(result_set):
+        tested = try_test(result_set, name, n_resamples=FEWEST_RESAMPLES, alpha=alpha)
+        row = {"claim": words, "paper": paper}
+        if tested is None:
+            rows.append(row | {"n": "–", "means": "–", "p": float("nan"), "outcome": "n/a"})
+            continue
+        row |= {
+            "n": f"{tested.n_a}, {tested.n_b}",
+            "means": f"{tested.mean_a:.4f}, {tested.mean_b:.4f}",
+            "p": tested.p,
+            "outcome": tested.conclusion(level=level),
+        }
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _tested(
-    claim: str, paper: str, first: pd.Series, second: pd.Series, p: float, level: float
-) -> dict[str, object]:
-    outcome = "no difference"
-    if p < level:
-        outcome = "first higher" if first.mean() > second.mean() else "second higher"
-    return {
-        "claim": claim,
-        "paper": paper,
-        "n": f"{len(first)}, {len(second)}",
-        "means": f"{first.mean():.4f}, {second.mean():.4f}",
-        "p": p,
-        "outcome": outcome,
-    }
+def _claims(result_set: ResultSet) -> list[tuple[str, str, str, float]]:
+    """Name of each comparison, its words here, what the paper says of it, and at which level."""
+    higher, none = "first higher", "no difference"
+    fixed = [
+        ("pretraining-accuracy-average", "fine-tuned, from scratch (3a)", higher, STRICT),
+        ("fraction-accuracy-average", "all images, a tenth (3b)", higher, STRICT),
+        ("size-accuracy-average", "small, large (3c)", none, USUAL),
+        ("efficient-accuracy-average", "efficient, not efficient (3c)", none, USUAL),
+        ("type-accuracy-average", "CNN, Other (3c)", none, USUAL),
+    ]
+    found = [(name, f"accuracy: {words}", paper, level) for name, words, paper, level in fixed]
+    full = result_set.full_data()
+    tuned = full[full["pretrained"].fillna(True).astype(bool)]
+    for dataset in tuned["dataset"].unique():
+        words = f"PePR-E: small, large, {dataset} (A.1)"
+        found.append((f"size-pepr_e-{dataset}", words, higher, USUAL))
+    return found
 
 
 def significance(sets: Mapping[str, ResultSet], *, alpha: float = 1.0) -> pd.DataFrame:
@@ -210,17 +199,15 @@ def significance(sets: Mapping[str, ResultSet], *, alpha: float = 1.0) -> pd.Dat
     first = next(iter(each.values()))
     table = first[["claim", "paper"]].copy()
     for words, tested in each.items():
-        table[words] = [f"{_p(p)} ({n})" for p, n in zip(tested["p"], tested["n"], strict=True)]
+        table[words] = [
+            f"{p_words(p)} ({n})" for p, n in zip(tested["p"], tested["n"], strict=True)
+        ]
     stands = pd.DataFrame({w: t["outcome"] == first["paper"] for w, t in each.items()})
     table["stands"] = [
         "yes" if row.all() else f"only {', '.join(row.index[row])}" if row.any() else "no"
         for _, row in stands.iterrows()
     ]
     return table
-
-
-def _p(p: float) -> str:
-    return "< 0.001" if p < STRICT else f"{p:.3f}"
 
 
 def printed_scores(sets: Mapping[str, ResultSet]) -> pd.DataFrame:

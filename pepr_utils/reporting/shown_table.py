@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pepr_utils.reporting.shown_chart import check_name, csv_link
@@ -31,6 +31,7 @@ def show_table(
     links: Mapping[Any, Any] | None = None,
     group: Any = None,
     data: pd.DataFrame | None = None,
+    filters: Sequence[Any] = (),
 ) -> ShownTable:
     """Make a frame ready for a page as an accessible HTML table with its data as CSV.
 
@@ -53,6 +54,9 @@ def show_table(
         A column whose runs of equal values become headings over their rows instead of cells.
     data : pandas.DataFrame, optional
         What the CSV holds, where that is more than what is shown.
+    filters : sequence of column, optional
+        Columns by whose values a reader can choose rows, where the page runs scripts; without
+        them the whole table stands there. Not together with `group`.
 
     Returns
     -------
@@ -87,14 +91,17 @@ def show_table(
         f'<table class="pepr-table">\n<thead>{_header(shown)}</thead>\n'
         "<tbody>\n" + "\n".join(rows) + "\n</tbody>\n</table>"
     )
-    return ShownTable(table, csv_link(frame if data is None else data, name), frame)
+    chosen = [shown.columns.get_loc(column) for column in filters]
+    return ShownTable(table, csv_link(frame if data is None else data, name), frame, chosen)
 
 
 class ShownTable:
     """A table that a notebook displays as HTML or text; made by `show_table`."""
 
-    def __init__(self, table: str, links: str, frame: pd.DataFrame) -> None:
-        self.table, self.links, self.frame = table, links, frame
+    def __init__(
+        self, table: str, links: str, frame: pd.DataFrame, filters: Sequence[int] = ()
+    ) -> None:
+        self.table, self.links, self.frame, self.filters = table, links, frame, filters
 
     def __repr__(self) -> str:
         return self.frame.to_string(index=False)
@@ -102,8 +109,10 @@ class ShownTable:
     def html(self) -> str:
         """Write the fragment of a page: the table in its box and the line of links."""
         tall = " pepr-tall" if len(self.frame) > TALL else ""
+        places = f' data-filters="{" ".join(map(str, self.filters))}"' if self.filters else ""
         return (
-            f'<div class="pepr-table-box{tall}" tabindex="0">\n{self.table}\n</div>\n{self.links}'
+            f'<div class="pepr-table-box{tall}" tabindex="0"{places}>\n{self.table}\n</div>\n'
+            f"{self.links}"
         )
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:

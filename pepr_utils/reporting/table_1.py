@@ -73,7 +73,7 @@ def compare(result_set: ResultSet, *, alpha: float = 1.0) -> pd.DataFrame:
     epochs = result_set.epochs.set_index("run_id")
     cells = []
     for line in printed_table().to_dict("records"):
-        run = _run_of(scored, line, result_set.name)
+        run = run_of(scored, line, result_set.name)
         history = epochs.loc[[run["run_id"]]] if run["run_id"] in epochs.index else epochs.iloc[:0]
         for quantity, (column, factor, _) in QUANTITIES.items():
             for rule in RULES if quantity == "pepr_e" else ("",):
@@ -82,7 +82,23 @@ def compare(result_set: ResultSet, *, alpha: float = 1.0) -> pd.DataFrame:
     return pd.DataFrame(cells)
 
 
-def _run_of(scored: pd.DataFrame, line: dict, name: str) -> pd.Series:
+def run_of(scored: pd.DataFrame, line: dict, name: str) -> pd.Series:
+    """Return the run of a printed row.
+
+    Parameters
+    ----------
+    scored : pandas.DataFrame
+        What `full_data_runs` returns.
+    line : dict
+        One row of `printed_table`.
+    name : str
+        What messages call the set.
+
+    Raises
+    ------
+    InvalidTableError
+        If there is none, or more than one.
+    """
     same = (
         (scored["dataset"] == line["dataset"])
         & (scored["pretrained"] == line["pretrained"]).fillna(False)
@@ -133,10 +149,15 @@ def recomputed_ranking(result_set: ResultSet, *, method: str, n: int = 5) -> pd.
     rows = []
     for block, dataset, pretrained in blocks.itertuples(index=False):
         mine = (scored["dataset"] == dataset) & (scored["pretrained"] == pretrained).fillna(False)
-        top = scored[mine].nlargest(n, f"pepr_{method}")["architecture"].tolist()
-        top.append(scored[mine].nlargest(1, "test_accuracy")["architecture"].iloc[0])
-        rows += [(block, str(i + 1) if i < n else "best", a) for i, a in enumerate(top)]
+        ranked = top(scored[mine], method=method, n=n)
+        rows += [(block, str(i + 1) if i < n else "best", a) for i, a in enumerate(ranked)]
     return pd.DataFrame(rows, columns=["block", "rank", "architecture"])
+
+
+def top(scored: pd.DataFrame, *, method: str, n: int = 5) -> list[str]:
+    """The `n` best of a block by PePR-E under a normalisation, then the most accurate."""
+    best = scored.nlargest(n, f"pepr_{method}")["architecture"].tolist()
+    return [*best, *scored.nlargest(1, "test_accuracy")["architecture"]]
 
 
 def side_by_side(cells: pd.DataFrame) -> pd.DataFrame:
@@ -194,7 +215,7 @@ def rule_counts(result_set: ResultSet) -> pd.DataFrame:
         }.items():
             scored = runs.assign(pepr=pepr(runs["test_accuracy"], resource))
             matching = sum(
-                compare_printed(_run_of(scored, line, result_set.name)["pepr"], line["pepr_e"])
+                compare_printed(run_of(scored, line, result_set.name)["pepr"], line["pepr_e"])
                 != DIFFERS
                 for line in lines
             )

@@ -4,11 +4,12 @@ from pepr_utils.results.architectures import (
     LARGE_ABOVE,
     add_classes,
     load_architectures,
+    load_timm_models,
     size_class,
 )
 from pepr_utils.results.curves import curve_experiment, learning_curves
 from pepr_utils.results.experiments import experiment_key, experiment_labels
-from pepr_utils.results.majority import load_majority, majority_share
+from pepr_utils.results.majority import load_majority, majority_of_runs, majority_share
 from pepr_utils.results.predictions import correct_images, read_predictions
 from pepr_utils.results.records import read_record, write_record
 from pepr_utils.results.result_set import (
@@ -41,6 +42,8 @@ __all__ = [
     "load_architectures",
     "load_majority",
     "load_result_set",
+    "load_timm_models",
+    "majority_of_runs",
     "majority_share",
     "read_predictions",
     "read_record",

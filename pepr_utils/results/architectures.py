@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pandas as pd
 
 from pepr_utils.paths import data_file
@@ -26,9 +28,33 @@ def load_architectures() -> pd.DataFrame:
     >>> load_architectures()["size"].value_counts().to_dict()
     {'large': 66, 'small': 65}
     """
+    return _model_space().copy()
+
+
+@cache
+def _model_space() -> pd.DataFrame:
     frame = pd.read_csv(data_file("architectures.csv"), dtype={"printed_parameters_m": "string"})
     frame["efficient"] = frame["efficient"].astype(bool)
     return frame.assign(size=size_class(frame["n_parameters"]))
+
+
+@cache
+def load_timm_models() -> pd.DataFrame:
+    """Return the model space as timm has it, by architecture, from ``data/timm_models.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``timm_name``; ``weights``, pretrained on ImageNet-1k, as ``arch.tag``; ``size_argument``,
+        the keyword for the image size; ``smallest_size_px``; ``module`` of timm that makes it.
+
+    Examples
+    --------
+    >>> load_timm_models().loc["gluon_xception65", ["weights", "module"]].tolist()
+    ['xception65.tf_in1k', 'xception_aligned']
+    """
+    table = pd.read_csv(data_file("timm_models.csv"), dtype={"smallest_size_px": "Int64"})
+    return table.set_index("architecture")
 
 
 def size_class(n_parameters: pd.Series) -> pd.Series:

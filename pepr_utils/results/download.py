@@ -60,10 +60,14 @@ def _download(group: dict) -> Download:
     )
 
 
+def cache_root() -> Path:
+    """Folder that keeps all that is derived or downloaded: ``PEPR_DATA_CACHE``, or the user's."""
+    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("pepr")).expanduser()
+
+
 def cache_folder(group: str = "published") -> Path:
-    """Folder that keeps a group's files: the platform's user cache, or ``PEPR_DATA_CACHE``."""
-    root = os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("pepr")
-    return Path(root).expanduser() / f"{group}-{registry()[group].commit[:12]}"
+    """Folder that keeps a group's files, under the root of the cache."""
+    return cache_root() / f"{group}-{registry()[group].commit[:12]}"
 
 
 def is_cached(file: str, *, group: str = "published") -> bool:
@@ -151,7 +155,7 @@ def _retrieve(file: str, source: str, sha256: str, folder: Path, progress: bool)
 
     pooch = _pooch()
     url, downloader = _address(file, source, progress)
-    _make_folder(folder)
+    made(folder)
     try:
         pooch.retrieve(url, f"sha256:{sha256}", fname=file, path=folder, downloader=downloader)
     except requests.exceptions.HTTPError as error:
@@ -178,7 +182,14 @@ def _pooch() -> ModuleType:
     return pooch
 
 
-def _make_folder(folder: Path) -> None:
+def made(folder: Path) -> Path:
+    """Make a folder of the cache, where it is missing, and return it.
+
+    Raises
+    ------
+    DataUnavailableError
+        If it cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -186,6 +197,7 @@ def _make_folder(folder: Path) -> None:
             f"the cache folder {folder} cannot be made ({error.strerror}); "
             f"set {CACHE_VARIABLE} to a folder that can be written"
         ) from None
+    return folder
 
 
 def _copy(url: str, output_file: str, _pooch: object) -> None:

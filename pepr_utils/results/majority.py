@@ -43,3 +43,14 @@ def majority_share(dataset: str, n_test: int) -> float:
     table = load_majority()
     row = table[(table["dataset"] == dataset) & (table["n_test"] == n_test)]
     return float(row["majority_share"].iloc[0]) if len(row) else float("nan")
+
+
+def majority_of_runs(runs: pd.DataFrame) -> float:
+    """Accuracy of the majority-class predictor on the test images of the runs of one experiment.
+
+    NaN where it is not known, or the runs' numbers of test images differ.
+    """
+    counts = runs["n_test"].dropna().unique()
+    if len(counts) != 1:
+        return float("nan")
+    return majority_share(str(runs["dataset"].iloc[0]), int(counts[0]))

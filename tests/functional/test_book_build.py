@@ -191,6 +191,21 @@ def test_a_chapter_whose_data_is_lost_is_a_stub_until_it_comes(book):
     assert "could not be had" not in book.page("counted")
 
 
+def test_a_chapter_that_lacks_another_file_is_a_stub_until_it_comes(book):
+    lacking = COUNTED.replace(
+        "from myst_nb import glue\n",
+        "from pathlib import Path\n\nfrom pepr_utils.errors import DataUnavailableError\n"
+        "if not Path('/tmp/x').exists():\n    raise DataUnavailableError('x.csv is not there')\n"
+        "from myst_nb import glue\n",
+    ).replace("/tmp/x", str(book.root / "x.csv"))
+    book.write("counted.md", lacking)
+    code, out = book.build("chapter")
+    assert code == 0, out
+    assert "its data could not be had: a stub" in out
+    book.write("x.csv", "")
+    assert book.executed() == {"counted"}
+
+
 def test_a_warning_of_sphinx_fails_the_build(book):
     book.write("index.md", INDEX + "\n{ref}`nowhere`\n")
     code, out = book.build()

@@ -111,3 +111,10 @@ def test_long_texts_may_wrap():
         {"name": ["x"], "meaning": ["a text that is longer than the limit of one line"]}
     )
     assert '<td class="long">a text' in show_table(frame, name="t").table
+
+
+def test_a_table_to_filter_names_the_places_of_its_columns():
+    frame = pd.DataFrame({"model": ["a"], "page": ["x.html"], "kind": ["b"], "size": ["c"]})
+    shown = show_table(frame, name="t", links={"model": "page"}, filters=["size", "kind"])
+    assert 'data-filters="2 1"' in shown.html()
+    assert "data-filters" not in show_table(frame, name="t").html()

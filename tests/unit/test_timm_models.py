@@ -8,17 +8,22 @@ from pepr_utils.measurement import select_architectures
 from pepr_utils.measurement.architectures import (
     ArchitectureError,
     find_architecture,
-    model_table,
 )
 from pepr_utils.measurement.timm_import import timm
 from pepr_utils.measurement.training.model import count_parameters, make_model
-from pepr_utils.results import load_architectures
+from pepr_utils.results import load_architectures, load_timm_models
 
 PAPER = load_architectures().set_index("architecture")
 
 
 def test_the_table_has_the_papers_architectures_in_their_order():
-    assert model_table().index.tolist() == PAPER.index.tolist()
+    assert load_timm_models().index.tolist() == PAPER.index.tolist()
+
+
+def test_the_module_is_the_one_that_timm_makes_the_architecture_in():
+    for row in load_timm_models().itertuples():
+        made_in = timm().model_entrypoint(row.timm_name).__module__
+        assert made_in == f"timm.models.{row.module}"
 
 
 @pytest.mark.parametrize("name", PAPER.index)
@@ -138,6 +143,6 @@ def test_nothing_chosen_is_an_error():
 
 
 def test_the_table_is_data_not_code():
-    renamed = model_table().query("timm_name != architecture")
+    renamed = load_timm_models().query("timm_name != architecture")
     assert pd.Series(renamed["timm_name"]).to_dict()["gluon_resnet34_v1b"] == "resnet34"
     assert len(renamed) == 8

@@ -76,7 +76,10 @@ def build_chapter(chapter: Chapter, target: Path, root: Path) -> str:
     elif isinstance(found, DataUnavailableError):
         made, outcome, found = stub_notebook(notebook, str(found)), "stub", None
     elif not isinstance(found, PeprError):
-        made, outcome = _run(chapter, notebook, root), "executed"
+        try:
+            made, outcome = _run(chapter, notebook, root), "executed"
+        except DataUnavailableError as error:  # of another file than the result set's
+            made, outcome, found = stub_notebook(notebook, str(error)), "stub", None
     if isinstance(found, PeprError):
         raise BookError(f"{chapter.docname}.md: {found}")
     made.metadata["pepr"] = {
@@ -109,6 +112,8 @@ def _run(chapter: Chapter, notebook: Any, root: Path) -> Any:
             extra_arguments=["--log-level=50"],  # the kernel's own chatter
         )
     except PapermillExecutionError as error:
+        if error.ename == DataUnavailableError.__name__ and not chapter.makes:
+            raise DataUnavailableError(error.evalue.strip()) from None
         line = _failing_line(error)
         raise BookError(
             f"{chapter.source.name}, code cell {error.exec_count}: {error.ename}: "

@@ -16,6 +16,8 @@ TYPE_COLOURS = {"CNN": BLUE, "Other": ORANGE, UNCLASSIFIED: PURPLE}
 EFFICIENT_SHAPES = {"efficient": "triangle-up", "not efficient": "circle", UNCLASSIFIED: "square"}
 #: Colour of each arm of the two training comparisons.
 ARM_COLOURS = {"fine-tuned": BLUE, "from scratch": VERMILION, "100 %": BLUE, "10 %": GREEN}
+#: Colour of small and of large models, where size is no axis.
+SIZE_COLOURS = {"small": GREEN, "large": PURPLE}
 
 CHART_HEIGHT = 340
 

@@ -1,0 +1,28 @@
+"""The claims ledger: every checkable statement of the paper, recomputed, with its outcome.
+
+``data/claims.yaml`` holds the words and what is expected, a registered function returns the value
+of a result set, and one comparator decides. `check_claims` puts them together.
+"""
+
+from pepr_utils.reporting.claims.compare import (
+    ANOTHER_READING,
+    NOT_CHECKABLE,
+    NOT_REPRODUCED,
+    OUTCOMES,
+    REPRODUCED,
+)
+from pepr_utils.reporting.claims.ledger import Checked, check_claims, differing
+from pepr_utils.reporting.claims.schema import Claim, load_claims
+
+__all__ = [
+    "ANOTHER_READING",
+    "NOT_CHECKABLE",
+    "NOT_REPRODUCED",
+    "OUTCOMES",
+    "REPRODUCED",
+    "Checked",
+    "Claim",
+    "check_claims",
+    "differing",
+    "load_claims",
+]

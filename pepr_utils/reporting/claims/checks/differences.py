@@ -1,0 +1,61 @@
+"""Checks of what the paper calls significant or not: p-values of the declared comparisons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pepr_utils.reporting import significance
+from pepr_utils.reporting.claims.checks.shared import DATASETS
+from pepr_utils.reporting.claims.compare import Told
+from pepr_utils.reporting.claims.registry import check
+from pepr_utils.results import ResultSet
+from pepr_utils.results.audit.remembered import remembered
+
+#: Tests by the name that checks call them; the paper says t-test, the released code is Student's.
+TESTS = {
+    "student": "p_student",
+    "welch": "p_welch",
+    "mann-whitney": "p_mann_whitney",
+    "paired": "p_paired",
+}
+
+
+@remembered
+def _tested(result_set: ResultSet, *, name: str) -> dict[str, Any]:
+    """Fields of the tested comparison; its intervals are not used, so hardly any is drawn."""
+    return vars(significance.test(result_set, name, n_resamples=2))
+
+
+def p_value(result_set: ResultSet, name: str, test: str) -> float:
+    """*p* of a comparison by one test."""
+    return _tested(result_set, name=name)[TESTS[test]]
+
+
+def lead(result_set: ResultSet, name: str) -> Told:
+    """Median of the first group minus that of the second."""
+    tested = _tested(result_set, name=name)
+    a, b = tested["median_a"], tested["median_b"]
+    return Told(a - b, f"{a - b:.3f} ({a:.4f} and {b:.4f})")
+
+
+for _name, _comparison in significance.COMPARISONS.items():
+    check(f"lead/{_name}", _name)(lead)
+    for _test in TESTS:
+        if _test != "paired" or _comparison.paired:
+            check(f"p/{_name}/{_test}", _name, _test)(p_value)
+
+
+def significant_datasets(result_set: ResultSet, factor: str, performance: str) -> Told:
+    """Data sets in which a difference is significant, the same group ahead in all of them."""
+    found = {}
+    for dataset in DATASETS:
+        tested = _tested(result_set, name=f"{factor}-{performance}-{dataset}")
+        if tested["p_student"] < significance.USUAL:
+            found[dataset] = tested["difference"] > 0
+    n = max(sum(found.values()), len(found) - sum(found.values()))
+    return Told(n, f"{n} ({', '.join(found) or 'none'})")
+
+
+for _factor in ("type", "efficient"):
+    for _performance in ("accuracy", "pepr_e"):
+        check(f"significant/{_factor}-{_performance}", _factor, _performance)(significant_datasets)

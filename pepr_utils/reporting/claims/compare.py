@@ -1,0 +1,177 @@
+"""The one comparator of the ledger: an expected value, a computed one, and whether they agree."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from pepr_utils.reporting import printed
+
+if TYPE_CHECKING:
+    from pepr_utils.reporting.claims.schema import Expected
+
+REPRODUCED = "reproduced"
+ANOTHER_READING = "reproduced under another reading"
+NOT_REPRODUCED = "not reproduced"
+NOT_CHECKABLE = "not checkable from released data"
+OUTCOMES = (REPRODUCED, ANOTHER_READING, NOT_REPRODUCED, NOT_CHECKABLE)
+
+#: Words of the reading that every printed number is tried under.
+CUT_OFF = "cut off, not rounded"
+
+_SIGNS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
+
+
+@dataclass(frozen=True)
+class Told:
+    """A computed value with words that say more than the value alone: 115 of 131, not just no."""
+
+    value: Any
+    words: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of comparing.
+
+    Attributes
+    ----------
+    agrees : bool
+        Whether the computed value is the expected one, rounded or cut off.
+    cut_off : bool
+        Whether it takes cutting digits off, instead of rounding.
+    computed : str
+        The computed value in words, a digit more than printed where it does not agree.
+    """
+
+    agrees: bool
+    cut_off: bool
+    computed: str
+
+
+def compare(expected: Expected, value: Any) -> Comparison:
+    """Compare a computed value with what the paper says.
+
+    Parameters
+    ----------
+    expected : Expected
+        The kind and the value; see `pepr_utils.reporting.claims.schema.Expected`.
+    value : float, bool, str, collection or Told
+        What the check returned.
+
+    Examples
+    --------
+    >>> from pepr_utils.reporting.claims.schema import Expected
+    >>> compare(Expected(number="24.6"), 24.671)
+    Comparison(agrees=True, cut_off=True, computed='24.67')
+    >>> compare(Expected(inequality="< 0.001"), 2e-9).agrees
+    True
+    """
+    words = None
+    if isinstance(value, Told):
+        value, words = value.value, value.words
+    agrees, cut_off, shown = _KINDS[expected.kind](expected, value)
+    return Comparison(agrees, cut_off, words if words is not None else shown)
+
+
+def describe(expected: Expected, unit: str = "") -> str:
+    """Write an expected value for reading.
+
+    Examples
+    --------
+    >>> from pepr_utils.reporting.claims.schema import Expected
+    >>> describe(Expected(about="36", tolerance="1"), "km")
+    'about 36 (± 1) km'
+    """
+    value = getattr(expected, expected.kind)
+    if expected.kind == "truth":
+        text = _yes(value)
+    elif expected.kind == "about":
+        text = f"about {value} (± {expected.tolerance})"
+    elif isinstance(value, str):
+        text = value
+    else:
+        text = _listed(value)
+    return f"{text} {unit}".strip()
+
+
+def split_inequality(text: str) -> tuple[str, float]:
+    """Take an inequality apart.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+
+    Examples
+    --------
+    >>> split_inequality("< 0.001")
+    ('<', 0.001)
+    """
+    match = re.fullmatch(r"(<=|>=|<|>) *(-?[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?)", text)
+    if not match:
+        raise ValueError(f"{text!r} is no inequality; write it as '< 0.05'")
+    return match[1], float(match[2])
+
+
+def _number(text: str, value: float) -> tuple[bool, bool, str]:
+    if not math.isfinite(value):
+        return False, False, "no one number"
+    outcome = printed.compare_printed(value, text)
+    if outcome == printed.REPRODUCED:
+        return True, False, printed.at_precision(value, text)
+    finer = Decimal(1).scaleb(Decimal(text).as_tuple().exponent - 1)
+    shown = f"{value:.0f}" if value == int(value) else printed.at_precision(value, str(finer))
+    return outcome == printed.TRUNCATED, True, shown
+
+
+def _numbers(expected: Expected, value: Sequence[float]) -> tuple[bool, bool, str]:
+    if len(value) != len(expected.numbers):
+        return False, False, f"{len(value)} values"
+    each = [_number(t, v) for t, v in zip(expected.numbers, value, strict=True)]
+    agrees, cut_off = all(e[0] for e in each), any(e[1] for e in each)
+    return agrees, cut_off, _listed([e[2] for e in each])
+
+
+def _holds(expected: Expected, value: float) -> tuple[bool, bool, str]:
+    sign, bound = split_inequality(expected.inequality)
+    return bool(_SIGNS[sign](value, bound)), False, f"{value:.3g}"
+
+
+def _near(expected: Expected, value: float) -> tuple[bool, bool, str]:
+    distance = abs(Decimal(repr(float(value))) - Decimal(expected.about))
+    shown = printed.at_precision(value, str(Decimal(expected.tolerance) / 10))
+    return distance <= Decimal(expected.tolerance), False, shown
+
+
+def _is(expected: Expected, value: bool) -> tuple[bool, bool, str]:
+    return bool(value) == expected.truth, False, _yes(value)
+
+
+def _members(expected: Expected, value: Collection[str]) -> tuple[bool, bool, str]:
+    return set(value) == set(expected.members), False, _listed(sorted(value))
+
+
+_KINDS = {
+    "number": lambda expected, value: _number(expected.number, value),
+    "numbers": _numbers,
+    "inequality": _holds,
+    "about": _near,
+    "truth": _is,
+    "text": lambda expected, value: (value == expected.text, False, str(value)),
+    "names": lambda expected, value: (list(value) == expected.names, False, _listed(value)),
+    "members": _members,
+}
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _listed(values: Collection[str]) -> str:
+    return ", ".join(values) or "none"

@@ -1,0 +1,178 @@
+"""Figure 1: publications on artificial intelligence per inhabitant, by region, in two years."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from pepr_utils.reporting.numbers import fixed
+from pepr_utils.reporting.theme import PALETTE
+from pepr_utils.results.download import fetch
+
+#: The year of each file, as the paper and the released plotting code give it.
+FILES = {2013: "regions_papers_data_2013.csv", 2022: "regions_papers_data_2023.csv"}
+#: Of both years; no group of models has these.
+YEAR_COLOURS = {"2013": PALETTE[7], "2022": PALETTE[5]}
+
+
+def countries(release: str = "published") -> pd.DataFrame:
+    """Read the authors' tables of both years.
+
+    Parameters
+    ----------
+    release : str, default "published"
+        The release that the tables are part of, a name in ``data/registry.toml``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per country and year: ``country``, ``region`` (the refined one, which the released
+        code aggregates by), ``year``, ``publications``, ``population``, ``per_million``
+        (publications per million inhabitants).
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such release.
+    DataUnavailableError
+        If a file cannot be had.
+    """
+    parts = []
+    for year, file in FILES.items():
+        table = pd.read_csv(fetch(file, group=release), keep_default_na=False)
+        part = pd.DataFrame(
+            {
+                "country": table["name"].str.strip(),
+                "region": table["Region_updated"],
+                "year": year,
+                "publications": table["num_papers"].astype(int),
+                "population": table["pop"].astype(int),
+            }
+        )
+        parts.append(part)
+    found = pd.concat(parts, ignore_index=True)
+    return found.assign(per_million=1e6 * found["publications"] / found["population"])
+
+
+def data(table: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Aggregate publications and inhabitants by region and year.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame, optional
+        What `countries` returns, which is called if nothing is given.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per region and year: ``countries`` (how many), ``publications``, ``population``,
+        ``per_million``: the sum of the publications over the sum of the populations.
+    """
+    table = countries() if table is None else table
+    grouped = table.groupby(["region", "year"])
+    found = grouped[["publications", "population"]].sum()
+    found.insert(0, "countries", grouped.size())
+    found["per_million"] = 1e6 * found["publications"] / found["population"]
+    return found.reset_index()
+
+
+def chart(frame: pd.DataFrame) -> alt.Chart:
+    """Bars by region, both years beside each other, the region with most in the last year first."""
+    last = frame["year"].max()
+    order = frame[frame["year"] == last].sort_values("per_million", ascending=False)["region"]
+    return (
+        alt.Chart(frame.assign(year=frame["year"].astype(str)))
+        .mark_bar()
+        .encode(
+            y=alt.Y("region:N", title=None, sort=order.tolist(), axis=alt.Axis(labelLimit=170)),
+            yOffset=alt.YOffset("year:N"),
+            x=alt.X("per_million:Q", title="Publications per million inhabitants"),
+            color=alt.Color(
+                "year:N",
+                title="Year",
+                scale=alt.Scale(domain=list(YEAR_COLOURS), range=list(YEAR_COLOURS.values())),
+            ),
+            tooltip=[
+                alt.Tooltip("region:N"),
+                alt.Tooltip("year:N"),
+                alt.Tooltip("countries:Q", title="countries"),
+                alt.Tooltip("publications:Q", format=","),
+                alt.Tooltip("population:Q", format=","),
+                alt.Tooltip("per_million:Q", title="per million", format=",.1f"),
+            ],
+        )
+        .properties(height=30 * frame["region"].nunique())
+    )
+
+
+def describe(frame: pd.DataFrame) -> str:
+    """Describe the bars in words, from their data: the alternative text."""
+    wide = frame.pivot(index="region", columns="year", values="per_million")
+    first, last = wide.columns.min(), wide.columns.max()
+    ordered = wide.sort_values(last, ascending=False)
+    parts = [f"{region} {row[first]:.0f} and {row[last]:.0f}" for region, row in ordered.iterrows()]
+    return (
+        f"Bars of publications per million inhabitants in {first} and {last}, by region: "
+        + "; ".join(parts)
+        + "."
+    )
+
+
+def in_one_year(table: pd.DataFrame) -> pd.DataFrame:
+    """Countries that stand in the table of one year only."""
+    years = table.groupby("country")["year"].transform("nunique")
+    only = table[years == 1].sort_values(["year", "country"])
+    return only[["year", "country", "region", "publications", "population"]].reset_index(drop=True)
+
+
+def steepest(table: pd.DataFrame, n: int = 10) -> pd.DataFrame:
+    """The countries with most publications per inhabitant in the last year."""
+    last = table[table["year"] == table["year"].max()]
+    columns = ["country", "region", "publications", "population", "per_million"]
+    return last.nlargest(n, "per_million")[columns].reset_index(drop=True)
+
+
+#: Neighbours in the alphabet whose populations the chapter shows side by side.
+NEIGHBOURS = ("Norway", "Oman", "Pakistan", "Palestine, State of")
+
+
+def numbers(table: pd.DataFrame, frame: pd.DataFrame) -> dict[str, str]:
+    """Every number that the chapter quotes."""
+    last, first = table["year"].max(), table["year"].min()
+    single = frame[(frame["countries"] == 1) & (frame["year"] == last)]["region"]
+    named = table[table["region"].isin(single) & (table["year"] == last)]
+    only = in_one_year(table)
+    wide = frame.pivot(index="region", columns="year", values="per_million")
+    high, low = wide[last].idxmax(), wide[last].idxmin()
+    population = table[table["year"] == last].set_index("country")["population"]
+    north = table[(table["year"] == last) & (table["region"] == "Northern Europe")]
+    rest = north[north["country"] != NEIGHBOURS[0]]
+    found = {
+        "first-year": f"{first}",
+        "last-year": f"{last}",
+        "n-regions": f"{frame['region'].nunique()}",
+        "n-countries-first": f"{(table['year'] == first).sum()}",
+        "n-countries-last": f"{(table['year'] == last).sum()}",
+        "n-only-first": f"{(only['year'] == first).sum()}",
+        "n-only-last": f"{(only['year'] == last).sum()}",
+        "only-first": "; ".join(only.loc[only["year"] == first, "country"]),
+        "only-last": "; ".join(only.loc[only["year"] == last, "country"]),
+        "single-regions": ", ".join(single) or "none",
+        "single-countries": ", ".join(named["country"]) or "none",
+        "highest-region": high,
+        "lowest-region": low,
+        "highest-last": fixed(wide.loc[high, last], 0),
+        "lowest-last": fixed(wide.loc[low, last], 1),
+        "distance-first": fixed(wide[first].max() - wide[first].min(), 0),
+        "distance-last": fixed(wide[last].max() - wide[last].min(), 0),
+        "ratio-first": fixed(wide[first].max() / wide[first].min(), 0),
+        "ratio-last": fixed(wide[last].max() / wide[last].min(), 0),
+        "norway-per-million": fixed(north.set_index("country")["per_million"].get("Norway"), 0),
+        "north": fixed(wide.loc["Northern Europe", last], 0),
+        "north-without-norway": fixed(
+            1e6 * rest["publications"].sum() / rest["population"].sum(), 0
+        ),
+    }
+    return found | {
+        f"population-{name.split(',')[0].lower()}": f"{population[name]:,}" for name in NEIGHBOURS
+    }

@@ -1,0 +1,96 @@
+"""`pepr claims` as a stranger would run it."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from pepr_utils.commands.claims import claims
+from pepr_utils.errors import PeprError, UnknownNameError
+from pepr_utils.reporting.claims import load_claims
+
+
+def _run(*arguments):
+    return CliRunner().invoke(claims, arguments)
+
+
+@pytest.fixture(scope="module")
+def other_set(tmp_path_factory):
+    path = tmp_path_factory.mktemp("claims") / "mine.csv"
+    path.write_text("architecture,dataset,test_accuracy,energy_kwh\nmine,clinic,0.9,0.01\n")
+    return str(path)
+
+
+def test_each_as_recorded_is_exit_code_0(published):
+    done = _run("published", "--section", "table 1", "--json")
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.output)
+    assert len(rows) == sum(claim.section == "table 1" for claim in load_claims())
+    assert {"id", "where", "expected", "computed", "outcome"} <= set(rows[0])
+    assert all(row["as_recorded"] for row in rows)
+    row = next(row for row in rows if row["id"] == "scratch-vovnet-accuracy")
+    assert row["reading"] == "after epoch 8 instead of 10"
+    assert row["literal"] == "0.76361"
+
+
+def test_the_published_set_is_the_default(published):
+    done = _run("--section", "abstract", "--outcome", "not reproduced", "--notes")
+    assert done.exit_code == 0
+    assert "networks (abstract)" in done.output
+    assert "expected 131; computed 130" in " ".join(done.output.split())
+    assert "Two names stand for one network" in done.output
+    assert "each as the ledger records" in done.output
+
+
+def test_a_differing_outcome_is_exit_code_1_and_counted(other_set):
+    done = _run(other_set, "--section", "abstract")
+    assert done.exit_code == 1
+    assert "the ledger records: reproduced" in done.output
+    assert "missing: no finished run of derma" in done.output
+    assert "differ from what the ledger records of the published set" in " ".join(
+        done.output.split()
+    )
+    rows = json.loads(_run(other_set, "--section", "abstract", "--json").output)
+    assert next(row for row in rows if row["id"] == "less-data")["computed"] is None
+
+
+def test_outcomes_are_chosen_exactly_or_by_their_start(other_set):
+    each = json.loads(_run(other_set, "--json", "--section", "2").output)
+    exact = json.loads(
+        _run(other_set, "--json", "--section", "2", "--outcome", "reproduced").output
+    )
+    assert 0 < len(exact) < len(each)
+    assert {row["outcome"] for row in exact} == {"reproduced"}
+    start = _run(other_set, "--json", "--section", "2", "--outcome", "reproduced under")
+    assert {r["outcome"] for r in json.loads(start.output)} == {"reproduced under another reading"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["published", "--outcome", "wrong"], "unknown outcome 'wrong'; allowed: reproduced,"),
+        (["published", "--section", "7"], "unknown section '7'; allowed: abstract, 1, 2"),
+        (["publishd"], "did you mean 'published'"),
+    ],
+)
+def test_usage_errors(arguments, message):
+    done = _run(*arguments)
+    assert isinstance(done.exception, UnknownNameError)
+    assert message in str(done.exception)
+
+
+def test_what_is_not_installed_is_named(monkeypatch, other_set):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pepr_utils.reporting.claims.registry", None)
+    done = _run(other_set)
+    assert isinstance(done.exception, PeprError)
+    assert "extra 'book'" in str(done.exception)
+
+
+def test_help_says_what_the_exit_code_means():
+    done = _run("--help")
+    assert "Example:" in done.output
+    assert "The exit code is 1 if an outcome is not the one that the ledger records" in " ".join(
+        done.output.split()
+    )

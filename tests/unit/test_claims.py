@@ -1,0 +1,300 @@
+"""The ledger of claims: the comparator by hand, the file's faults, sets that lack something."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import yaml
+
+from pepr_utils.errors import InvalidTableError
+from pepr_utils.reporting.claims import (
+    ANOTHER_READING,
+    NOT_CHECKABLE,
+    NOT_REPRODUCED,
+    OUTCOMES,
+    REPRODUCED,
+    check_claims,
+    differing,
+    load_claims,
+    registry,
+    shown,
+)
+from pepr_utils.reporting.claims.compare import Told, compare, describe
+from pepr_utils.reporting.claims.registry import checks
+from pepr_utils.reporting.claims.schema import SECTIONS, Claim, Expected
+from pepr_utils.reporting.table_1 import printed_table
+from pepr_utils.results import load_architectures, load_result_set
+
+
+@pytest.fixture(scope="module")
+def ledger(published):
+    return {one.claim.id: one for one in check_claims(published)}
+
+
+@pytest.mark.parametrize(
+    ("expected", "value", "agrees", "cut_off", "computed"),
+    [
+        ({"number": "58.2"}, 58.249, True, False, "58.2"),
+        ({"number": "58.2"}, 47.579, False, True, "47.58"),
+        ({"number": "24.6"}, 24.671, True, True, "24.67"),  # cut off: 24.6
+        ({"number": "24.6"}, 24.55, True, False, "24.6"),  # exactly half a unit off
+        ({"number": "24.6"}, 24.549, False, True, "24.55"),  # cut off it would be 24.5
+        ({"number": "0.7014"}, 0.701449, True, False, "0.7014"),
+        ({"number": "131"}, 130, False, True, "130"),
+        ({"number": "7007"}, 7007, True, False, "7007"),
+        ({"number": "3"}, float("nan"), False, False, "no one number"),
+        ({"number": "-0.5"}, -0.51, True, False, "-0.5"),
+        ({"numbers": ["1.1", "2.2"]}, [1.12, 2.18], True, False, "1.1, 2.2"),
+        ({"numbers": ["1.1", "2.2"]}, [1.12, 2.29], True, True, "1.1, 2.29"),
+        ({"numbers": ["1.1", "2.2"]}, [1.12, 2.31], False, True, "1.1, 2.31"),
+        ({"numbers": ["1.1", "2.2"]}, [1.12], False, False, "1 values"),
+        ({"inequality": "< 0.001"}, 0.000999, True, False, "0.000999"),
+        ({"inequality": "< 0.001"}, 0.001, False, False, "0.001"),
+        ({"inequality": "<= 0.001"}, 0.001, True, False, "0.001"),
+        ({"inequality": ">= 0.05"}, 0.05, True, False, "0.05"),
+        ({"inequality": "> -1.5e-3"}, -0.002, False, False, "-0.002"),
+        ({"inequality": "< 0.05"}, float("nan"), False, False, "nan"),
+        ({"about": "36", "tolerance": "1"}, 37.0, True, False, "37.0"),
+        ({"about": "36", "tolerance": "1"}, 34.99, False, False, "35.0"),
+        ({"truth": True}, True, True, False, "yes"),
+        ({"truth": True}, False, False, False, "no"),
+        ({"truth": False}, False, True, False, "no"),
+        ({"truth": True}, Told(False, "115 of 131"), False, False, "115 of 131"),
+        ({"text": "dpn107"}, "dpn107", True, False, "dpn107"),
+        ({"text": "dpn107"}, "dpn98", False, False, "dpn98"),
+        ({"names": ["a", "b"]}, ["a", "b"], True, False, "a, b"),
+        ({"names": ["a", "b"]}, ["b", "a"], False, False, "b, a"),
+        ({"members": ["a", "b"]}, ["b", "a"], True, False, "a, b"),
+        ({"members": ["a"]}, ["b", "a"], False, False, "a, b"),
+        ({"members": []}, [], True, False, "none"),
+    ],
+)
+def test_the_comparator_by_hand(expected, value, agrees, cut_off, computed):
+    found = compare(Expected(**expected), value)
+    assert (found.agrees, found.computed) == (agrees, computed)
+    assert not found.agrees or found.cut_off == cut_off
+
+
+def test_expected_values_in_words():
+    assert describe(Expected(number="58.2"), "kWh") == "58.2 kWh"
+    assert describe(Expected(inequality="< 0.05")) == "< 0.05"
+    assert describe(Expected(about="36", tolerance="1"), "km") == "about 36 (± 1) km"
+    assert describe(Expected(truth=False)) == "no"
+    assert describe(Expected(names=["a", "b"])) == "a, b"
+    assert describe(Expected(members=[])) == "none"
+
+
+def test_every_outcome_is_the_recorded_one(ledger):
+    wrong = [f"{o.claim.id}: {o.outcome} {o.reading}" for o in differing(list(ledger.values()))]
+    assert not wrong, wrong
+    assert len(ledger) >= 60
+    assert {one.outcome for one in ledger.values()} == set(OUTCOMES)
+    assert {one.claim.section for one in ledger.values()} == set(SECTIONS)
+
+
+def test_what_is_known_to_differ(ledger):
+    assert ledger["total-energy"].computed == "47.58 kWh"
+    assert ledger["no-other-efficient-pepr-e"].computed == "3 (derma, lidc, pneumonia)"
+    assert ledger["no-other-efficient-pepr-e"].outcome == NOT_REPRODUCED
+    assert ledger["lidc-resnet34-energy"].computed == "31.68 Wh"
+    assert ledger["median-parameters"].reading == "cut off, not rounded"
+    assert ledger["scratch-vovnet-accuracy"].reading == "after epoch 8 instead of 10"
+    assert ledger["scratch-vovnet-accuracy"].literal == "0.76361"
+    assert ledger["normalisation"].literal == "0"
+    assert ledger["across-the-board"].literal == "115 of 131 models"
+    assert ledger["time-of-ten-epochs"].outcome == ANOTHER_READING
+    reproduced = [one for one in ledger.values() if one.outcome == REPRODUCED]
+    assert not any(one.reading or one.literal or one.missing for one in reproduced)
+
+
+def test_the_cells_of_table_1_are_those_of_its_file(ledger):
+    """Each printed number stands in one claim, in the printed order."""
+    rows = {claim.check: claim.expected for claim in (one.claim for one in ledger.values())}
+    slugs = {"Derma, from scratch": "derma-scratch"}
+    table = printed_table()
+    for block, lines in table.groupby("block", sort=False):
+        slug = slugs.get(block, block.lower())
+        for quantity in table.columns[table.columns.get_loc("n_parameters_m") :]:
+            if quantity in ("pretrained", "efficient"):
+                continue
+            single = {
+                rank: rows[f"table-1/{slug}/{quantity}/{rank}"].number
+                for rank in lines["rank"]
+                if f"table-1/{slug}/{quantity}/{rank}" in rows
+            }
+            rest = [
+                v for r, v in zip(lines["rank"], lines[quantity], strict=True) if r not in single
+            ]
+            assert rows[f"table-1/{slug}/{quantity}"].numbers == rest
+            for rank, number in single.items():
+                assert lines.set_index("rank").loc[rank, quantity] == number
+        names = lines["architecture"].tolist()
+        assert rows[f"table-1/{slug}/leaders"].names == names[:5]
+        assert rows[f"table-1/{slug}/most-accurate"].text == names[5]
+
+
+def test_splits_are_those_of_the_project(ledger):
+    from pepr_utils.paths import data_file
+
+    for dataset, n_test, _ in pd.read_csv(data_file("splits.csv")).itertuples(index=False):
+        assert ledger[f"test-images-{dataset}"].claim.expected.number == str(n_test)
+
+
+ENTRY = {
+    "id": "a-claim",
+    "section": "3",
+    "where": "section 3",
+    "statement": "There are 131.",
+    "expected": {"number": "131"},
+    "check": "models/count",
+    "recorded": REPRODUCED,
+    "link": "notebooks/table_1#tab-1",
+}
+
+
+def _written(tmp_path, *entries):
+    path = tmp_path / "claims.yaml"
+    path.write_text(yaml.safe_dump(list(entries)), "utf-8")
+    return path
+
+
+def test_a_good_entry_is_read(tmp_path):
+    [claim] = load_claims(_written(tmp_path, ENTRY))
+    assert claim == Claim(**ENTRY)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"id": "A claim"}, "id is 'A claim'"),
+        ({"section": "5"}, "section is '5'"),
+        ({"recorded": "maybe"}, "recorded is 'maybe'"),
+        ({"check": "models/cuont"}, "no check is registered as 'models/cuont'"),
+        ({"check": None}, "give either a check, or what is missing for one"),
+        ({"missing": "the weights"}, "give either a check, or what is missing for one"),
+        ({"check": None, "missing": "x"}, "without a check the outcome is 'not checkable"),
+        ({"recorded": ANOTHER_READING}, "'reading' is given exactly where"),
+        ({"reading": "epoch 8"}, "'reading' is given exactly where"),
+        ({"expected": {"number": "131", "truth": True}}, "has number and truth; exactly one"),
+        ({"expected": {}}, "has no kind"),
+        ({"expected": {"number": 131}}, "expected.number is 131"),
+        ({"expected": {"number": "13l"}}, "'13l' is no number"),
+        ({"expected": {"number": "NaN"}}, "'NaN' is no number"),
+        ({"expected": {"about": "36"}}, "'about' and 'tolerance' go together"),
+        ({"expected": {"number": "36", "tolerance": "1"}}, "'about' and 'tolerance' go together"),
+        ({"expected": {"inequality": "0.05"}}, "'0.05' is no inequality"),
+        ({"expected": {"inequality": "< 1.2.3"}}, "'< 1.2.3' is no inequality"),
+        ({"readings": [{"words": "w", "check": "none"}]}, "no check is registered as 'none'"),
+        ({"link": "https://example.org"}, "link is 'https://example.org'"),
+        ({"notes": "x"}, "notes"),
+    ],
+)
+def test_a_fault_in_an_entry_is_named(change, message, tmp_path):
+    path = _written(tmp_path, {**ENTRY, **change})
+    with pytest.raises(InvalidTableError) as error:
+        load_claims(path)
+    assert message.lower() in str(error.value).lower()
+    assert str(error.value).startswith("claims.yaml: ")
+
+
+def test_all_faults_are_named_at_once(tmp_path):
+    faulty = ({**ENTRY, "section": "5", "link": "x"}, {"id": "b"}, "c", ENTRY, ENTRY)
+    with pytest.raises(InvalidTableError) as error:
+        load_claims(_written(tmp_path, *faulty))
+    lines = str(error.value).splitlines()
+    assert sum(line.startswith("claims.yaml: a-claim: ") for line in lines) == 3
+    assert any(line.startswith("claims.yaml: b: statement") for line in lines)
+    assert any(line.startswith("claims.yaml: entry 3: ") for line in lines)
+    assert "claims.yaml: a-claim: stands 2 times" in lines
+
+
+@pytest.mark.parametrize("text", ["", "a: 1", "- [", "[]"])
+def test_a_file_that_is_no_list(text, tmp_path):
+    (tmp_path / "claims.yaml").write_text(text)
+    with pytest.raises(InvalidTableError, match=r"claims\.yaml"):
+        load_claims(tmp_path / "claims.yaml")
+
+
+def _without(result_set, mask):
+    runs = result_set.runs[~mask]
+    epochs = result_set.epochs[result_set.epochs["run_id"].isin(runs["run_id"])]
+    return replace(result_set, runs=runs, epochs=epochs)
+
+
+def test_a_set_without_one_experiment(published):
+    runs = published.runs
+    lidc = runs["dataset"].eq("lidc") & runs["train_fraction"].eq(1.0)
+    found = {one.claim.id: one for one in check_claims(_without(published, lidc))}
+    for name in ("lidc-energy", "lidc-five-best", "p-size-pepr-lidc", "test-images-lidc"):
+        assert found[name].outcome == NOT_CHECKABLE, name
+        assert "lidc" in found[name].missing
+        assert found[name].as_dict()["computed"] is None
+    assert found["p-size-pepr-derma"].as_recorded
+    assert found["derma-energy"].as_recorded
+
+
+def test_a_set_without_epochs_and_with_other_columns(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text(
+        "architecture,dataset,test_accuracy,energy_kwh\nresnet18d,clinic,0.9,0.01\nmine,clinic,0.8,0.02\n"
+    )
+    found = {one.claim.id: one for one in check_claims(load_result_set(path))}
+    assert found["architectures"].computed == "2"
+    assert found["epochs"].outcome == NOT_CHECKABLE
+    assert found["derma-accuracy"].outcome == NOT_CHECKABLE
+    assert found["single-model"].outcome == REPRODUCED
+
+
+def test_a_check_is_registered_once(monkeypatch):
+    checks()
+    monkeypatch.setattr(registry, "_CHECKS", dict(registry._CHECKS))
+    with pytest.raises(ValueError, match="two checks are called 'models/count'"):
+        registry.check("models/count")(len)
+
+
+def test_another_reading_is_tried_only_where_an_entry_declares_it(published):
+    [declared] = [c for c in load_claims() if c.id == "normalisation"]
+    [bare] = check_claims(published, [declared.model_copy(update={"readings": []})])
+    assert bare.outcome == NOT_REPRODUCED
+    assert not bare.as_recorded
+    assert bare.computed == "0"
+
+
+def test_the_page_shows_both_values_and_the_address(ledger):
+    checked = list(ledger.values())
+    table = shown.table(checked).set_index(shown.download(checked)["id"])
+    assert "as worded: 0.76361" in table.loc["scratch-vovnet-accuracy", "the data give"]
+    assert table.loc["scratch-vovnet-accuracy", "address"] == "table_1.html#tab-differing"
+    assert "missing: " in table.loc["classes", "the data give"]
+    counts = shown.counts(checked).set_index("section")
+    assert counts.loc["all", "claims"] == len(checked)
+    assert (counts.drop(index="all").sum() == counts.loc["all"]).all()
+    numbers = shown.numbers(checked)
+    assert int(numbers["n-claims"]) == sum(
+        int(numbers[f"n-{n}"])
+        for n in ("reproduced", "another-reading", "not-reproduced", "not-checkable")
+    )
+    assert numbers["total-energy-printed"] == "58.2 kWh"
+    assert set(shown.marks(checked)["outcome"]) == {
+        "", "reproduced", "another-reading", "not-reproduced",
+    }  # fmt: skip
+
+
+def test_links_lead_to_a_place_that_the_sources_have():
+    """A page of the book, and on it a label or a heading of that name."""
+    from pathlib import Path
+
+    root = Path(__file__).parents[2]
+    for claim in load_claims():
+        page, _, anchor = claim.link.partition("#")
+        text = (root / f"{page}.md").read_text("utf-8")
+        headings = {
+            "-".join("".join(c for c in line.lower() if c.isalnum() or c in " -").split())
+            for line in text.splitlines()
+            if line.startswith("#")
+        }
+        assert not anchor or f"name: {anchor}\n" in text or anchor in headings, claim.id
+
+
+def test_table_a1_is_counted_on_the_printed_numbers(published):
+    assert checks()["models/table-a1"](published) == len(load_architectures()) == 131
