@@ -97,16 +97,19 @@ def of_agreement(table: pd.DataFrame, first: str) -> dict[str, str]:
     """Numbers of the table, for the text; `first` is the set that it speaks of."""
     mine = table[table["result set"] == first]
     low, high = mine["lowest mean power (W)"].min(), mine["highest mean power (W)"].max()
-    both = int(table["runs with both figures"].sum())
+    both, n_sets = int(table["runs with both figures"].sum()), table["result set"].nunique()
+    where = "the measured set" if n_sets == 1 else f"the {n_sets} measured sets"
+    apart = fixed(table["largest difference (%)"].max(), 1)
     return {
         "n-runs": f"{mine['runs'].sum()}",
         "methods": "; and ".join(mine["method"]) or NOT_AVAILABLE,
         "power-low": fixed(low, 2),
         "power-high": fixed(high, 2),
         "power-spread": fixed(100 * (high / low - 1), 2),
-        "n-sets": f"{table['result set'].nunique()}",
-        "n-both": f"{both}" if both else "no",
-        "largest-difference": fixed(table["largest difference (%)"].max(), 1),
+        "comparison": f"stand beside each other in {both} runs of {where} at hand, and differ by "
+        f"at most {apart} %"
+        if both
+        else f"stand beside each other in no run of {where} at hand: there is nothing to compare",
     }
 
 

@@ -117,6 +117,37 @@ def test_only_the_card_that_computes_counts(monkeypatch, doubles, device, watts)
     assert cards[0].reads == 0  # carbontracker alone would have measured every card
 
 
+def test_the_card_that_torch_names_is_surer_than_the_environment(monkeypatch, doubles):
+    from pepr_utils.measurement.metering import hardware
+
+    cards = [doubles.Gpu("GPU-a", name="Old"), doubles.Gpu("GPU-b", 200.0, name="New")]
+    doubles.install(monkeypatch, cards)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # which of two models is not known
+    with meter("cuda", **QUICK) as m:
+        pass
+    assert m.energy_kwh() is None
+    monkeypatch.setattr(hardware, "torch_uuid", lambda index: "b" if index == 0 else None)
+    with meter("cuda", **QUICK) as m:
+        time.sleep(0.02)
+    assert "GPU-b" in m.components()[0].device
+
+
+def test_torch_waits_only_for_the_cards_that_it_uses(monkeypatch):
+    from types import SimpleNamespace
+
+    from pepr_utils.measurement.metering import memory
+
+    waited = []
+    cuda = SimpleNamespace(
+        is_available=lambda: True, is_initialized=lambda: True, device_count=lambda: 4,
+        current_device=lambda: 1, memory_reserved=lambda i: 10 if i == 3 else 0,
+        synchronize=waited.append,
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    memory.synchronize()
+    assert waited == [1, 3]
+
+
 def test_no_visible_card_is_no_card(monkeypatch, doubles):
     doubles.install(monkeypatch, [doubles.Gpu("GPU-a")])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
@@ -293,6 +324,13 @@ def test_a_counter_that_goes_round_is_followed_between_the_windows_ends(
             (folder / "intel-rapl:0" / "energy_uj").write_text(str(energy))
             time.sleep(0.2)
     assert m.components()[0].energy_j == pytest.approx(3200e-6)
+
+
+def test_a_counter_that_goes_round_by_an_unknown_amount_is_no_energy(packages):
+    folder = packages(rapl_0=("package-0", 900, ""))
+    with meter("cpu", interval_s=10, idle_s=0) as m:
+        (folder / "intel-rapl:0" / "energy_uj").write_text("5")
+    assert m.energy_kwh() is None
 
 
 def test_rapl_that_may_not_be_read_gives_way_to_the_estimate(packages):

@@ -11,7 +11,7 @@ from typing import Any
 
 from pepr_utils.measurement.metering import polling
 from pepr_utils.measurement.metering.estimate import Estimate, estimate
-from pepr_utils.measurement.metering.memory import synchronize
+from pepr_utils.measurement.metering.memory import synchronize, torch_uuid
 from pepr_utils.measurement.metering.nvml import Nvml, other_processes
 from pepr_utils.measurement.metering.quantities import Samples
 from pepr_utils.measurement.metering.rapl import Rapl
@@ -97,7 +97,7 @@ class Hardware:
             found.gpu_wanted = kind == "cuda" or bool(cards) or chosen.ambiguous
             if kind == "cuda":
                 at = int(number or 0)
-                cards = cards[at : at + 1]
+                cards = _by_torch(found.nvml.cards, at) or cards[at : at + 1]
                 if not cards:
                     notes.append(f"{device} is not among the cards that NVML shows this process")
             found.cards = {card: Samples() for card in cards}
@@ -178,3 +178,12 @@ class Hardware:
 def _idle_powers() -> dict[str, float]:
     """Idle power of the devices that this process has watched."""
     return {}
+
+
+def _by_torch(cards: tuple[Card, ...], index: int) -> tuple[Card, ...]:
+    """The card that torch calls by a number: surer than the environment, where torch is in use."""
+    uuid = torch_uuid(index)
+    if uuid is None:
+        return ()
+    names = {uuid, f"GPU-{uuid}", f"MIG-{uuid}"}
+    return tuple(card for card in cards if names & {card.uuid, *card.mig_uuids})

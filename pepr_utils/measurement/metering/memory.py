@@ -19,13 +19,29 @@ def torch_in_use() -> Any | None:
     return None
 
 
+def torch_uuid(index: int) -> str | None:
+    """UUID of a card by torch's number, without its ``GPU-``; None where torch is not in use."""
+    torch = torch_in_use()
+    with suppress(Exception):
+        if torch is not None:
+            return str(torch.cuda.get_device_properties(index).uuid)
+    return None
+
+
 def synchronize() -> None:
     """Wait until the cards have done what this process gave them; an error is left to the block."""
     torch = torch_in_use()
     if torch is not None:
         with suppress(Exception):
-            for index in range(torch.cuda.device_count()):
+            for index in _used(torch):
                 torch.cuda.synchronize(index)
+
+
+def _used(torch: Any) -> list[int]:
+    """The cards that torch uses: to wait for another would take memory on it."""
+    current = torch.cuda.current_device()
+    held = [i for i in range(torch.cuda.device_count()) if torch.cuda.memory_reserved(i)]
+    return sorted({current, *held})
 
 
 def reset_peaks() -> bool:
@@ -33,7 +49,7 @@ def reset_peaks() -> bool:
     torch = torch_in_use()
     if torch is not None:
         with suppress(Exception):
-            for index in range(torch.cuda.device_count()):
+            for index in _used(torch):
                 torch.cuda.reset_peak_memory_stats(index)
     try:
         (_SELF / "clear_refs").write_text("5")

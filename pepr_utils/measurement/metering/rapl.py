@@ -23,7 +23,9 @@ class Domain:
     folder : pathlib.Path
         Its folder under /sys.
     range_uj : int
-        The counter begins again at 0 after this many microjoules.
+        The counter begins again at 0 after this many microjoules; 0 if that is not known.
+    lost : bool
+        It went round and nothing says after how much.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Domain:
     used_uj: int = 0
     times_s: list[float] = field(default_factory=list)
     dropped_s: list[float] = field(default_factory=list)
+    lost: bool = False
     _last_uj: int | None = None
 
     def read(self, time_s: float) -> int | None:
@@ -48,10 +51,11 @@ class Domain:
             return None
         if self._last_uj is not None:
             step = now - self._last_uj
+            self.lost |= step < 0 and not self.range_uj
             self.used_uj += step if step >= 0 else step + self.range_uj
         self._last_uj = now
         self.times_s.append(time_s)
-        return self.used_uj
+        return None if self.lost else self.used_uj
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ WINDOWS_S = (2, 4, 8, 12, 20, 40, 80)
 DRAWS = 200
 #: The made-up card: two levels of power (W), each held for a random time of this mean (s).
 LEVELS_W, MEAN_HELD_S = (100.0, 300.0), 0.3
-_SHARES = {"half of the windows": 0.5, "95 % of the windows": 0.95}
+#: The share of the windows that "most" stands for.
+MOST = 0.95
+_SHARES = {"half of the windows": 0.5, f"{100 * MOST:g} % of the windows": MOST}
 
 
 def data(
@@ -93,8 +95,8 @@ def describe(frame: pd.DataFrame) -> str:
     most = frame[frame["share"] == list(_SHARES)[-1]]
     first, last = most.iloc[0], most.iloc[-1]
     return (
-        f"Error of sampled energy against the length of the window. In 95 % of the windows it "
-        f"stays below {first['error_percent']:.1f} % at {first['window_s']} s and below "
+        "Error of sampled energy against the length of the window. In "
+        f"{100 * MOST:g} % of the windows it stays below {first['error_percent']:.1f} % at {first['window_s']} s and below "
         f"{last['error_percent']:.1f} % at {last['window_s']} s."
     )
 
