@@ -93,11 +93,10 @@ def chart(frame: pd.DataFrame, *, few_samples: int) -> alt.LayerChart:
 def describe(frame: pd.DataFrame) -> str:
     """Describe the chart in words, from its data: the alternative text."""
     most = frame[frame["share"] == list(_SHARES)[-1]]
-    first, last = most.iloc[0], most.iloc[-1]
+    begin, *_, end = (f"{row.error_percent:.1f} % at {row.window_s} s" for row in most.itertuples())
     return (
         "Error of sampled energy against the length of the window. In "
-        f"{100 * MOST:g} % of the windows it stays below {first['error_percent']:.1f} % at {first['window_s']} s and below "
-        f"{last['error_percent']:.1f} % at {last['window_s']} s."
+        f"{100 * MOST:g} % of the windows it stays below {begin} and below {end}."
     )
 
 
