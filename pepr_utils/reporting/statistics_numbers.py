@@ -10,6 +10,7 @@ import pandas as pd
 from pepr_utils.reporting.numbers import NOT_AVAILABLE, fixed
 from pepr_utils.reporting.significance import (
     AVERAGE,
+    DATASETS,
     MARGIN,
     USUAL,
     Comparison,
@@ -19,6 +20,7 @@ from pepr_utils.reporting.significance import (
     primary,
     primary_family,
 )
+from pepr_utils.reporting.significance.comparisons import GROUPS, PERFORMANCES
 from pepr_utils.reporting.significance.tables import finding, interval, p_words
 from pepr_utils.reporting.significance.testing import N_RESAMPLES
 from pepr_utils.results import ResultSet
@@ -71,10 +73,26 @@ def numbers(
         "readings-moved": _rows(readings[readings["changes"] != ""]) or "none",
         "n-undecided": f"{counts.get('not decided', 0)}",
         "n-equivalence": f"{len(equivalence)}",
+        **_undecided_by_type(equivalence),
         **_family(result_set, tested),
         **_figure_3(tested),
         **_size(result_set, tested),
         **_efficient(result_set, tested),
+    }
+
+
+def _undecided_by_type(equivalence: pd.DataFrame) -> dict[str, str]:
+    """On how many data sets CNN and Other by PePR-E are neither told apart nor equal."""
+    rows = equivalence[
+        (equivalence["factor"] == " against ".join(GROUPS["type"]))
+        & (equivalence["performance"] == PERFORMANCES["pepr_e"])
+        & equivalence["on"].isin(DATASETS)
+    ]
+    undecided = rows[rows["verdict"] == "not decided"]
+    return {
+        "type-pepr-undecided": ", ".join(undecided["on"]) or "none",
+        "n-type-pepr-undecided": f"{len(undecided)}",
+        "n-type-pepr": f"{len(rows)}",
     }
 
 

@@ -52,6 +52,11 @@ def test_the_regions_of_the_release(obtain):
     assert (numbers["n-countries-first"], numbers["n-countries-last"]) == ("195", "201")
     assert len(numbers["only-last"].split("; ")) == int(numbers["n-only-last"]) == 14
     assert numbers["population-norway"] == "49,551"
+    assert (numbers["north"], numbers["north-without-norway"]) == ("882", "684")
+    both = access.neighbours(table).set_index("country")
+    assert both.loc["Norway"].tolist() == [52_141, 49_551]
+    assert both["population, 2022"].isna()["Micronesia"]
+    assert len(both) == len(access.NEIGHBOURS)
     with pytest.raises(UnknownNameError, match="unknown download 'demo'; allowed: published"):
         access.countries("demo")
 

@@ -157,6 +157,16 @@ def test_the_numbers_of_the_chapter(published, tested, shown):
     family = tables.family_table(published, tested)
     assert len(family) == 20
     assert (family["higher"] != "none").sum() == int(found["n-primary-told"]) == 8
+    of_pepr = (
+        family.set_index(["factor", "performance", "on"])
+        .sort_index()
+        .loc[("small against large", "PePR-E")]
+    )
+    assert of_pepr.loc["lidc", "above majority"] == "57 of 65, 35 of 66"
+    control = tested["size-pepr_e-lidc"].control_difference
+    assert of_pepr.loc["lidc", "P = 1"] == pytest.approx(control)
+    assert family["P = 1"].isna().sum() == 11  # differences in accuracy have no cost in them
+    assert (found["n-type-pepr-undecided"], found["n-type-pepr"]) == ("3", "3")
     controls = tables.control_table(tested, shown)
     row = controls[(controls["factor"] == "small against large") & (controls["on"] == "lidc")].iloc[
         0

@@ -132,8 +132,35 @@ def steepest(table: pd.DataFrame, n: int = 10) -> pd.DataFrame:
     return last.nlargest(n, "per_million")[columns].reset_index(drop=True)
 
 
-#: Neighbours in the alphabet whose populations the chapter shows side by side.
-NEIGHBOURS = ("Norway", "Oman", "Pakistan", "Palestine, State of")
+#: Countries, neighbours in the alphabet, whose populations the chapter shows side by side.
+NEIGHBOURS = (
+    "Ethiopia",
+    "Falkland Islands",
+    "Mexico",
+    "Micronesia",
+    "Norway",
+    "Oman",
+    "Pakistan",
+    "Palestine, State of",
+)
+
+
+def neighbours(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the populations of some countries in both years, a null where one has no row."""
+    named = table[table["country"].isin(NEIGHBOURS)]
+    wide = named.pivot(index="country", columns="year", values="population").astype("Int64")
+    return (
+        wide.rename(columns=lambda year: f"population, {year}")
+        .rename_axis(None, axis=1)
+        .reset_index()
+    )
+
+
+def _without(table: pd.DataFrame, region: str, country: str, year: int) -> float:
+    """Publications per million inhabitants of a region but for one country."""
+    here = (table["region"] == region) & (table["year"] == year) & (table["country"] != country)
+    rest = table.loc[here, ["publications", "population"]].sum()
+    return 1e6 * rest["publications"] / rest["population"]
 
 
 def numbers(table: pd.DataFrame, frame: pd.DataFrame) -> dict[str, str]:
@@ -144,10 +171,8 @@ def numbers(table: pd.DataFrame, frame: pd.DataFrame) -> dict[str, str]:
     only = in_one_year(table)
     wide = frame.pivot(index="region", columns="year", values="per_million")
     high, low = wide[last].idxmax(), wide[last].idxmin()
-    population = table[table["year"] == last].set_index("country")["population"]
-    north = table[(table["year"] == last) & (table["region"] == "Northern Europe")]
-    rest = north[north["country"] != NEIGHBOURS[0]]
-    found = {
+    norway = table[table["country"] == "Norway"].set_index("year")
+    return {
         "first-year": f"{first}",
         "last-year": f"{last}",
         "n-regions": f"{frame['region'].nunique()}",
@@ -167,12 +192,10 @@ def numbers(table: pd.DataFrame, frame: pd.DataFrame) -> dict[str, str]:
         "distance-last": fixed(wide[last].max() - wide[last].min(), 0),
         "ratio-first": fixed(wide[first].max() / wide[first].min(), 0),
         "ratio-last": fixed(wide[last].max() / wide[last].min(), 0),
-        "norway-per-million": fixed(north.set_index("country")["per_million"].get("Norway"), 0),
+        "population-norway": f"{norway['population'][last]:,}",
+        "norway-per-million": fixed(norway["per_million"][last], 0),
         "north": fixed(wide.loc["Northern Europe", last], 0),
-        "north-without-norway": fixed(
-            1e6 * rest["publications"].sum() / rest["population"].sum(), 0
-        ),
-    }
-    return found | {
-        f"population-{name.split(',')[0].lower()}": f"{population[name]:,}" for name in NEIGHBOURS
+        "north-first": fixed(wide.loc["Northern Europe", first], 0),
+        "north-without-norway": fixed(_without(table, "Northern Europe", "Norway", last), 0),
+        "north-without-norway-first": fixed(_without(table, "Northern Europe", "Norway", first), 0),
     }

@@ -104,6 +104,7 @@ def chart(frame: pd.DataFrame) -> alt.LayerChart | alt.Chart:
             domain=False,
             ticks=False,
             labelOverlap=False,
+            tickCount=len(placed),  # a phone's four would drop labels
             values=placed["place"].tolist(),
             labelExpr="datum.value % 3 == 1 ? 'small' : 'large'",
         ),

@@ -95,6 +95,10 @@ def family_table(result_set: ResultSet, tested: All) -> pd.DataFrame:
                 "p": p_words(row["p"]),
                 "p, Holm": p_words(row["p_holm"]),
                 "higher": found if one is None else finding(comparison, found),
+                "P = 1": np.nan
+                if one is None or one.control_difference is None
+                else one.control_difference,
+                "above majority": "–" if one is None else _above(one),
             }
         )
     return pd.DataFrame(rows)
@@ -233,14 +237,15 @@ def averaging(tested: All) -> pd.DataFrame:
 
 
 def equivalence_table(tested: All, names: Iterable[str]) -> pd.DataFrame:
-    """For comparisons of accuracy: intervals of the difference and the equivalence test."""
+    """Intervals of the difference and the equivalence test, for each comparison of a set."""
     rows = []
     for one in (tested.get(name) for name in names):
-        if one is None or one.comparison.performance != "accuracy":
+        if one is None:
             continue
         rows.append(
             {
                 "factor": " against ".join(one.comparison.groups),
+                "performance": PERFORMANCES[one.comparison.performance],
                 "on": _where(one.comparison),
                 "difference": one.difference,
                 "95 % interval, t": interval(one.t_low, one.t_high),
@@ -251,7 +256,7 @@ def equivalence_table(tested: All, names: Iterable[str]) -> pd.DataFrame:
                 "by families": "within" if one.equivalent_by_families else "not within",
             }
         )
-    return _table(rows, "on", "difference", "verdict", "by families")
+    return _table(rows, "performance", "on", "difference", "verdict", "by families")
 
 
 def verdict(one: Tested) -> str:
@@ -268,11 +273,6 @@ def control_table(tested: All, names: Iterable[str]) -> pd.DataFrame:
     for one in (tested.get(name) for name in names):
         if one is None or one.comparison.performance != "pepr_e":
             continue
-        above = (
-            pd.NA
-            if one.above_a is None
-            else f"{one.above_a} of {one.n_a}, {one.above_b} of {one.n_b}"
-        )
         told = one.p < USUAL  # of a difference that is not told from 0, no share is worth stating
         rows.append(
             {
@@ -284,10 +284,17 @@ def control_table(tested: All, names: Iterable[str]) -> pd.DataFrame:
                 "p, P = 1": p_words(one.p_control),
                 "share of cost": one.cost_share if told else np.nan,
                 "majority class": one.majority,
-                "above it": above,
+                "above it": _above(one),
             }
         )
     return _table(rows, "on", "difference, PePR-E", "majority class", "above it")
+
+
+def _above(one: Tested) -> str:
+    """How many models of each group are above the majority class, where it is known."""
+    if one.above_a is None:
+        return "–"
+    return f"{one.above_a} of {one.n_a}, {one.above_b} of {one.n_b}"
 
 
 def _table(rows: list[dict], *columns: str) -> pd.DataFrame:
