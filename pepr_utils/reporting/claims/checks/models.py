@@ -49,6 +49,12 @@ def largest(result_set: ResultSet) -> float:
     return _space(result_set)["n_parameters"].max() / 1e6
 
 
+@check("models/largest/two-digits")
+def largest_to_two_digits(result_set: ResultSet) -> float:
+    """The same to two significant digits."""
+    return float(f"{largest(result_set):.2g}")
+
+
 @check("models/median")
 def median(result_set: ResultSet) -> float:
     """Median number of parameters, in millions."""
