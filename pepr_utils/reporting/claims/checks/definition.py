@@ -106,6 +106,13 @@ for _statement in statements.STATEMENTS:
     check(f"statement/{_slug}/condition", _statement.name)(conditioned)
 
 
+@check("statement/footnote-5/as-printed")
+def bounds_as_printed(_: ResultSet) -> Told:
+    """Whether the bounds of footnote 5 hold of the formula that it prints."""
+    holds = statements.bounds_hold_as_printed()
+    return Told(holds, "yes, if f increases" if holds else "no")
+
+
 @check("statement/never-below/maximum")
 def maximum_above_start(_: ResultSet) -> bool:
     """Whether the maximum of the PePR curve is never below the start of the curve."""
