@@ -12,7 +12,7 @@ import pytest
 
 from pepr_utils.reporting import statements
 from pepr_utils.reporting.claims import NOT_CHECKABLE, NOT_REPRODUCED, check_claims, load_claims
-from pepr_utils.reporting.claims.checks import definition
+from pepr_utils.reporting.claims.checks import definition, models
 from pepr_utils.reporting.example_curves import ExampleCurve
 from pepr_utils.reporting.figures import access, imagenet
 from pepr_utils.results import add_classes, load_timm_models
@@ -315,6 +315,16 @@ def _half_known(result_set):
     known = load_timm_models()["weights"]
     top1 = 20 + 60 * runs["n_parameters"].rank(pct=True).astype(float)
     return pd.DataFrame({"model": runs["architecture"].map(known), "img_size": 256, "top1": top1})
+
+
+@pytest.mark.parametrize("column", ["type", "efficient"])
+def test_another_label_in_print_is_noticed(column, published, tmp_path, monkeypatch):
+    table = pd.read_csv(models.data_file("table_a1.csv"))
+    table[column] = table[column].replace({"CNN": "Other", 0: 1})
+    table.to_csv(tmp_path / "table_a1.csv", index=False)
+    monkeypatch.setattr(models, "data_file", lambda name: tmp_path / name)
+    [claim] = [c for c in CLAIMS if c.check == f"models/table-a1/{column}"]
+    assert check_claims(published, [claim])[0].outcome == NOT_REPRODUCED
 
 
 def _any_size(result_set):
