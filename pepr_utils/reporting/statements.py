@@ -138,13 +138,19 @@ def check_never_below_start() -> Finding:
     """The score is at least the performance at zero resource."""
     worse = [c for c in CURVES if c.increasing and pepr_curve(c.performance, 1.0) < _start(c)]
     example = curve_named("slow riser")
+    of_maximum = "It does hold" if maximum_above_start() else "Nor does it hold"
     return Finding(
         FAILS if worse else HOLDS,
         "The second integral is positive but subtracted. The score is at least f(0) exactly where "
         f"f(R) ≥ (1 + R) f(0). Counterexample, with f increasing: f = {example.expression} has "
         f"f(0) = {_start(example):.2f} and the score {pepr_curve(example.performance, 1.0):.2f} at "
-        "R = 1. It does hold of the curve's maximum, which is at least its value at R = 0.",
+        f"R = 1. {of_maximum} of the curve's maximum, which is taken over R = 0 as well.",
     )
+
+
+def maximum_above_start() -> bool:
+    """Whether the maximum of each example's PePR curve is at least f(0)."""
+    return all(pepr_optimum(c.performance).pepr >= _start(c) - _ROUNDING for c in CURVES)
 
 
 def check_rises() -> Finding:
@@ -175,17 +181,22 @@ def check_falls() -> Finding:
 
 def check_footnote_bounds() -> Finding:
     """Footnote 5: f(0)/2 <= f(r)/(1+r) <= 1, called a bound of the second integrand."""
-    meant = all(_within(f / (1 + GRID), f[0] / 2) for f in map(_values, _increasing()))
+    meant = bounds_hold_as_printed()
     literal = [c for c in _increasing() if not _within(_values(c) / (1 + GRID) ** 2, _start(c) / 2)]
     example = curve_named("constant")
     return Finding(
-        FAILS if literal or not meant else HOLDS,
-        "The bounds hold of f(r)/(1+r) if f increases, which is what the two statements above need "
-        "and probably what is meant. The second integrand is f(r)/(1+r)², for which the lower "
-        "bound is f(0)/4: the "
+        FAILS if not meant else CONDITION if literal else HOLDS,
+        "The printed formula holds if f increases, and it is what the two statements above need. "
+        "It bounds f(r)/(1+r). The second integrand is f(r)/(1+r)², for which the lower bound is "
+        "f(0)/4: the "
         f"constant f = {_start(example):.2f} has {example.performance(1.0) / 4:.3f} there at "
         f"r = 1, less than f(0)/2 = {_start(example) / 2:.2f}.",
     )
+
+
+def bounds_hold_as_printed() -> bool:
+    """Whether f(0)/2 <= f(r)/(1+r) <= 1 on every increasing example curve."""
+    return all(_within(f / (1 + GRID), f[0] / 2) for f in map(_values, _increasing()))
 
 
 def check_maxima() -> Finding:
@@ -220,7 +231,7 @@ STATEMENTS = (
     Statement("falls", "The score decreases where f' < f(0)/2 (for increasing f).", check_falls),
     Statement(
         "footnote 5",
-        "The second integrand is bounded: f(0)/2 ≤ f(r)/(1+r) ≤ 1 (footnote 5).",
+        "f(0)/2 ≤ f(r)/(1+r) ≤ 1, called a bound of the second integrand (footnote 5).",
         check_footnote_bounds,
     ),
     Statement(

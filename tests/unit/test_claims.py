@@ -158,6 +158,28 @@ def _written(tmp_path, *entries):
     return path
 
 
+def test_entries_stand_in_the_order_of_the_paper():
+    places = [SECTIONS.index(claim.section) for claim in load_claims()]
+    assert places == sorted(places)
+
+
+def test_no_difference_comes_with_interval_and_equivalence(ledger):
+    by_type, by_size = ledger["p-type-accuracy"], ledger["p-size-accuracy"]
+    assert by_type.computed == (
+        "p 0.083 (Student's t-test); difference -0.003 to 0.028 (95 %, Welch); "
+        "not decided within 0.02 (p 0.2)"
+    )
+    assert "; equivalent within 0.02 " in by_size.computed
+    assert ledger["p-pretraining"].computed.endswith("(Student's t-test)")
+
+
+def test_too_little_data_refutes_nothing(ledger):
+    assert ledger["less-data"].outcome == NOT_CHECKABLE
+    assert "38 of 131 models reach" in ledger["less-data"].missing
+    numbers = shown.numbers(list(ledger.values()))
+    assert numbers["less-data-missing"] == ledger["less-data"].missing
+
+
 def test_a_good_entry_is_read(tmp_path):
     [claim] = load_claims(_written(tmp_path, ENTRY))
     assert claim == Claim(**ENTRY)

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from pepr_utils.reporting import statements
-from pepr_utils.reporting.claims import NOT_CHECKABLE, check_claims, load_claims
-from pepr_utils.reporting.claims.checks import definition
+from pepr_utils.reporting.claims import NOT_CHECKABLE, NOT_REPRODUCED, check_claims, load_claims
+from pepr_utils.reporting.claims.checks import definition, models
 from pepr_utils.reporting.example_curves import ExampleCurve
 from pepr_utils.reporting.figures import access, imagenet
 from pepr_utils.results import add_classes, load_timm_models
@@ -269,6 +269,28 @@ def _values_of(function, resource):
 STATED = [c for c in DEFINED if c.check.startswith("statement/")]
 
 
+def test_a_maximum_below_the_start_changes_the_outcome(published, monkeypatch):
+    [claim] = [c for c in STATED if c.id == "never-below-start"]
+
+    class Low:
+        pepr = -1.0
+
+    monkeypatch.setattr(statements, "pepr_optimum", lambda _: Low())
+    definition.tried.cache_clear()
+    outcome = check_claims(published, [claim])[0].outcome
+    definition.tried.cache_clear()
+    assert outcome == NOT_REPRODUCED
+
+
+def test_bounds_that_fail_as_printed_change_the_outcome(published, monkeypatch):
+    [claim] = [c for c in STATED if c.id == "footnote-bounds"]
+    monkeypatch.setattr(statements, "_increasing", lambda: [ExampleCurve("falls", "1 - r")])
+    definition.tried.cache_clear()
+    outcome = check_claims(published, [claim])[0].outcome
+    definition.tried.cache_clear()
+    assert outcome == NOT_REPRODUCED
+
+
 @pytest.mark.parametrize("claim", STATED, ids=lambda claim: claim.id)
 def test_other_evidence_changes_what_comes_of_a_statement(claim, published, monkeypatch):
     name = claim.check.removeprefix("statement/").replace("-", " ")
@@ -295,11 +317,30 @@ def _half_known(result_set):
     return pd.DataFrame({"model": runs["architecture"].map(known), "img_size": 256, "top1": top1})
 
 
+@pytest.mark.parametrize("column", ["type", "efficient"])
+def test_another_label_in_print_is_noticed(column, published, tmp_path, monkeypatch):
+    table = pd.read_csv(models.data_file("table_a1.csv"))
+    table[column] = table[column].replace({"CNN": "Other", 0: 1})
+    table.to_csv(tmp_path / "table_a1.csv", index=False)
+    monkeypatch.setattr(models, "data_file", lambda name: tmp_path / name)
+    [claim] = [c for c in CLAIMS if c.check == f"models/table-a1/{column}"]
+    assert check_claims(published, [claim])[0].outcome == NOT_REPRODUCED
+
+
+def _any_size(result_set):
+    """Every architecture by its own weights, its accuracy whatever its size."""
+    runs = result_set.finished.drop_duplicates("architecture")
+    top1 = np.random.default_rng(3).uniform(60, 80, len(runs))
+    known = load_timm_models()["weights"]
+    return pd.DataFrame({"model": runs["architecture"].map(known), "img_size": 256, "top1": top1})
+
+
 @pytest.mark.parametrize("claim", BESIDE, ids=lambda claim: claim.id)
 def test_other_tables_change_the_outcome(claim, published, obtain, monkeypatch):
     countries = obtain(lambda _: access.countries(), "regions")
     monkeypatch.setattr(access, "countries", lambda: _two_regions(countries))
-    monkeypatch.setattr(imagenet, "validation", lambda: _half_known(published))
+    other = _any_size if claim.id == "imagenet-accuracy-trend" else _half_known
+    monkeypatch.setattr(imagenet, "validation", lambda: other(published))
     [one] = check_claims(replace(published), [claim])
     assert one.outcome not in (claim.recorded, NOT_CHECKABLE), one
 

@@ -23,6 +23,7 @@ _MODULES = (
     "figures",
     "world",
     "differences",
+    "no_difference",
 )
 
 

@@ -41,7 +41,7 @@ def table(checked: Sequence[Checked]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         What the paper says, outcome, the expected value, what the data give (with the reading, or
-        with what is missing), remark, section, place and ``address``.
+        with what is missing), remark, section and ``address``.
     """
     return pd.DataFrame(
         [
@@ -52,7 +52,6 @@ def table(checked: Sequence[Checked]) -> pd.DataFrame:
                 "the data give": _given(one),
                 "remark": one.claim.note or None,
                 "section": one.claim.section,
-                "place": one.claim.where,
                 "address": address(one.claim.link),
             }
             for one in checked
@@ -114,6 +113,8 @@ def numbers(checked: Sequence[Checked]) -> dict[str, str]:
         found[one.claim.id] = one.computed or "n/a"
         found[f"{one.claim.id}-worded"] = one.literal or one.computed or "n/a"
         found[f"{one.claim.id}-printed"] = _printed(one)
+        if one.missing:
+            found[f"{one.claim.id}-missing"] = one.missing
     return found
 
 

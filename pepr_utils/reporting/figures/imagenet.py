@@ -224,7 +224,7 @@ def describe(frame: pd.DataFrame, value: str, what: str) -> str:
     return describe_by_size(known, value, what, digits=3)
 
 
-def _by_size(frame: pd.DataFrame, value: str) -> Tested | None:
+def by_size(frame: pd.DataFrame, value: str) -> Tested | None:
     """Test the difference between small and large models as `significance` does; None without."""
     if frame.empty:
         return None
@@ -261,7 +261,7 @@ def numbers(result_set: ResultSet, frame: pd.DataFrame, *, alpha: float = 1.0) -
         else NOT_AVAILABLE,
     }
     for value in ("top1", "pepr"):
-        tested = _by_size(frame, value)
+        tested = by_size(frame, value)
         found[f"imagenet-p-{value}"] = NOT_AVAILABLE if tested is None else p_words(tested.p)
     for prefix, table in (("imagenet", frame), ("imagenet-released", released)):
         for size in ("small", "large"):

@@ -111,19 +111,35 @@ def card_memory(result_set: ResultSet, unit: float) -> float:
     return float(runs["released_total_memory_gb"].max()) / unit
 
 
-@check("data/time-of-ten-epochs", "run")
-@check("data/time-of-ten-epochs/one-epoch", "epoch")
-def time_is_possible(result_set: ResultSet, reading: str) -> Told:
-    """Whether the energies of own runs could have been drawn in the stated time, so read."""
+def _powers(result_set: ResultSet) -> pd.DataFrame:
+    """Energy over time of runs that hold no copied energy: and the number of epochs."""
     runs, power = result_set.finished, implied_power(result_set)
     own = power[~power.index.isin(shared_values(runs, "energy_kwh").index)]
     own = own.dropna(subset=["stated_power_w", "limit_w"])
     if own.empty:
         raise NotAvailableError("runs with time, energy and a known limit of power")
     n_epochs = runs["run_id"].map(epochs_per_run(result_set)).fillna(1).astype(float)[own.index]
-    watts = own["stated_power_w"] / (n_epochs if reading == "epoch" else 1.0)
+    return own.assign(n_epochs=n_epochs)
+
+
+@check("data/time-of-ten-epochs", "run")
+@check("data/time-of-ten-epochs/one-epoch", "epoch")
+def time_is_possible(result_set: ResultSet, reading: str) -> Told:
+    """Whether the energies of own runs could have been drawn in the stated time, so read."""
+    own = _powers(result_set)
+    watts = own["stated_power_w"] / (own["n_epochs"] if reading == "epoch" else 1.0)
     possible = watts <= own["limit_w"]
     words = f"median {watts.median():,.0f} W, at most {own['limit_w'].max():,.0f} W possible"
     return Told(
         bool(possible.mean() > 0.5), f"{'yes' if possible.mean() > 0.5 else 'no'} ({words})"
     )
+
+
+@check("data/energy-of-ten-epochs")
+def energy_is_of_the_run(result_set: ResultSet) -> Told:
+    """Whether, in the time of one epoch, a tenth of the energy is possible and all of it is not."""
+    own = _powers(result_set)
+    whole, part = own["stated_power_w"], own["stated_power_w"] / own["n_epochs"]
+    holds = bool((part <= own["limit_w"]).mean() > 0.5 > (whole <= own["limit_w"]).mean())
+    words = f"median {part.median():,.0f} W as of ten epochs, {whole.median():,.0f} W as of one"
+    return Told(holds, f"{'yes' if holds else 'no'} ({words})")

@@ -106,6 +106,19 @@ for _statement in statements.STATEMENTS:
     check(f"statement/{_slug}/condition", _statement.name)(conditioned)
 
 
+@check("statement/footnote-5/as-printed")
+def bounds_as_printed(_: ResultSet) -> Told:
+    """Whether the bounds of footnote 5 hold of the formula that it prints."""
+    holds = statements.bounds_hold_as_printed()
+    return Told(holds, "yes, if f increases" if holds else "no")
+
+
+@check("statement/never-below/maximum")
+def maximum_above_start(_: ResultSet) -> bool:
+    """Whether the maximum of the PePR curve is never below the start of the curve."""
+    return statements.maximum_above_start()
+
+
 @check("curve/vovnet-optimum")
 def optimum_inside(result_set: ResultSet) -> Told:
     """Whether the best epoch by score of the paper's example is neither the first nor the last."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pepr_utils.errors import NotAvailableError
 from pepr_utils.reporting import significance
 from pepr_utils.reporting.claims.checks.shared import DATASETS
 from pepr_utils.reporting.claims.compare import Told
@@ -20,6 +21,14 @@ TESTS = {
 }
 
 
+NAMES = {
+    "student": "Student's t-test",
+    "welch": "Welch's t-test",
+    "mann-whitney": "Mann-Whitney test",
+    "paired": "paired t-test",
+}
+
+
 @remembered
 def _tested(result_set: ResultSet, *, name: str) -> dict[str, Any]:
     """Fields of the tested comparison; its intervals are not used, so hardly any is drawn."""
@@ -29,6 +38,14 @@ def _tested(result_set: ResultSet, *, name: str) -> dict[str, Any]:
 def p_value(result_set: ResultSet, name: str, test: str) -> float:
     """*p* of a comparison by one test."""
     return _tested(result_set, name=name)[TESTS[test]]
+
+
+def p_told(result_set: ResultSet, name: str, test: str) -> Told:
+    """The same with the name of the test."""
+    p = p_value(result_set, name, test)
+    if not p >= 0:
+        raise NotAvailableError(f"values with a spread for {name}")
+    return Told(p, f"{p:.3g} ({NAMES[test]})")
 
 
 def lead(result_set: ResultSet, name: str) -> Told:
@@ -42,7 +59,7 @@ for _name, _comparison in significance.COMPARISONS.items():
     check(f"lead/{_name}", _name)(lead)
     for _test in TESTS:
         if _test != "paired" or _comparison.paired:
-            check(f"p/{_name}/{_test}", _name, _test)(p_value)
+            check(f"p/{_name}/{_test}", _name, _test)(p_told)
 
 
 def significant_datasets(result_set: ResultSet, factor: str, performance: str) -> Told:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from pepr_utils.errors import NotAvailableError
+from pepr_utils.paths import data_file
 from pepr_utils.reporting.claims.checks.shared import DATASETS, arm
 from pepr_utils.reporting.claims.compare import Told
 from pepr_utils.reporting.claims.registry import check
@@ -47,6 +48,12 @@ def smallest(result_set: ResultSet) -> float:
 def largest(result_set: ResultSet) -> float:
     """Most parameters, in millions."""
     return _space(result_set)["n_parameters"].max() / 1e6
+
+
+@check("models/largest/two-digits")
+def largest_to_two_digits(result_set: ResultSet) -> float:
+    """The same to two significant digits."""
+    return float(f"{largest(result_set):.2g}")
 
 
 @check("models/median")
@@ -96,3 +103,15 @@ def table_a1(result_set: ResultSet) -> int:
     printed = load_architectures().set_index("architecture")["printed_parameters_m"]
     both = space.index.intersection(printed.index)
     return sum(compare_printed(space[a], printed[a]) == REPRODUCED for a in both)
+
+
+@check("models/table-a1/type", "type")
+@check("models/table-a1/efficient", "efficient")
+def labels_of_table_a1(result_set: ResultSet, column: str) -> int:
+    """Printed labels of Table A.1 that the released list of architectures gives as well."""
+    printed = pd.read_csv(data_file("table_a1.csv")).set_index("architecture")
+    released = load_architectures().set_index("architecture")
+    both = [a for a in _space(result_set)["architecture"] if a in printed.index]
+    if not both:
+        raise NotAvailableError("no architecture of the paper's model space")
+    return int((printed.loc[both, column] == released.loc[both, column]).sum())

@@ -12,7 +12,7 @@ from pepr_utils.reporting import table_1
 from pepr_utils.reporting.claims.compare import Told
 from pepr_utils.reporting.claims.registry import check
 from pepr_utils.reporting.printed import DIFFERS, compare_printed
-from pepr_utils.results import ResultSet, load_architectures
+from pepr_utils.results import ResultSet, load_architectures, size_class
 from pepr_utils.results.audit.remembered import remembered
 
 #: Blocks of the printed table by the name that checks call them.
@@ -103,6 +103,17 @@ def _ranked(result_set: ResultSet, block: str, rule: str) -> list[str]:
     table_1.run_of(runs, line, result_set.name)
     mine = (runs["dataset"] == line["dataset"]) & (runs["pretrained"] == line["pretrained"])
     return table_1.top(runs[mine.fillna(False)], method=rule)
+
+
+@check("table-1/large-winners")
+def large_winners(result_set: ResultSet) -> Told:
+    """How many of the four most accurate models are large."""
+    names = [most_accurate(result_set, block) for block in BLOCKS]
+    sizes = _scored(result_set).drop_duplicates("architecture").set_index("architecture")
+    millions = sizes.loc[names, "n_parameters"].astype(float) / 1e6
+    n = int((size_class(sizes.loc[names, "n_parameters"]) == "large").sum())
+    each = ", ".join(f"{m:.1f}" for m in millions)
+    return Told(n, f"{n} of {len(names)} (parameters: {each} M)")
 
 
 for _block in BLOCKS:

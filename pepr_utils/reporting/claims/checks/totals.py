@@ -57,12 +57,6 @@ def carbon_own(result_set: ResultSet) -> float:
     return _total(_without_copies(result_set)["dropped"], "co2eq_g") / 1e3
 
 
-@check("totals/intensity")
-def intensity(result_set: ResultSet) -> float:
-    """Mean carbon intensity of all runs, in g/kWh."""
-    return 1e3 * carbon(result_set) / energy(result_set)
-
-
 def kilometres(result_set: ResultSet, year: str) -> float:
     """Distance by car that the emissions of all runs are worth."""
     return 1e3 * carbon(result_set) / CAR_G_PER_KM[year]

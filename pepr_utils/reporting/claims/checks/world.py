@@ -48,6 +48,16 @@ def own_results(result_set: ResultSet, join: imagenet.Join) -> Told:
     return Told(own, f"{own} ({names}{more})" if names else f"{own}")
 
 
+@check("imagenet/accuracy-p")
+def accuracy_by_size(result_set: ResultSet) -> Told:
+    """*p* of the difference in ImageNet accuracy between small and large models."""
+    tested = imagenet.by_size(_joined(result_set, join="weights"), "top1")
+    if tested is None:
+        raise NotAvailableError("ImageNet results of two small and two large models")
+    medians = f"medians {tested.median_a:.3f} small, {tested.median_b:.3f} large"
+    return Told(tested.p, f"p {tested.p:.1g} (Welch's t-test; {medians})")
+
+
 @check("imagenet/lead")
 def lead(result_set: ResultSet) -> Told:
     """Median PePR-M of small models minus that of large ones, on ImageNet."""
