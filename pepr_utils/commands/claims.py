@@ -24,7 +24,11 @@ import click
     metavar="NAME",
     help="Only claims of this section: abstract, 1, 2, 3, 'table 1', 4, appendix; repeatable.",
 )
-@click.option("--notes", is_flag=True, help="Print below each claim what was found.")
+@click.option(
+    "--notes",
+    is_flag=True,
+    help="Print below each claim what was found in the published data; not beside other data.",
+)
 def claims(
     result_set: str,
     as_json: bool,
@@ -41,6 +45,7 @@ def claims(
     The exit code is 1 if an outcome is not the one that the ledger records, 0 if each is, and 2 if
     the set cannot be read. What is recorded holds for the published set: another set, or part of
     it, will give 1 wherever it says something else or nothing, and the last line counts these.
+    The code is decided over every claim of the chosen sections; --outcome chooses what is printed.
 
     \b
     Example:
@@ -53,7 +58,7 @@ def claims(
     from pepr_utils.results import load_result_set
 
     try:  # the figures and proofs behind the claims need what the book needs
-        from pepr_utils.reporting.claims import OUTCOMES, check_claims, load_claims
+        from pepr_utils.reporting.claims import OUTCOMES, check_claims, differing, load_claims
         from pepr_utils.reporting.claims.registry import checks
         from pepr_utils.reporting.claims.schema import SECTIONS
 
@@ -73,7 +78,7 @@ def claims(
     chosen = {name.lower() for name in sections}
     entries = [claim for claim in load_claims() if not chosen or claim.section in chosen]
     loaded = load_result_set(result_set)
-    found = check_claims(loaded, entries)
+    checked = found = check_claims(loaded, entries)
     if outcomes:
         exact = {w for w in outcomes if w in OUTCOMES}
         starts = tuple(w for w in outcomes if w not in OUTCOMES)
@@ -85,15 +90,15 @@ def claims(
     if as_json:
         echo(json.dumps([one.as_dict() for one in found], indent=1))
     else:
-        for line in _lines(found, loaded.name, notes=notes):
+        for line in _lines(found, checked, loaded.name, notes=notes):
             echo(line)
-    if not all(one.as_recorded for one in found):
+    if differing(checked):
         click.get_current_context().exit(1)
 
 
-def _lines(found: list, name: str, *, notes: bool) -> list[str]:
+def _lines(found: list, checked: list, name: str, *, notes: bool) -> list[str]:
     from pepr_utils.commands.text_table import count, wrapped
-    from pepr_utils.reporting.claims import OUTCOMES
+    from pepr_utils.reporting.claims import OUTCOMES, differing
 
     lines = []
     for one in found:
@@ -111,11 +116,13 @@ def _lines(found: list, name: str, *, notes: bool) -> list[str]:
         if notes and entry["note"]:
             lines += _indented(entry["note"])
         lines.append("")
-    counts = [(sum(one.outcome == outcome for one in found), outcome) for outcome in OUTCOMES]
+    counts = [(sum(one.outcome == outcome for one in checked), outcome) for outcome in OUTCOMES]
+    printed = f", {len(found)} of them printed" if len(found) < len(checked) else ""
     lines += wrapped(
-        f"{name}: {count(len(found), 'claim')}: " + ", ".join(f"{n} {w}" for n, w in counts)
+        f"{name}: {count(len(checked), 'claim')}{printed}: "
+        + ", ".join(f"{n} {w}" for n, w in counts)
     )
-    differ = sum(not one.as_recorded for one in found)
+    differ = len(differing(checked))
     lines += wrapped(
         f"{differ} differ from what the ledger records of the published set"
         if differ

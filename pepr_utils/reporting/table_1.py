@@ -97,17 +97,20 @@ def run_of(scored: pd.DataFrame, line: dict, name: str) -> pd.Series:
     Raises
     ------
     InvalidTableError
-        If there is none, or more than one.
+        If there is none, or more than one. A run that does not say so counts as fine-tuned.
     """
     same = (
         (scored["dataset"] == line["dataset"])
-        & (scored["pretrained"] == line["pretrained"]).fillna(False)
+        & (scored["pretrained"].fillna(True) == line["pretrained"])
         & (scored["architecture"] == line["architecture"])
     )
     if same.sum() != 1:
+        n_open = int(scored["pretrained"].isna().sum())
+        open_ = f" (pretrained is not given for {n_open} runs, which count as fine-tuned)"
         raise InvalidTableError(
             f"{name}: {int(same.sum())} runs of {line['architecture']!r} on {line['dataset']!r} "
             f"with pretrained={line['pretrained']}; Table 1 needs exactly one"
+            f"{open_ if n_open else ''}"
         )
     return scored[same].iloc[0]
 
@@ -148,7 +151,7 @@ def recomputed_ranking(result_set: ResultSet, *, method: str, n: int = 5) -> pd.
     blocks = printed_table()[["block", "dataset", "pretrained"]].drop_duplicates()
     rows = []
     for block, dataset, pretrained in blocks.itertuples(index=False):
-        mine = (scored["dataset"] == dataset) & (scored["pretrained"] == pretrained).fillna(False)
+        mine = (scored["dataset"] == dataset) & (scored["pretrained"].fillna(True) == pretrained)
         ranked = top(scored[mine], method=method, n=n)
         rows += [(block, str(i + 1) if i < n else "best", a) for i, a in enumerate(ranked)]
     return pd.DataFrame(rows, columns=["block", "rank", "architecture"])
@@ -204,8 +207,9 @@ def rule_counts(result_set: ResultSet) -> pd.DataFrame:
     pandas.DataFrame
         Columns rule, bounds, matching (rounded or cut off), printed (how many there are).
     """
-    runs = full_data_runs(result_set)
+    runs = full_data_runs(result_set).reset_index(drop=True)
     lines = printed_table().to_dict("records")
+    places = [run_of(runs, line, result_set.name).name for line in lines]
     rows = []
     for rule in RULES:
         for bounds, resource in {
@@ -213,11 +217,10 @@ def rule_counts(result_set: ResultSet) -> pd.DataFrame:
             "data set": normalize(runs["energy_kwh"], method=rule, by=runs["dataset"]),
             "all runs": normalize(runs["energy_kwh"], method=rule),
         }.items():
-            scored = runs.assign(pepr=pepr(runs["test_accuracy"], resource))
+            scores = pepr(runs["test_accuracy"], resource)
             matching = sum(
-                compare_printed(run_of(scored, line, result_set.name)["pepr"], line["pepr_e"])
-                != DIFFERS
-                for line in lines
+                compare_printed(scores[place], line["pepr_e"]) != DIFFERS
+                for place, line in zip(places, lines, strict=True)
             )
             rows.append(
                 {"rule": rule, "bounds": bounds, "matching": matching, "printed": len(lines)}

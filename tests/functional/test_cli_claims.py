@@ -65,6 +65,27 @@ def test_outcomes_are_chosen_exactly_or_by_their_start(other_set):
     assert {r["outcome"] for r in json.loads(start.output)} == {"reproduced under another reading"}
 
 
+def test_the_exit_code_is_decided_before_outcomes_are_chosen(other_set):
+    done = _run(other_set, "--section", "1", "--section", "abstract", "--outcome", "reproduced")
+    assert done.exit_code == 1
+    assert "the ledger records:" not in done.output  # none of those that differ is printed
+    last = " ".join(done.output.split())
+    assert " of them printed: " in last
+    assert last.endswith("differ from what the ledger records of the published set")
+    done = _run(other_set, "--section", "abstract", "--outcome", "not reproduced", "--json")
+    assert done.exit_code == 1
+
+
+def test_remarks_on_the_published_data_are_not_printed_beside_another_set(other_set):
+    done = _run(other_set, "--section", "abstract", "--notes")
+    assert "networks (abstract)" in done.output
+    assert "Two names stand for one network" not in done.output  # though the outcome is the same
+    rows = json.loads(_run(other_set, "--json").output)
+    remarked = {row["id"] for row in rows if row["note"]}
+    assert {"footnote-bounds", "never-below-start", "regions"} <= remarked  # of no run
+    assert not {"networks", "total-energy", "largest-131"} & remarked
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -90,6 +111,7 @@ def test_what_is_not_installed_is_named(monkeypatch, other_set):
 
 def test_help_says_what_the_exit_code_means():
     done = _run("--help")
+    assert "--outcome chooses what is printed" in " ".join(done.output.split())
     assert "Example:" in done.output
     assert "The exit code is 1 if an outcome is not the one that the ledger records" in " ".join(
         done.output.split()

@@ -1,12 +1,13 @@
 """The ledger of claims: the comparator by hand, the file's faults, sets that lack something."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import yaml
 
-from pepr_utils.errors import InvalidTableError
+from pepr_utils.errors import InvalidTableError, NotAvailableError
 from pepr_utils.reporting.claims import (
     ANOTHER_READING,
     NOT_CHECKABLE,
@@ -253,6 +254,152 @@ def test_a_set_without_one_experiment(published):
         assert found[name].as_dict()["computed"] is None
     assert found["p-size-pepr-derma"].as_recorded
     assert found["derma-energy"].as_recorded
+
+
+#: What every run has a say in, whichever experiments there are; the outcome stays.
+OF_ANY_RUNS = {"time-of-ten-epochs", "energy-of-ten-epochs"}
+#: The paper does not describe the runs on 1 % of the images, so its totals can do without.
+UNDESCRIBED = OF_ANY_RUNS | {"total-energy", "total-carbon", "car"}
+
+
+def _few(result_set):
+    """Every third architecture: as good for what a missing experiment does, and faster."""
+    names = sorted(result_set.runs["architecture"].unique())
+    return _without(result_set, ~result_set.runs["architecture"].isin(names[::3]))
+
+
+@pytest.fixture(scope="module")
+def few(published):
+    claims = [c for c in load_claims() if c.check and not c.check.startswith(SETLESS)]
+    part = _few(published)
+    return part, {one.claim.id: one for one in check_claims(part, claims)}
+
+
+SETLESS = ("score/", "statement/", "world/", "imagenet/own")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "pretrained", "fraction"),
+    [
+        ("derma", False, 1.0), ("derma", True, 1.0), ("derma", True, 0.1), ("derma", True, 0.01),
+        ("lidc", True, 1.0), ("lidc", True, 0.1), ("pneumonia", True, 1.0),
+        ("pneumonia", True, 0.1),
+    ],
+)  # fmt: skip
+def test_without_an_experiment_no_outcome_comes_from_the_rest(few, dataset, pretrained, fraction):
+    part, whole = few
+    runs = part.runs
+    gone = (
+        runs["dataset"].eq(dataset)
+        & runs["pretrained"].eq(pretrained)
+        & runs["train_fraction"].eq(fraction)
+    ).astype(bool)
+    assert gone.any()
+    found = check_claims(_without(part, gone), [one.claim for one in whole.values()])
+    exempt = UNDESCRIBED if fraction == 0.01 else OF_ANY_RUNS
+    changed = []
+    for one in found:
+        before = whole[one.claim.id]
+        same = (one.outcome, one.reading) == (before.outcome, before.reading)
+        value = one.computed == before.computed or one.claim.id in exempt
+        if one.outcome != NOT_CHECKABLE and not (same and value):
+            changed.append(f"{one.claim.id}: {before.computed} -> {one.outcome}: {one.computed}")
+    assert not changed, changed
+    lost = {one.claim.id for one in found if one.outcome == NOT_CHECKABLE}
+    assert fraction == 0.01 or {"total-energy", "total-carbon", "car"} <= lost
+    if pretrained and fraction == 1.0:
+        assert {"p-size-accuracy", "p-type-accuracy", "p-size-pepr", "p-fraction"} <= lost
+    if pretrained and fraction == 0.1:
+        assert {"p-fraction", "fraction-datasets", "preliminary-choices"} <= lost
+
+
+def test_the_mean_of_all_experiments_takes_all_of_them(published):
+    runs = published.runs
+    check = checks()["p/size-accuracy-average_released/student"]
+    assert 0 <= check(published).value <= 1
+    with pytest.raises(NotAvailableError, match="derma fine-tuned on 1% of the data"):
+        check(_without(published, runs["train_fraction"].eq(0.01)))
+
+
+def test_accuracies_are_compared_without_energies(published):
+    runs = published.runs.assign(energy_kwh=float("nan"))
+    check = checks()["p/size-accuracy-average/student"]
+    assert check(replace(published, runs=runs)) == check(published)
+
+
+def test_a_total_with_a_value_missing_is_none(published):
+    runs = published.runs.copy()
+    runs.loc[runs.index[:3], "co2eq_g"] = float("nan")
+    with pytest.raises(NotAvailableError, match="co2eq_g of 3 of 1048 runs"):
+        checks()["totals/carbon"](replace(published, runs=runs))
+
+
+def test_pretrained_not_given_is_read_in_one_way(few):
+    """As fine-tuned, by every check; what pretraining is held against has to be given."""
+    part, whole = few
+    runs = part.runs.copy()
+    tuned = runs["pretrained"].astype(bool)
+    runs.loc[tuned, "pretrained"] = pd.NA
+    claims = [one.claim for one in whole.values()]
+    found = {one.claim.id: one for one in check_claims(replace(part, runs=runs), claims)}
+    lost = {name for name in whole if found[name].computed != whole[name].computed}
+    assert lost == {"pretrained-weights", "across-the-board", "p-pretraining", "gains"}
+    for name in lost:
+        assert found[name].outcome == NOT_CHECKABLE
+        assert "pretrained is not given" in found[name].missing
+    runs["pretrained"] = pd.array([pd.NA] * len(runs), dtype="boolean")
+    found = {one.claim.id: one for one in check_claims(replace(part, runs=runs), claims)}
+    missing = found["less-data"].missing
+    assert missing.startswith("no finished run of derma trained from scratch on 100% of the data;")
+    assert f"pretrained is not given for {len(runs)} of {len(runs)} runs" in missing
+    assert "pretrained is not given" in found["derma-scratch-energy"].missing
+
+
+@pytest.mark.parametrize(
+    ("expected", "value", "kinds"),
+    [
+        ({"names": ["a"]}, 131, "expected is 'names', and the check gives a number"),
+        ({"numbers": ["1"]}, 131, "expected is 'numbers', and the check gives a number"),
+        ({"members": []}, 1.5, "expected is 'members', and the check gives a number"),
+        ({"text": "131"}, 131, "expected is 'text', and the check gives a number"),
+        ({"truth": True}, 1, "allowed with it: number, inequality, about"),
+        ({"number": "1"}, True, "expected is 'number', and the check gives yes or no"),
+        ({"about": "1", "tolerance": "1"}, "1", "the check gives a text"),
+        ({"inequality": "> 0"}, ["a"], "the check gives a list of names; allowed with it: names,"),
+        ({"numbers": ["1"]}, ["a"], "expected is 'numbers', and the check gives a list of names"),
+        ({"names": ["a"]}, Told(1, "one"), "expected is 'names', and the check gives a number"),
+        ({"names": ["a"]}, "a", "expected is 'names', and the check gives a text"),
+        ({"text": "a"}, {}, "the check gives a dict; allowed with it: nothing"),
+    ],
+)
+def test_another_kind_than_the_check_computes_is_named(expected, value, kinds, monkeypatch):
+    claim = Claim(**{**ENTRY, "expected": expected})
+    monkeypatch.setitem(checks(), claim.check, lambda _: value)
+    with pytest.raises(InvalidTableError) as error:
+        check_claims(SimpleNamespace(name="mine"), [claim])
+    assert str(error.value).startswith("claims.yaml: a-claim: models/count: ")
+    assert kinds in str(error.value)
+
+
+def test_no_value_is_said_in_plain_words(monkeypatch):
+    claim = Claim(**ENTRY)
+    for value in (None, float("nan"), pd.NA):
+        monkeypatch.setitem(checks(), claim.check, lambda _, value=value: value)
+        [one] = check_claims(SimpleNamespace(name="mine"), [claim])
+        assert one.outcome == NOT_CHECKABLE
+        assert "too few or all the same" in one.missing
+        assert "models/count" not in one.missing
+
+
+def test_remarks_stand_only_beside_the_outcome_that_they_are_about(ledger):
+    kept = ledger["networks"]
+    assert kept.as_dict()["note"] == kept.claim.note != ""
+    other = replace(kept, outcome=REPRODUCED)
+    assert other.as_dict()["note"] is None
+    assert replace(kept, of_recorded=False).as_dict()["note"] is None
+    remarks = shown.table([kept, other])["remark"]
+    assert remarks[0] == kept.claim.note
+    assert pd.isna(remarks[1])
 
 
 def test_a_set_without_epochs_and_with_other_columns(tmp_path):

@@ -172,8 +172,11 @@ def no_lidc(runs, epochs):
     runs.loc[runs["dataset"] == "lidc", "status"] = "failed"
 
 
-def no_lidc_tenth(runs, epochs):
-    runs.loc[_of(runs, "lidc", fraction=0.1), "status"] = "failed"
+def lidc_arms_apart(runs, epochs):
+    """On LIDC no model has a run on a tenth and one on all of the images."""
+    first = runs["architecture"].isin(sorted(runs["architecture"].unique())[:65])
+    runs.loc[_of(runs, "lidc", fraction=0.1) & first, "status"] = "failed"
+    runs.loc[_of(runs, "lidc") & ~first, "status"] = "failed"
 
 
 #: Plants that do not get into each other's way share a set.
@@ -183,7 +186,8 @@ PLANTS = [
     (reversed_costs, mirrored_accuracies, doubled_parameters),
     (exchanged_arms,),
     (every_other_model_gone,),
-    (no_lidc_tenth, one_resnet34),
+    (lidc_arms_apart,),
+    (one_resnet34,),
     (no_lidc,),
     (nothing_matters,),
     (printed_distance, printed_cells),

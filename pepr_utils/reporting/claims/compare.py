@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from pepr_utils.errors import InvalidTableError
 from pepr_utils.reporting import printed
 
 if TYPE_CHECKING:
@@ -64,6 +68,11 @@ def compare(expected: Expected, value: Any) -> Comparison:
     value : float, bool, str, collection or Told
         What the check returned.
 
+    Raises
+    ------
+    InvalidTableError
+        If the value is of another kind: names are expected, and the check counts.
+
     Examples
     --------
     >>> from pepr_utils.reporting.claims.schema import Expected
@@ -75,6 +84,11 @@ def compare(expected: Expected, value: Any) -> Comparison:
     words = None
     if isinstance(value, Told):
         value, words = value.value, value.words
+    if not _FITS[expected.kind](value):
+        raise InvalidTableError(
+            f"expected is {expected.kind!r}, and the check gives {_kind(value)}; "
+            f"allowed with it: {_allowed(value)}"
+        )
     agrees, cut_off, shown = _KINDS[expected.kind](expected, value)
     return Comparison(agrees, cut_off, words if words is not None else shown)
 
@@ -167,6 +181,53 @@ _KINDS = {
     "names": lambda expected, value: (list(value) == expected.names, False, _listed(value)),
     "members": _members,
 }
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not _is_truth(value)
+
+
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, bool | np.bool_)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _all(kind: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Whether a value is a list or the like of what is of a kind."""
+    return lambda value: isinstance(value, list | tuple | set) and all(map(kind, value))
+
+
+#: Whether a value can be compared with an expected one of this kind.
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "number": _is_number,
+    "inequality": _is_number,
+    "about": _is_number,
+    "truth": _is_truth,
+    "text": _is_text,
+    "numbers": _all(_is_number),
+    "names": _all(_is_text),
+    "members": _all(_is_text),
+}
+#: Kinds of computed values in words, by one expected kind that fits them.
+_WORDS = {
+    "number": "a number",
+    "truth": "yes or no",
+    "text": "a text",
+    "numbers": "a list of numbers",
+    "names": "a list of names",
+}
+
+
+def _kind(value: Any) -> str:
+    found = (words for kind, words in _WORDS.items() if _FITS[kind](value))
+    return next(found, f"a {type(value).__name__}")
+
+
+def _allowed(value: Any) -> str:
+    return ", ".join(kind for kind, fits in _FITS.items() if fits(value)) or "nothing"
 
 
 def _yes(value: bool) -> str:

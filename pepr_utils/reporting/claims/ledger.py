@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
-from pepr_utils.errors import PeprError
+from pepr_utils.errors import InvalidTableError, NotAvailableError, PeprError
 from pepr_utils.reporting.claims.compare import (
     ANOTHER_READING,
     CUT_OFF,
     NOT_CHECKABLE,
     NOT_REPRODUCED,
     REPRODUCED,
+    Comparison,
     compare,
     describe,
 )
 from pepr_utils.reporting.claims.registry import checks
-from pepr_utils.reporting.claims.schema import Claim, load_claims
+from pepr_utils.reporting.claims.schema import FILE, Claim, load_claims
 from pepr_utils.results import ResultSet
+from pepr_utils.results.result_set import PUBLISHED
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,9 @@ class Checked:
         The value under the paper's own reading, where another one agrees.
     missing : str
         What a check would need, where the claim is not checkable.
+    of_recorded : bool
+        Whether the outcome is of what the ledger's remarks are about: of the published set, or of
+        no set, such as a property of the score.
     """
 
     claim: Claim
@@ -50,11 +55,17 @@ class Checked:
     reading: str = ""
     literal: str = ""
     missing: str = ""
+    of_recorded: bool = True
 
     @property
     def as_recorded(self) -> bool:
         """Whether outcome and reading are those that the ledger records."""
         return (self.outcome, self.reading) == (self.claim.recorded, self.claim.reading)
+
+    @property
+    def note(self) -> str:
+        """The ledger's remark, where it holds: it is about the recorded outcome of that data."""
+        return self.claim.note if self.of_recorded and self.as_recorded else ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as an object for JSON."""
@@ -72,7 +83,7 @@ class Checked:
             "missing": self.missing or None,
             "recorded": claim.recorded,
             "as_recorded": self.as_recorded,
-            "note": claim.note or None,
+            "note": self.note or None,
             "link": claim.link,
         }
 
@@ -92,6 +103,11 @@ def check_claims(result_set: ResultSet, claims: Sequence[Claim] | None = None) -
     list of Checked
         In the order of the ledger.
 
+    Raises
+    ------
+    InvalidTableError
+        If an entry expects another kind of value than its check computes.
+
     Examples
     --------
     >>> from pepr_utils.results import load_result_set
@@ -99,16 +115,29 @@ def check_claims(result_set: ResultSet, claims: Sequence[Claim] | None = None) -
     >>> found[0].outcome  # doctest: +SKIP
     'reproduced'
     """
-    return [_checked(result_set, claim) for claim in (load_claims() if claims is None else claims)]
+    published = result_set.name == PUBLISHED
+    return [
+        replace(_checked(result_set, claim), of_recorded=published or _of_no_set(claim))
+        for claim in (load_claims() if claims is None else claims)
+    ]
+
+
+#: How the names of checks begin that look at no run.
+_OF_NO_SET = ("score/", "statement/", "world/")
+
+
+def _of_no_set(claim: Claim) -> bool:
+    return claim.check is None or claim.check.startswith(_OF_NO_SET)
 
 
 def _checked(result_set: ResultSet, claim: Claim) -> Checked:
     if claim.check is None:
         return Checked(claim, NOT_CHECKABLE, missing=claim.missing)
     try:
-        own = compare(claim.expected, _value(result_set, claim.check))
+        value = _value(result_set, claim.check)
     except PeprError as error:
         return Checked(claim, NOT_CHECKABLE, missing=str(error))
+    own = _compared(claim, claim.check, value)
     computed = _with_unit(own.computed, claim)
     if own.agrees and not own.cut_off:
         return Checked(claim, REPRODUCED, computed)
@@ -116,9 +145,10 @@ def _checked(result_set: ResultSet, claim: Claim) -> Checked:
         return Checked(claim, ANOTHER_READING, computed, CUT_OFF)
     for reading in claim.readings:
         try:
-            found = compare(claim.expected, _value(result_set, reading.check))
+            value = _value(result_set, reading.check)
         except PeprError:
             continue
+        found = _compared(claim, reading.check, value)
         if found.agrees:
             words = f"{reading.words}, {CUT_OFF}" if found.cut_off else reading.words
             shown = _with_unit(found.computed, claim)
@@ -128,9 +158,20 @@ def _checked(result_set: ResultSet, claim: Claim) -> Checked:
 
 def _value(result_set: ResultSet, name: str) -> Any:
     value = checks()[name](result_set)
-    if value is None or (isinstance(value, float) and pd.isna(value)):
-        raise PeprError(f"{result_set.name}: no value of {name}")
+    if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
+        raise NotAvailableError(
+            f"{result_set.name}: a value; those that it is computed from are not given, "
+            "too few or all the same"
+        )
     return value
+
+
+def _compared(claim: Claim, check: str, value: Any) -> Comparison:
+    """Compare; an entry whose check computes another kind of value is a fault of the ledger."""
+    try:
+        return compare(claim.expected, value)
+    except InvalidTableError as error:
+        raise InvalidTableError(f"{FILE}: {claim.id}: {check}: {error}") from None
 
 
 def _with_unit(shown: str, claim: Claim) -> str:

@@ -41,7 +41,7 @@ def table(checked: Sequence[Checked]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         What the paper says, outcome, the expected value, what the data give (with the reading, or
-        with what is missing), remark, section and ``address``.
+        with what is missing), remark (beside a recorded outcome), section and ``address``.
     """
     return pd.DataFrame(
         [
@@ -50,7 +50,7 @@ def table(checked: Sequence[Checked]) -> pd.DataFrame:
                 "outcome": one.outcome,
                 "expected": describe(one.claim.expected, one.claim.unit),
                 "the data give": _given(one),
-                "remark": one.claim.note or None,
+                "remark": one.note or None,
                 "section": one.claim.section,
                 "address": address(one.claim.link),
             }

@@ -11,6 +11,7 @@ from pepr_utils.reporting.claims.registry import check
 from pepr_utils.results import ResultSet
 from pepr_utils.results.audit.accuracies import Lattice, stated_lattices, training_images
 from pepr_utils.results.audit.power import epochs_per_run, implied_power
+from pepr_utils.results.audit.remembered import remembered
 from pepr_utils.results.audit.shared import shared_values
 
 _GIB = 2**30 / 1e9
@@ -33,9 +34,14 @@ def arms(result_set: ResultSet) -> list[str]:
     return [*found, *(f"{part:.0%} of the images" for part in parts if part < 1)]
 
 
+@remembered
+def _lattices(result_set: ResultSet) -> dict[str, tuple[int, Lattice | None]]:
+    return stated_lattices(result_set)
+
+
 def _lattice(result_set: ResultSet, name: str) -> tuple[int, Lattice]:
     experiment = arm(result_set, name)["experiment"].iloc[0]
-    stated, lattice = stated_lattices(result_set).get(experiment, (0, None))
+    stated, lattice = _lattices(result_set).get(experiment, (0, None))
     if lattice is None:
         raise NotAvailableError(f"accuracies of {name} are multiples of no number of images")
     return stated, lattice

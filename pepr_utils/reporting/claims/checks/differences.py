@@ -6,7 +6,13 @@ from typing import Any
 
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.reporting import significance
-from pepr_utils.reporting.claims.checks.shared import DATASETS
+from pepr_utils.reporting.claims.checks.shared import (
+    DATASETS,
+    FRACTION,
+    PRETRAINING,
+    RELEASED_ARMS,
+    need_arms,
+)
 from pepr_utils.reporting.claims.compare import Told
 from pepr_utils.reporting.claims.registry import check
 from pepr_utils.results import ResultSet
@@ -20,6 +26,9 @@ TESTS = {
     "paired": "p_paired",
 }
 
+#: Arms that a mean takes, by what is compared; otherwise it is of the three data sets.
+AVERAGED = {"pretraining": PRETRAINING, "fraction": FRACTION}
+
 
 NAMES = {
     "student": "Student's t-test",
@@ -31,7 +40,16 @@ NAMES = {
 
 @remembered
 def _tested(result_set: ResultSet, *, name: str) -> dict[str, Any]:
-    """Fields of the tested comparison; its intervals are not used, so hardly any is drawn."""
+    """Fields of the tested comparison; its intervals are not used, so hardly any is drawn.
+
+    A mean over fewer experiments than the paper's is not taken for the paper's.
+    """
+    comparison = significance.COMPARISONS[name]
+    if comparison.scope == significance.AVERAGE:
+        stated = comparison.factor == "pretraining"
+        need_arms(result_set, AVERAGED.get(comparison.factor, DATASETS), stated=stated)
+    elif comparison.scope == significance.AVERAGE_RELEASED:
+        need_arms(result_set, RELEASED_ARMS)
     return vars(significance.test(result_set, name, n_resamples=2))
 
 

@@ -7,10 +7,13 @@ import pandas as pd
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.reporting.claims.checks.shared import (
     DATASETS,
+    FRACTION,
+    PRETRAINING,
     accuracies,
     arm,
     averaged,
     group_medians,
+    need_arms,
 )
 from pepr_utils.reporting.claims.compare import Told
 from pepr_utils.reporting.claims.registry import check
@@ -32,18 +35,25 @@ def energy_range(result_set: ResultSet) -> float:
     return float(energies.max() / energies.min())
 
 
+def _fractions(result_set: ResultSet) -> pd.DataFrame:
+    """Points of figure 3b, if all its arms are there."""
+    need_arms(result_set, FRACTION)
+    return arms.fraction_data(result_set)
+
+
 def _wide(frame: pd.DataFrame) -> pd.DataFrame:
     if frame.empty:
-        raise NotAvailableError("a data set with both arms")
+        raise NotAvailableError("a model with a run in both arms")
     return frame.pivot(index="architecture", columns="arm", values="test_accuracy")
 
 
 def better(result_set: ResultSet, figure: str, each: bool) -> Told:
     """Whether every model, or the median one, does better in the first arm."""
     if figure == "3a":
+        need_arms(result_set, PRETRAINING, stated=True)
         wide, names = _wide(arms.pretraining_data(result_set)), arms.PRETRAINING_ARMS
     else:
-        wide, names = _wide(arms.fraction_data(result_set)), arms.FRACTION_ARMS
+        wide, names = _wide(_fractions(result_set)), arms.FRACTION_ARMS
     first, second = wide[names[0]], wide[names[1]]
     if each:
         return Told(bool((first > second).all()), f"{_share(first > second)} models")
@@ -60,7 +70,7 @@ for _figure in ("3a", "3b"):
 @check("figures/3b/datasets")
 def datasets_of_3b(result_set: ResultSet) -> list[str]:
     """Data sets that figure 3b averages over."""
-    frame = arms.fraction_data(result_set)
+    frame = _fractions(result_set)
     _wide(frame)
     return frame["datasets"].iloc[0].split(", ")
 
@@ -68,7 +78,7 @@ def datasets_of_3b(result_set: ResultSet) -> list[str]:
 @check("figures/3b/rank-correlation")
 def order_kept(result_set: ResultSet) -> float:
     """Rank correlation of the models' accuracies on a tenth and on all of the data."""
-    wide = _wide(arms.fraction_data(result_set))
+    wide = _wide(_fractions(result_set))
     return float(wide[arms.FRACTION_ARMS[0]].corr(wide[arms.FRACTION_ARMS[1]], method="spearman"))
 
 

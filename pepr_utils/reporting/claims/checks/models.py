@@ -6,14 +6,16 @@ import pandas as pd
 
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.paths import data_file
-from pepr_utils.reporting.claims.checks.shared import DATASETS, arm
+from pepr_utils.reporting.claims.checks.shared import DATASETS, arm, need_arms
 from pepr_utils.reporting.claims.compare import Told
 from pepr_utils.reporting.claims.registry import check
 from pepr_utils.reporting.printed import REPRODUCED, compare_printed
 from pepr_utils.results import ResultSet, add_classes, load_architectures
+from pepr_utils.results.audit.remembered import remembered
 from pepr_utils.results.audit.replicates import same_network
 
 
+@remembered
 def _space(result_set: ResultSet) -> pd.DataFrame:
     """The architectures of the set, with their classes; only those with a number of parameters."""
     runs = result_set.finished.drop_duplicates("architecture")
@@ -92,6 +94,7 @@ def halves(result_set: ResultSet) -> Told:
 @check("models/pretrained")
 def pretrained(result_set: ResultSet) -> int:
     """Architectures that were fine-tuned on each of the three data sets."""
+    need_arms(result_set, DATASETS, stated=True)
     each = [set(arm(result_set, dataset)["architecture"]) for dataset in DATASETS]
     return len(set.intersection(*each))
 

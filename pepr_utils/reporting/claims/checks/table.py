@@ -101,7 +101,9 @@ def _ranked(result_set: ResultSet, block: str, rule: str) -> list[str]:
     line = _lines(block)[0]
     runs = _scored(result_set)
     table_1.run_of(runs, line, result_set.name)
-    mine = (runs["dataset"] == line["dataset"]) & (runs["pretrained"] == line["pretrained"])
+    mine = (runs["dataset"] == line["dataset"]) & (
+        runs["pretrained"].fillna(True) == line["pretrained"]
+    )
     return table_1.top(runs[mine.fillna(False)], method=rule)
 
 
@@ -174,9 +176,8 @@ def _fitting(result_set: ResultSet, line: dict) -> list[str]:
     """Architectures whose run gives the most numbers of a printed row."""
     runs = _scored(result_set)
     mine = runs[
-        (runs["dataset"].eq(line["dataset"]) & runs["pretrained"].eq(line["pretrained"])).fillna(
-            False
-        )
+        runs["dataset"].eq(line["dataset"]).fillna(False)
+        & runs["pretrained"].fillna(True).eq(line["pretrained"])
     ]
     if mine.empty:
         raise NotAvailableError(f"no run of the block {line['block']} of table 1")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from pepr_utils.errors import NotAvailableError
+from pepr_utils.reporting.claims.checks.shared import ARMS, need_arms
 from pepr_utils.reporting.claims.registry import check
 from pepr_utils.results import ResultSet
 from pepr_utils.results.audit import read_as
@@ -16,45 +19,53 @@ PRINTED_KG = 3.7
 
 @remembered
 def _without_copies(result_set: ResultSet) -> dict[str, ResultSet]:
+    need_arms(result_set, ARMS)
     return {name: read_as(result_set, name) for name in ("dropped", "replaced")}
 
 
-def _total(result_set: ResultSet, column: str) -> float:
-    values = result_set.finished[column].dropna()
-    if values.empty:
-        raise NotAvailableError(f"no run has {column}")
-    return float(values.sum())
+def _total(runs: pd.DataFrame, column: str) -> float:
+    """Sum over runs; there is none where one of the values is missing."""
+    n = int(runs[column].isna().sum())
+    if n:
+        raise NotAvailableError(f"{column} of {n} of {len(runs)} runs")
+    return float(runs[column].sum())
+
+
+def _all_runs(result_set: ResultSet) -> pd.DataFrame:
+    """Finished runs, if every arm that the paper describes is among them."""
+    need_arms(result_set, ARMS)
+    return result_set.finished
 
 
 @check("totals/energy")
 def energy(result_set: ResultSet) -> float:
     """Energy of all runs, in kWh."""
-    return _total(result_set, "energy_kwh")
+    return _total(_all_runs(result_set), "energy_kwh")
 
 
 @check("totals/energy/replaced")
 def energy_replaced(result_set: ResultSet) -> float:
     """The same with copied energies replaced."""
-    return _total(_without_copies(result_set)["replaced"], "energy_kwh")
+    return _total(_without_copies(result_set)["replaced"].finished, "energy_kwh")
 
 
 @check("totals/energy/described")
 def energy_described(result_set: ResultSet) -> float:
     """The same without runs on less than a tenth of the images."""
-    runs = result_set.finished
-    return float(runs.loc[runs["train_fraction"].fillna(1.0) >= 0.1, "energy_kwh"].sum())
+    runs = _all_runs(result_set)
+    return _total(runs[runs["train_fraction"].fillna(1.0) >= 0.1], "energy_kwh")
 
 
 @check("totals/carbon")
 def carbon(result_set: ResultSet) -> float:
     """Emissions of all runs, in kg."""
-    return _total(result_set, "co2eq_g") / 1e3
+    return _total(_all_runs(result_set), "co2eq_g") / 1e3
 
 
 @check("totals/carbon/own")
 def carbon_own(result_set: ResultSet) -> float:
     """The same without copied runs."""
-    return _total(_without_copies(result_set)["dropped"], "co2eq_g") / 1e3
+    return _total(_without_copies(result_set)["dropped"].finished, "co2eq_g") / 1e3
 
 
 def kilometres(result_set: ResultSet, year: str) -> float:
