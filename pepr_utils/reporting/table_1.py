@@ -82,6 +82,12 @@ def compare(result_set: ResultSet, *, alpha: float = 1.0) -> pd.DataFrame:
     return pd.DataFrame(cells)
 
 
+def in_block(scored: pd.DataFrame, dataset: str, pretrained: bool) -> pd.Series:
+    """Tell which runs are of a block of the table; one that does not say so is fine-tuned."""
+    same = (scored["dataset"] == dataset) & (scored["pretrained"].fillna(True) == pretrained)
+    return same.fillna(False).astype(bool)
+
+
 def run_of(scored: pd.DataFrame, line: dict, name: str) -> pd.Series:
     """Return the run of a printed row.
 
@@ -99,10 +105,8 @@ def run_of(scored: pd.DataFrame, line: dict, name: str) -> pd.Series:
     InvalidTableError
         If there is none, or more than one. A run that does not say so counts as fine-tuned.
     """
-    same = (
-        (scored["dataset"] == line["dataset"])
-        & (scored["pretrained"].fillna(True) == line["pretrained"])
-        & (scored["architecture"] == line["architecture"])
+    same = in_block(scored, line["dataset"], line["pretrained"]) & (
+        scored["architecture"] == line["architecture"]
     )
     if same.sum() != 1:
         n_open = int(scored["pretrained"].isna().sum())
@@ -151,8 +155,7 @@ def recomputed_ranking(result_set: ResultSet, *, method: str, n: int = 5) -> pd.
     blocks = printed_table()[["block", "dataset", "pretrained"]].drop_duplicates()
     rows = []
     for block, dataset, pretrained in blocks.itertuples(index=False):
-        mine = (scored["dataset"] == dataset) & (scored["pretrained"].fillna(True) == pretrained)
-        ranked = top(scored[mine], method=method, n=n)
+        ranked = top(scored[in_block(scored, dataset, pretrained)], method=method, n=n)
         rows += [(block, str(i + 1) if i < n else "best", a) for i, a in enumerate(ranked)]
     return pd.DataFrame(rows, columns=["block", "rank", "architecture"])
 

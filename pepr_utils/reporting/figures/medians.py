@@ -8,7 +8,13 @@ import pandas as pd
 
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.reporting.figures.common import SIZE_COLOURS, nothing_to_draw
-from pepr_utils.reporting.significance import datasets_of, groups, test
+from pepr_utils.reporting.significance import (
+    Comparison,
+    Tested,
+    compare_samples,
+    datasets_of,
+    groups,
+)
 from pepr_utils.reporting.significance.resampling import (
     family_weights,
     percentiles,
@@ -50,12 +56,13 @@ def data(
     """
     rows = []
     for dataset in datasets_of(result_set):
-        name = f"size-pepr_e-{dataset}"
+        comparison = Comparison("size", "pepr_e", dataset)
         try:
-            samples = groups(result_set, name, alpha=alpha)
+            samples = groups(result_set, comparison, alpha=alpha)
         except NotAvailableError:
             continue
-        tested = test(result_set, name, alpha=alpha, n_resamples=n_resamples, seed=seed)
+        compared = compare_samples(samples, comparison, n_resamples=n_resamples, seed=seed)
+        tested = Tested(comparison=comparison, **compared)
         weights = family_weights(samples["family"], n_resamples, seed)
         for size in ("small", "large"):
             member = (samples["group"] == size).to_numpy()

@@ -23,17 +23,6 @@ def datasets(result_set: ResultSet) -> list[str]:
     return list(result_set.finished["dataset"].dropna().unique())
 
 
-@check("data/experiments")
-def arms(result_set: ResultSet) -> list[str]:
-    """Arms of the study, by what was varied."""
-    runs = result_set.finished
-    found = {"fine-tuned on all images"} if (runs["train_fraction"] == 1.0).any() else set()
-    if runs["pretrained"].eq(False).any():
-        found.add("from scratch")
-    parts = runs["train_fraction"].dropna().unique()
-    return [*found, *(f"{part:.0%} of the images" for part in parts if part < 1)]
-
-
 @remembered
 def _lattices(result_set: ResultSet) -> dict[str, tuple[int, Lattice | None]]:
     return stated_lattices(result_set)

@@ -20,26 +20,18 @@ from pepr_utils.results.audit.remembered import remembered
 
 #: Tests by the name that checks call them; the paper says t-test, the released code is Student's.
 TESTS = {
-    "student": "p_student",
-    "welch": "p_welch",
-    "mann-whitney": "p_mann_whitney",
-    "paired": "p_paired",
-}
-
-#: Arms that a mean takes, by what is compared; otherwise it is of the three data sets.
-AVERAGED = {"pretraining": PRETRAINING, "fraction": FRACTION}
-
-
-NAMES = {
     "student": "Student's t-test",
     "welch": "Welch's t-test",
     "mann-whitney": "Mann-Whitney test",
     "paired": "paired t-test",
 }
 
+#: Arms that a mean takes, by what is compared; otherwise it is of the three data sets.
+AVERAGED = {"pretraining": PRETRAINING, "fraction": FRACTION}
+
 
 @remembered
-def _tested(result_set: ResultSet, *, name: str) -> dict[str, Any]:
+def tested_fields(result_set: ResultSet, *, name: str) -> dict[str, Any]:
     """Fields of the tested comparison; its intervals are not used, so hardly any is drawn.
 
     A mean over fewer experiments than the paper's is not taken for the paper's.
@@ -54,21 +46,28 @@ def _tested(result_set: ResultSet, *, name: str) -> dict[str, Any]:
 
 
 def p_value(result_set: ResultSet, name: str, test: str) -> float:
-    """*p* of a comparison by one test."""
-    return _tested(result_set, name=name)[TESTS[test]]
+    """*p* of a comparison by one test.
+
+    Raises
+    ------
+    NotAvailableError
+        If the values have no spread.
+    """
+    p = tested_fields(result_set, name=name)[f"p_{test.replace('-', '_')}"]
+    if not p >= 0:
+        raise NotAvailableError(f"values with a spread for {name}")
+    return p
 
 
 def p_told(result_set: ResultSet, name: str, test: str) -> Told:
     """The same with the name of the test."""
     p = p_value(result_set, name, test)
-    if not p >= 0:
-        raise NotAvailableError(f"values with a spread for {name}")
-    return Told(p, f"{p:.3g} ({NAMES[test]})")
+    return Told(p, f"{p:.3g} ({TESTS[test]})")
 
 
 def lead(result_set: ResultSet, name: str) -> Told:
     """Median of the first group minus that of the second."""
-    tested = _tested(result_set, name=name)
+    tested = tested_fields(result_set, name=name)
     a, b = tested["median_a"], tested["median_b"]
     return Told(a - b, f"{a - b:.3f} ({a:.4f} and {b:.4f})")
 
@@ -84,7 +83,7 @@ def significant_datasets(result_set: ResultSet, factor: str, performance: str) -
     """Data sets in which a difference is significant, the same group ahead in all of them."""
     found = {}
     for dataset in DATASETS:
-        tested = _tested(result_set, name=f"{factor}-{performance}-{dataset}")
+        tested = tested_fields(result_set, name=f"{factor}-{performance}-{dataset}")
         if tested["p_student"] < significance.USUAL:
             found[dataset] = tested["difference"] > 0
     n = max(sum(found.values()), len(found) - sum(found.values()))

@@ -101,10 +101,8 @@ def _ranked(result_set: ResultSet, block: str, rule: str) -> list[str]:
     line = _lines(block)[0]
     runs = _scored(result_set)
     table_1.run_of(runs, line, result_set.name)
-    mine = (runs["dataset"] == line["dataset"]) & (
-        runs["pretrained"].fillna(True) == line["pretrained"]
-    )
-    return table_1.top(runs[mine.fillna(False)], method=rule)
+    mine = table_1.in_block(runs, line["dataset"], line["pretrained"])
+    return table_1.top(runs[mine], method=rule)
 
 
 @check("table-1/large-winners")
@@ -153,14 +151,10 @@ def flags(result_set: ResultSet) -> int:
     return sum(known[line["architecture"]] == line["efficient"] for line in mine)
 
 
-@check("table-1/several", "architecture")
-@check("table-1/several/labels", "label")
-def several(result_set: ResultSet, by: str) -> list[str]:
-    """What stands in more than one row, of the recomputed table or by its printed label."""
-    if by == "architecture":
-        names = [n for block in BLOCKS for n in _ranked(result_set, block, "minmax")]
-    else:
-        names = [line["label"].rstrip("*") for block in BLOCKS for line in _lines(block)]
+@check("table-1/several")
+def several(result_set: ResultSet) -> list[str]:
+    """Architectures that stand in more than one row of the recomputed table."""
+    names = [n for block in BLOCKS for n in _ranked(result_set, block, "minmax")]
     return [name for name, n in Counter(names).items() if n > 1]
 
 
@@ -175,10 +169,7 @@ def networks_of_a_label(result_set: ResultSet) -> Told:
 def _fitting(result_set: ResultSet, line: dict) -> list[str]:
     """Architectures whose run gives the most numbers of a printed row."""
     runs = _scored(result_set)
-    mine = runs[
-        runs["dataset"].eq(line["dataset"]).fillna(False)
-        & runs["pretrained"].fillna(True).eq(line["pretrained"])
-    ]
+    mine = runs[table_1.in_block(runs, line["dataset"], line["pretrained"])]
     if mine.empty:
         raise NotAvailableError(f"no run of the block {line['block']} of table 1")
     fits = {
