@@ -4,14 +4,7 @@ One noun and one verb: a frozen `Run` says what is to be measured, `measure(run)
 returns its record. Importing this package is cheap; torch and timm are loaded by what trains.
 """
 
-import os as _os
 from importlib import import_module as _import_module
-
-# Torch's threads wait for one another many times a second. GNU's spin for milliseconds before they
-# sleep, and hold a core that another program wants (3 to 5 times as long per step there); sleeping
-# at once doubles the time of a small model's step on an idle machine. These spin for some 50 us.
-# Read when torch is first imported.
-_os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 _PLACES = {
     "Protocol": "protocols",

@@ -51,7 +51,7 @@ def test_a_run_learns_and_leaves_a_whole_record(tmp_path):
     assert record.epochs[-1].train_accuracy > 0.48  # the commonest class
     assert record.n_parameters == 415_107 or record.n_parameters > 100_000
     assert record.n_parameters_of == "trained model"
-    assert (record.n_train, record.n_test, record.n_classes, record.image_size) == (288, 144, 3, 32)
+    assert (record.n_train, record.n_test, record.n_classes, record.image_size) == (160, 96, 3, 32)
     assert record.energy_kwh == pytest.approx(record.it_energy_kwh * record.pue)
     assert sum(e.energy_kwh for e in record.epochs) == pytest.approx(record.energy_kwh)
     assert record.co2eq_g == pytest.approx(record.energy_kwh * record.carbon_intensity_g_per_kwh)
@@ -66,9 +66,9 @@ def test_a_run_learns_and_leaves_a_whole_record(tmp_path):
     assert steps[-1].epoch == steps[-1].epochs == 3
 
     assert read_record(tmp_path / "runs" / f"{run_id(RUN)}.json") == record
-    assert load_result_set(tmp_path).runs["dataset_hash"].tolist() == ["phantom-2"]
+    assert load_result_set(tmp_path).runs["dataset_hash"].tolist() == ["phantom-3"]
     predicted = read_predictions(tmp_path, record.run_id)
-    assert predicted["probabilities"].shape == (144, 3)
+    assert predicted["probabilities"].shape == (96, 3)
     right = (predicted["predicted"] == predicted["labels"]).mean()
     assert right == pytest.approx(record.test_accuracy)
     assert json.loads((tmp_path / "manifest.json").read_text()) == {"device": record.device}

@@ -185,6 +185,17 @@ def test_arithmetic_is_as_the_recipe_says_and_left_as_it_was():
     assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == before
 
 
+def test_threads_are_as_many_as_the_recipe_says_and_then_as_before():
+    from pepr_utils.measurement.training.device import deterministic
+
+    before = torch.get_num_threads()
+    with deterministic(1, cpu_threads=before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+    with deterministic(1):
+        assert torch.get_num_threads() == before
+
+
 def test_devices():
     assert choose_device("cpu").type == "cpu"
     assert choose_device("auto").type in ("cuda", "mps", "cpu")

@@ -59,7 +59,7 @@ def load_dataset(name_or_path: str, *, progress: bool = False) -> Source:
     Examples
     --------
     >>> load_dataset("phantom").sizes()
-    {'train': 288, 'val': 48, 'test': 144}
+    {'train': 160, 'val': 32, 'test': 96}
     """
     kind, value = _resolve(name_or_path)
     if kind == "phantom":

@@ -75,8 +75,14 @@ def device_name(device: torch.device) -> str:
 
 
 @contextmanager
-def deterministic(seed: int, *, tf32_convolutions: bool = True) -> Iterator[None]:
+def deterministic(
+    seed: int, *, tf32_convolutions: bool = True, cpu_threads: int | None = None
+) -> Iterator[None]:
     """Make torch repeat itself: seeds, deterministic algorithms where there are any, arithmetic.
+
+    The order in which sums are taken follows from the number of threads, and so do last digits.
+    Memory that is not written yet stays as it is: to fill it, as torch does by default here, is a
+    help to find faults and would be metered as part of the training.
 
     An operation without a deterministic form runs as it is; torch's warning about it is dropped,
     since the record's promise is the same seed on the same device, up to such operations.
@@ -89,11 +95,15 @@ def deterministic(seed: int, *, tf32_convolutions: bool = True) -> Iterator[None
         torch.backends.cudnn.allow_tf32,
         torch.backends.cuda.matmul.allow_tf32,
     )
+    threads_before = torch.get_num_threads()
+    fill_before = torch.utils.deterministic.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
     torch.backends.cudnn.allow_tf32 = tf32_convolutions
     torch.backends.cuda.matmul.allow_tf32 = False
+    torch.set_num_threads(cpu_threads or threads_before)
     torch.manual_seed(seed)
     try:
         with warnings.catch_warnings():
@@ -103,6 +113,8 @@ def deterministic(seed: int, *, tf32_convolutions: bool = True) -> Iterator[None
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
         torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = before[2:4]
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before[4:]
+        torch.utils.deterministic.fill_uninitialized_memory = fill_before
+        torch.set_num_threads(threads_before)
 
 
 def synchronize(device: torch.device) -> None:

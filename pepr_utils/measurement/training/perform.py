@@ -66,7 +66,9 @@ def perform(
         "git_commit": git_commit(),
     }
     tell(Step("model"))
-    with devices.deterministic(run.seed, tf32_convolutions=recipe.tf32_convolutions):
+    with devices.deterministic(
+        run.seed, tf32_convolutions=recipe.tf32_convolutions, cpu_threads=recipe.cpu_threads
+    ):
         devices.reset_peak_memory(device)
         model = make_model(
             find_architecture(run.architecture),
