@@ -148,6 +148,23 @@ def test_torch_waits_only_for_the_cards_that_it_uses(monkeypatch):
     assert waited == [1, 3]
 
 
+def test_memory_on_the_cards_is_that_of_a_block_that_uses_them(monkeypatch):
+    from types import SimpleNamespace
+
+    cuda = SimpleNamespace(
+        is_available=lambda: True, is_initialized=lambda: True, device_count=lambda: 2,
+        current_device=lambda: 0, memory_reserved=lambda i: 0, synchronize=lambda i: None,
+        reset_peak_memory_stats=lambda i: None,
+        max_memory_allocated=lambda i: (3, 4)[i], max_memory_reserved=lambda i: (5, 6)[i],
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    with meter("cuda", **QUICK) as on_card, meter("cpu", **QUICK) as on_processor:
+        pass
+    assert (on_card.memory.allocated_bytes, on_card.memory.reserved_bytes) == (7, 11)
+    assert on_processor.memory.allocated_bytes is None
+    assert on_processor.memory.reserved_bytes is None
+
+
 def test_no_visible_card_is_no_card(monkeypatch, doubles):
     doubles.install(monkeypatch, [doubles.Gpu("GPU-a")])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

@@ -57,9 +57,11 @@ class Meter:
         pue: float,
         intensity: intensities.Intensity,
         simulated_w: float | None = None,
+        *,
+        on_cards: bool = True,
     ) -> None:
         self._hardware, self.pue, self.intensity = hardware, pue, intensity
-        self._simulated_w = simulated_w
+        self._simulated_w, self._on_cards = simulated_w, on_cards
         self._marks: list[tuple[str, int, Mark, Mark]] = []
         self._faults: list[str] = []
         self._resident_known = memory.reset_peaks()
@@ -171,7 +173,7 @@ class Meter:
         """Peak memory since the meter began, up to its end."""
         if self._ended:
             return self._ended[1]
-        allocated, reserved = memory.torch_peaks()
+        allocated, reserved = memory.torch_peaks() if self._on_cards else (None, None)
         used = self._hardware.used_bytes
         resident = memory.resident_peak() if self._resident_known else None
         return Memory(allocated, reserved, sum(used.values()) if used else None, resident)
@@ -273,6 +275,7 @@ def meter(
     intensity = intensities.carbon_intensity(carbon_intensity)
     interval_s = INTERVAL_S if interval_s is None else interval_s
     idle_s = IDLE_S if idle_s is None else idle_s
+    on_cards = device is None or str(device).startswith("cuda")
     hardware, fault = Hardware(interval_s), None
     if simulated_w is None:
         try:
@@ -280,8 +283,9 @@ def meter(
             hardware = Hardware.open(name, interval_s=interval_s, idle_s=idle_s)
         except Exception as error:  # noqa: BLE001 - the block is run all the same
             fault = f"nothing was measured: the meter did not start: {error!r}"
-            hardware.gpu_wanted = device is None or str(device).startswith("cuda")
-    measured = Meter(hardware, _pue() if pue is None else float(pue), intensity, simulated_w)
+            hardware.gpu_wanted = on_cards
+    pue = _pue() if pue is None else float(pue)
+    measured = Meter(hardware, pue, intensity, simulated_w, on_cards=on_cards)
     if fault:
         measured._faults.append(fault)
     whole = measured._mark()

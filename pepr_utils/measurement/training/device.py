@@ -125,18 +125,7 @@ def synchronize(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def reset_peak_memory(device: torch.device) -> None:
-    """Forget the memory that earlier runs of this process have taken."""
+def release_memory(device: torch.device) -> None:
+    """Give back what earlier runs of this process hold in reserve: the peak begins there."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
-
-
-def peak_memory_gb(device: torch.device) -> tuple[float | None, float | None]:
-    """Largest allocated and reserved memory (GB = 10^9 bytes) since the reset; null off CUDA."""
-    if device.type != "cuda":
-        return None, None
-    return (
-        torch.cuda.max_memory_allocated(device) / 1e9,
-        torch.cuda.max_memory_reserved(device) / 1e9,
-    )

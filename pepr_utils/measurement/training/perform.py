@@ -69,7 +69,7 @@ def perform(
     with devices.deterministic(
         run.seed, tf32_convolutions=recipe.tf32_convolutions, cpu_threads=recipe.cpu_threads
     ):
-        devices.reset_peak_memory(device)
+        devices.release_memory(device)
         model = make_model(
             find_architecture(run.architecture),
             image_size=recipe.image_size,
@@ -94,8 +94,6 @@ def perform(
                 failure = None
             except Exception as error:  # noqa: BLE001 - one failure must not end the other runs
                 trained, failure = None, reason(error, device)
-    peak, reserved = devices.peak_memory_gb(device)
-    known |= {"peak_memory_gb": peak, "reserved_memory_gb": reserved}
     known |= _metered(measured)
     if trained is None:
         return Record(**known, status="failed", failure_reason=failure), None
@@ -147,6 +145,8 @@ def _metered(measured: Meter) -> dict[str, Any]:
         "energy_method": measured.method,
         "power_limit_w": measured.power_limit_w,
         "meter_notes": "; ".join(measured.notes) or None,
+        "peak_memory_gb": _gb(memory.allocated_bytes),
+        "reserved_memory_gb": _gb(memory.reserved_bytes),
         "nvml_used_memory_gb": _gb(memory.nvml_used_bytes),
         "resident_memory_gb": _gb(memory.resident_bytes),
     }
