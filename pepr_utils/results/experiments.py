@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 #: What has to be equal for two runs to be compared, in the order of the key.
@@ -32,6 +33,42 @@ def experiment_key(run: Mapping[str, Any]) -> str:
     'derma/pretrained/0.1/-/-/-/-/-'
     """
     return "/".join(_part(name, run.get(name)) for name in KEY_COLUMNS)
+
+
+def experiment_keys(runs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the comparison key of each run of a table.
+
+    As `experiment_key`, but where a name stands for several data sets, such as two folders called
+    ``chest``, the content's hash stands with it: their runs are not comparable.
+
+    Parameters
+    ----------
+    runs : iterable of mapping
+        Values by column name, ``dataset_hash`` among them where it is known.
+
+    Examples
+    --------
+    >>> one, other = {"dataset": "chest", "dataset_hash": "1a"}, {"dataset": "chest"}
+    >>> experiment_keys([one, one])
+    ['chest/-/-/-/-/-/-/-', 'chest/-/-/-/-/-/-/-']
+    >>> experiment_keys([one, other])
+    ['chest (1a)/-/-/-/-/-/-/-', 'chest (content unknown)/-/-/-/-/-/-/-']
+    """
+    runs = list(runs)
+    contents: dict[Any, set[str]] = defaultdict(set)
+    for run in runs:
+        contents[run.get("dataset")].add(_part("dataset_hash", run.get("dataset_hash")))
+
+    def named(run: Mapping[str, Any]) -> Mapping[str, Any]:
+        hashes = contents[run.get("dataset")]
+        if len(hashes) == 1:
+            return run
+        own = _part("dataset_hash", run.get("dataset_hash"))
+        length = next(n for n in range(8, 2**10) if len({h[:n] for h in hashes}) == len(hashes))
+        content = "content unknown" if own == "-" else own[:length]
+        return {**run, "dataset": f"{run['dataset']} ({content})"}
+
+    return [experiment_key(named(run)) for run in runs]
 
 
 def _part(name: str, value: Any) -> str:

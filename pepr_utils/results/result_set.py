@@ -13,7 +13,7 @@ from pepr_utils.errors import InvalidTableError, unknown_name
 from pepr_utils.paths import data_dir
 from pepr_utils.results import published, records
 from pepr_utils.results.csv_table import read_rows
-from pepr_utils.results.experiments import KEY_COLUMNS, experiment_key
+from pepr_utils.results.experiments import KEY_COLUMNS, experiment_keys
 from pepr_utils.results.tables import check_table, columns
 
 PUBLISHED = "published"
@@ -215,7 +215,7 @@ def _complete(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     kept = frame.drop(columns="experiment", errors="ignore").copy()
     if table == "runs":
         kept["experiment"] = pd.Series(
-            [experiment_key(row) for row in kept.to_dict("records")],
+            experiment_keys(kept.to_dict("records")),
             index=kept.index,
             dtype="string",
         )

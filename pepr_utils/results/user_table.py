@@ -15,7 +15,7 @@ import pandas as pd
 
 from pepr_utils.errors import InvalidTableError, PeprError, unknown_name
 from pepr_utils.results.csv_table import read_rows
-from pepr_utils.results.experiments import KEY_COLUMNS, experiment_key, experiment_labels
+from pepr_utils.results.experiments import KEY_COLUMNS, experiment_keys, experiment_labels
 from pepr_utils.results.result_set import (
     REQUIRED_IN_CSV,
     available_result_sets,
@@ -152,14 +152,15 @@ class UserTable:
         if "experiment" in self.rows.columns:
             keys = self.labels("experiment")
         else:
-            known = [name for name in KEY_COLUMNS if name in self.rows.columns]
+            telling = (*KEY_COLUMNS, "dataset_hash")
+            known = [name for name in telling if name in self.rows.columns]
             typed = {
                 name: check_values(self.rows[name], columns()[name], self.name, nullable=True)
                 for name in known
             }
             frame = pd.DataFrame(typed).astype(object)
             records = frame.where(frame.notna(), None).to_dict("records")
-            keys = pd.Series([experiment_key(r) for r in records], index=self.rows.index)
+            keys = pd.Series(experiment_keys(records), index=self.rows.index)
         if not (keys.str.count("/") == len(KEY_COLUMNS) - 1).all():
             return keys
         return keys.map(experiment_labels(keys)).astype("string")

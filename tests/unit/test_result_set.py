@@ -202,3 +202,19 @@ def test_names_that_look_alike_in_a_key_are_kept_apart(csv):
     loaded = load_result_set(csv(HEADER, *(f"m,{name},0.9,2.0" for name in names)))
     assert len(loaded.experiments) == 3
     assert list(experiment_labels(loaded.experiments).values()) == names
+
+
+def test_two_data_sets_of_one_name_are_two_experiments(csv):
+    twins = csv(
+        HEADER + ",dataset_hash",
+        "a,chest,0.9,2.0,0123456789abcdef",
+        "b,chest,0.8,1.0,0123456789abcdef",
+        "a,chest,0.5,2.0,0123456789ab0000",
+        "a,skin,0.5,2.0,ffff",
+    )
+    loaded = load_result_set(twins)
+    labels = experiment_labels(loaded.experiments)
+    assert sorted(labels.values()) == ["chest (0123456789ab0)", "chest (0123456789abc)", "skin"]
+    assert loaded.runs["dataset"].tolist() == ["chest", "chest", "chest", "skin"]
+    # Energy is normalised in each: alone in its experiment, a run has no range to be placed in.
+    assert score_runs(loaded.runs)["pepr"].tolist()[:2] == [0.45, 0.8]
