@@ -84,6 +84,27 @@ def abandoned(folder: Path, run_id: str) -> Iterator[dict[str, Any] | None]:
         lock.release()
 
 
+def is_held(folder: Path, run_id: str) -> bool:
+    """Whether a living process holds the lock of a run; looks without writing anything."""
+    path = Path(folder) / FOLDER / f"{run_id}.lock"
+    if not path.is_file():
+        return False
+    try:
+        import fcntl
+    except ImportError:  # no flock on this system: take the lock for a moment
+        try:
+            with _lock(folder, run_id).acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False
+
+
 def noted_runs(folder: Path) -> list[str]:
     """The runs that have a note, running or abandoned."""
     return sorted(p.stem for p in (Path(folder) / FOLDER).glob("*.json"))
