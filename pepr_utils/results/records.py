@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -81,6 +82,19 @@ def read_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
             raise InvalidTableError(
                 f"{path.name}: run_id is {record.run_id!r}; it has to be the file's name"
             )
+    return *tabulate(records, source=str(folder)), folder_hash(folder)
+
+
+def tabulate(records: Sequence[Record], *, source: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Lay records out as the tables `runs` and `epochs`.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        At least one.
+    source : str
+        What messages call it.
+    """
     runs = pd.DataFrame(
         [r.model_dump(exclude={"epochs", "energy_components"}) for r in records],
         columns=list(Run.model_fields),
@@ -89,10 +103,10 @@ def read_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
         [{"run_id": r.run_id} | e.model_dump() for r in records for e in r.epochs],
         columns=["run_id", *Epoch.model_fields],
     )
-    runs = check_table(runs, required=["run_id"], source=str(folder))
+    runs = check_table(runs, required=["run_id"], source=source)
     if len(epochs):
-        epochs = check_table(epochs, required=["run_id"], table="epochs", source=str(folder))
-    return runs, epochs, folder_hash(folder)
+        epochs = check_table(epochs, required=["run_id"], table="epochs", source=source)
+    return runs, epochs
 
 
 def folder_hash(folder: Path) -> str:
