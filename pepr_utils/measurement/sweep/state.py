@@ -147,9 +147,7 @@ def named_state(folder: Path, runs: Mapping[str, Run] | None) -> State:
         ),
         running=tuple(running.values()),
         waiting=tuple(
-            run
-            for name, run in (runs or {}).items()
-            if name not in records and name not in running
+            run for name, run in (runs or {}).items() if name not in records and name not in running
         ),
         broken=tuple(broken),
     )
