@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pepr_utils.commands.intensity import intensity_option
-from pepr_utils.commands.text_table import echo, note
+from pepr_utils.commands.text_table import count, echo, note
 from pepr_utils.errors import PeprError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
     if options["dry_run"]:
         _forecast(plan, before, forecaster, output, options)
         return
-    after = _run(whole, plan, forecaster, output, options)
+    after = _run(whole, plan, before, forecaster, output, options)
     _outcome(plan, after, output, as_json=options["as_json"])
     if len(after.done) < len(plan.runs):
         context.exit(1)
@@ -147,7 +147,12 @@ def _forecast(
 
 
 def _run(
-    whole: Plan, plan: Plan, forecaster: Forecaster, output: Path, options: dict[str, Any]
+    whole: Plan,
+    plan: Plan,
+    before: State,
+    forecaster: Forecaster,
+    output: Path,
+    options: dict[str, Any],
 ) -> State:
     from pepr_utils.measurement.files import check_writable
     from pepr_utils.measurement.sweep import sweep as run_sweep
@@ -157,7 +162,7 @@ def _run(
     from pepr_utils.paths import notebook_file
 
     if plan.lacking:
-        faults = [f"{why} ({n:,} runs)" for why, n in plan.lacking.items()]
+        faults = [f"{why} ({count(n, 'run')})" for why, n in plan.lacking.items()]
         raise StudyError("\n".join([*faults, "nothing was begun"]))
     notebook = options["notebook"] or notebook_file("fine_tune.md")
     if not notebook.is_file():
@@ -169,7 +174,7 @@ def _run(
         "carbon_intensity": options["carbon_intensity"] or "",
         "any_device": options["any_device"],
     }
-    with View(sys.stderr, forecaster.seconds) as view:
+    with View(sys.stderr, forecaster.seconds, before=before) as view:
         return run_sweep(
             [planned.run for planned in plan.runs],
             notebook,

@@ -93,7 +93,9 @@ def test_a_run_of_several_blocks_counts_once_and_for_the_first(tmp_path):
 
 
 def test_architectures_by_condition(runs):
-    text = SMALL.replace("[dla46_c, resnet14t]", "all").replace("protocols: demo", "protocols: fast")
+    text = SMALL.replace("[dla46_c, resnet14t]", "all").replace(
+        "protocols: demo", "protocols: fast"
+    )
     table = load_architectures()
     small = table.loc[table["n_parameters"] < 3e6, "architecture"].tolist()
     found = runs(text + "    where: n_parameters < 3e6\n")

@@ -38,6 +38,8 @@ class View:
         Where to; stderr, so that stdout stays for results.
     seconds : callable
         Forecast of a run, or None without a basis.
+    before : State, optional
+        How far the runs were when the sweep began: what had ended by then is not said.
     live : bool, optional
         Whether to draw a table in place; by default if the stream is a terminal.
     clock : callable, optional
@@ -49,14 +51,15 @@ class View:
         stream: TextIO,
         seconds: Seconds,
         *,
+        before: State | None = None,
         live: bool | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stream, self.seconds, self.clock = stream, seconds, clock
         self.live = stream.isatty() if live is None else live
         self.drawn = 0
-        self.first: State | None = None
-        self.before: State | None = None
+        self.first, self.before = before, before
+        self.dashboard: str | None = None
         self.doing, self.said_at = "", float("-inf")
 
     def __enter__(self) -> View:
@@ -76,7 +79,8 @@ class View:
             self.first = progress.state
         left = time_left(progress, self.first, self.seconds)
         if self.live:
-            self._draw(table(progress, left, width=shutil.get_terminal_size().columns))
+            size = shutil.get_terminal_size()
+            self._draw(table(progress, left, width=size.columns)[: max(1, size.lines - 1)])
         else:
             self._say(progress, left)
         self.before, self.doing = progress.state, progress.doing
@@ -95,7 +99,8 @@ class View:
         changed = self.doing != progress.doing
         if changed or lines or self.clock() - self.said_at >= QUIET_S:
             lines.append(summary(progress, left))
-            if self.before is None and progress.dashboard:
+            if progress.dashboard and self.dashboard != progress.dashboard:
+                self.dashboard = progress.dashboard
                 lines.append(f"dashboard: {progress.dashboard}")
             self.said_at = self.clock()
         for line in lines:
@@ -122,7 +127,7 @@ def table(
     state, now = progress.state, now or datetime.now(UTC)
     took = (now - _aware(progress.started_at)).total_seconds()
     lines = [summary(progress, left)]
-    lines.append(f"  since {duration(max(0.0, took))}, {_slots(progress.slots)}")
+    lines.append(f"  for {duration(max(0.0, took))}, {_slots(progress.slots)}")
     if progress.dashboard:
         lines.append(f"  dashboard {progress.dashboard}")
     for running in state.running[:NAMED]:
@@ -141,7 +146,9 @@ def summary(progress: Progress, left: float | None) -> str:
     return f"{said}{counts(progress.state)}; {spent(progress.state)}{rest}"
 
 
-def time_left(progress: Progress, first: State, seconds: Seconds) -> float | None:
+def time_left(
+    progress: Progress, first: State, seconds: Seconds, *, now: datetime | None = None
+) -> float | None:
     """Forecast time (s) until the last run ends.
 
     Once some runs ended in this sweep, by their pace; before, by the forecasts of the runs and the
@@ -155,13 +162,15 @@ def time_left(progress: Progress, first: State, seconds: Seconds) -> float | Non
         How far it was when it began.
     seconds : callable
         Forecast of a run.
+    now : datetime, optional
+        For tests.
     """
-    state = progress.state
+    state, now = progress.state, now or datetime.now(UTC)
     forecasts = [seconds(run) for run in state.waiting]
     complete = None not in forecasts
     known = {r.run_id for r in first.done}
     new = [r for r in state.done if r.run_id not in known]
-    took = (datetime.now(UTC) - _aware(progress.started_at)).total_seconds()
+    took = (now - _aware(progress.started_at)).total_seconds()
     open_ = len(state.waiting) + len(state.running) / 2
     if not _open(state):
         return 0.0

@@ -41,7 +41,9 @@ def spent(state: State) -> str:
     """Energy of the finished runs, in words."""
     used, without = energy_of(state.done)
     words = f"energy so far {energy(used)}" if state.done else "no energy yet"
-    return words + (f" ({without} runs without)" if without and used is not None else "")
+    return words + (
+        f" ({without} run{'s' * (without > 1)} without)" if without and used is not None else ""
+    )
 
 
 def ended(state: State, before: State | None) -> list[str]:
