@@ -37,6 +37,8 @@ class Forecast:
         Facility energy of both; None where the basis has no energy.
     basis : str
         What the figures rest on and how they were scaled; empty without a basis.
+    images : str
+        The images among it that the basis was measured on.
     why : str
         Why there is no basis.
     """
@@ -44,6 +46,7 @@ class Forecast:
     seconds: float | None = None
     energy_kwh: float | None = None
     basis: str = ""
+    images: str = ""
     why: str = ""
 
 
@@ -106,10 +109,12 @@ class Forecaster:
                 why = factor
                 continue
             energies = [m.energy_kwh(work) for m in nearest]
+            images = _images(nearest[0], run, work)
             return Forecast(
                 factor.time * fmean(m.seconds(work) for m in nearest),
                 None if None in energies else factor.energy * fmean(energies),
-                _words(source, nearest[0], run, work, factor),
+                _words(source, nearest[0], images, factor),
+                images,
             )
         return Forecast(why=why)
 
@@ -233,16 +238,24 @@ def by_data_sheets(measured_on: str | None, here: str | None) -> Factor | None:
     return Factor(time, energy, words)
 
 
-def _words(source: Source, nearest: Measured, run: Run, work: Work, factor: Factor) -> str:
-    """What a forecast rests on, without anything that differs from run to run."""
-    same = (
-        nearest.dataset == name_of(run.dataset)
-        and abs(math.log(nearest.work.trained / work.trained)) < 1e-3
-    )
+#: Of a basis on the very images of the run.
+SAME = "the same images"
+
+
+def _images(nearest: Measured, run: Run, work: Work) -> str:
+    """The images that a run is forecast from."""
+    as_many = abs(math.log(nearest.work.trained / work.trained)) < 1e-3
+    if nearest.dataset == name_of(run.dataset) and as_many:
+        return SAME
     share = "" if nearest.train_fraction in (None, 1) else f" at {nearest.train_fraction:.0%}"
+    return f"{nearest.dataset}{share}"
+
+
+def _words(source: Source, nearest: Measured, images: str, factor: Factor) -> str:
+    """What a forecast rests on, without anything that differs from run to run."""
     parts = [
         f"{source.label} on {nearest.device or 'an unknown device'}, protocol {nearest.protocol}",
-        "the same images" if same else f"by number of images from {nearest.dataset}{share}",
+        images if images == SAME else f"by number of images from {images}",
         factor.words,
         "energy is an estimate there" if nearest.estimated else "",
     ]
