@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pepr_utils.measurement.kept import finished_record
 from pepr_utils.measurement.locks import abandoned, note_path, noted_runs
-from pepr_utils.measurement.measuring import finished_record
 from pepr_utils.results import Record, write_record
 
 

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pepr_utils.errors import InvalidTableError, PeprError
+from pepr_utils.errors import PeprError
 from pepr_utils.measurement.files import FolderError, check_writable
-from pepr_utils.measurement.locks import read_note, run_lock
+from pepr_utils.measurement.kept import finished_record, next_attempt
+from pepr_utils.measurement.locks import run_lock
 from pepr_utils.measurement.manifest import check_device
 from pepr_utils.measurement.metering import carbon_intensity
 from pepr_utils.measurement.orders import wait
 from pepr_utils.measurement.predictions import write_predictions
 from pepr_utils.measurement.protocols import Protocol, protocol
 from pepr_utils.measurement.run import Run, definition, run_id
-from pepr_utils.results import Record, read_record, write_record
-from pepr_utils.results.records import RUNS_FOLDER
+from pepr_utils.results import Record, write_record
 
 if TYPE_CHECKING:
     from pepr_utils.measurement.training.evaluate import Predictions
@@ -169,33 +169,6 @@ def _write(folder: Path, record: Record, predictions: Predictions | None) -> Non
             labels=predictions.labels,
         )
     write_record(record, folder)
-
-
-def finished_record(folder: Path, identity: str) -> Record | None:
-    """The record of a run that is done; None where it is not, failed, or is damaged."""
-    record = _record(folder, identity)
-    return record if record is not None and record.status == "done" else None
-
-
-def next_attempt(folder: Path, identity: str) -> int:
-    """The number of the next attempt at a run, for the holder of its lock.
-
-    One more than its record's, or than that of the note which a killed process has left.
-    """
-    record, note = _record(folder, identity), read_note(folder, identity)
-    killed = note["record"].get("attempt") if note else None
-    tried = [0 if record is None else record.attempt, killed if isinstance(killed, int) else 0]
-    return 1 + max(tried)
-
-
-def _record(folder: Path, identity: str) -> Record | None:
-    path = Path(folder) / RUNS_FOLDER / f"{identity}.json"
-    if not path.is_file():
-        return None
-    try:
-        return read_record(path)
-    except InvalidTableError:
-        return None  # damaged: it is measured again and written anew
 
 
 def definition_columns(run: Run, identity: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from pepr_utils.measurement.orders import StoppedError, stop_requested, wait
 from pepr_utils.measurement.run import Run, RunError, run_id
 from pepr_utils.measurement.superseded import set_aside
 from pepr_utils.results import Record
-from pepr_utils.results.records import record_paths
+from pepr_utils.results.record_files import record_paths
 
 #: The set that `make paper` makes: it holds what the notebook asks for and nothing else.
 DEMO = "demo"

@@ -1,7 +1,8 @@
 """The study in batch: runs, a notebook and a folder in; one durable record per run out.
 
 Nothing here imports torch. The coordinator hands shards of runs to Dask workers, each of which
-executes the notebook in a kernel of its own; the records in the folder are the only state.
+executes the notebook in a kernel of its own; the records in the folder are the only state, which
+`pepr_utils.measurement.sweep.state.state` reads.
 """
 
 from importlib import import_module as _import_module
@@ -11,11 +12,10 @@ _PLACES = {
     "Running": "state",
     "State": "state",
     "SweepError": "errors",
-    "state": "state",
     "sweep": "engine",
 }
 
-__all__ = ["Progress", "Running", "State", "SweepError", "state", "sweep"]
+__all__ = ["Progress", "Running", "State", "SweepError", "sweep"]
 
 
 def __getattr__(name: str):

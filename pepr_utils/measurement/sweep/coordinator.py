@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pepr_utils.measurement.files import FolderError, check_writable
+from pepr_utils.measurement.kept import next_attempt
 from pepr_utils.measurement.killed import forget_killed, last_words, record_killed
 from pepr_utils.measurement.locks import (
     RunningElsewhereError,
@@ -18,7 +19,7 @@ from pepr_utils.measurement.locks import (
     noted_runs,
     run_lock,
 )
-from pepr_utils.measurement.measuring import definition_columns, next_attempt
+from pepr_utils.measurement.measuring import definition_columns
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.superseded import set_aside
 from pepr_utils.measurement.sweep.cluster import Slot, Workers
@@ -27,7 +28,7 @@ from pepr_utils.measurement.sweep.shards import START_UP_S, cut, parameters
 from pepr_utils.measurement.sweep.state import read_or_none
 from pepr_utils.measurement.sweep.task import Outcome, Task
 from pepr_utils.results import Record, write_record
-from pepr_utils.results.records import RUNS_FOLDER
+from pepr_utils.results.record_files import RUNS_FOLDER
 
 #: Errors that say nothing against a run: it is given to a worker again.
 PASSING = ("RunningElsewhereError", "FolderError", "StoppedError")
@@ -233,7 +234,7 @@ class Coordinator:
         """Sort the runs of a shard by their records, and record what nobody else has."""
         if outcome is None:
             outcome = Outcome("died", "WorkerDied", "its worker died")
-        untouched = []
+        untouched, blamed = [], False
         for name in flight.runs:
             if outcome.ended == "died":
                 record_killed(self.folder, only=[name], because=outcome.why)
@@ -243,6 +244,8 @@ class Coordinator:
                 if record.status == "done":
                     self._done_here = True
                     self._lengths = [*self._lengths[-99:], _duration(record)]
+                else:
+                    blamed = True
                 self._sort(name, self.alone)
             elif self._to_blame(flight, outcome, name):
                 self.once_more.discard(name)
@@ -254,7 +257,8 @@ class Coordinator:
         begun = len(untouched) < len(flight.runs)
         if begun or len(untouched) == 1 or outcome.ended == "stopped" or outcome.error in PASSING:
             # Runs go in their order: the first without a word is the likeliest to have ended it.
-            suspect = begun and outcome.ended in ("error", "died") and outcome.error not in PASSING
+            suspect = begun and not blamed and outcome.ended in ("error", "died")
+            suspect = suspect and outcome.error not in PASSING
             for i, name in enumerate(untouched):
                 self._sort(name, self.alone if suspect and i == 0 else self.pending)
         else:  # one of them stands in the way of all: look in which half it is
@@ -321,7 +325,7 @@ class Coordinator:
             if noted.intersection(flight.runs):
                 flight.started_up = True
                 took = time.monotonic() - flight.began
-                self.start_up_s = min(took, 2 * self.start_up_s)
+                self.start_up_s = max(1.0, min(took, 2 * self.start_up_s))
 
     # -- the end ---------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from pepr_utils.errors import InvalidTableError
 from pepr_utils.measurement.locks import is_held, noted_runs, read_note
 from pepr_utils.measurement.run import Run, run_id
 from pepr_utils.results import Record, read_record
-from pepr_utils.results.records import record_paths
+from pepr_utils.results.record_files import record_paths
 
 
 @dataclass(frozen=True)
