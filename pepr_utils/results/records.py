@@ -10,7 +10,7 @@ import pandas as pd
 
 from pepr_utils.errors import InvalidTableError
 from pepr_utils.results.record_files import RUNS_FOLDER, read_record, record_paths
-from pepr_utils.results.schema import Epoch, Run
+from pepr_utils.results.schema import Epoch, Record, Run
 from pepr_utils.results.tables import check_table
 
 
