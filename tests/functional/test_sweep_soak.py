@@ -31,7 +31,7 @@ class Killer:
     def __call__(self, progress):
         if time.monotonic() < self.next or len(self.killed) >= KILLS:
             return
-        running = [run for run in progress.state.running]
+        running = list(progress.state.running)
         if not running:
             return
         victim = psutil.Process(self.random.choice(running).pid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.superseded import set_aside
 from pepr_utils.measurement.sweep.cluster import Slot, Workers
 from pepr_utils.measurement.sweep.errors import SweepError
-from pepr_utils.measurement.sweep.shards import START_UP_S, cut, parameters
+from pepr_utils.measurement.sweep.shards import MOST, START_UP_S, cut, parameters
 from pepr_utils.measurement.sweep.state import read_or_none
 from pepr_utils.measurement.sweep.task import Outcome, Task
 from pepr_utils.results import Record, write_record
@@ -34,6 +35,9 @@ from pepr_utils.results.record_files import RUNS_FOLDER
 PASSING = ("RunningElsewhereError", "FolderError", "StoppedError")
 #: Runs that fail alike before they begin, and none that succeeds: the sweep itself is wrong.
 HOPELESS = 3
+#: How often a worker may die before a run has begun that it was given alone: not the run's fault.
+LOST = 3
+WORKER_DIED = "WorkerDied"
 
 
 @dataclass
@@ -91,6 +95,8 @@ class Coordinator:
         self.once_more: set[str] = set()
         self.start_up_s = START_UP_S
         self._name, self._n_tasks = f"{datetime.now(UTC):%Y%m%dT%H%M%S}", 0
+        self._slots: list[Slot] = []
+        self._lost: Counter[str] = Counter()
         self._lengths: list[float] = []
         self._done_here, self._hopeless = False, {}
 
@@ -133,7 +139,7 @@ class Coordinator:
         if not self.left():
             return
         busy = {flight.slot.address for flight in self.flights}
-        for slot in self.workers.slots():
+        for slot in self._slots:
             if slot.address in busy:
                 continue
             names = self._next()
@@ -149,14 +155,19 @@ class Coordinator:
 
     def _next(self) -> list[str]:
         """Take the next shard; runs that failed go alone, when the others have been begun."""
-        self.pending = [name for name in self.pending if self._wanted(name, alone=False)]
-        if self.pending:
+        while self.pending:
+            # Looked at as far as a shard can reach: a thousand locks are slow on a network's disk.
+            front = [name for name in self.pending[:MOST] if self._wanted(name, alone=False)]
+            self.pending = front + self.pending[MOST:]
+            if not front:
+                continue
             n = cut(
                 [self.runs[name] for name in self.pending],
                 seconds=self._length,
                 start_up_s=self.start_up_s,
-                slots=self._n_slots(),
+                slots=max(1, self.workers.wanted or len(self._slots)),
             )
+            n = min(n, len(front))
             names, self.pending = self.pending[:n], self.pending[n:]
             return names
         while self.parts:
@@ -195,9 +206,6 @@ class Coordinator:
         record = self._record(name)
         return 0 if record is None else record.attempt
 
-    def _n_slots(self) -> int:
-        return max(1, self.workers.wanted or len(self.workers.slots()))
-
     def _length(self, run: Run) -> float | None:
         forecast = self._seconds(run)
         if forecast is None and self._lengths:
@@ -211,13 +219,17 @@ class Coordinator:
         self._watch_start_up()
         ended = [flight for flight in self.flights if flight.future.done()]
         for flight in ended:
+            outcome = self.workers.result(flight.future)
+            if outcome is None:
+                self._slots = self.workers.slots()  # or the scheduler itself is gone
             self.flights.remove(flight)
-            self._settle(flight, self.workers.result(flight.future))
+            self._settle(flight, outcome)
         return bool(ended)
 
     def lose(self) -> None:
-        """Settle the shards whose worker is no longer there."""
-        there = {slot.address for slot in self.workers.slots()}
+        """Look which workers there are, and settle the shards of those that are gone."""
+        self._slots = self.workers.slots()
+        there = {slot.address for slot in self._slots}
         for flight in [f for f in self.flights if f.slot.address not in there]:
             if not flight.future.done():
                 self.flights.remove(flight)
@@ -233,7 +245,7 @@ class Coordinator:
     def _settle(self, flight: Flight, outcome: Outcome | None) -> None:
         """Sort the runs of a shard by their records, and record what nobody else has."""
         if outcome is None:
-            outcome = Outcome("died", "WorkerDied", "its worker died")
+            outcome = Outcome("died", WORKER_DIED, "its worker died")
         untouched, blamed = [], False
         for name in flight.runs:
             if outcome.ended == "died":
@@ -269,6 +281,10 @@ class Coordinator:
         """Whether a run without a word of its own has failed: it was alone in its shard."""
         if len(flight.runs) > 1 or outcome.ended == "stopped" or outcome.error in PASSING:
             return False
+        if outcome.error == WORKER_DIED:
+            self._lost[name] += 1
+            if self._lost[name] <= LOST:
+                return False
         return not is_held(self.folder, name) and not note_path(self.folder, name).exists()
 
     def _record_failure(self, flight: Flight, outcome: Outcome, name: str) -> None:
@@ -296,7 +312,8 @@ class Coordinator:
         if len(alike) >= HOPELESS:
             raise SweepError(
                 f"{len(alike)} runs failed before they began, all alike, and none succeeded:\n"
-                f"{outcome.why}\nput it right, and give the same command with one more attempt"
+                f"{outcome.why}\nput it right and give the same command again; runs that have used "
+                "up their attempts need a larger number of them"
             )
 
     def _sort(self, name: str, queue: list[str]) -> None:
