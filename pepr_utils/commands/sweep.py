@@ -174,7 +174,7 @@ def _run(
         "carbon_intensity": options["carbon_intensity"] or "",
         "any_device": options["any_device"],
     }
-    with View(sys.stderr, forecaster.seconds, before=before) as view:
+    with View(sys.stderr, forecaster.seconds, plan.names(), before=before) as view:
         return run_sweep(
             [planned.run for planned in plan.runs],
             notebook,

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pepr_utils.measurement.run import Run
+from pepr_utils.measurement.sweep.pace import time_left
 from pepr_utils.measurement.sweep.state import Progress, Running, State
-from pepr_utils.measurement.sweep.view import View, table, time_left
+from pepr_utils.measurement.sweep.view import View, table
 from pepr_utils.measurement.sweep.words import counts, energy_of, failure, spent
 from pepr_utils.results import Record
 
@@ -58,9 +59,9 @@ def test_the_table():
     state = State((done(1),), (failed(1, attempt=2),), (running(1), running(2, 90)), waiting(3))
     text = table(progress(state, dashboard="http://127.0.0.1:8787"), 5400.0, width=200, now=NOW)
     assert text == [
-        "1 of 7 runs done, 2 running, 1 failed, 3 waiting; energy so far 3 Wh; to finish: about "
-        "1.5 h",
-        "  for 60 min, 2 slots",
+        "1 of 7 runs done, 2 running, 1 failed, 3 waiting",
+        "  energy so far 3 Wh; to finish: about 1.5 h",
+        "  for 60 min on 2 slots",
         "  dashboard http://127.0.0.1:8787",
         "  running   dla34 on lidc, 30 s (node7, process 4001)",
         "  running   dla34 on lidc, 1.5 min (node7, process 4002)",
@@ -91,14 +92,18 @@ def test_what_the_coordinator_does_is_said_first(doing):
 
 
 def _left(state, first, seconds, ago=1000.0):
-    return time_left(progress(state, ago=ago), first, seconds, now=NOW)
+    names = {f"r{i}": Run("dla34", "lidc", seed=i) for i in range(3)}
+    return time_left(progress(state, ago=ago), first, seconds, names, now=NOW)
 
 
 def test_time_left_before_anything_ended_is_forecast_over_slots():
     state = State(waiting=waiting(10))
     assert _left(state, state, lambda run: 60.0) == pytest.approx(300.0)
-    some = State(running=(running(1), running(2)), waiting=waiting(10))
-    assert _left(some, state, lambda run: 60.0) == pytest.approx((600 + 60) / 2)
+    # One has 30 of its 60 s behind it, another has taken longer than was forecast.
+    some = State((done(1),), running=(running(1), running(2, 90)), waiting=waiting(10))
+    assert _left(some, state, lambda run: 60.0) == pytest.approx((600 + 30) / 2)
+    strange = State(running=(running(9),), waiting=waiting(10))
+    assert _left(strange, state, lambda run: 60.0) is None
 
 
 def test_time_left_by_the_pace_of_what_ended():
@@ -114,14 +119,14 @@ def test_time_left_by_the_pace_of_what_ended():
 def test_time_left_without_anything_to_go_by_is_not_made_up():
     state = State((done(1),), waiting=waiting(3))
     assert _left(state, State(), lambda run: None) is None
-    text = table(progress(state), None, width=200, now=NOW)[0]
+    text = table(progress(state), None, width=200, now=NOW)[1]
     assert text.endswith("to finish: no forecast yet")
 
 
 def _said(*states, live=False, clock=None, **options):
     stream = io.StringIO()
     moments = iter(clock or range(0, 10_000, 1))
-    view = View(stream, lambda run: None, live=live, clock=lambda: next(moments))
+    view = View(stream, lambda run: None, {}, live=live, clock=lambda: next(moments))
     with view:
         for state in states:
             view.update(progress(state, **options))
@@ -153,10 +158,15 @@ def test_plain_lines_come_back_when_nothing_changes_for_long():
     assert len(text.splitlines()) == 2
 
 
+def test_the_end_is_left_to_the_command():
+    state = State((done(1),))
+    assert _said(state, doing="ended") == ""
+
+
 def test_a_terminal_is_drawn_in_place():
     one = State(running=(running(1), running(2)), waiting=waiting(1))
     two = State((done(1),), waiting=waiting(1))
     first, second = _said(one, two, live=True).split("\x1b[J")[:2]
-    assert first.count("\n") == 4
-    assert second.startswith("\x1b[4A\r1 of 2 runs done")
+    assert first.count("\n") == 5
+    assert second.startswith("\x1b[5A\r1 of 2 runs done")
     assert all(line.endswith("\x1b[K") for line in second.split("\n")[:-1])
