@@ -137,7 +137,8 @@ def test_job_scripts_are_bash_and_use_options_that_exist(name):
     path = data_file(f"studies/slurm/{name}")
     checked = subprocess.run(["bash", "-n", path], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
-    (command,) = re.findall(r"^pepr sweep .*$", path.read_text(), re.MULTILINE)
+    text = path.read_text().replace("\\\n", "")
+    (command,) = re.findall(r"^pepr sweep .*$", text, re.MULTILINE)
     known = {option for parameter in sweep.params for option in parameter.opts}
     assert set(re.findall(r"--[a-z-]+", command)) <= known
     assert "--output" in command

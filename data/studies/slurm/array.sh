@@ -1,12 +1,12 @@
 #!/bin/bash
-# A study as a Slurm array: each job does its part, the folder of records is all that they share.
-#
-#     sbatch array.sh                         # 16 parts, at most 8 at a time
-#     sbatch --array=3,7 array.sh             # parts 3 and 7 again
+# A study as a Slurm array: each job does its part, and the folder of
+# records is all that they share.
+#     sbatch array.sh                  # 16 parts, at most 8 at a time
+#     sbatch --array=3,7 array.sh      # parts 3 and 7 again
 #     STUDY=study.yaml OUTPUT=/shared/study sbatch array.sh
-#
-# A job that is preempted, or that comes near its time limit, puts itself back into the queue; what
-# it had finished is not repeated. Set partition and account for your cluster.
+# A job that is preempted, or near its time limit, goes back into the
+# queue; what it had finished is not repeated. Set partition and account
+# as your cluster wants them.
 #SBATCH --job-name=pepr
 #SBATCH --array=1-16%8
 #SBATCH --ntasks=1
@@ -20,10 +20,12 @@
 #SBATCH --output=pepr-%A-%a.log
 set -euo pipefail
 
-PARTS=16                                  # as many as the array has, also when some are repeated
+# As many as the whole array has, also where some parts are repeated.
+PARTS=16
 STUDY=${STUDY:-paper}
-PROJECT=${PROJECT:-$SLURM_SUBMIT_DIR}     # a clone with its .venv
-OUTPUT=${OUTPUT:-$PROJECT/results/$(basename "$STUDY" .yaml)}   # on a disk that all nodes see
+# A clone with its .venv, and a folder on a disk that all nodes see.
+PROJECT=${PROJECT:-$SLURM_SUBMIT_DIR}
+OUTPUT=${OUTPUT:-$PROJECT/results/$(basename "$STUDY" .yaml)}
 
 # shellcheck disable=SC1091
 source "$PROJECT/.venv/bin/activate"
@@ -31,12 +33,13 @@ source "$PROJECT/.venv/bin/activate"
 back_into_the_queue() {
     trap '' TERM
     kill -TERM "$sweep" 2>/dev/null || true
-    wait "$sweep" || true                 # it ends its kernels and leaves no lock
+    wait "$sweep" || true   # it ends its kernels and frees its locks
     scontrol requeue "$SLURM_JOB_ID"
     exit 0
 }
 
-pepr sweep "$STUDY" --output "$OUTPUT" --shard "$SLURM_ARRAY_TASK_ID/$PARTS" &
+pepr sweep "$STUDY" --output "$OUTPUT" \
+    --shard "$SLURM_ARRAY_TASK_ID/$PARTS" &
 sweep=$!
 trap back_into_the_queue TERM
 wait "$sweep"

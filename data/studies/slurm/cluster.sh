@@ -1,12 +1,12 @@
 #!/bin/bash
-# A study on several nodes at once: a Dask scheduler and one worker for each card in one Slurm job.
-# Work goes to whichever worker is free, so no card waits for the slowest part.
-#
+# A study on several nodes: a Dask scheduler and one worker for each card,
+# in one Slurm job. Work goes to whichever worker is free, so that no card
+# waits for the slowest part.
 #     sbatch cluster.sh
-#     sbatch --ntasks=16 cluster.sh           # 16 cards
+#     sbatch --ntasks=16 cluster.sh    # 16 cards
 #     STUDY=study.yaml OUTPUT=/shared/study sbatch cluster.sh
-#
-# The nodes have to reach one another by TCP. Set partition and account for your cluster.
+# The nodes have to reach one another by TCP. Set partition and account as
+# your cluster wants them.
 #SBATCH --job-name=pepr
 #SBATCH --ntasks=8
 #SBATCH --cpus-per-task=8
@@ -20,8 +20,9 @@
 set -euo pipefail
 
 STUDY=${STUDY:-paper}
-PROJECT=${PROJECT:-$SLURM_SUBMIT_DIR}     # a clone with its .venv
-OUTPUT=${OUTPUT:-$PROJECT/results/$(basename "$STUDY" .yaml)}   # on a disk that all nodes see
+# A clone with its .venv, and a folder on a disk that all nodes see.
+PROJECT=${PROJECT:-$SLURM_SUBMIT_DIR}
+OUTPUT=${OUTPUT:-$PROJECT/results/$(basename "$STUDY" .yaml)}
 
 # shellcheck disable=SC1091
 source "$PROJECT/.venv/bin/activate"
@@ -30,10 +31,10 @@ FILE=$OUTPUT/scheduler-$SLURM_JOB_ID.json
 
 dask scheduler --scheduler-file "$FILE" --port 0 --dashboard-address :0 &
 scheduler=$!
-# One worker process per task, each with the one card that Slurm gives it; no limit of its own on
-# memory, since the training is in a kernel beside it.
-srun dask worker --scheduler-file "$FILE" --nthreads 1 --memory-limit 0 \
-    --preload pepr_utils.measurement.sweep.worker &
+# One worker for each task, with the one card that Slurm gives it, and no
+# limit of its own on memory: the training is in a kernel beside it.
+srun dask worker --scheduler-file "$FILE" --nthreads 1 \
+    --memory-limit 0 --preload pepr_utils.measurement.sweep.worker &
 workers=$!
 
 end() {
@@ -43,7 +44,7 @@ end() {
 back_into_the_queue() {
     trap '' TERM
     kill -TERM "$sweep" 2>/dev/null || true
-    wait "$sweep" || true                 # it ends its kernels and leaves no lock
+    wait "$sweep" || true   # it ends its kernels and frees its locks
     scontrol requeue "$SLURM_JOB_ID"
     exit 0
 }

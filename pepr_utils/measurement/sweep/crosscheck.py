@@ -9,13 +9,17 @@ import pandas as pd
 from pepr_utils.measurement.datasets.sizes import Sizes, known_sizes
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep.basis import Measured, Source, Work
-from pepr_utils.measurement.sweep.forecast import Forecaster
+from pepr_utils.measurement.sweep.forecast import SAME, Forecaster
 
 #: What is left out of the basis before a run is forecast.
 WITHOUT: dict[str, Callable[[Measured, Measured], bool]] = {
     "this experiment": lambda one, other: _experiment(one) == _experiment(other),
     "this data set": lambda one, other: one.dataset == other.dataset,
 }
+
+
+#: The same images, fine-tuned instead of from scratch or the other way round.
+OTHER_START = "the same, other start"
 
 
 def crosscheck(source: Source) -> pd.DataFrame:
@@ -70,7 +74,7 @@ def _compared(targets: Sequence[Measured], rest: Source) -> pd.DataFrame:
                 "measured_s": target.seconds(target.work),
                 "forecast_kwh": found.energy_kwh,
                 "measured_kwh": target.energy_kwh(target.work),
-                "images": found.images,
+                "images": OTHER_START if found.images == SAME else found.images,
             }
         )
     return pd.DataFrame(rows)
