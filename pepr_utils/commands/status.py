@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pepr_utils.commands.needs import needs
 from pepr_utils.commands.text_table import clean, count, echo, wrapped
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ def status(context: click.Context, folder: Path, *, as_json: bool) -> None:
       pepr status results/paper --json | jq '.failures'
     """
     from pepr_utils.errors import NotAvailableError
-    from pepr_utils.measurement.sweep.plan import Plan, read_plan
-    from pepr_utils.measurement.sweep.state import named_state, state
+
+    with needs("sweep,train"):
+        from pepr_utils.measurement.sweep.plan import Plan, read_plan
+        from pepr_utils.measurement.sweep.state import named_state, state
 
     found = read_plan(folder)
     if found is None:
@@ -107,9 +110,11 @@ def _rest(now: State, seconds: Mapping[Run, float | None] | None) -> str:
     if not seconds or not now.waiting:
         return ""
     known = [s for run in now.waiting if (s := seconds.get(run)) is not None]
+    if not known:
+        return ""
     without = len(now.waiting) - len(known)
-    words = f"; forecast of those waiting: {duration(sum(known) if known else None)} of one device"
-    return words + (f" ({count(without, 'run')} without a basis)" if without and known else "")
+    words = f"; forecast of those waiting: {duration(sum(known))} of one device"
+    return words + (f" ({count(without, 'run')} without a basis)" if without else "")
 
 
 def as_json_object(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pepr_utils.commands.intensity import intensity_option
+from pepr_utils.commands.needs import needs
 from pepr_utils.commands.text_table import count, echo, note
 from pepr_utils.errors import PeprError
 
@@ -87,14 +88,15 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
       pepr sweep study.yaml --output /shared/study --shard 3/16
       pepr status results/small
     """
-    from pepr_utils.measurement.sweep.plan import make_plan
-    from pepr_utils.measurement.sweep.state import named_state
-    from pepr_utils.measurement.sweep.study import load_study
+    with needs("sweep,train"):
+        from pepr_utils.measurement.sweep.plan import make_plan
+        from pepr_utils.measurement.sweep.state import named_state
+        from pepr_utils.measurement.sweep.study import load_study
 
     whole = make_plan(load_study(study), weights_folder=options["weights"])
     plan = whole if options["shard"] is None else whole.part(*options["shard"])
     before = named_state(output, plan.names())
-    forecaster = _forecaster(before, output, options)
+    forecaster = _forecaster(plan, before, output, options)
     if options["dry_run"]:
         _forecast(plan, before, forecaster, output, options)
         return
@@ -104,29 +106,33 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
         context.exit(1)
 
 
-def _forecaster(before: State, output: Path, options: dict[str, Any]) -> Forecaster:
+def _forecaster(plan: Plan, before: State, output: Path, options: dict[str, Any]) -> Forecaster:
     """What can be known of the cost: the folder's own runs first, then others that are named."""
+    from pepr_utils.measurement.protocols import protocol
     from pepr_utils.measurement.sweep.basis import Source
     from pepr_utils.measurement.sweep.device import device_of
     from pepr_utils.measurement.sweep.forecast import Forecaster
     from pepr_utils.results import load_result_set
+    from pepr_utils.results.published import IMAGE_SIZE
     from pepr_utils.results.result_set import of_records
 
     sources = []
     if before.done:
         sources.append(Source.of(of_records(before.done, str(output)), label="runs here"))
     sources += [Source.of(load_result_set(name)) for name in options["basis"]]
-    try:
-        sources.append(Source.of(load_result_set(_LAST_BASIS)))
-    except PeprError as error:
-        note(f"the published runs are no basis: {error}")
+    if any(protocol(p.run.protocol).image_size == IMAGE_SIZE for p in plan.runs):
+        try:
+            sources.append(Source.of(load_result_set(_LAST_BASIS)))
+        except PeprError as error:
+            note(f"the published runs are no basis: {error}")
     return Forecaster(sources, device=options["card"] or device_of(output))
 
 
 def _forecast(
     plan: Plan, before: State, forecaster: Forecaster, output: Path, options: dict[str, Any]
 ) -> None:
-    from pepr_utils.measurement.metering import carbon_intensity
+    with needs("sweep,train"):
+        from pepr_utils.measurement.metering import carbon_intensity
     from pepr_utils.measurement.sweep.outlook import as_dict, done_names, lines, outlook
 
     rows = outlook(plan.runs, forecaster, done_names(before))
@@ -174,7 +180,10 @@ def _run(
         "carbon_intensity": options["carbon_intensity"] or "",
         "any_device": options["any_device"],
     }
-    with View(sys.stderr, forecaster.seconds, plan.names(), before=before) as view:
+    with (
+        needs("sweep,train"),
+        View(sys.stderr, forecaster.seconds, plan.names(), before=before) as view,
+    ):
         return run_sweep(
             [planned.run for planned in plan.runs],
             notebook,

@@ -132,17 +132,39 @@ def test_another_set_is_a_basis_where_it_is_named(tmp_path, demo):
     assert "mine on an abacus" in " ".join(named.split())
 
 
-def test_without_the_published_data_there_is_no_basis_and_no_traceback(tmp_path):
-    empty = tmp_path / "empty"
-    empty.mkdir()
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    monkeypatch.setenv("PEPR_DATA_MIRROR", str(tmp_path))
+    monkeypatch.setenv("PEPR_DATA_CACHE", str(tmp_path / "cache"))
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+
+def test_without_the_published_data_there_is_no_basis_and_no_traceback(tmp_path, offline):
+    path = tmp_path / "study.yaml"
+    path.write_text("blocks:\n  - {datasets: derma, architectures: dla34, protocols: fast}\n")
+    done = _call(path, "--output", tmp_path / "out", "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert "the published runs are no basis: all_results.csv could not be had" in done.stderr
+    assert "no basis: 1 run" in done.stdout
+    assert "not fetched yet: derma" in done.stdout
+
+
+def test_the_demo_asks_no_network(tmp_path, offline, monkeypatch):
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("the network was asked"))
+    done = _call("demo", "--output", tmp_path / "out", "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert done.stderr == ""
+
+
+def test_a_package_that_lacks_is_named_with_its_extra(tmp_path):
     done = _run(
-        "sweep", "demo", "--output", tmp_path / "out", "--dry-run", PEPR_DATA_MIRROR=str(empty),
-        PEPR_DATA_CACHE=str(tmp_path / "cache"), https_proxy="http://127.0.0.1:9",
-        HTTPS_PROXY="http://127.0.0.1:9",
+        "sweep", "demo", "--output", tmp_path, "--dry-run",
+        code="import sys\nsys.modules['PIL'] = None",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "the published runs are no basis" in done.stderr
-    assert "no basis: 9 runs" in done.stdout
+    assert done.returncode == 2
+    assert "not installed (PIL); in a clone run `make env`" in done.stderr
+    assert "pepr-utils[sweep,train]" in done.stderr
 
 
 def test_a_sweep_passes_its_runs_on_and_ends_with_1_where_some_failed(tmp_path, engine_double):

@@ -38,7 +38,8 @@ srun dask worker --scheduler-file "$FILE" --nthreads 1 \
 workers=$!
 
 end() {
-    kill "$workers" "$scheduler" 2>/dev/null || true
+    kill "$workers" 2>/dev/null && wait "$workers" || true
+    kill "$scheduler" 2>/dev/null && wait "$scheduler" || true
     rm -f "$FILE"
 }
 back_into_the_queue() {
