@@ -18,7 +18,7 @@ from pepr_utils.errors import PeprError
 if TYPE_CHECKING:
     from pepr_utils.measurement.sweep.forecast import Forecaster
     from pepr_utils.measurement.sweep.plan import Plan
-    from pepr_utils.measurement.sweep.state import State
+    from pepr_utils.measurement.sweep.state import Progress, State
 
 #: What the forecast rests on where neither the folder nor --basis has measured runs.
 _LAST_BASIS = "published-repaired"
@@ -114,18 +114,16 @@ def _forecaster(plan: Plan, before: State, output: Path, options: dict[str, Any]
     from pepr_utils.measurement.sweep.forecast import Forecaster
     from pepr_utils.results import load_result_set
     from pepr_utils.results.published import IMAGE_SIZE
-    from pepr_utils.results.result_set import of_records
 
-    sources = []
-    if before.done:
-        sources.append(Source.of(of_records(before.done, str(output)), label="runs here"))
-    sources += [Source.of(load_result_set(name)) for name in options["basis"]]
+    sources = [Source.of(load_result_set(name)) for name in options["basis"]]
     if any(protocol(p.run.protocol).image_size == IMAGE_SIZE for p in plan.runs):
         try:
             sources.append(Source.of(load_result_set(_LAST_BASIS)))
         except PeprError as error:
             note(f"the published runs are no basis: {error}")
-    return Forecaster(sources, device=options["card"] or device_of(output))
+    forecaster = Forecaster(sources, device=options["card"] or device_of(output))
+    forecaster.learn(before.done)
+    return forecaster
 
 
 def _forecast(
@@ -180,10 +178,13 @@ def _run(
         "carbon_intensity": options["carbon_intensity"] or "",
         "any_device": options["any_device"],
     }
-    with (
-        needs("sweep,train"),
-        View(sys.stderr, forecaster.seconds, plan.names(), before=before) as view,
-    ):
+    view = View(sys.stderr, forecaster.seconds, plan.names(), before=before)
+
+    def watch(progress: Progress) -> None:
+        forecaster.learn(progress.state.done)
+        view.update(progress)
+
+    with needs("sweep,train"):
         return run_sweep(
             [planned.run for planned in plan.runs],
             notebook,
@@ -194,7 +195,7 @@ def _run(
             attempts=options["attempts"],
             seconds=forecaster.seconds,
             options=parameters,
-            watch=view.update,
+            watch=watch,
         )
 
 

@@ -87,6 +87,23 @@ def test_energy_that_was_not_measured_is_not_forecast():
     assert found.energy_kwh is None
 
 
+def test_runs_that_end_become_the_basis():
+    forecast = Forecaster([])
+    assert forecast(DEMO).seconds is None
+    forecast.learn(())
+    forecast.learn([record()])
+    assert forecast(DEMO).seconds == pytest.approx(122.88)
+    assert forecast(DEMO).basis.startswith("runs here on an abacus")
+    assert forecast.device == CPU
+    slow = [record(run_id=f"r{i}", seed=i, train_time_s=230.4) for i in range(2, 10)]
+    forecast.learn([record(), *slow])
+    assert forecast.seconds(DEMO) == pytest.approx((115.2 + 8 * 230.4) / 9 + 7.68)
+    forecast.learn(
+        [record(), *slow, record(run_id="r10", train_time_s=9e9)]
+    )  # not yet a fifth more
+    assert forecast.seconds(DEMO) == pytest.approx((115.2 + 8 * 230.4) / 9 + 7.68)
+
+
 def test_an_estimate_is_called_one():
     assert "estimate" in forecaster(record(energy_method="cpu tdp-estimate"))(DEMO).basis
 

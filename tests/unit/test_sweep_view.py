@@ -127,9 +127,8 @@ def _said(*states, live=False, clock=None, **options):
     stream = io.StringIO()
     moments = iter(clock or range(0, 10_000, 1))
     view = View(stream, lambda run: None, {}, live=live, clock=lambda: next(moments))
-    with view:
-        for state in states:
-            view.update(progress(state, **options))
+    for state in states:
+        view.update(progress(state, **options))
     return stream.getvalue()
 
 

@@ -19,10 +19,14 @@ from pepr_utils.measurement.datasets.sizes import Sizes, split_sizes
 from pepr_utils.measurement.protocols import protocol
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep.basis import Measured, Source, Work, name_of
+from pepr_utils.results import Record
 from pepr_utils.results.audit.limits import declared
+from pepr_utils.results.result_set import of_records
 
 #: Fewer runs than this on both sides do not make a ratio.
 FEWEST_IN_COMMON = 3
+#: What a folder's own runs are called, and by how much they grow before they are looked at again.
+HERE, GROWN = "runs here", 1.2
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,34 @@ class Forecaster:
 
     def __post_init__(self) -> None:
         self._sizes: dict[str, Sizes | None] = dict(self.sizes)
+        self._others, self._learned = list(self.sources), 0
+        self._rest_on(self._others)
+
+    def _rest_on(self, sources: Sequence[Source]) -> None:
+        self.sources = sources
         self._factors: dict[tuple, Factor | str] = {}
         self._known: dict[Run, Forecast] = {}
-        self._by_architecture = [_grouped(source) for source in self.sources]
+        self._by_architecture = [_grouped(source) for source in sources]
+
+    def learn(self, records: Sequence[Record]) -> None:
+        """Rest on the finished runs of the folder before all others, as they become more.
+
+        Cheap to call often: it looks at them again only when they have grown by a fifth.
+
+        Parameters
+        ----------
+        records : sequence of Record
+            All of them.
+        """
+        if not records or len(records) < GROWN * self._learned:
+            return
+        self._learned = len(records)
+        self.device = self.device or records[0].device
+        here = Source.of(of_records(records, HERE), sizes=self._own_sizes())
+        self._rest_on([here, *self._others])
+
+    def _own_sizes(self) -> dict[str, Sizes]:
+        return {name_of(name): sizes for name, sizes in self._sizes.items() if sizes is not None}
 
     def __call__(self, run: Run) -> Forecast:
         """Forecast one run."""

@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import TextIO
 
 from pepr_utils.measurement.run import Run
@@ -64,17 +63,6 @@ class View:
         self.first, self.before = before, before
         self.dashboard: str | None = None
         self.doing, self.said_at = "", float("-inf")
-
-    def __enter__(self) -> View:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.drawn = 0  # what is on the terminal stays
 
     def update(self, progress: Progress) -> None:
         """Show how far the sweep is."""
