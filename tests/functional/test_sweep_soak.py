@@ -45,7 +45,8 @@ class Killer:
         self.next = time.monotonic() + self.random.uniform(1, 5)
 
 
-def test_nothing_is_lost_doubled_or_metered_together(tmp_path):
+def test_nothing_is_lost_doubled_or_metered_together(tmp_path, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))  # locks of our own
     runs, killer = driver.runs(N), Killer(SEED)
     found = driver.measure(
         runs, tmp_path, gpus=["GPU-a", "GPU-b"], attempts=50, watch=killer,

@@ -334,6 +334,26 @@ def test_a_kernel_has_the_environment_that_it_would_have_without_dask(tmp_path, 
     assert Path(environment()[orders.DEVICE_LOCK]).name == "gpu-0.lock"
 
 
+def test_how_a_kernel_ended_is_said_in_words(tmp_path):
+    import subprocess
+    import sys
+
+    from pepr_utils.measurement.sweep.kernel import Kernel, kill
+
+    def ended(code):
+        kernel = Kernel("s", {}, tmp_path / "log", None)
+        process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+        kernel.process = process
+        if "sleep" in code:
+            kill(process)
+        return kernel.ended()
+
+    assert Kernel("s", {}, tmp_path / "log", None).ended() == "did not start"
+    assert ended("raise SystemExit(70)") == "ended with exit code 70"
+    words = "was killed by SIGKILL (most often: the machine ran out of memory)"
+    assert ended("import time; time.sleep(60)") == words
+
+
 def test_ctrl_c_is_counted_and_sigterm_is_at_once():
     before = signal.getsignal(signal.SIGINT)
     with Interrupts() as interrupts:

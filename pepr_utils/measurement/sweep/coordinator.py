@@ -38,6 +38,8 @@ HOPELESS = 3
 #: How often a worker may die before a run has begun that it was given alone: not the run's fault.
 LOST = 3
 WORKER_DIED = "WorkerDied"
+#: How long a word to stop is kept for kernels that could not be reached.
+STOP_KEPT_S = 30 * 86400
 
 
 @dataclass
@@ -99,6 +101,7 @@ class Coordinator:
         self._lost: Counter[str] = Counter()
         self._lengths: list[float] = []
         self._done_here, self._hopeless = False, {}
+        self.may_live = False  # whether kernels may have outlived the sweep
 
     # -- what is there ---------------------------------------------------------------------------
 
@@ -108,6 +111,9 @@ class Coordinator:
             path = self._path(name)
             if path.is_file() and read_or_none(path) is None:
                 set_aside(path)
+        for path in self.folder.glob("running/*.stop"):
+            if time.time() - path.stat().st_mtime > STOP_KEPT_S:
+                path.unlink(missing_ok=True)
         found = record_killed(self.folder, only=self.runs)
         self.once_more |= {record.run_id for record in found}
 
@@ -353,6 +359,7 @@ class Coordinator:
         end = time.monotonic() + 5
         while time.monotonic() < end and any(is_held(self.folder, name) for name in own):
             time.sleep(0.1)
+        self.may_live = any(is_held(self.folder, name) for name in own)
         forget_killed(self.folder, own)
         self.flights.clear()
 

@@ -125,6 +125,7 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
         if watch is not None:
             watch(Progress(found, "ended", datetime.now(UTC), 0))
         return found
+    coordinator = None
     with Interrupts() as interrupts:
         try:
             with _workers(slots, gpus, scheduler, folder, len(names)) as workers:
@@ -140,7 +141,10 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
                 teller = _Teller(watch, names, folder, workers)
                 _run(coordinator, interrupts, teller, stop, own)
         finally:
-            stop.unlink(missing_ok=True)
+            # Where kernels may still be measuring, on workers that cannot be reached, it stays:
+            # they end after their run.
+            if not coordinator or not coordinator.may_live:
+                stop.unlink(missing_ok=True)
         return teller.tell("ended", now=True)
 
 
