@@ -146,7 +146,8 @@ def _forecast(
         echo(json.dumps(found, indent=1))
         return
     slots = options["slots"] or (options["gpus"] if options["gpus"] != "auto" else 1) or 1
-    for line in lines(plan, rows, intensity, where=str(output), slots=slots):
+    text = lines(plan, rows, intensity, where=str(output), slots=slots, device=forecaster.device)
+    for line in text:
         echo(line)
 
 

@@ -16,6 +16,8 @@ from pepr_utils.measurement.sweep.plan import Plan, Planned
 from pepr_utils.measurement.sweep.quantities import duration, energy, mass
 from pepr_utils.measurement.sweep.state import State
 
+#: Said where neither the folder nor the machine names a card.
+_NO_DEVICE = "device: that of the basis, for want of a card here; --on names another"
 #: Reasons for a lacking basis that are named; the rest is counted.
 _REASONS = 8
 
@@ -113,7 +115,13 @@ def as_dict(row: Outlook, intensity: Intensity) -> dict[str, object]:
 
 
 def lines(
-    plan: Plan, rows: Sequence[Outlook], intensity: Intensity, *, where: str, slots: int = 1
+    plan: Plan,
+    rows: Sequence[Outlook],
+    intensity: Intensity,
+    *,
+    where: str,
+    slots: int = 1,
+    device: str | None = None,
 ) -> list[str]:
     """Lay a forecast out for a terminal.
 
@@ -129,6 +137,8 @@ def lines(
         The folder of the records.
     slots : int
         Runs at once.
+    device : str, optional
+        What it is for.
     """
     total = rows[-1]
     left = total.runs - total.done
@@ -145,6 +155,7 @@ def lines(
             "time: training and evaluations, one run after another"
             + (f"; {slots} at a time: {duration(total.seconds / slots)}" if several else "")
         ),
+        f"device: {device}" if device else _NO_DEVICE,
         *_wrapped(
             "energy: of the same, with what the building adds (PUE) as the basis has it; CO2eq at "
             f"{intensity.g_per_kwh:g} g/kWh ({intensity.source})"
