@@ -1,5 +1,7 @@
 """Studies: what is read, what is refused and where, and which runs follow."""
 
+from contextlib import suppress
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -216,6 +218,8 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         (BOMB, "2", "the reference *a is not followed"),
         ("a: " + "[" * 5000, "1", "nested more than 12 deep"),
         ("name: !!python/object/apply:os.system [id]\n", "1", "name: is ['id']"),
+        ("name: x\nblocks: !!int\n", "2", "'' is no value that can be read"),
+        ("name: x\nblocks: !!bool x\n", "2", "'x' is no value that can be read"),
         ("name: !!python/name:os.system x\nblocks: 3\n", "1", "the tag"),
         ("? [a]\n: 1\n", "1", "a key has to be a word"),
     ],
@@ -223,6 +227,21 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 def test_strange_files_are_refused_kindly(faults, content, line, says):
     found = faults(content)
     assert any(f.startswith(f"{line}:" if line else " ") and says in f for f in found), found
+
+
+_PIECES = st.sampled_from(
+    ["blocks:", "\n", "  ", "- ", "datasets:", " phantom", " [", "]", ", ", "{", "}", ": ", "? ",
+     "protocols:", " demo", "seeds:", " 1", "where:", " n_parameters < 2e6", "&a ", "*a", "!!int ",
+     "!x ", '"', "'", "#", "%", "|", ">", "\t", "~", ".inf", "1:30", "0x", "\x00", "é", "---\n"]
+)  # fmt: skip
+
+
+@given(text=st.lists(_PIECES, max_size=25).map("".join) | st.binary(max_size=40))
+def test_any_file_is_a_study_or_an_error_of_ours(text, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    with suppress(StudyError):
+        assert load_study(path).blocks
 
 
 def test_a_byte_order_mark_is_no_fault(tmp_path):

@@ -140,7 +140,7 @@ def _plain(node: yaml.Node, path: tuple, found: Located) -> Any:
         return node.value
     try:
         return node.value if node.tag not in _PLAIN else yaml.SafeLoader("").construct_object(node)
-    except (ValueError, yaml.YAMLError):
+    except (ValueError, LookupError, ArithmeticError, yaml.YAMLError):
         found.faults.append((line, f"{node.value!r} is no value that can be read"))
         return node.value
 
