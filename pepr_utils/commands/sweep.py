@@ -108,15 +108,13 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
 
 def _forecaster(plan: Plan, before: State, output: Path, options: dict[str, Any]) -> Forecaster:
     """What can be known of the cost: the folder's own runs first, then others that are named."""
-    from pepr_utils.measurement.protocols import protocol
     from pepr_utils.measurement.sweep.basis import Source
     from pepr_utils.measurement.sweep.device import device_of
     from pepr_utils.measurement.sweep.forecast import Forecaster
     from pepr_utils.results import load_result_set
-    from pepr_utils.results.published import IMAGE_SIZE
 
     sources = [Source.of(load_result_set(name)) for name in options["basis"]]
-    if any(protocol(p.run.protocol).image_size == IMAGE_SIZE for p in plan.runs):
+    if _of_full_size(plan):
         try:
             sources.append(Source.of(load_result_set(_LAST_BASIS)))
         except PeprError as error:
@@ -172,6 +170,9 @@ def _run(
     notebook = options["notebook"] or notebook_file("fine_tune.md")
     if not notebook.is_file():
         raise StudyError(f"no notebook {notebook}; allowed: a jupytext .md file or an .ipynb file")
+    if _on_a_processor(plan, forecaster, options):
+        note("no graphics card is visible: the runs go to the processor, where 256 px take days; "
+             "--gpus N makes that an error")  # fmt: skip
     check_writable(output)
     write_plan(whole, output, forecaster.seconds)
     parameters = {
@@ -200,6 +201,19 @@ def _run(
         )
 
 
+def _on_a_processor(plan: Plan, forecaster: Forecaster, options: dict[str, Any]) -> bool:
+    """Whether runs of the paper's image size are begun without any sign of a card."""
+    ours = options["scheduler"] is None and options["gpus"] in ("auto", 0)
+    return ours and forecaster.device is None and _of_full_size(plan)
+
+
+def _of_full_size(plan: Plan) -> bool:
+    from pepr_utils.measurement.protocols import protocol
+    from pepr_utils.results.published import IMAGE_SIZE
+
+    return any(protocol(p.run.protocol).image_size == IMAGE_SIZE for p in plan.runs)
+
+
 def _outcome(plan: Plan, after: State, output: Path, *, as_json: bool) -> None:
     from pepr_utils.commands.status import as_json_object, outcome_lines
 
@@ -208,3 +222,5 @@ def _outcome(plan: Plan, after: State, output: Path, *, as_json: bool) -> None:
         return
     for line in outcome_lines(output, plan, after):
         echo(line)
+    if after.waiting:
+        note(f"{count(len(after.waiting), 'run')} left: the same command goes on")

@@ -211,6 +211,16 @@ def test_a_part_of_the_study_is_swept_and_the_whole_plan_is_written(tmp_path, en
     assert len(seen) == len(set(seen)) == 9
 
 
+def test_large_images_without_a_card_are_said(tmp_path, engine_double, monkeypatch, published):
+    path = tmp_path / "study.yaml"
+    path.write_text("blocks:\n  - {datasets: phantom, architectures: dla34, protocols: fast}\n")
+    monkeypatch.setattr("pepr_utils.measurement.sweep.device.device_of", lambda folder: None)
+    done = _call(path, "--output", tmp_path / "out")
+    assert "no graphics card is visible: the runs go to the processor" in done.stderr
+    monkeypatch.setattr("pepr_utils.measurement.sweep.device.device_of", lambda folder: "a card")
+    assert "no graphics card" not in _call(path, "--output", tmp_path / "out").stderr
+
+
 def test_status_names_what_failed_and_what_is_missing(tmp_path, engine_double, demo):
     _call("demo", "--output", tmp_path)
     first = demo.runs[0].run_id

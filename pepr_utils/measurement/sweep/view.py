@@ -118,7 +118,7 @@ def table(
     state, now = progress.state, now or datetime.now(UTC)
     took = (now - aware(progress.started_at)).total_seconds()
     lines = [_said(progress) + counts(state)]
-    lines.append(f"  {spent(state)}{_rest(state, left)}")
+    lines.append(f"  {spent(state)}{_rest(progress, left)}")
     lines.append(f"  for {duration(max(0.0, took))} on {_slots(progress.slots)}")
     if progress.dashboard:
         lines.append(f"  dashboard {progress.dashboard}")
@@ -134,15 +134,17 @@ def table(
 def summary(progress: Progress, left: float | None) -> str:
     """One line: how far, how much energy so far, how long still."""
     state = progress.state
-    return f"{_said(progress)}{counts(state)}; {spent(state)}{_rest(state, left)}"
+    return f"{_said(progress)}{counts(state)}; {spent(state)}{_rest(progress, left)}"
 
 
 def _said(progress: Progress) -> str:
     return "" if progress.doing == "running" else f"{progress.doing}: "
 
 
-def _rest(state: State, left: float | None) -> str:
-    return f"; to finish: {left_words(left)}" if is_open(state) else ""
+def _rest(progress: Progress, left: float | None) -> str:
+    """How long still; of a sweep that ends early there is nothing to say."""
+    told = is_open(progress.state) and not progress.doing.startswith("finishing")
+    return f"; to finish: {left_words(left)}" if told else ""
 
 
 def _running(running: Running, now: datetime) -> str:
