@@ -1,14 +1,17 @@
 """Forecasts against values worked out by hand, and against the authors' table read by pandas."""
 
+from dataclasses import replace
+
 import pytest
 
 from pepr_utils.measurement.datasets.sizes import Sizes
 from pepr_utils.measurement.metering import Intensity
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep.basis import Measured, Source, Work
-from pepr_utils.measurement.sweep.forecast import Forecaster, by_data_sheets
+from pepr_utils.measurement.sweep.forecast import Forecaster
 from pepr_utils.measurement.sweep.outlook import lines, outlook
 from pepr_utils.measurement.sweep.plan import Plan, Planned
+from pepr_utils.measurement.sweep.scaling import by_data_sheets
 from pepr_utils.results import Epoch, Record, load_result_set
 from pepr_utils.results.result_set import of_records
 
@@ -177,6 +180,10 @@ def test_runs_measured_in_both_ways_set_the_factor():
     assert enough.seconds == pytest.approx(base / 3)
     assert enough.energy_kwh == pytest.approx(base / 3 * 200 / 3.6e6)
     assert "as 3 runs that were measured in both ways" in enough.basis
+    blind = tuple(replace(m, train_w=None, eval_w=None) for m in here)
+    timed = Forecaster([Source("here", blind), old], device=NEW)(run)
+    assert timed.seconds == pytest.approx(base / 3)
+    assert timed.energy_kwh is None
     own = Forecaster([Source("here", here), old], device=NEW)(Run("vgg13", "derma", "fast"))
     assert own.seconds == pytest.approx(base / 3)
     assert own.basis.startswith("here on")

@@ -12,19 +12,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean, median
+from statistics import fmean
 
 from pepr_utils.errors import PeprError
 from pepr_utils.measurement.datasets.sizes import Sizes, split_sizes
 from pepr_utils.measurement.protocols import protocol
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep.basis import Measured, Source, Work, name_of
+from pepr_utils.measurement.sweep.scaling import Factor, factor, grouped
 from pepr_utils.results import Record
-from pepr_utils.results.audit.limits import declared
 from pepr_utils.results.result_set import of_records
 
-#: Fewer runs than this on both sides do not make a ratio.
-FEWEST_IN_COMMON = 3
 #: What a folder's own runs are called, and by how much they grow before they are looked at again.
 HERE, GROWN = "runs here", 1.2
 
@@ -52,15 +50,6 @@ class Forecast:
     basis: str = ""
     images: str = ""
     why: str = ""
-
-
-@dataclass(frozen=True)
-class Factor:
-    """What time and energy of one device and protocol are multiplied by for another."""
-
-    time: float
-    energy: float
-    words: str = ""
 
 
 @dataclass
@@ -91,7 +80,7 @@ class Forecaster:
         self.sources = sources
         self._factors: dict[tuple, Factor | str] = {}
         self._known: dict[Run, Forecast] = {}
-        self._by_architecture = [_grouped(source) for source in sources]
+        self._by_architecture = [grouped(source) for source in sources]
 
     def learn(self, records: Sequence[Record]) -> None:
         """Rest on the finished runs of the folder before all others, as they become more.
@@ -129,20 +118,20 @@ class Forecaster:
             return Forecast(why=f"the images of {run.dataset} are not there to be counted")
         work = Work.of(run, sizes)
         why = f"no measured run of {run.architecture} at {protocol(run.protocol).image_size} px"
-        for source, grouped in zip(self.sources, self._by_architecture, strict=True):
-            nearest = self._nearest(grouped.get(run.architecture, ()), run, work)
+        for source, by_architecture in zip(self.sources, self._by_architecture, strict=True):
+            nearest = self._nearest(by_architecture.get(run.architecture, ()), run, work)
             if not nearest:
                 continue
-            factor = self._factor(source, nearest[0], run.protocol)
-            if isinstance(factor, str):
-                why = factor
+            scale = self._factor(source, nearest[0], run.protocol)
+            if isinstance(scale, str):
+                why = scale
                 continue
             energies = [m.energy_kwh(work) for m in nearest]
             images = _images(nearest[0], run, work)
             return Forecast(
-                factor.time * fmean(m.seconds(work) for m in nearest),
-                None if None in energies else factor.energy * fmean(energies),
-                _words(source, nearest[0], images, factor),
+                scale.time * fmean(m.seconds(work) for m in nearest),
+                None if None in (*energies, scale.energy) else scale.energy * fmean(energies),
+                _words(source, nearest[0], images, scale),
                 images,
             )
         return Forecast(why=why)
@@ -179,92 +168,8 @@ class Forecaster:
         """What to multiply by from where a run was measured to here, or why there is nothing."""
         key = (source.label, measured.device, measured.protocol, recipe)
         if key not in self._factors:
-            self._factors[key] = self._make_factor(source, measured, recipe)
+            self._factors[key] = factor(source, self.sources, measured, self.device, recipe)
         return self._factors[key]
-
-    def _make_factor(self, source: Source, measured: Measured, recipe: str) -> Factor | str:
-        here = self.device or measured.device
-        if (here, recipe) == (measured.device, measured.protocol):
-            return Factor(1.0, 1.0)
-        common = self._in_common(source, measured, recipe)
-        if len(common) >= FEWEST_IN_COMMON:
-            time = median(ratio for ratio, _ in common)
-            with_energy = [ratio for _, ratio in common if ratio is not None]
-            energy = median(with_energy) if with_energy else time
-            words = (
-                f"time x {time:.3g} and energy x {energy:.3g}, as {len(common)} runs that were "
-                "measured in both ways"
-            )
-            return Factor(time, energy, words)
-        other_recipe = "" if measured.protocol == recipe else f"not scaled to protocol {recipe}"
-        if here == measured.device:
-            return Factor(1.0, 1.0, other_recipe)
-        sheets = by_data_sheets(measured.device, here)
-        if sheets is None:
-            return (
-                f"measured on {measured.device or 'an unknown device'}, and nothing says how "
-                f"{here} compares with it"
-            )
-        return Factor(
-            sheets.time, sheets.energy, "; ".join(filter(None, [sheets.words, other_recipe]))
-        )
-
-    def _in_common(
-        self, source: Source, measured: Measured, recipe: str
-    ) -> list[tuple[float, float | None]]:
-        """Measured over forecast time and energy, for runs made here that a source can forecast."""
-        origin = (measured.device, measured.protocol, measured.image_size)
-        bases = _grouped(source)
-        found = []
-        for other in (m for s in self.sources for m in s.runs):
-            if (other.device, other.protocol) != (self.device or measured.device, recipe):
-                continue
-            same = [
-                m
-                for m in bases.get(other.architecture, ())
-                if (m.device, m.protocol, m.image_size) == origin
-                and other.image_size == m.image_size
-            ]
-            if not same:
-                continue
-            best = min(
-                same,
-                key=lambda m: (
-                    m.dataset != other.dataset,
-                    abs(math.log(m.work.trained / other.work.trained)),
-                ),
-            )
-            expected, energy = best.seconds(other.work), best.energy_kwh(other.work)
-            was = other.energy_kwh(other.work)
-            found.append(
-                (
-                    other.seconds(other.work) / expected,
-                    was / energy if was is not None and energy else None,
-                )
-            )
-        return found
-
-
-def by_data_sheets(measured_on: str | None, here: str | None) -> Factor | None:
-    """Ratio of two cards by what ``data/devices.toml`` declares of them; None where it does not.
-
-    Time goes by the bandwidth of the memory, which limits networks of this size more than
-    arithmetic does, and power by the board's limit. It is a rule of thumb, for cards that no run
-    was measured on yet: small networks use little of a large card.
-
-    Examples
-    --------
-    >>> by_data_sheets("NVIDIA GeForce RTX 3090", "NVIDIA GeForce RTX 4090").words
-    'time x 0.929 and energy x 1.19, by the data sheets alone'
-    """
-    devices = declared()["devices"]
-    if measured_on not in devices or here not in devices:
-        return None
-    old, new = devices[measured_on], devices[here]
-    time = old["memory_bandwidth_gb_s"] / new["memory_bandwidth_gb_s"]
-    energy = time * new["board_power_w"] / old["board_power_w"]
-    words = f"time x {time:.3g} and energy x {energy:.3g}, by the data sheets alone"
-    return Factor(time, energy, words)
 
 
 #: Of a basis on the very images of the run.
@@ -280,19 +185,12 @@ def _images(nearest: Measured, run: Run, work: Work) -> str:
     return f"{nearest.dataset}{share}"
 
 
-def _words(source: Source, nearest: Measured, images: str, factor: Factor) -> str:
+def _words(source: Source, nearest: Measured, images: str, scale: Factor) -> str:
     """What a forecast rests on, without anything that differs from run to run."""
     parts = [
         f"{source.label} on {nearest.device or 'an unknown device'}, protocol {nearest.protocol}",
         images if images == SAME else f"by number of images from {images}",
-        factor.words,
+        scale.words,
         "energy is an estimate there" if nearest.estimated else "",
     ]
     return "; ".join(filter(None, parts))
-
-
-def _grouped(source: Source) -> dict[str, list[Measured]]:
-    grouped: dict[str, list[Measured]] = {}
-    for measured in source.runs:
-        grouped.setdefault(measured.architecture, []).append(measured)
-    return grouped
