@@ -73,8 +73,8 @@ def run_lock(
 
 @contextmanager
 def _held(folder: Path, run_id: str) -> Iterator[None]:
-    lock = _lock(folder, run_id)
     try:
+        lock = _lock(folder, run_id)
         # `abandoned` takes the lock for a moment, to look at the note.
         lock.acquire(timeout=1)
     except Timeout:
@@ -82,6 +82,10 @@ def _held(folder: Path, run_id: str) -> Iterator[None]:
         who = f" (process {holder['pid']} on {holder['host']})" if holder else ""
         raise RunningElsewhereError(
             f"{run_id} is being measured by another process{who}; wait for it, or end it"
+        ) from None
+    except OSError as error:
+        raise FolderError(
+            f"no lock can be taken in {folder} ({error.strerror}); make room, or name another"
         ) from None
     try:
         yield

@@ -88,20 +88,27 @@ def device_lock() -> Iterator[None]:
     ------
     StoppedError
         If the sweep is stopped while another kernel has the device.
+    RunError
+        If the lock cannot be taken at all.
     """
     if DEVICE_LOCK not in os.environ:
         yield
         return
     path = Path(os.environ[DEVICE_LOCK])
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     while True:
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=1)
             break
         except Timeout:
             if stop_requested():
                 raise StoppedError("the sweep begins no further run") from None
+        except OSError as error:
+            raise RunError(
+                f"the lock of the device, {path}, cannot be taken ({error.strerror}); remove it, "
+                "or let TMPDIR name another folder"
+            ) from None
     try:
         yield
     finally:

@@ -70,6 +70,7 @@ def sweep(tmp_path, monkeypatch):
     """Sweep with made-up workers; returns how it ended and who did it."""
     monkeypatch.setattr(engine, "TICK_S", 0.001)
     monkeypatch.setattr(engine, "LOOK_S", 0.01)
+    monkeypatch.setattr(coordinator, "HOLD_S", 0.05)
 
     def call(runs, deed, **asked):
         workers = MadeUp(deed)
@@ -263,7 +264,7 @@ def test_a_disk_that_is_full_is_a_pause(sweep, monkeypatch):
 
     def full(_folder):
         looks.append(1)
-        if len(looks) < 4:
+        if 1 < len(looks) < 4:  # the first is before anything is begun
             raise FolderError("the output folder cannot be written (No space left on device)")
 
     def deed(name, folder):
@@ -293,6 +294,12 @@ def test_before_the_first_run(sweep, tmp_path, monkeypatch):
     assert "phanton" in str(raised.value)
     assert "phantm" in str(raised.value)
     assert not list(tmp_path.glob("runs/*"))
+
+
+def test_a_disk_with_little_room_is_said_before_the_first_run(sweep, monkeypatch):
+    monkeypatch.setattr(coordinator, "ROOM_BYTES", 10**18)
+    with pytest.raises(FolderError, match=r"MB left, and a sweep wants .* MB; make room"):
+        sweep(RUNS[:1], _write)
 
 
 @pytest.mark.parametrize(

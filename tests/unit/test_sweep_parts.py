@@ -17,6 +17,7 @@ from pepr_utils.measurement.locks import is_held, note_path, noted_runs, run_loc
 from pepr_utils.measurement.metering import meter
 from pepr_utils.measurement.metering.nvml import Nvml
 from pepr_utils.measurement.metering.visible import Card
+from pepr_utils.measurement.run import RunError
 from pepr_utils.measurement.sweep import SweepError, gpus
 from pepr_utils.measurement.sweep.interrupts import AT_ONCE, FINISH, GO_ON, Interrupts
 from pepr_utils.measurement.sweep.notebook import read_notebook
@@ -274,6 +275,16 @@ def test_two_runs_are_never_on_one_device(in_sweep):
     (in_sweep / "stop").unlink()
     other()
     assert ended == ["stopped", "measured"]
+
+
+def test_a_device_whose_lock_cannot_be_taken_is_an_error_in_words(in_sweep, monkeypatch):
+    (in_sweep / "file").write_text("")
+    monkeypatch.setenv(orders.DEVICE_LOCK, str(in_sweep / "file" / "device.lock"))
+    with (
+        pytest.raises(RunError, match=r"the lock of the device.*or let TMPDIR name another"),
+        run_lock(in_sweep, "r1", {}),
+    ):
+        pytest.fail("measured without its device")
 
 
 def test_a_full_disk_is_waited_for_in_a_sweep_and_an_error_without(in_sweep, monkeypatch):

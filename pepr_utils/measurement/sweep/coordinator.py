@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,10 @@ PASSING = ("RunningElsewhereError", "FolderError", "StoppedError")
 HOPELESS = 3
 #: How often a worker may die before a run has begun that it was given alone: not the run's fault.
 LOST = 3
+#: Room without which nothing is begun: records with their predictions, executed notebooks.
+ROOM_BYTES = 20_000_000
+#: Seconds without a new shard after a record could not be written.
+HOLD_S = 10
 WORKER_DIED = "WorkerDied"
 #: How long a word to stop is kept for kernels that could not be reached.
 STOP_KEPT_S = 30 * 86400
@@ -98,6 +103,7 @@ class Coordinator:
         self.start_up_s = START_UP_S
         self._name, self._n_tasks = f"{datetime.now(UTC):%Y%m%dT%H%M%S}", 0
         self._slots: list[Slot] = []
+        self._held_until = 0.0
         self._lost: Counter[str] = Counter()
         self._lengths: list[float] = []
         self._done_here, self._hopeless = False, {}
@@ -142,7 +148,7 @@ class Coordinator:
 
     def give(self) -> None:
         """Give every free slot a shard, as long as there are any."""
-        if not self.left():
+        if not self.left() or time.monotonic() < self._held_until:
             return
         busy = {flight.slot.address for flight in self.flights}
         for slot in self._slots:
@@ -252,6 +258,8 @@ class Coordinator:
         """Sort the runs of a shard by their records, and record what nobody else has."""
         if outcome is None:
             outcome = Outcome("died", WORKER_DIED, "its worker died")
+        if outcome.error == FolderError.__name__:
+            self._held_until = time.monotonic() + HOLD_S
         untouched, blamed = [], False
         for name in flight.runs:
             if outcome.ended == "died":
@@ -302,6 +310,7 @@ class Coordinator:
             with run_lock(self.folder, name, {}):
                 if self._record(name) is not None and self._record(name).status == "done":
                     return
+                why = " ".join(why.split())
                 known = definition_columns(self.runs[name], name)
                 attempt = max(flight.attempts[name] + 1, next_attempt(self.folder, name))
                 record = Record(**known, status="failed", failure_reason=why, attempt=attempt)
@@ -363,13 +372,32 @@ class Coordinator:
         forget_killed(self.folder, own)
         self.flights.clear()
 
-    def writable(self) -> str | None:
-        """Why the folder takes no files; None where it does."""
+    def paused(self) -> str | None:
+        """Why nothing is begun now; None where the folder takes files."""
         try:
-            check_writable(self.folder)
+            check_room(self.folder)
         except FolderError as error:
             return str(error)
+        if time.monotonic() < self._held_until:
+            return f"a record could not be written to {self.folder}"
         return None
+
+
+def check_room(folder: Path) -> None:
+    """Raise unless a folder takes files, and has room for some records.
+
+    Raises
+    ------
+    FolderError
+        With the folder and the reason.
+    """
+    check_writable(folder)
+    free = shutil.disk_usage(folder).free
+    if free < ROOM_BYTES:
+        raise FolderError(
+            f"the output folder {folder} has {free / 1e6:.1f} MB left, and a sweep wants "
+            f"{ROOM_BYTES / 1e6:.0f} MB; make room"
+        )
 
 
 def _duration(record: Record) -> float:

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pepr_utils.errors import PeprError
-from pepr_utils.measurement.files import check_writable
 from pepr_utils.measurement.run import Run, run_id
 from pepr_utils.measurement.sweep.cluster import Slot, Workers, own_workers, their_workers
-from pepr_utils.measurement.sweep.coordinator import Coordinator
+from pepr_utils.measurement.sweep.coordinator import Coordinator, check_room
 from pepr_utils.measurement.sweep.errors import SweepError
 from pepr_utils.measurement.sweep.gpus import find_gpus
 from pepr_utils.measurement.sweep.interrupts import AT_ONCE, FINISH, Interrupts
@@ -94,13 +93,13 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
         a notebook that cannot be read, runs that are not defined. Later, if the scheduler goes
         away. What is measured by then stays.
     FolderError
-        If the folder cannot be written before the first run; a disk that fills up later is a
-        pause.
+        If the folder cannot be written, or has no room, before the first run; a disk that fills up
+        later is a pause.
     """
     folder, given = Path(folder).absolute(), _options(options or {})
     if attempts < 1:
         raise SweepError(f"attempts is {attempts}; allowed: at least 1")
-    check_writable(folder)
+    check_room(folder)
     names = _names(runs, given.get("weights"))
     source = read_notebook(Path(notebook))
     own = uuid.uuid4().hex[:8]
@@ -163,7 +162,7 @@ def _run(
             changed = coordinator.collect()
             if time.monotonic() - looked > LOOK_S:
                 looked = time.monotonic()
-                paused = coordinator.writable()
+                paused = coordinator.paused()
                 coordinator.lose()
                 coordinator.look_elsewhere()
             if interrupts.asked == FINISH:
