@@ -79,7 +79,8 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
     Each run leaves one record in DIR, written when it ends; the records are the only state. The
     same command goes on after whatever interrupted it, and several of them may work on one DIR.
     Ctrl-C lets the running runs finish, a second one does not. Exit code 0: all runs are done; 1:
-    some failed or are not done; 2: nothing was begun. With --dry-run nothing is written or trained.
+    some failed or are not done; 2: it cannot begin, or cannot go on. With --dry-run nothing is
+    written or trained.
 
     \b
     Example:
@@ -157,7 +158,6 @@ def _run(
     output: Path,
     options: dict[str, Any],
 ) -> State:
-    from pepr_utils.measurement.files import check_writable
     from pepr_utils.measurement.sweep import sweep as run_sweep
     from pepr_utils.measurement.sweep.plan import write_plan
     from pepr_utils.measurement.sweep.study import StudyError
@@ -173,8 +173,6 @@ def _run(
     if _on_a_processor(plan, forecaster, options):
         note("no graphics card is visible: the runs go to the processor, where 256 px take days; "
              "--gpus N makes that an error")  # fmt: skip
-    check_writable(output)
-    write_plan(whole, output, forecaster.seconds)
     parameters = {
         "weights": str(options["weights"].expanduser().resolve()) if options["weights"] else "",
         "carbon_intensity": options["carbon_intensity"] or "",
@@ -182,7 +180,11 @@ def _run(
     }
     view = View(sys.stderr, forecaster.seconds, plan.names(), before=before)
 
+    begun: list[Path] = []
+
     def watch(progress: Progress) -> None:
+        if not begun:  # not before the engine has found that it can begin
+            begun.append(write_plan(whole, output, forecaster.seconds))
         forecaster.learn(progress.state.done)
         view.update(progress)
 

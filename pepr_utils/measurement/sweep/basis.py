@@ -113,6 +113,11 @@ class Source:
         """
         return cls(label or result_set.name, tuple(_measured(result_set, dict(sizes or {}))))
 
+    @property
+    def devices(self) -> list[str]:
+        """Models of the devices that its runs were measured on."""
+        return list(dict.fromkeys(m.device for m in self.runs if m.device is not None))
+
 
 def name_of(dataset: str) -> str:
     """What records call a data set that may be given as a path.

@@ -18,6 +18,15 @@ WITHOUT: dict[str, Callable[[Measured, Measured], bool]] = {
 }
 
 
+COLUMNS = (
+    "dataset",
+    "pretrained",
+    "train_fraction",
+    "without",
+    "forecast from",
+    "runs",
+    *(f"{name}, {part}" for name in ("time", "energy") for part in ("total", "low", "high")),
+)
 #: The same images, fine-tuned instead of from scratch or the other way round.
 OTHER_START = "the same, other start"
 
@@ -46,7 +55,7 @@ def crosscheck(source: Source) -> pd.DataFrame:
             found = _compared(targets, Source(source.label, rest))
             if not found.empty:
                 rows.append(_row(targets[0], words, found))
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _compared(targets: Sequence[Measured], rest: Source) -> pd.DataFrame:
