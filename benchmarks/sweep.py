@@ -88,6 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for n in asked.runs:
         with tempfile.TemporaryDirectory() as folder:
+            os.environ["TMPDIR"] = folder  # locks of devices that no other sweep waits for
             found = (
                 trained(n, Path(folder))
                 if asked.real

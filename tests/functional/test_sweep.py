@@ -52,6 +52,7 @@ def test_runs_that_crash_fail_alone_among_runs_that_do_not(tmp_path):
     assert [record.run_id for record in found.done] == good
     assert [measured.count(name) for name in good] == [1, 1]
     assert (len(told[0].state.waiting), told[0].slots) == (4, 2)
+    assert told[0].dashboard.startswith("http://127.0.0.1:")  # and reached from nowhere else
     assert told[-1].doing == "ended"
     assert told[-1].state == found == state(tmp_path, runs)
     assert list(tmp_path.glob("notebooks/*.ipynb"))

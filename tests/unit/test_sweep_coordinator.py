@@ -306,6 +306,7 @@ def test_a_disk_with_little_room_is_said_before_the_first_run(sweep, monkeypatch
     ("asked", "message"),
     [
         ({"slots": 0}, "slots is 0; allowed"),
+        ({"gpus": 99}, "99 GPUs are asked for and .* found.*for 0 to measure on the processor"),
         ({"gpus": ["GPU-a"], "slots": 2}, "leave slots out"),
         ({"scheduler": "tcp://127.0.0.1:1", "slots": 2}, "a scheduler has its own workers"),
         ({"scheduler": "none.json"}, "the scheduler file none.json is not there"),
