@@ -91,11 +91,12 @@ def test_what_the_coordinator_does_is_said_first(doing):
     assert line.startswith(f"{doing}: 0 of 0 runs done")
 
 
-def test_a_sweep_that_ends_early_forecasts_no_end():
+@pytest.mark.parametrize("doing", ["finishing", "ended"])
+def test_a_sweep_that_ends_early_forecasts_no_end(doing):
     state = State(running=(running(1),), waiting=waiting(3))
-    text = " ".join(table(progress(state, "finishing"), 60.0, width=200, now=NOW))
+    text = " ".join(table(progress(state, doing), 60.0, width=200, now=NOW))
     assert "to finish" not in text
-    assert "to finish" not in _said(state, doing="finishing")
+    assert "to finish" not in _said(state, doing=doing)
 
 
 def _left(state, first, seconds, ago=1000.0):

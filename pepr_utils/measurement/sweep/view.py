@@ -143,7 +143,7 @@ def _said(progress: Progress) -> str:
 
 def _rest(progress: Progress, left: float | None) -> str:
     """How long still; of a sweep that ends early there is nothing to say."""
-    told = is_open(progress.state) and not progress.doing.startswith("finishing")
+    told = is_open(progress.state) and progress.doing not in ("finishing", "ended")
     return f"; to finish: {left_words(left)}" if told else ""
 
 
