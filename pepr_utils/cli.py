@@ -47,6 +47,16 @@ COMMANDS = {
         "run",
         "Train and meter architectures on a data set.",
     ),
+    "sweep": (
+        "pepr_utils.commands.sweep",
+        "sweep",
+        "Measure all runs of a study, or forecast what they take.",
+    ),
+    "status": (
+        "pepr_utils.commands.status",
+        "status",
+        "Say how far the runs of a folder are, and why some failed.",
+    ),
     "meter": (
         "pepr_utils.commands.meter",
         "meter",
@@ -85,6 +95,7 @@ def pepr() -> None:
       pepr audit published     # what is doubtful in it
       pepr claims              # which claims of the paper come out
       pepr run --help          # train and meter models on images of yours
+      pepr sweep paper --output results/paper --dry-run   # what the whole study would take
       pepr meter -- python train.py   # what a command of yours consumes
     """
 

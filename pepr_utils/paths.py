@@ -44,3 +44,15 @@ def data_file(name: str) -> Path:
         shipped = sorted(p.name for p in data_dir().glob("*") if p.is_file())
         raise unknown_name("data file", name, shipped)
     return path
+
+
+def notebook_file(name: str) -> Path:
+    """Path of one shipped notebook: inside the wheel, or the checkout's own.
+
+    Examples
+    --------
+    >>> notebook_file("fine_tune.md").is_file()
+    True
+    """
+    packaged = _PACKAGE / "_notebooks"
+    return (packaged if packaged.is_dir() else _PACKAGE.parent / "notebooks") / name

@@ -112,6 +112,22 @@ def find_architecture(name: str) -> Architecture:
     return Architecture(name, timm_name, name if tag else None, _size_argument(timm_name))
 
 
+def check_size(architecture: Architecture, image_size: int) -> None:
+    """Raise where it is known that an architecture does not take images of a size (px).
+
+    Raises
+    ------
+    ArchitectureError
+        Naming the smallest size that was found to work.
+    """
+    smallest = architecture.smallest_size
+    if smallest is not None and image_size < smallest:
+        raise ArchitectureError(
+            f"{architecture.name} does not take images of {image_size} px; it needs {smallest} px: "
+            "choose another protocol or another architecture"
+        )
+
+
 def _size_argument(timm_name: str) -> str | None:
     """The keyword of a model that takes images of one size only unless it is told another."""
     from pepr_utils.measurement.timm_import import timm

@@ -18,6 +18,8 @@ from pepr_utils.results.tables import check_table, check_values, columns
 
 FILE = "all_results.csv"
 N_EPOCHS = 10
+#: Height and width of the images (px; paper, section 3).
+IMAGE_SIZE = 256
 
 #: What the authors' `dataset` column says: data set, pretrained, share of the training images.
 EXPERIMENTS = {
@@ -117,7 +119,7 @@ def adapt(released: pd.DataFrame, *, source: str = FILE) -> tuple[pd.DataFrame, 
         run_id=[_run_id(*key) for key in zip(released["dataset"], released["model"], strict=True)],
         status="done",
         attempt=1,
-        image_size=256,
+        image_size=IMAGE_SIZE,
         protocol="paper",
         n_parameters_of="ImageNet-1k head",
         test_accuracy=released[_EPOCH_COLUMNS[-1]].to_numpy(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pepr_utils.paths import data_dir
 from pepr_utils.results import published, records
 from pepr_utils.results.csv_table import read_rows
 from pepr_utils.results.experiments import KEY_COLUMNS, experiment_keys
+from pepr_utils.results.schema import Record
 from pepr_utils.results.tables import check_table, columns
 
 PUBLISHED = "published"
@@ -130,6 +132,21 @@ def load_result_set(name_or_path: str | os.PathLike[str]) -> ResultSet:
         digest,
         folder=path if kind == "folder" else None,
     )
+
+
+def of_records(loaded: Sequence[Record], name: str) -> ResultSet:
+    """Make a result set of records that were read already, such as those of an unfinished sweep.
+
+    Parameters
+    ----------
+    loaded : sequence of Record
+        At least one.
+    name : str
+        What it is called.
+    """
+    runs, epochs = records.tabulate(loaded, source=name)
+    digest = hashlib.sha256("".join(r.model_dump_json() for r in loaded).encode()).hexdigest()
+    return ResultSet(name, _complete(runs, "runs"), _complete(epochs, "epochs"), digest)
 
 
 def content_hash(name_or_path: str | os.PathLike[str]) -> str:

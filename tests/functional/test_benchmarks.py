@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -26,6 +28,21 @@ def test_scoring_benchmark_runs_at_a_small_size():
         *["500, random", "500, all on the front", "500, many ties"],
     ]
     assert "| 500 |" in done.stdout.splitlines()[-2]  # all of them are on the front
+
+
+@pytest.mark.slow
+def test_sweep_benchmark_runs_at_a_small_size():
+    options = ["--runs", "2", "--seconds", "0.1"]
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "sweep.py", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    runs, shards, *times = done.stdout.splitlines()[-1].strip("| ").split(" | ")
+    assert (runs, shards) == ("2", "1")
+    assert all(float(time.split()[0]) > 0 for time in times)
 
 
 def test_metering_benchmark_runs_at_a_small_size():

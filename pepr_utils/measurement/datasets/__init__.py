@@ -13,7 +13,14 @@ from pepr_utils.errors import unknown_name
 from pepr_utils.measurement.datasets import folder, lidc, medmnist_sets, npz, phantom
 from pepr_utils.measurement.datasets.source import DatasetError, Description, Source
 
-__all__ = ["DatasetError", "Description", "Source", "describe_dataset", "load_dataset"]
+__all__ = [
+    "DatasetError",
+    "Description",
+    "Source",
+    "describe_dataset",
+    "load_dataset",
+    "resolve",
+]
 
 #: The paper's data sets that are MedMNIST's, each one definition: the largest size there is.
 ALIASES = {"derma": "dermamnist_224", "pneumonia": "pneumoniamnist_224"}
@@ -27,7 +34,7 @@ def describe_dataset(name_or_path: str) -> Description:
     >>> describe_dataset("phantom").name
     'phantom'
     """
-    kind, value = _resolve(name_or_path)
+    kind, value = resolve(name_or_path)
     if kind == "phantom":
         return phantom.describe()
     if kind == "lidc":
@@ -61,7 +68,7 @@ def load_dataset(name_or_path: str, *, progress: bool = False) -> Source:
     >>> load_dataset("phantom").sizes()
     {'train': 160, 'val': 32, 'test': 96}
     """
-    kind, value = _resolve(name_or_path)
+    kind, value = resolve(name_or_path)
     if kind == "phantom":
         return phantom.load()
     if kind == "lidc":
@@ -76,7 +83,21 @@ def dataset_names() -> list[str]:
     return ["phantom", "lidc", *ALIASES, *medmnist_sets.names()]
 
 
-def _resolve(name_or_path: str) -> tuple[str, str | Path | None]:
+def resolve(name_or_path: str) -> tuple[str, str | Path | None]:
+    """Say what kind of data set is meant, and by which flag or path; nothing is read.
+
+    Raises
+    ------
+    UnknownNameError
+        If it is neither a name nor a path.
+    DatasetError
+        If it is a file that holds no data set.
+
+    Examples
+    --------
+    >>> resolve("derma"), resolve("phantom")
+    (('medmnist', 'dermamnist_224'), ('phantom', None))
+    """
     name = str(name_or_path)
     if name == "phantom":
         return "phantom", None

@@ -78,11 +78,11 @@ def load(path: Path | None = None) -> Source:
     patches = np.load(folder / "patches.npy", mmap_mode="r", allow_pickle=False)
     votes = np.load(folder / "votes.npy", allow_pickle=False)
     positive = (votes.sum(axis=1) > 2).astype(np.int64)
-    n = len(patches)
+    n_train, n_val, _ = split_sizes(n := len(patches))
     ends = {
-        "train": (0, int(0.6 * n)),
-        "val": (int(0.6 * n), int(0.8 * n)),
-        "test": (int(0.8 * n), n),
+        "train": (0, n_train),
+        "val": (n_train, n_train + n_val),
+        "test": (n_train + n_val, n),
     }
     return Source(
         "lidc",
@@ -94,6 +94,17 @@ def load(path: Path | None = None) -> Source:
         licence="CC BY 3.0 (LIDC-IDRI)",
         notes=("split by index, as in the paper; patches of one patient may lie in two splits",),
     )
+
+
+def split_sizes(n: int) -> tuple[int, int, int]:
+    """Training, validation and test patches among `n`: 60/20/20 by index, as in the paper.
+
+    Examples
+    --------
+    >>> split_sizes(N_PATCHES)
+    (9057, 3019, 3020)
+    """
+    return int(0.6 * n), int(0.8 * n) - int(0.6 * n), n - int(0.8 * n)
 
 
 def _convert(path: Path, folder: Path) -> None:

@@ -18,6 +18,7 @@ from pepr_utils.measurement.datasets.cache import cache_folder
 from pepr_utils.measurement.datasets.resumable import fetch
 from pepr_utils.measurement.datasets.source import DatasetError, Description, Source
 from pepr_utils.measurement.timm_import import TrainingUnavailableError
+from pepr_utils.results.download import cache_root
 
 #: Sizes (px) in which MedMNIST+ offers each set.
 SIZES = (28, 64, 128, 224)
@@ -86,7 +87,7 @@ def load(name: str, record_name: str | None = None, *, progress: bool = False) -
     """
     flag, size = split_size(name)
     url, md5 = _entry(flag, size)
-    file = f"{flag}.npz" if size == 28 else f"{flag}_{size}.npz"
+    file = _file(flag, size)
     path = fetch(file, url, md5, folder=cache_folder("medmnist"), progress=progress)
     entry = index()[flag]
     source = npz.load(
@@ -102,6 +103,15 @@ def load(name: str, record_name: str | None = None, *, progress: bool = False) -
             f"{entry['n_samples']}; remove {path}, and it is fetched anew"
         )
     return source
+
+
+def is_fetched(name: str) -> bool:
+    """Whether a set lies in the cache; nothing is downloaded, and its content is not looked at."""
+    return (cache_root() / "medmnist" / _file(*split_size(name))).is_file()
+
+
+def _file(flag: str, size: int) -> str:
+    return f"{flag}.npz" if size == 28 else f"{flag}_{size}.npz"
 
 
 def _entry(flag: str, size: int) -> tuple[str, str]:

@@ -8,27 +8,11 @@ from pathlib import Path
 import torch
 
 from pepr_utils.errors import DataUnavailableError
-from pepr_utils.measurement.architectures import Architecture, ArchitectureError
+from pepr_utils.measurement.architectures import Architecture, ArchitectureError, check_size
 from pepr_utils.measurement.timm_import import timm
 from pepr_utils.measurement.training.weights import local_weights
 
 _PROBE_TIMEOUT_S = 10
-
-
-def check_size(architecture: Architecture, image_size: int) -> None:
-    """Raise where it is known that an architecture does not take images of a size (px).
-
-    Raises
-    ------
-    ArchitectureError
-        Naming the smallest size that was found to work.
-    """
-    smallest = architecture.smallest_size
-    if smallest is not None and image_size < smallest:
-        raise ArchitectureError(
-            f"{architecture.name} does not take images of {image_size} px; it needs {smallest} px: "
-            "choose another protocol or another architecture"
-        )
 
 
 def make_model(

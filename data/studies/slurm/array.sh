@@ -1,0 +1,45 @@
+#!/bin/bash
+# A study as a Slurm array: each job does its part, and the folder of
+# records is all that they share.
+#     sbatch array.sh                  # 16 parts, at most 8 at a time
+#     sbatch --array=3,7 array.sh      # parts 3 and 7 again
+#     STUDY=study.yaml OUTPUT=/shared/study sbatch array.sh
+# A job that is preempted, or near its time limit, goes back into the
+# queue; what it had finished is not repeated. Set partition and account
+# as your cluster wants them.
+#SBATCH --job-name=pepr
+#SBATCH --array=1-16%8
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task=8
+#SBATCH --gres=gpu:1
+#SBATCH --mem=32G
+#SBATCH --time=08:00:00
+#SBATCH --requeue
+#SBATCH --signal=B:TERM@120
+#SBATCH --open-mode=append
+#SBATCH --output=pepr-%A-%a.log
+set -euo pipefail
+
+# As many as the whole array has, also where some parts are repeated.
+PARTS=16
+STUDY=${STUDY:-paper}
+# A clone with its .venv, and a folder on a disk that all nodes see.
+PROJECT=${PROJECT:-$SLURM_SUBMIT_DIR}
+OUTPUT=${OUTPUT:-$PROJECT/results/$(basename "$STUDY" .yaml)}
+
+# shellcheck disable=SC1091
+source "$PROJECT/.venv/bin/activate"
+
+back_into_the_queue() {
+    trap '' TERM
+    kill -TERM "$sweep" 2>/dev/null || true
+    wait "$sweep" || true   # it ends its kernels and frees its locks
+    scontrol requeue "$SLURM_JOB_ID"
+    exit 0
+}
+
+pepr sweep "$STUDY" --output "$OUTPUT" \
+    --shard "$SLURM_ARRAY_TASK_ID/$PARTS" &
+sweep=$!
+trap back_into_the_queue TERM
+wait "$sweep"

@@ -1,0 +1,30 @@
+"""Which model of device a folder's runs are measured on, found without torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from pepr_utils.measurement.manifest import FILE
+from pepr_utils.measurement.metering.nvml import Nvml
+from pepr_utils.measurement.metering.visible import visible_cards
+
+
+def device_of(folder: Path) -> str | None:
+    """Return the device that a folder was begun on, else this machine's first visible card.
+
+    None where neither is known: a processor's name says nothing of what it would take.
+    """
+    try:
+        device = json.loads((Path(folder) / FILE).read_bytes())["device"]
+        if isinstance(device, str):
+            return device
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # no runs yet, or a damaged manifest, which the first run reports
+    nvml = Nvml.open()
+    try:
+        cards = visible_cards(nvml.cards, os.environ).cards
+        return cards[0].name if cards else None
+    finally:
+        nvml.close()

@@ -1,0 +1,172 @@
+"""The chapter on running the study: its tables by hand, and the job scripts that it shows."""
+
+import re
+import subprocess
+
+import pandas as pd
+import pytest
+
+from pepr_utils.commands.sweep import sweep
+from pepr_utils.measurement.metering import Intensity
+from pepr_utils.measurement.run import Run
+from pepr_utils.measurement.sweep import costs, crosscheck
+from pepr_utils.measurement.sweep.basis import Measured, Source, Work
+from pepr_utils.measurement.sweep.forecast import Forecaster
+from pepr_utils.measurement.sweep.plan import Plan, Planned
+from pepr_utils.paths import data_dir, data_file
+from pepr_utils.reporting import study_numbers
+
+CARD = "NVIDIA GeForce RTX 3090"
+#: Training images and test images of each data set, ten epochs.
+IMAGES = {"derma": (70070, 20050), "lidc": (90570, 30200), "pneumonia": (47080, 6240)}
+
+
+def _measured(dataset, architecture, train_s, watt=400.0):
+    """A run at so many seconds per image trained on, and a tenth of them per image tested."""
+    return Measured(
+        architecture, dataset, "paper", True, 1.0, 256, CARD, Work(*IMAGES[dataset]),
+        train_s, train_s / 10, watt, watt,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def source():
+    """Lidc takes twice as long per image as derma, at half the power; pneumonia as derma."""
+    names = ("resnet18d", "vgg11")
+    return Source("made up", tuple(
+        _measured(dataset, name, seconds, watt)
+        for dataset, seconds, watt in (("derma", 0.01, 400), ("lidc", 0.02, 200),
+                                       ("pneumonia", 0.01, 400))
+        for name in names
+    ))  # fmt: skip
+
+
+def test_each_experiment_is_forecast_from_the_rest(source):
+    table = crosscheck.crosscheck(source).set_index(["dataset", "without"])
+    assert (table["runs"] == 2).all()
+    # The nearest in images: lidc for derma (90,570 to 70,070), derma for the others.
+    assert table.loc[("derma", "this data set"), "forecast from"] == "lidc"
+    assert table.loc[("pneumonia", "this data set"), "forecast from"] == "derma"
+    expected = {"derma": (2.0, 1.0), "lidc": (0.5, 1.0), "pneumonia": (1.0, 1.0)}
+    for dataset, (time, energy) in expected.items():
+        row = table.loc[(dataset, "this data set")]
+        for part in ("total", "low", "high"):
+            assert row[f"time, {part}"] == pytest.approx(time)
+            assert row[f"energy, {part}"] == pytest.approx(energy)
+
+
+def test_one_experiment_alone_cannot_be_checked(source):
+    alone = Source("alone", tuple(m for m in source.runs if m.dataset == "derma"))
+    assert crosscheck.crosscheck(alone).empty
+
+
+def test_a_table_of_the_check_in_per_cent(source):
+    table = study_numbers.crosscheck_table(crosscheck.crosscheck(source))
+    row = table[table["experiment"] == "derma, pretrained, 100%"].iloc[-1]
+    assert row["time, all"] == pytest.approx(100.0)
+    assert row["energy, 90 %"] == pytest.approx(0.0)
+
+
+@pytest.fixture
+def plan():
+    runs = [("a", Run("resnet18d", "derma")), ("b", Run("resnet18d", "lidc")),
+            ("b", Run("dla34", "lidc"))]  # fmt: skip
+    return Plan("mine", tuple(Planned(run, block) for block, run in runs))
+
+
+def _seconds(n_train, n_evaluated, train_s):
+    return 10 * (n_train * train_s + n_evaluated * train_s / 10)
+
+
+def test_what_each_step_takes(source, plan):
+    table = costs.steps(plan, Forecaster([source]), Intensity(100.0, "declared"))
+    assert table["step"].tolist() == [
+        "one run: resnet18d on pneumonia",
+        "pepr run: n_parameters < 10e6 on pneumonia",
+        "pepr sweep mine: a",
+        "pepr sweep mine: b",
+        "pepr sweep mine",
+    ]
+    one, derma = _seconds(4708, 1148, 0.01), _seconds(7007, 3008, 0.01)
+    lidc = _seconds(9057, 6039, 0.02)
+    assert table["runs"].tolist() == [1, 20, 1, 2, 3]
+    assert table["runs without a basis"].tolist() == [0, 20, 0, 1, 1]
+    hours = [one, float("nan"), derma, lidc, derma + lidc]
+    assert (table["time (h)"] * 3600).tolist() == pytest.approx(hours, nan_ok=True)
+    kwh = [one * 400, float("nan"), derma * 400, lidc * 200, derma * 400 + lidc * 200]
+    assert (table["energy (kWh)"] * 3.6e6).tolist() == pytest.approx(kwh, nan_ok=True)
+    assert (table["CO2eq (kg)"] * 10).tolist() == pytest.approx(
+        table["energy (kWh)"].tolist(), nan_ok=True
+    )
+
+
+def test_devices_by_data_sheet_the_slowest_first(source, plan):
+    table = costs.by_device(plan, source, Intensity(100.0, "declared")).set_index("device")
+    base = table.loc[CARD]
+    newer = table.loc["NVIDIA GeForce RTX 4090"]
+    assert newer["time (h)"] / base["time (h)"] == pytest.approx(936 / 1008)
+    assert newer["energy (kWh)"] / base["energy (kWh)"] == pytest.approx(936 / 1008 * 450 / 350)
+    assert table["time (h)"].is_monotonic_decreasing
+
+
+def test_parts_over_their_mean(plan):
+    seconds = {"derma": 10.0, "lidc": 20.0}
+    shares = costs.part_shares(plan, lambda run: seconds[run.dataset], 3)
+    assert sorted(shares) == pytest.approx([10 / (50 / 3), 20 / (50 / 3), 20 / (50 / 3)])
+
+
+def test_numbers_of_the_chapter(source, plan):
+    intensity = Intensity(100.0, "declared")
+    found = study_numbers.numbers(
+        costs.steps(plan, Forecaster([source]), intensity),
+        costs.by_device(plan, source, intensity),
+        crosscheck.crosscheck(source),
+        pd.Series([0.9, 1.2]),
+    )
+    assert found["study-runs"] == "3"
+    assert found["study-no-basis"] == "1"
+    assert found["one-minutes"] == f"{_seconds(4708, 1148, 0.01) / 60:.1f}"
+    assert (found["part-longest"], found["part-shortest"]) == ("20", "10")
+    assert (found["told-from"], found["full-time"]) == ("derma", "100")
+    assert found["told-time"].startswith("0.0 % too")
+    assert found["several-hours"] == "n/a"
+
+
+@pytest.mark.parametrize("name", ["array.sh", "cluster.sh"])
+def test_job_scripts_are_bash_and_use_options_that_exist(name):
+    path = data_file(f"studies/slurm/{name}")
+    checked = subprocess.run(["bash", "-n", path], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    text = path.read_text().replace("\\\n", "")
+    (command,) = re.findall(r"^pepr sweep .*$", text, re.MULTILINE)
+    known = {option for parameter in sweep.params for option in parameter.opts}
+    assert set(re.findall(r"--[a-z-]+", command)) <= known
+    assert "--output" in command
+
+
+def test_a_job_that_is_ended_passes_it_on_and_requeues(tmp_path):
+    """The array's script with doubles of pepr and Slurm: SIGTERM reaches the sweep first."""
+    fake = tmp_path / ".venv" / "bin"
+    fake.mkdir(parents=True)
+    (fake / "activate").write_text(f'PATH="{fake}:$PATH"\n')
+    log = tmp_path / "log"
+    scripts = {
+        "pepr": f'trap "echo sweep ended >> {log}; exit 1" TERM\n'
+        f'echo "pepr $*" >> {log}\nkill -TERM $PPID\nwhile :; do sleep 0.05; done\n',
+        "scontrol": f'echo "scontrol $*" >> {log}\n',
+    }
+    for name, text in scripts.items():
+        (fake / name).write_text(f"#!/bin/bash\n{text}")
+        (fake / name).chmod(0o755)
+    environment = {"PATH": "/usr/bin:/bin", "SLURM_SUBMIT_DIR": str(tmp_path),
+                   "SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_ID": "77"}  # fmt: skip
+    script = data_dir() / "studies" / "slurm" / "array.sh"
+    done = subprocess.run(
+        ["bash", script], env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert log.read_text().splitlines() == [
+        f"pepr sweep paper --output {tmp_path}/results/paper --shard 3/16",
+        "sweep ended",
+        "scontrol requeue 77",
+    ]
