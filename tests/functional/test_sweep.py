@@ -73,7 +73,7 @@ def test_a_worker_that_is_killed_takes_its_kernel_along_and_the_run_is_done_agai
     running, worker = killed
     assert not driver.alive(running.pid)
     assert not driver.alive(worker)
-    records = driver.check_whole(tmp_path, runs)
+    records = driver.check_whole(tmp_path, runs, killed=1)
     assert len(found.done) == 3
     again = [name for name, record in records.items() if record.attempt == 2]
     assert again == [running.run_id]
@@ -99,7 +99,7 @@ def test_a_coordinator_that_is_killed_leaves_nothing_running_and_a_resume_repeat
     assert state(tmp_path, runs).broken == (path,)
 
     driver.measure(runs, tmp_path, attempts=1)
-    after = driver.check_whole(tmp_path, runs)
+    after = driver.check_whole(tmp_path, runs, killed=1)
     assert [after[name] for name in finished] == [before[name] for name in finished]
     measured = [name for _, _, _, name in driver.windows(tmp_path)]
     assert {measured.count(name) for name in finished} == {1}
@@ -122,7 +122,7 @@ def test_two_coordinators_share_a_folder_and_one_takes_over_from_the_other(tmp_p
             process.kill()
             process.communicate()
     assert second.returncode == 0, said
-    records = driver.check_whole(tmp_path, runs)
+    records = driver.check_whole(tmp_path, runs, killed=1)
     measured = [name for _, _, _, name in driver.windows(tmp_path)]
     for name, record in records.items():
         assert measured.count(name) == record.attempt

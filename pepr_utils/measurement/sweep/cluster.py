@@ -133,6 +133,28 @@ class Workers:
         return self.client.sync(identity, callback_timeout=PATIENCE_S)
 
 
+@dataclass
+class OwnWorkers(Workers):
+    """Workers that this process has started: it reaches what they have started without asking.
+
+    Attributes
+    ----------
+    cluster : distributed.deploy.spec.SpecCluster
+        Theirs.
+    """
+
+    cluster: Any = None
+
+    def end_kernels(self, sweep: str) -> None:
+        """Kill what runs in the workers; they themselves are closed with their cluster."""
+        import psutil
+
+        for nanny in list(self.cluster.workers.values()):
+            with suppress(psutil.Error, AttributeError, TypeError):
+                for child in psutil.Process(nanny.pid).children(recursive=True):
+                    child.kill()
+
+
 @contextmanager
 def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -> Iterator[Workers]:
     """Start a worker process for each slot on this machine, and end them with the block.
@@ -203,7 +225,7 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
                         else (os.cpu_count() or 1)
                     )
                     threads = {"OMP_NUM_THREADS": str(max(1, cores // len(envs)))} | threads
-                yield Workers(client, "this machine", threads, len(envs))
+                yield OwnWorkers(client, "this machine", threads, len(envs), cluster)
         finally:
             with suppress(Exception):
                 cluster.close(timeout=10)
