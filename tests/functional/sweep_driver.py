@@ -44,7 +44,7 @@ def start(folder, **asked):
     )  # fmt: skip
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=150):
     """Wait for a condition and return what it gave."""
     end = time.monotonic() + seconds
     while not (found := condition()):
