@@ -146,13 +146,18 @@ class OwnWorkers(Workers):
     cluster: Any = None
 
     def end_kernels(self, sweep: str) -> None:
-        """Kill what runs in the workers; they themselves are closed with their cluster."""
+        """Kill the workers with what runs in them; no other is started in their place."""
         import psutil
 
         for nanny in list(self.cluster.workers.values()):
-            with suppress(psutil.Error, AttributeError, TypeError):
-                for child in psutil.Process(nanny.pid).children(recursive=True):
-                    child.kill()
+            nanny.close_gracefully()
+            pid = nanny.pid
+            if not pid:  # it has just died; psutil would take nothing for this process itself
+                continue
+            with suppress(psutil.Error):
+                worker = psutil.Process(pid)
+                for process in [*worker.children(recursive=True), worker]:
+                    process.kill()
 
 
 @contextmanager
@@ -214,6 +219,7 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
             scheduler=scheduler,
             name="pepr",
             silence_logs=logging.CRITICAL,
+            shutdown_on_close=False,  # it is closed below, and not waited for a second time
         )
         try:
             with Client(cluster, timeout=30) as client:
@@ -228,7 +234,7 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
                 yield OwnWorkers(client, "this machine", threads, len(envs), cluster)
         finally:
             with suppress(Exception):
-                cluster.close(timeout=10)
+                cluster.close(timeout=5)
 
 
 @contextmanager
