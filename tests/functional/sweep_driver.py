@@ -44,7 +44,7 @@ def start(folder, **asked):
     )  # fmt: skip
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=150):
     """Wait for a condition and return what it gave."""
     end = time.monotonic() + seconds
     while not (found := condition()):
@@ -94,15 +94,18 @@ def overlaps(folder):
     return found
 
 
-def check_whole(folder, wanted):
-    """Every run is done, once, and nothing else lies about."""
+def check_whole(folder, wanted, *, killed=0):
+    """Every run is done, once, and nothing else lies about.
+
+    Who is killed may leave one file under its temporary name, which is no record.
+    """
     found = records(folder)
     assert set(found) == {run_id(run) for run in wanted}
     assert {record.status for record in found.values()} == {"done"}
     assert overlaps(folder) == []
     assert noted_runs(folder) == []
     assert not list(Path(folder).glob("running/*.stop"))
-    assert not list(Path(folder).rglob("*.tmp"))
+    assert len(list(Path(folder).rglob("*.tmp"))) <= killed
     return found
 
 

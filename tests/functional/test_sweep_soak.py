@@ -53,7 +53,7 @@ def test_nothing_is_lost_doubled_or_metered_together(tmp_path, tmp_path_factory,
         seconds=lambda _run: 0.3, options={"seconds": 0.05},
     )  # fmt: skip
     assert len(found.done) == N
-    records = driver.check_whole(tmp_path, runs)
+    records = driver.check_whole(tmp_path, runs, killed=len(killer.killed))
     assert set(killer.killed) == {"kernel", "worker"}
     windows = driver.windows(tmp_path)
     assert {device for device, *_ in windows} == {"GPU-a", "GPU-b"}

@@ -1,6 +1,7 @@
 """What the coordinator makes of how shards end. The workers are made up, the folder is real."""
 
 import json
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -242,6 +243,18 @@ def test_damaged_records_are_set_aside_whenever_they_turn_up(sweep, tmp_path):
     assert workers.shards == [[NAMES[0]], [NAMES[1]]]
     aside = {p.name for p in (tmp_path / "superseded").iterdir()}
     assert aside == {path.name, spoiled[0].name}
+
+
+def test_what_killed_processes_left_is_tidied_when_it_is_old(sweep, tmp_path):
+    old = [tmp_path / "runs" / ".aa.tmp", tmp_path / "running" / "aa.stop"]
+    new = [tmp_path / "runs" / ".bb.tmp", tmp_path / "running" / "bb.stop"]
+    for path in old + new:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    for path in old:
+        os.utime(path, (0, 0))
+    sweep(RUNS[:1], _write)
+    assert [path.exists() for path in old + new] == [False, False, True, True]
 
 
 def test_a_run_that_another_process_measures_is_waited_for(sweep, tmp_path):

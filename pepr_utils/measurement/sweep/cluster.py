@@ -133,6 +133,33 @@ class Workers:
         return self.client.sync(identity, callback_timeout=PATIENCE_S)
 
 
+@dataclass
+class OwnWorkers(Workers):
+    """Workers that this process has started: it reaches what they have started without asking.
+
+    Attributes
+    ----------
+    cluster : distributed.deploy.spec.SpecCluster
+        Theirs.
+    """
+
+    cluster: Any = None
+
+    def end_kernels(self, sweep: str) -> None:
+        """Kill the workers with what runs in them; no other is started in their place."""
+        import psutil
+
+        for nanny in list(self.cluster.workers.values()):
+            nanny.close_gracefully()
+            pid = nanny.pid
+            if not pid:  # it has just died; psutil would take nothing for this process itself
+                continue
+            with suppress(psutil.Error):
+                worker = psutil.Process(pid)
+                for process in [*worker.children(recursive=True), worker]:
+                    process.kill()
+
+
 @contextmanager
 def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -> Iterator[Workers]:
     """Start a worker process for each slot on this machine, and end them with the block.
@@ -192,6 +219,7 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
             scheduler=scheduler,
             name="pepr",
             silence_logs=logging.CRITICAL,
+            shutdown_on_close=False,  # it is closed below, and not waited for a second time
         )
         try:
             with Client(cluster, timeout=30) as client:
@@ -203,10 +231,10 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
                         else (os.cpu_count() or 1)
                     )
                     threads = {"OMP_NUM_THREADS": str(max(1, cores // len(envs)))} | threads
-                yield Workers(client, "this machine", threads, len(envs))
+                yield OwnWorkers(client, "this machine", threads, len(envs), cluster)
         finally:
             with suppress(Exception):
-                cluster.close(timeout=10)
+                cluster.close(timeout=5)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +46,8 @@ HOLD_S = 10
 WORKER_DIED = "WorkerDied"
 #: How long a word to stop is kept for kernels that could not be reached.
 STOP_KEPT_S = 30 * 86400
+#: How long a file under a temporary name is taken to be still written.
+HALF_KEPT_S = 3600
 
 
 @dataclass
@@ -117,9 +120,7 @@ class Coordinator:
             path = self._path(name)
             if path.is_file() and read_or_none(path) is None:
                 set_aside(path)
-        for path in self.folder.glob("running/*.stop"):
-            if time.time() - path.stat().st_mtime > STOP_KEPT_S:
-                path.unlink(missing_ok=True)
+        _tidy(self.folder)
         found = record_killed(self.folder, only=self.runs)
         self.once_more |= {record.run_id for record in found}
 
@@ -381,6 +382,15 @@ class Coordinator:
         if time.monotonic() < self._held_until:
             return f"a record could not be written to {self.folder}"
         return None
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what processes that were killed have left: words to stop, and files half written."""
+    for pattern, kept_s in (("running/*.stop", STOP_KEPT_S), ("*/.*.tmp", HALF_KEPT_S)):
+        for path in folder.glob(pattern):
+            with suppress(OSError):  # another sweep tidies too
+                if time.time() - path.stat().st_mtime > kept_s:
+                    path.unlink()
 
 
 def check_room(folder: Path) -> None:
