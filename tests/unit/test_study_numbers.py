@@ -144,29 +144,59 @@ def test_job_scripts_are_bash_and_use_options_that_exist(name):
     assert "--output" in command
 
 
-def test_a_job_that_is_ended_passes_it_on_and_requeues(tmp_path):
-    """The array's script with doubles of pepr and Slurm: SIGTERM reaches the sweep first."""
-    fake = tmp_path / ".venv" / "bin"
+def run_script(name, folder, **programs):
+    """Run a job's script with doubles of what it calls; return how it ended and what they noted."""
+    fake, log = folder / ".venv" / "bin", folder / "log"
     fake.mkdir(parents=True)
     (fake / "activate").write_text(f'PATH="{fake}:$PATH"\n')
-    log = tmp_path / "log"
-    scripts = {
-        "pepr": f'trap "echo sweep ended >> {log}; exit 1" TERM\n'
-        f'echo "pepr $*" >> {log}\nkill -TERM $PPID\nwhile :; do sleep 0.05; done\n',
-        "scontrol": f'echo "scontrol $*" >> {log}\n',
-    }
-    for name, text in scripts.items():
-        (fake / name).write_text(f"#!/bin/bash\n{text}")
-        (fake / name).chmod(0o755)
-    environment = {"PATH": "/usr/bin:/bin", "SLURM_SUBMIT_DIR": str(tmp_path),
-                   "SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_ID": "77"}  # fmt: skip
-    script = data_dir() / "studies" / "slurm" / "array.sh"
+    log.touch()
+    for program, text in programs.items():
+        (fake / program).write_text(f'#!/bin/bash\necho "{program} $*" >> {log}\n{text}')
+        (fake / program).chmod(0o755)
+    # The first of an array's jobs has the number of the array.
+    environment = {"PATH": "/usr/bin:/bin", "SLURM_SUBMIT_DIR": str(folder), "LOG": str(log),
+                   "SLURM_ARRAY_JOB_ID": "77", "SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_ID": "77",
+                   "SLURM_CPUS_PER_TASK": "8"}  # fmt: skip
+    script = data_dir() / "studies" / "slurm" / name
     done = subprocess.run(
         ["bash", script], env=environment, capture_output=True, text=True, timeout=30, check=False
     )
+    return done, log.read_text().splitlines()
+
+
+ENDLESS = (
+    'trap "echo sweep ended >> $LOG; exit 1" TERM\nkill -TERM $PPID\nwhile :; do sleep 0.05; done\n'
+)
+
+
+def test_a_job_that_is_ended_passes_it_on_and_requeues_itself_alone(tmp_path):
+    """SIGTERM reaches the sweep first; the number of the array would requeue all of its jobs."""
+    done, said = run_script("array.sh", tmp_path, pepr=ENDLESS, scontrol="")
     assert done.returncode == 0, done.stderr
-    assert log.read_text().splitlines() == [
+    assert said == [
         f"pepr sweep paper --output {tmp_path}/results/paper --shard 3/16",
         "sweep ended",
-        "scontrol requeue 77",
+        "scontrol requeue 77_3",
     ]
+
+
+def test_a_cluster_is_a_scheduler_and_a_worker_for_each_card(tmp_path):
+    scheduler = 'echo "{}" > "$3"\nexec sleep 20\n'
+    done, said = run_script(
+        "cluster.sh", tmp_path, dask=scheduler, srun="exec sleep 20\n", pepr=ENDLESS, scontrol=""
+    )
+    assert done.returncode == 0, done.stderr
+    file = f"{tmp_path}/results/paper/scheduler-77.json"
+    worker = f"srun --cpus-per-task=8 dask worker --scheduler-file {file} --nthreads 1"
+    assert any(line.startswith(worker) for line in said)
+    assert f"pepr sweep paper --output {tmp_path}/results/paper --scheduler {file}" in said
+    assert said[-2:] == ["sweep ended", "scontrol requeue 77"]
+    assert list((tmp_path / "results" / "paper").iterdir()) == []
+
+
+def test_a_cluster_without_its_scheduler_ends(tmp_path):
+    done, said = run_script(
+        "cluster.sh", tmp_path, dask="exit 1\n", srun="exec sleep 20\n", pepr=""
+    )
+    assert done.returncode != 0
+    assert not any(line.startswith("pepr") for line in said)

@@ -34,7 +34,8 @@ back_into_the_queue() {
     trap '' TERM
     kill -TERM "$sweep" 2>/dev/null || true
     wait "$sweep" || true   # it ends its kernels and frees its locks
-    scontrol requeue "$SLURM_JOB_ID"
+    # This part alone: the number of one of the jobs is that of the array.
+    scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
     exit 0
 }
 

@@ -33,7 +33,8 @@ dask scheduler --scheduler-file "$FILE" --port 0 --dashboard-address :0 &
 scheduler=$!
 # One worker for each task, with the one card that Slurm gives it, and no
 # limit of its own on memory: the training is in a kernel beside it.
-srun dask worker --scheduler-file "$FILE" --nthreads 1 \
+srun --cpus-per-task="$SLURM_CPUS_PER_TASK" \
+    dask worker --scheduler-file "$FILE" --nthreads 1 \
     --memory-limit 0 --preload pepr_utils.measurement.sweep.worker &
 workers=$!
 
@@ -51,7 +52,11 @@ back_into_the_queue() {
 }
 trap end EXIT
 
-until [ -s "$FILE" ]; do sleep 1; done
+until [ -s "$FILE" ]; do
+    sleep 1
+    kill -0 "$scheduler"   # else the job ends here
+    kill -0 "$workers"
+done
 pepr sweep "$STUDY" --output "$OUTPUT" --scheduler "$FILE" &
 sweep=$!
 trap back_into_the_queue TERM
