@@ -9,6 +9,10 @@ from pepr_utils.measurement.run import RunError
 from pepr_utils.results.atomic import replacing
 
 
+class FolderError(RunError):
+    """Nothing can be written to a result set's folder: it is full, read-only or gone."""
+
+
 def write_whole(path: Path, content: bytes) -> Path:
     """Write a file under a temporary name, sync it, and move it to its place."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -22,7 +26,7 @@ def check_writable(folder: Path) -> None:
 
     Raises
     ------
-    RunError
+    FolderError
         With the folder and the reason.
     """
     folder = Path(folder)
@@ -32,6 +36,6 @@ def check_writable(folder: Path) -> None:
             file.write(b"\0" * 4096)
             file.flush()
     except OSError as error:
-        raise RunError(
+        raise FolderError(
             f"the output folder {folder} cannot be written ({error.strerror}); name another"
         ) from None

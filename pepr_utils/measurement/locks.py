@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from pepr_utils.measurement.files import write_whole
+from pepr_utils.measurement.files import FolderError, write_whole
+from pepr_utils.measurement.orders import device_lock, log_path
 from pepr_utils.measurement.run import RunError
 
 FOLDER = "running"
@@ -28,8 +29,12 @@ class RunningElsewhereError(RunError):
 
 
 @contextmanager
-def run_lock(folder: Path, run_id: str, note: Mapping[str, Any]) -> Iterator[None]:
+def run_lock(
+    folder: Path, run_id: str, note: Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+) -> Iterator[None]:
     """Hold the lock of a run, with a note of the run and its holder beside it.
+
+    In a kernel of a sweep that of its device is held too, and waited for.
 
     Parameters
     ----------
@@ -37,14 +42,37 @@ def run_lock(folder: Path, run_id: str, note: Mapping[str, Any]) -> Iterator[Non
         The result set's folder.
     run_id : str
         The run.
-    note : mapping
-        What its record would say so far; goes into the record if this process is killed.
+    note : mapping, or function that returns one
+        What its record would say so far; goes into the record if this process is killed. A
+        function is called under the lock.
 
     Raises
     ------
     RunningElsewhereError
         If another process, or another machine with the same folder, holds it.
+    FolderError
+        If the note cannot be written.
     """
+    with device_lock(), _held(folder, run_id):
+        path = note_path(folder, run_id)
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "started": started}
+        holder["log"] = log_path()
+        record = dict(note() if callable(note) else note)
+        try:
+            write_whole(path, json.dumps(holder | {"record": record}).encode())
+        except OSError as error:
+            raise FolderError(
+                f"nothing can be written to {path.parent} ({error.strerror}); make room"
+            ) from None
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)  # this process lives and reports for itself
+
+
+@contextmanager
+def _held(folder: Path, run_id: str) -> Iterator[None]:
     lock = _lock(folder, run_id)
     try:
         # `abandoned` takes the lock for a moment, to look at the note.
@@ -55,16 +83,8 @@ def run_lock(folder: Path, run_id: str, note: Mapping[str, Any]) -> Iterator[Non
         raise RunningElsewhereError(
             f"{run_id} is being measured by another process{who}; wait for it, or end it"
         ) from None
-    path = note_path(folder, run_id)
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    holder = {"pid": os.getpid(), "host": socket.gethostname(), "started": started}
     try:
-        write_whole(path, json.dumps(holder | {"record": dict(note)}).encode())
         yield
-        path.unlink(missing_ok=True)
-    except BaseException:
-        path.unlink(missing_ok=True)  # this process lives and reports for itself
-        raise
     finally:
         lock.release()
 
@@ -82,6 +102,27 @@ def abandoned(folder: Path, run_id: str) -> Iterator[dict[str, Any] | None]:
         yield read_note(folder, run_id)
     finally:
         lock.release()
+
+
+def is_held(folder: Path, run_id: str) -> bool:
+    """Whether a living process holds the lock of a run; looks without writing anything."""
+    path = Path(folder) / FOLDER / f"{run_id}.lock"
+    if not path.is_file():
+        return False
+    try:
+        import fcntl
+    except ImportError:  # no flock on this system: take the lock for a moment
+        try:
+            with _lock(folder, run_id).acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False
 
 
 def noted_runs(folder: Path) -> list[str]:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pepr_utils.errors import InvalidTableError, PeprError
-from pepr_utils.measurement.files import check_writable
+from pepr_utils.errors import PeprError
+from pepr_utils.measurement.files import FolderError, check_writable
+from pepr_utils.measurement.kept import finished_record, next_attempt
 from pepr_utils.measurement.locks import run_lock
 from pepr_utils.measurement.manifest import check_device
 from pepr_utils.measurement.metering import carbon_intensity
+from pepr_utils.measurement.orders import wait
 from pepr_utils.measurement.predictions import write_predictions
 from pepr_utils.measurement.protocols import Protocol, protocol
-from pepr_utils.measurement.run import Run, RunError, definition, run_id
-from pepr_utils.results import Record, read_record, write_record
-from pepr_utils.results.records import RUNS_FOLDER
+from pepr_utils.measurement.run import Run, definition, run_id
+from pepr_utils.results import Record, write_record
 
 if TYPE_CHECKING:
     from pepr_utils.measurement.training.evaluate import Predictions
+
+
+#: What the system says where there is no room.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ def measure(
         carbon_intensity(intensity)  # raises before anything is trained
     weights = None if weights_folder is None else Path(weights_folder)
     identity = run_id(run, weights)
-    known = _definition_columns(run, identity)
+    known = definition_columns(run, identity)
     if folder is not None:
         folder = Path(folder)
         check_writable(folder)
@@ -127,8 +133,12 @@ def measure(
     if folder is None:
         return done()[0]
     check_device(folder, known["device"], any_device=any_device)
-    known["attempt"] = next_attempt(folder, identity)
-    with run_lock(folder, identity, known):
+
+    def note() -> dict[str, Any]:
+        known["attempt"] = next_attempt(folder, identity)
+        return known
+
+    with run_lock(folder, identity, note):
         if found := finished_record(folder, identity):  # another process was quicker
             return found
         record, predictions = done()
@@ -137,45 +147,31 @@ def measure(
 
 
 def _keep(folder: Path, record: Record, predictions: Predictions | None) -> None:
-    try:
-        if predictions is not None:
-            write_predictions(
-                folder,
-                record.run_id,
-                probabilities=predictions.probabilities,
-                labels=predictions.labels,
-            )
-        write_record(record, folder)
-    except OSError as error:
-        raise RunError(
-            f"the record of {record.run_id} cannot be written to {folder} ({error.strerror}); "
-            "make room, and run it again"
-        ) from None
+    """Write what a run gave; in a sweep, wait for room rather than lose it."""
+    while True:
+        try:
+            _write(folder, record, predictions)
+            return
+        except OSError as error:
+            if not (error.errno in FULL and wait(2)):
+                raise FolderError(
+                    f"the record of {record.run_id} cannot be written to {folder} "
+                    f"({error.strerror}); make room, and run it again"
+                ) from None
 
 
-def finished_record(folder: Path, identity: str) -> Record | None:
-    """The record of a run that is done; None where it is not, failed, or is damaged."""
-    record = _record(folder, identity)
-    return record if record is not None and record.status == "done" else None
+def _write(folder: Path, record: Record, predictions: Predictions | None) -> None:
+    if predictions is not None:
+        write_predictions(
+            folder,
+            record.run_id,
+            probabilities=predictions.probabilities,
+            labels=predictions.labels,
+        )
+    write_record(record, folder)
 
 
-def next_attempt(folder: Path, identity: str) -> int:
-    """The number of the next attempt at a run: one more than its record's."""
-    record = _record(folder, identity)
-    return 1 if record is None else record.attempt + 1
-
-
-def _record(folder: Path, identity: str) -> Record | None:
-    path = Path(folder) / RUNS_FOLDER / f"{identity}.json"
-    if not path.is_file():
-        return None
-    try:
-        return read_record(path)
-    except InvalidTableError:
-        return None  # damaged: it is measured again and written anew
-
-
-def _definition_columns(run: Run, identity: str) -> dict[str, Any]:
+def definition_columns(run: Run, identity: str) -> dict[str, Any]:
     """The columns of a record that are known before anything is done."""
     defined = definition(run)
     recipe: Protocol = protocol(run.protocol)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from pepr_utils.errors import PeprError
-from pepr_utils.measurement.architectures import find_architecture
 from pepr_utils.measurement.protocols import protocol
 
 
@@ -78,6 +77,7 @@ def definition(run: Run, weights_folder: Path | None = None) -> dict[str, Any]:
         If architecture, data set or protocol is unknown, or the data set cannot be read, or the
         folder of weights does not hold those of the run.
     """
+    from pepr_utils.measurement.architectures import find_architecture
     from pepr_utils.measurement.datasets import describe_dataset
     from pepr_utils.measurement.datasets.npz import file_hash
     from pepr_utils.measurement.training.weights import local_weights

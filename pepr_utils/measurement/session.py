@@ -11,14 +11,21 @@ from pepr_utils.errors import PeprError
 from pepr_utils.measurement.architectures import select_architectures
 from pepr_utils.measurement.checks import check_runs
 from pepr_utils.measurement.datasets.report import Report, report, share_lines
+from pepr_utils.measurement.files import FolderError
 from pepr_utils.measurement.killed import record_killed
+from pepr_utils.measurement.locks import RunningElsewhereError
 from pepr_utils.measurement.measuring import measure
+from pepr_utils.measurement.orders import StoppedError, stop_requested, wait
 from pepr_utils.measurement.run import Run, RunError, run_id
+from pepr_utils.measurement.superseded import set_aside
 from pepr_utils.results import Record
-from pepr_utils.results.records import record_paths
+from pepr_utils.results.record_files import record_paths
 
 #: The set that `make paper` makes: it holds what the notebook asks for and nothing else.
 DEMO = "demo"
+
+#: What says nothing against a run: it can be measured at another time.
+_PASSING = (RunningElsewhereError, FolderError, StoppedError)
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,8 @@ def fine_tune(
     say: Callable[[str], object] = print,
     device: str = "auto",
     weights: str | None = None,
+    carbon_intensity: float | str | None = None,
+    any_device: bool = False,
     **settings: Any,
 ) -> Session:
     """Train and meter architectures on a data set; each record is written when its run ends.
@@ -80,8 +89,8 @@ def fine_tune(
         A name for a folder under ``results``, or a folder.
     say : callable, default print
         Is told what is found in the data, before anything is trained, and one line per run.
-    device, weights
-        See `measure`.
+    device, weights, carbon_intensity, any_device
+        See `measure`; empty strings stand for None.
     **settings
         The rest of `Run`: ``protocol``, ``pretrained``, ``train_fraction``, ``seed``.
 
@@ -94,7 +103,8 @@ def fine_tune(
         architectures = [name.strip() for name in architectures.split(",") if name.strip()]
     folder = result_folder(result_set)
     runs = [Run(n, dataset, **settings) for n in select_architectures(architectures, where or None)]
-    errors, images = check_runs(runs, folder, device=device, weights_folder=weights or None)
+    place = {"device": device, "weights_folder": weights or None, "any_device": any_device}
+    errors, images = check_runs(runs, folder, **place)
     if errors:
         raise RunError("\n".join(map(str, errors)) + "\nnothing was trained")
     found = next(iter(images.values()))
@@ -107,7 +117,7 @@ def fine_tune(
         own = Path(weights) if weights else None
         _set_aside(folder, {run_id(run, own) for run in runs})
     records, not_measured = _measure_all(
-        runs, folder, say, device=device, weights_folder=weights or None
+        runs, folder, say, carbon_intensity_g_per_kwh=_intensity(carbon_intensity), **place
     )
     return Session(folder, data, tuple(records), tuple(not_measured))
 
@@ -118,8 +128,11 @@ def _measure_all(
     """Measure what can be; return the records, and why others are not there."""
     records, not_measured = [], []
     for run in runs:
+        if stop_requested():
+            not_measured.append(StoppedError("the sweep was stopped before the other runs"))
+            break
         try:
-            record = measure(run, folder, **options)
+            record = _measured(run, folder, options)
         except PeprError as error:  # such as another process that measures it: the others go on
             not_measured.append(error)
             continue
@@ -131,14 +144,33 @@ def _measure_all(
     for error in not_measured:
         say(f"not measured here: {error}")
     if not records:
-        raise RunError("no run was measured:\n" + "\n".join(map(str, not_measured)))
+        kinds = {type(error) for error in not_measured}
+        kind = kinds.pop() if len(kinds) == 1 else RunError
+        kind = kind if issubclass(kind, _PASSING) else RunError
+        raise kind("no run was measured:\n" + "\n".join(map(str, not_measured)))
     return records, not_measured
+
+
+def _measured(run: Run, folder: Path, options: dict[str, Any]) -> Record:
+    """Measure one run; in a sweep, wait while the folder takes no files."""
+    while True:
+        try:
+            return measure(run, folder, **options)
+        except FolderError:
+            if not wait(2):
+                raise
+
+
+def _intensity(value: float | str | None) -> float | str | None:
+    """A carbon intensity as `measure` takes it: a number, even if it came as text, or a code."""
+    try:
+        return None if value in (None, "") else float(value)
+    except ValueError:
+        return value
 
 
 def _set_aside(folder: Path, wanted: set[str]) -> None:
     """Move records that another version of the demo has left to ``superseded``."""
     for path in record_paths(folder):
         if path.stem not in wanted:
-            place = folder / "superseded"
-            place.mkdir(exist_ok=True)
-            path.replace(place / path.name)
+            set_aside(path)

@@ -1,26 +1,39 @@
-"""Floor 2: records, result sets and the published data. Frames in, frames out; no torch."""
+"""Floor 2: records, result sets and the published data. Frames in, frames out; no torch.
 
-from pepr_utils.results.architectures import (
-    LARGE_ABOVE,
-    add_classes,
-    load_architectures,
-    load_timm_models,
-    size_class,
-)
-from pepr_utils.results.curves import curve_experiment, learning_curves
-from pepr_utils.results.experiments import experiment_key, experiment_labels
-from pepr_utils.results.majority import load_majority, majority_of_runs, majority_share
-from pepr_utils.results.predictions import correct_images, read_predictions
-from pepr_utils.results.records import read_record, write_record
-from pepr_utils.results.result_set import (
-    ResultSet,
-    available_result_sets,
-    content_hash,
-    load_result_set,
-)
-from pepr_utils.results.schema import Epoch, Record, Run
-from pepr_utils.results.scores import COST_COLUMNS, cost_column, score_runs
-from pepr_utils.results.tables import data_dictionary
+Its parts are loaded when they are used: whoever writes a record needs no pandas.
+"""
+
+from importlib import import_module as _import_module
+
+_PLACES = {
+    "COST_COLUMNS": "scores",
+    "LARGE_ABOVE": "architectures",
+    "Epoch": "schema",
+    "Record": "schema",
+    "ResultSet": "result_set",
+    "Run": "schema",
+    "add_classes": "architectures",
+    "available_result_sets": "result_set",
+    "content_hash": "result_set",
+    "correct_images": "predictions",
+    "cost_column": "scores",
+    "curve_experiment": "curves",
+    "data_dictionary": "tables",
+    "experiment_key": "experiments",
+    "experiment_labels": "experiments",
+    "learning_curves": "curves",
+    "load_architectures": "architectures",
+    "load_majority": "majority",
+    "load_result_set": "result_set",
+    "load_timm_models": "architectures",
+    "majority_of_runs": "majority",
+    "majority_share": "majority",
+    "read_predictions": "predictions",
+    "read_record": "record_files",
+    "score_runs": "scores",
+    "size_class": "architectures",
+    "write_record": "record_files",
+}
 
 __all__ = [
     "COST_COLUMNS",
@@ -51,3 +64,13 @@ __all__ = [
     "size_class",
     "write_record",
 ]
+
+
+def __getattr__(name: str):
+    if name in _PLACES:
+        return getattr(_import_module(f"{__name__}.{_PLACES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -321,6 +321,55 @@ def test_the_command_does_the_runs_that_are_free(tmp_path, monkeypatch):
         assert "allowed: a finite number" in done.stderr
 
 
+def test_a_session_of_a_sweep_begins_nothing_once_it_is_to_stop(tmp_path, monkeypatch):
+    from pepr_utils.measurement import orders
+    from pepr_utils.measurement.session import fine_tune
+    from pepr_utils.measurement.training import perform
+
+    stop, said = tmp_path / "stop", []
+
+    def stopped(*_arguments, **_options):
+        stop.touch()
+        raise OSError("no training in this test")
+
+    def session():
+        return fine_tune("phantom", "test_resnet,test_vit", result_set=tmp_path, say=said.append,
+                         protocol="tiny", pretrained=False, carbon_intensity="300")  # fmt: skip
+
+    monkeypatch.setattr(perform, "train", stopped)
+    monkeypatch.setenv(orders.STOP, str(stop))
+    found = session()
+    assert [record.architecture for record in found.records] == ["test_resnet"]
+    assert "the sweep was stopped" in said[-1]
+    with pytest.raises(orders.StoppedError, match="no run was measured"):
+        session()
+    stop.unlink()
+    with run_lock(tmp_path, run_id(RUN), {}), pytest.raises(RunningElsewhereError):
+        fine_tune("phantom", "test_resnet", result_set=tmp_path, protocol="tiny", pretrained=False)
+
+
+def test_a_session_of_a_sweep_waits_for_room(tmp_path, monkeypatch):
+    from pepr_utils.measurement import measuring, orders, session
+    from pepr_utils.measurement.files import FolderError
+
+    tries = []
+
+    def full_once(folder):
+        tries.append(folder)
+        if len(tries) == 1:
+            raise FolderError("no room")
+
+    monkeypatch.setattr(measuring, "check_writable", full_once)
+    monkeypatch.setattr(measuring, "finished_record", lambda *_a: "the record")
+    options = {"device": "cpu"}
+    with pytest.raises(FolderError):
+        session._measured(RUN, tmp_path, options)
+    tries.clear()
+    monkeypatch.setenv(orders.STOP, str(tmp_path / "stop"))
+    monkeypatch.setattr(orders.time, "sleep", lambda _s: None)
+    assert session._measured(RUN, tmp_path, options) == "the record"
+
+
 def test_one_folder_is_one_device(tmp_path):
     (tmp_path / "manifest.json").write_text('{"device": "NVIDIA H100"}')
     with pytest.raises(RunError, match="was measured on NVIDIA H100, and this is"):

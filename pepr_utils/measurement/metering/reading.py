@@ -7,6 +7,7 @@ from pepr_utils.measurement.metering.integrate import count, energy_j
 from pepr_utils.measurement.metering.quantities import Component, Samples
 from pepr_utils.measurement.metering.sharing import BUSY_CORES, is_shared, others
 from pepr_utils.measurement.metering.visible import Card
+from pepr_utils.measurement.orders import runs_at_once
 
 
 def components(hardware: Hardware, start: Mark, end: Mark) -> tuple[Component, ...]:
@@ -74,6 +75,9 @@ def _processor(hardware: Hardware, start: Mark, end: Mark) -> list[Component]:
     span = end.time_s - start.time_s
     if hardware.estimate is not None:
         guess = hardware.estimate
+        if (n := runs_at_once()) > 1:
+            notes = (f"not estimated: {n} runs at once shared the processor",)
+            return [Component("cpu", guess.device, None, None, span, notes=notes)]
         energy, notes = guess.power_w * span, (f"half of {guess.basis}; not measured",)
         return [Component("cpu", guess.device, energy, "tdp-estimate", span, notes=notes)]
     if not hardware.rapl.domains:

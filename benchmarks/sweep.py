@@ -1,0 +1,112 @@
+"""What a sweep costs beside the training itself: seconds per run, and where they go.
+
+    python benchmarks/sweep.py [--runs N] [--seconds S] [--slots N]
+    python benchmarks/sweep.py --real [--runs N]
+
+The first measures runs that sleep for S seconds, in the notebook of the tests: what is left is the
+sweep's own. `--real` trains small models by `fine_tune` with the protocol demo; there torch's
+start, a look at the data, and making each model come on top.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import platform
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+from pepr_utils.measurement import Run, select_architectures
+from pepr_utils.measurement.sweep import sweep
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = ["dla46_c", "mobilevitv2_050", "pvt_v2_b0", "resnet14t", "resnet18d", "seresnext26ts"]
+
+
+def asleep(n: int, seconds: float, slots: int, folder: Path) -> dict[str, float]:
+    """Sweep runs that sleep; return where the time went."""
+    path = ROOT / "tests" / "functional" / "sweep_driver.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    driver = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(driver)
+    wanted = driver.runs(n)
+    driver.names(wanted)  # looks every architecture up, once per process
+    began = time.monotonic()
+    driver.measure(
+        wanted, folder, slots=slots, seconds=lambda _run: seconds, options={"seconds": seconds}
+    )
+    wall = time.monotonic() - began
+    windows = sorted(driver.windows(folder), key=lambda window: window[1])
+    gaps = [after[1] - before[2] for before, after in pairwise(windows)]
+    return {
+        "runs": n,
+        "shards": len(list(folder.glob("notebooks/*.ipynb"))),
+        "wall_s": wall,
+        "begin_s": windows[0][1] - began,
+        "between_s": median(gaps) if slots == 1 else float("nan"),
+        "end_s": began + wall - windows[-1][2],
+        "per_run_s": (wall * slots - sum(end - begin for _, begin, end, _ in windows)) / n,
+    }
+
+
+def trained(n: int, folder: Path) -> dict[str, float]:
+    """Sweep small trainings; return where the time went."""
+    wanted = [Run(name, "phantom", "demo", False) for name in select_architectures(SMALL[:n], None)]
+    began, told = time.monotonic(), []
+
+    def watch(progress):
+        told.append((time.monotonic(), bool(progress.state.running or progress.state.done)))
+
+    found = sweep(wanted, ROOT / "notebooks" / "fine_tune.md", folder, gpus=0, watch=watch)
+    wall = time.monotonic() - began
+    training = sum(record.train_time_s + record.eval_time_s for record in found.done)
+    return {
+        "runs": len(found.done),
+        "shards": len(list(folder.glob("notebooks/*.ipynb"))),
+        "wall_s": wall,
+        "begin_s": next(at for at, running in told if running) - began,
+        "between_s": float("nan"),
+        "end_s": float("nan"),
+        "per_run_s": (wall - training) / max(1, len(found.done)),
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure and print a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, nargs="+", default=[20, 60])
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--slots", type=int, default=1)
+    parser.add_argument("--real", action="store_true", help="train, instead of sleeping")
+    asked = parser.parse_args(arguments)
+    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}\n")
+    print("| runs | shards | all | before the first | between two | after the last | per run |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for n in asked.runs:
+        with tempfile.TemporaryDirectory() as folder:
+            found = (
+                trained(n, Path(folder))
+                if asked.real
+                else asleep(n, asked.seconds, asked.slots, Path(folder))
+            )
+        print(
+            f"| {found['runs']} | {found['shards']} | {found['wall_s']:.1f} s "
+            f"| {found['begin_s']:.1f} s | {_ms(found['between_s'])} | {_s(found['end_s'])} "
+            f"| {found['per_run_s']:.2f} s |"
+        )
+
+
+def _ms(seconds: float) -> str:
+    return "-" if seconds != seconds else f"{1000 * seconds:.0f} ms"
+
+
+def _s(seconds: float) -> str:
+    return "-" if seconds != seconds else f"{seconds:.1f} s"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,264 @@
+"""The workers of a sweep: processes of this machine, one per slot, or a Dask cluster that runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pepr_utils.measurement.sweep.errors import SweepError
+from pepr_utils.measurement.sweep.task import DASKS_OWN, Outcome, Task, end_kernels, execute
+from pepr_utils.measurement.sweep.worker import LOG
+
+#: Seconds after which a scheduler that does not answer is taken to be gone.
+PATIENCE_S = 10
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A worker that does one shard at a time.
+
+    Attributes
+    ----------
+    address : str
+        Where Dask reaches it; a worker that was restarted has another.
+    name : str
+        Its own, which it keeps.
+    at_once : int
+        Workers on its machine.
+    """
+
+    address: str
+    name: str
+    at_once: int
+
+
+@dataclass
+class Workers:
+    """Slots, and how they are given work.
+
+    Attributes
+    ----------
+    client : distributed.Client
+        The connection to their scheduler.
+    where : str
+        What the scheduler is called in messages.
+    environment : dict
+        What kernels get that is not in their worker's environment.
+    wanted : int or None
+        How many slots there are when all are there; None where others decide that.
+    """
+
+    client: Any
+    where: str
+    environment: dict[str, str] = field(default_factory=dict)
+    wanted: int | None = None
+
+    def slots(self) -> list[Slot]:
+        """The workers that are there now.
+
+        Raises
+        ------
+        SweepError
+            If the scheduler is gone.
+        """
+        try:
+            # Workers that are about to close have no place for another shard.
+            found = self._ask()["workers"]
+        except (OSError, TimeoutError, KeyError, TypeError, AttributeError, RuntimeError):
+            raise self.gone() from None
+        hosts = Counter(worker["host"] for worker in found.values())
+        return [
+            Slot(address, str(worker.get("name") or address), hosts[worker["host"]])
+            for address, worker in found.items()
+            if worker.get("status", "running") == "running"
+        ]
+
+    def gone(self) -> SweepError:
+        """The error for a scheduler that does not answer."""
+        return SweepError(
+            f"the scheduler at {self.where} is gone; the records so far stay: start it again, or "
+            "leave --scheduler out, and give the same command to go on"
+        )
+
+    def submit(self, task: Task, slot: Slot) -> Any:
+        """Give a shard to a slot; Dask itself tries nothing twice."""
+        return self.client.submit(
+            execute,
+            task,
+            key=f"pepr-{task.name}",
+            pure=False,
+            retries=0,
+            workers=[slot.address],
+            allow_other_workers=False,
+        )
+
+    def result(self, future: Any) -> Outcome | None:
+        """How a shard ended; None where its worker died, and what it says if it cannot work."""
+        from distributed import CancelledError, KilledWorker
+
+        try:
+            return future.result(timeout=PATIENCE_S)
+        except (KilledWorker, CancelledError, OSError, TimeoutError):
+            return None
+        except Exception as error:
+            raise SweepError(
+                f"a worker of {self.where} cannot execute notebooks ({type(error).__name__}: "
+                f"{error}); it needs the same pepr-utils[sweep,train] as this process"
+            ) from error
+
+    def end_kernels(self, sweep: str) -> None:
+        """Kill what a sweep still has running on its workers."""
+        with suppress(Exception):  # whoever cannot be asked is gone, and its kernels with it
+            self.client.run(end_kernels, sweep, on_error="ignore")
+
+    def dashboard(self) -> str | None:
+        """Address of the dashboard; None without Bokeh, which draws it."""
+        if importlib.util.find_spec("bokeh") is None:
+            return None
+        with suppress(Exception):
+            return self.client.dashboard_link or None
+        return None
+
+    def _ask(self) -> dict[str, Any]:
+        async def identity() -> dict[str, Any]:
+            return await self.client.scheduler.identity(n_workers=-1)
+
+        return self.client.sync(identity, callback_timeout=PATIENCE_S)
+
+
+@contextmanager
+def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -> Iterator[Workers]:
+    """Start a worker process for each slot on this machine, and end them with the block.
+
+    Each worker of a card sees that card only, from before anything is imported in it. Everything
+    is bound to this machine's own address.
+
+    Parameters
+    ----------
+    n : int
+        Slots without a card; not looked at where there are cards.
+    gpus : sequence of str
+        Cards, as CUDA_VISIBLE_DEVICES names them.
+    folder : pathlib.Path
+        The result set's.
+    hide_gpus : bool
+        Whether slots without a card are to see none.
+    """
+    import dask
+    from distributed import Client, Nanny, Scheduler
+    from distributed.deploy.spec import SpecCluster
+
+    envs: dict[str, dict[str, str]] = {
+        f"gpu-{i}": {"CUDA_VISIBLE_DEVICES": name} for i, name in enumerate(gpus)
+    } or {f"cpu-{i}": ({"CUDA_VISIBLE_DEVICES": ""} if hide_gpus else {}) for i in range(n)}
+    logs = Path(folder).absolute() / "running"
+    workers = {
+        name: {
+            "cls": Nanny,
+            "options": {
+                "nthreads": 1,
+                "memory_limit": 0,  # what a kernel takes is not a worker's
+                "env": env | {LOG: str(logs / f"worker-{name}.log")},
+                "preload": ["pepr_utils.measurement.sweep.worker"],
+                "host": "127.0.0.1",
+                "dashboard": False,
+                "silence_logs": logging.CRITICAL,
+            },
+        }
+        for name, env in envs.items()
+    }
+    scheduler = {
+        "cls": Scheduler,
+        "options": {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"},
+    }
+    settings = {
+        "distributed.scheduler.allowed-failures": 0,  # the records say what is to be done again
+        "distributed.comm.retry.count": 0,
+        "distributed.nanny.preload": [],
+        "distributed.scheduler.work-stealing": False,
+        "distributed.admin.system-monitor.gil.enabled": False,
+        "distributed.diagnostics.nvml": False,  # no context of its own on a card that is metered
+    }
+    with dask.config.set(settings), _quiet():
+        cluster = SpecCluster(
+            workers=workers,
+            scheduler=scheduler,
+            name="pepr",
+            silence_logs=logging.CRITICAL,
+        )
+        try:
+            with Client(cluster, timeout=30) as client:
+                threads = {name: os.environ[name] for name in DASKS_OWN if name in os.environ}
+                if len(envs) > 1 and not gpus:
+                    cores = (
+                        len(os.sched_getaffinity(0))
+                        if hasattr(os, "sched_getaffinity")
+                        else (os.cpu_count() or 1)
+                    )
+                    threads = {"OMP_NUM_THREADS": str(max(1, cores // len(envs)))} | threads
+                yield Workers(client, "this machine", threads, len(envs))
+        finally:
+            with suppress(Exception):
+                cluster.close(timeout=10)
+
+
+@contextmanager
+def their_workers(scheduler: str, *, timeout_s: float = PATIENCE_S) -> Iterator[Workers]:
+    """Connect to a scheduler that runs.
+
+    Parameters
+    ----------
+    scheduler : str
+        Its address, or the path of its file.
+
+    Raises
+    ------
+    SweepError
+        If it does not answer.
+    """
+    from distributed import Client
+
+    path = Path(scheduler)
+    if path.suffix == ".json" or path.is_file():
+        if not path.is_file():
+            raise SweepError(
+                f"the scheduler file {scheduler} is not there; dask scheduler --scheduler-file "
+                f"{scheduler} writes it"
+            )
+        place: dict[str, Any] = {"scheduler_file": str(path)}
+    else:
+        place = {"address": scheduler}
+    with _quiet():
+        try:
+            client = Client(**place, timeout=timeout_s, set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise SweepError(
+                f"no scheduler answers at {scheduler} ({type(error).__name__}); start one with "
+                "dask scheduler, or leave --scheduler out to use this machine"
+            ) from None
+        try:
+            yield Workers(client, scheduler)
+        finally:
+            with suppress(Exception):
+                client.close(timeout=2)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask's own words off the terminal: what matters is said in ours."""
+    names = ("distributed", "tornado", "asyncio")
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)

@@ -1,0 +1,66 @@
+"""Which graphics cards a sweep uses on this machine: one slot each, by what NVML lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from pepr_utils.measurement.metering.nvml import Nvml
+from pepr_utils.measurement.metering.visible import Card, visible_cards
+from pepr_utils.measurement.sweep.errors import SweepError
+
+
+def find_gpus(
+    wanted: int | Literal["auto"] | Sequence[str], environment: Mapping[str, str]
+) -> list[str]:
+    """Return the cards to use, each as CUDA_VISIBLE_DEVICES names it.
+
+    A card that is divided (MIG) gives one slot: its energy is counted as a whole, and runs side by
+    side on its slices could not be told apart.
+
+    Parameters
+    ----------
+    wanted : int, "auto" or sequence of str
+        How many; every one that is visible, none being fine; or their names, taken as they are.
+    environment : mapping
+        Whose CUDA_VISIBLE_DEVICES says what is visible.
+
+    Raises
+    ------
+    SweepError
+        If there are fewer than wanted, or it is not known which ones are meant.
+    """
+    if not isinstance(wanted, int | str):
+        return list(wanted)
+    if wanted == 0:
+        return []
+    nvml = Nvml.open()
+    nvml.close()
+    chosen = visible_cards(nvml.cards, environment)
+    listed = environment.get("CUDA_VISIBLE_DEVICES")
+    said = [*chosen.notes, *filter(None, [nvml.lacking])]
+    if listed is not None:
+        said.append(f"CUDA_VISIBLE_DEVICES is {listed!r}")
+    if chosen.ambiguous:
+        raise SweepError("; ".join(chosen.notes))
+    if wanted == "auto":
+        return [_name(card, listed) for card in chosen.cards]
+    if isinstance(wanted, str) or wanted < 0:
+        raise SweepError(f"gpus is {wanted!r}; allowed: a whole number from 0, or 'auto'")
+    if len(chosen.cards) < wanted:
+        raise SweepError(
+            f"{wanted} GPUs are asked for and {len(chosen.cards) or 'none'} found"
+            + (f" ({'; '.join(said)})" if said else "")
+            + "; ask for as many as there are, or for 0 to measure on the processor"
+        )
+    return [_name(card, listed) for card in chosen.cards[:wanted]]
+
+
+def _name(card: Card, listed: str | None) -> str:
+    """A card's name for CUDA: its UUID, or that of its first slice that may be used."""
+    if not card.mig_uuids:
+        return card.uuid
+    parts = [part.strip() for part in (listed or "").split(",")]
+    allowed = [m for m in card.mig_uuids if any(p and m.startswith(p) for p in parts)]
+    older = [part for part in parts if part.startswith(f"MIG-{card.uuid}/")]
+    return (allowed + older + list(card.mig_uuids))[0]

@@ -1,0 +1,190 @@
+"""How far the runs of a folder are, read from its records and locks: there is no other state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+
+from pepr_utils.errors import InvalidTableError
+from pepr_utils.measurement.locks import is_held, noted_runs, read_note
+from pepr_utils.measurement.run import Run, run_id
+from pepr_utils.results import Record, read_record
+from pepr_utils.results.record_files import record_paths
+
+
+@dataclass(frozen=True)
+class Running:
+    """A run that a process measures at this moment.
+
+    Attributes
+    ----------
+    run_id : str
+        The run.
+    architecture, dataset : str or None
+        What it trains, and on what.
+    attempt : int
+        How often it was tried, this time included.
+    pid, host : int, str
+        The process, and the machine that it is on.
+    started : datetime.datetime
+        When it began.
+    """
+
+    run_id: str
+    architecture: str | None
+    dataset: str | None
+    attempt: int
+    pid: int
+    host: str
+    started: datetime
+
+
+@dataclass(frozen=True)
+class State:
+    """How far the runs are; each run is in one of the first four, by the order here.
+
+    Attributes
+    ----------
+    done : tuple of Record
+        Runs with a finished record.
+    running : tuple of Running
+        Runs that a living process holds the lock of, whichever sweep has started it.
+    failed : tuple of Record
+        Runs whose last attempt failed; they may have attempts left.
+    waiting : tuple of Run
+        The other runs that were asked about, in their order.
+    broken : tuple of pathlib.Path
+        Records that cannot be read. Their runs are in one of the others, by what else is known.
+    """
+
+    done: tuple[Record, ...] = ()
+    failed: tuple[Record, ...] = ()
+    running: tuple[Running, ...] = ()
+    waiting: tuple[Run, ...] = ()
+    broken: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a watcher of a sweep is told.
+
+    Attributes
+    ----------
+    state : State
+        How far the runs are.
+    doing : str
+        ``"running"``, ``"finishing"`` after a first Ctrl-C, ``"paused: ..."`` with the reason,
+        ``"waiting: ..."`` for another sweep or for workers, ``"ended"`` the last time.
+    started_at : datetime.datetime
+        When the sweep began.
+    slots : int
+        How many runs can be measured at once.
+    dashboard : str or None
+        Address of Dask's dashboard, where there is one.
+    """
+
+    state: State
+    doing: str
+    started_at: datetime
+    slots: int
+    dashboard: str | None = None
+
+
+def state(
+    folder: Path | str, runs: Sequence[Run] | None = None, *, weights_folder: Path | None = None
+) -> State:
+    """Read how far runs are.
+
+    Parameters
+    ----------
+    folder : path
+        A result set's folder; one that is not there holds nothing.
+    runs : sequence of Run, optional
+        The runs to ask about. Without them, every run that has a record or is running.
+    weights_folder : pathlib.Path, optional
+        Where pretrained weights lie: they are part of a run's name.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> run = Run("resnet18d", "phantom", protocol="demo", pretrained=False)
+    >>> state(tempfile.mkdtemp(), [run]).waiting == (run,)
+    True
+    """
+    names = None if runs is None else {run_id(run, weights_folder): run for run in runs}
+    return named_state(Path(folder), names)
+
+
+def named_state(folder: Path, runs: Mapping[str, Run] | None) -> State:
+    """Read how far runs are that have their names already; see `state`."""
+    records: dict[str, Record] = {}
+    broken = []
+    for path in record_paths(folder):
+        if runs is not None and path.stem not in runs:
+            continue
+        record = read_or_none(path)
+        if record is None:
+            broken.append(path)
+        else:
+            records[path.stem] = record
+    done = {name for name, record in records.items() if record.status == "done"}
+    running = {
+        name: found
+        for name in noted_runs(folder)
+        if name not in done and (runs is None or name in runs)
+        if (found := _running(folder, name)) is not None
+    }
+    names = list(records) if runs is None else list(runs)
+    return State(
+        done=tuple(records[name] for name in names if name in done),
+        failed=tuple(
+            records[name]
+            for name in names
+            if name in records and name not in done and name not in running
+        ),
+        running=tuple(running.values()),
+        waiting=tuple(
+            run for name, run in (runs or {}).items() if name not in records and name not in running
+        ),
+        broken=tuple(broken),
+    )
+
+
+def read_or_none(path: Path) -> Record | None:
+    """Read a record; None where it is damaged or bears another run's name."""
+    try:
+        stamp = path.stat()
+        return _read(path, stamp.st_mtime_ns, stamp.st_size, stamp.st_ino)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=8192)
+def _read(path: Path, *_stamp: int) -> Record | None:
+    try:
+        record = read_record(path)
+    except InvalidTableError:
+        return None
+    return record if record.run_id == path.stem else None
+
+
+def _running(folder: Path, name: str) -> Running | None:
+    """The run of a note, unless the process that wrote it is gone."""
+    note = read_note(folder, name)
+    if note is None or not is_held(folder, name):
+        return None
+    try:
+        return Running(
+            name,
+            note["record"].get("architecture"),
+            note["record"].get("dataset"),
+            int(note["record"].get("attempt", 1)),
+            int(note["pid"]),
+            str(note["host"]),
+            datetime.fromisoformat(note["started"]),
+        )
+    except (AttributeError, TypeError, ValueError):
+        return None  # not a note of ours

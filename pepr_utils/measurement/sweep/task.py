@@ -1,0 +1,185 @@
+"""What a worker does for a shard: execute the notebook in a kernel and say how it ended.
+
+It never raises what the notebook does: an error, a dead kernel, a killed one are answers.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pepr_utils.measurement import orders
+
+#: What Dask sets in its workers where the user has not. A kernel that measures is to have what it
+#: would have had without Dask: all of its processor's cores, above all.
+DASKS_OWN = {
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+    "MKL_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "6640",
+}
+#: The same for all users of a machine, so that kernels of two sweeps wait for one another.
+LOCKS = Path(tempfile.gettempdir()) / f"pepr-devices-{getattr(os, 'getuid', lambda: 0)()}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A shard, as it is sent to a worker.
+
+    Attributes
+    ----------
+    sweep, name : str
+        Which sweep it belongs to, and its own name: that of its notebook and its log.
+    notebook : str
+        ipynb's JSON.
+    parameters : dict
+        Of the notebook.
+    folder, stop : pathlib.Path
+        The result set, and the file that says to begin nothing more.
+    slot : str
+        Name of the slot, for a machine without graphics cards.
+    at_once : int
+        Runs that are measured at once on the worker's machine.
+    environment : dict
+        What the kernel's environment has beside the worker's.
+    cwd : str
+        Where relative paths of the notebook begin.
+    """
+
+    sweep: str
+    name: str
+    notebook: str
+    parameters: Mapping[str, Any]
+    folder: Path
+    stop: Path
+    slot: str
+    at_once: int
+    environment: Mapping[str, str]
+    cwd: str
+
+    @property
+    def executed(self) -> Path:
+        """Where the executed notebook goes."""
+        return self.folder / "notebooks" / f"{self.name}.ipynb"
+
+    @property
+    def log(self) -> Path:
+        """What the kernel says outside the notebook."""
+        return self.executed.with_suffix(".log")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the execution of a shard ended.
+
+    Attributes
+    ----------
+    ended : {"whole", "error", "died", "stopped"}
+        To its end, with an exception, with its kernel, or not begun since the sweep ends.
+    error : str
+        Name of the exception.
+    why : str
+        In words.
+    """
+
+    ended: Literal["whole", "error", "died", "stopped"]
+    error: str = ""
+    why: str = ""
+
+
+def execute(task: Task) -> Outcome:
+    """Execute a shard's notebook; runs in a worker process."""
+    if task.stop.exists():
+        return Outcome("stopped")
+    with tempfile.TemporaryDirectory(prefix="pepr-") as scratch:
+        written = Path(scratch) / "executed.ipynb"
+        try:
+            return _execute(task, written)
+        finally:
+            # A folder without room takes no notebook; what counts are the records.
+            with suppress(OSError):
+                _keep(written, task.executed)
+
+
+def _execute(task: Task, written: Path) -> Outcome:
+    import nbformat
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    from pepr_utils.measurement.sweep.kernel import Kernel
+
+    log = task.log
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
+    except OSError:
+        log = written.with_name("kernel.log")
+    cwd = task.cwd if Path(task.cwd).is_dir() else None
+    kernel = Kernel(task.sweep, _environment(task, log), log, cwd)
+    outcome = Outcome("whole")
+    try:
+        papermill.execute_notebook(
+            nbformat.reads(task.notebook, as_version=4),
+            str(written),
+            parameters=dict(task.parameters),
+            progress_bar=False,
+            log_output=False,
+            start_timeout=300,
+            kernel_manager_class=kernel.manager(),
+            extra_arguments=["--log-level=50"],
+        )
+    except PapermillExecutionError as error:
+        outcome = Outcome("error", error.ename, f"{error.ename}: {error.evalue.strip()}")
+    except DeadKernelError:
+        outcome = Outcome("died", "DeadKernelError", f"its kernel {kernel.ended()}")
+    except Exception as error:  # noqa: BLE001 - a kernel that cannot start fails in many ways
+        why = f"its kernel {kernel.ended()} ({type(error).__name__}: {error})"
+        outcome = Outcome("died", type(error).__name__, why)
+    finally:
+        kernel.ended()
+    with suppress(OSError):
+        if not log.stat().st_size:
+            log.unlink()
+    return outcome
+
+
+def _environment(task: Task, log: Path) -> dict[str, str]:
+    """The kernel's environment: the worker's, without what Dask has put into it."""
+    own = {name: value for name, value in os.environ.items() if DASKS_OWN.get(name) != value}
+    own |= task.environment
+    device = own.get("CUDA_VISIBLE_DEVICES", "") or task.slot
+    lock = LOCKS / ("".join(c if c.isalnum() or c in "-." else "_" for c in device) + ".lock")
+    # Sets keep their order, and the platform's folders raise no warning.
+    own |= {"PYTHONHASHSEED": own.get("PYTHONHASHSEED", "0"), "JUPYTER_PLATFORM_DIRS": "1"}
+    return own | orders.environment(stop=task.stop, device_lock=lock, log=log, at_once=task.at_once)
+
+
+def _keep(written: Path, target: Path) -> None:
+    """Move the executed notebook to its place, whole."""
+    from pepr_utils.results.atomic import replacing
+
+    if written.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as temporary:
+            shutil.copyfile(written, temporary)
+
+
+def end_kernels(sweep: str, wait_s: float = 5.0) -> int:
+    """Kill the kernels of a sweep in this worker; return how many there were."""
+    from pepr_utils.measurement.sweep.kernel import _living, kill_kernels
+
+    found, end = kill_kernels(sweep), time.monotonic() + wait_s
+    while time.monotonic() < end and any(
+        owner == sweep and process.poll() is None for process, owner in list(_living.items())
+    ):
+        time.sleep(0.05)
+    return found

@@ -1,0 +1,196 @@
+"""The sweep with real processes: workers, kernels and coordinators that are killed on the way."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pepr_utils.measurement import run_id
+from pepr_utils.measurement.sweep import SweepError
+from pepr_utils.measurement.sweep.state import state
+
+pytestmark = pytest.mark.slow
+
+
+def _load(name):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+driver = _load("sweep_driver")
+
+
+@pytest.fixture(autouse=True)
+def own_locks(tmp_path_factory, monkeypatch):
+    """Locks of devices that no other sweep of this machine waits for."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+
+
+def test_runs_that_crash_fail_alone_among_runs_that_do_not(tmp_path):
+    """A kernel that exits, an exception: the others are measured, each once."""
+    runs = driver.runs(4)
+    exits, raises = runs[1].architecture, runs[3].architecture
+    told = []
+    found = driver.measure(
+        runs, tmp_path, slots=2, options={"behaviour": {exits: "exit", raises: "raise"}},
+        seconds=lambda _run: 1.0, watch=told.append,
+    )  # fmt: skip
+    reasons = {record.architecture: record.failure_reason for record in found.failed}
+    assert reasons.keys() == {exits, raises}
+    assert {record.attempt for record in found.failed} == {2}
+    assert "its kernel ended with exit code 3" in reasons[exits]
+    assert reasons[raises] == f"ValueError: {raises} is broken"
+    measured = [name for _, _, _, name in driver.windows(tmp_path)]
+    good = [run_id(runs[0]), run_id(runs[2])]
+    assert [record.run_id for record in found.done] == good
+    assert [measured.count(name) for name in good] == [1, 1]
+    assert (len(told[0].state.waiting), told[0].slots) == (4, 2)
+    assert told[-1].doing == "ended"
+    assert told[-1].state == found == state(tmp_path, runs)
+    assert list(tmp_path.glob("notebooks/*.ipynb"))
+
+
+def test_a_worker_that_is_killed_takes_its_kernel_along_and_the_run_is_done_again(tmp_path):
+    runs, killed = driver.runs(3), []
+
+    def kill_worker(progress):
+        if not killed and progress.state.running:
+            (running,) = progress.state.running
+            worker = psutil.Process(running.pid).ppid()
+            assert worker != os.getpid()
+            killed.extend([running, worker])
+            os.kill(worker, signal.SIGKILL)
+
+    found = driver.measure(runs, tmp_path, watch=kill_worker, options={"seconds": 3.0})
+    running, worker = killed
+    assert not driver.alive(running.pid)
+    assert not driver.alive(worker)
+    records = driver.check_whole(tmp_path, runs)
+    assert len(found.done) == 3
+    again = [name for name, record in records.items() if record.attempt == 2]
+    assert again == [running.run_id]
+
+
+def test_a_coordinator_that_is_killed_leaves_nothing_running_and_a_resume_repeats_nothing(tmp_path):
+    runs = driver.runs(6)
+    process = driver.start(tmp_path, n=6, options={"seconds": 1.0})
+    try:
+        driver.until(lambda: len(driver.records(tmp_path)) >= 2)
+        (note,) = driver.until(lambda: driver.being_measured(tmp_path))
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert note["pid"] in [child.pid for child in family]
+    finally:
+        process.kill()
+        process.communicate()
+    driver.until(lambda: not any(driver.alive(child.pid) for child in family), 10)
+    before = driver.records(tmp_path)
+    assert len(before) < 6
+    damaged, *finished = before
+    path = tmp_path / "runs" / f"{damaged}.json"
+    path.write_text(path.read_text()[:60])
+    assert state(tmp_path, runs).broken == (path,)
+
+    driver.measure(runs, tmp_path, attempts=1)
+    after = driver.check_whole(tmp_path, runs)
+    assert [after[name] for name in finished] == [before[name] for name in finished]
+    measured = [name for _, _, _, name in driver.windows(tmp_path)]
+    assert {measured.count(name) for name in finished} == {1}
+    assert measured.count(damaged) == 2
+    assert [p.name for p in (tmp_path / "superseded").iterdir()] == [path.name]
+
+
+def test_two_coordinators_share_a_folder_and_one_takes_over_from_the_other(tmp_path):
+    runs = driver.runs(8)
+    asked = {"n": 8, "options": {"seconds": 0.6}}
+    first = driver.start(tmp_path, **asked)
+    driver.until(lambda: driver.being_measured(tmp_path))
+    second = driver.start(tmp_path, **asked)
+    try:
+        driver.until(lambda: len(driver.records(tmp_path)) >= 3)
+        first.kill()
+        said, _ = second.communicate(timeout=100)
+    finally:
+        for process in (first, second):
+            process.kill()
+            process.communicate()
+    assert second.returncode == 0, said
+    records = driver.check_whole(tmp_path, runs)
+    measured = [name for _, _, _, name in driver.windows(tmp_path)]
+    for name, record in records.items():
+        assert measured.count(name) == record.attempt
+    assert sum(record.attempt - 1 for record in records.values()) <= 1  # the first one's last
+
+
+def test_the_first_ctrl_c_ends_after_the_run_and_the_second_at_once(tmp_path):
+    process = driver.start(tmp_path, n=3, options={"seconds": 2.0})
+    (note,) = driver.until(lambda: driver.being_measured(tmp_path))
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "finishing" in said
+    assert said.endswith("done 1 failed 0\n")
+    assert "Traceback" not in said
+    (record,) = driver.records(tmp_path).values()
+    assert record.run_id == note["record"]["run_id"]
+
+    process = driver.start(tmp_path, n=3, options={"seconds": 60.0})
+    (note,) = driver.until(lambda: driver.being_measured(tmp_path))
+    os.killpg(process.pid, signal.SIGINT)
+    driver.until(lambda: "finishing" in process.stdout.readline())
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=30)
+    assert said.endswith("done 1 failed 0\n")
+    assert not driver.alive(note["pid"])
+    assert not list(tmp_path.glob("running/*.json"))
+    assert len(driver.records(tmp_path)) == 1  # it was no failure of the run's
+
+
+def test_sigterm_ends_at_once_and_a_scheduler_that_goes_away_is_an_error_in_words(tmp_path):
+    file, out = tmp_path / "scheduler.json", tmp_path / "out"
+    module = [sys.executable, "-m"]
+    commands = [
+        [*module, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0",
+         "--no-dashboard", "--scheduler-file", file],
+        [*module, "distributed.cli.dask_worker", "--scheduler-file", file, "--nthreads", "2",
+         "--no-dashboard", "--death-timeout", "10", "--local-directory", tmp_path],
+    ]  # fmt: skip
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    scheduler, worker = (subprocess.Popen(command, **quiet) for command in commands)
+    runs, seen, pids = driver.runs(4), [], []
+
+    def terminate(progress):
+        pids.extend(running.pid for running in progress.state.running)
+        if pids and len(seen) == 0:
+            seen.append(progress)
+            signal.raise_signal(signal.SIGTERM)
+
+    def kill_scheduler(progress):
+        if progress.state.running and scheduler.poll() is None:
+            scheduler.kill()
+            scheduler.wait()
+
+    try:
+        driver.until(file.is_file)
+        found = driver.measure(runs, out, scheduler=str(file), watch=terminate,
+                               options={"seconds": 60.0})  # fmt: skip
+        assert found.waiting == tuple(runs)
+        assert not any(map(driver.alive, pids))  # though the workers are not ours
+        assert driver.being_measured(out) == []
+        with pytest.raises(SweepError, match=r"the scheduler at .*scheduler.json is gone"):
+            driver.measure(runs, out, scheduler=str(file), watch=kill_scheduler,
+                           options={"seconds": 4.0})  # fmt: skip
+        driver.until(lambda: not driver.being_measured(out))
+    finally:
+        for process in (scheduler, worker):
+            process.kill()
+            process.wait()
+    records = driver.records(out).values()
+    assert {record.status for record in records} <= {"done"}
+    assert len(records) < 4

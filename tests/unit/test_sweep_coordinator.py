@@ -1,0 +1,318 @@
+"""What the coordinator makes of how shards end. The workers are made up, the folder is real."""
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from pepr_utils.measurement import Run, run_id, select_architectures
+from pepr_utils.measurement.files import FolderError
+from pepr_utils.measurement.kept import next_attempt
+from pepr_utils.measurement.locks import note_path, run_lock
+from pepr_utils.measurement.sweep import SweepError, coordinator, engine
+from pepr_utils.measurement.sweep.cluster import Slot, Workers
+from pepr_utils.measurement.sweep.task import Outcome
+from pepr_utils.results import Record, read_record, write_record
+
+NOTEBOOK = Path(__file__).parents[1] / "functional" / "tiny_sweep.md"
+NAMES = select_architectures([], "n_parameters > 0")[:40]
+RUNS = [Run(name, "phantom", "demo", False) for name in NAMES]
+IDS = {run.architecture: run_id(run) for run in RUNS}
+
+
+@dataclass
+class Ended:
+    """A future of work that was done at once."""
+
+    outcome: object
+
+    def done(self):
+        return self.outcome is not engine
+
+    def cancel(self):
+        pass
+
+
+class MadeUp(Workers):
+    """Workers that do a shard at once, by calling `deed` for each of its architectures."""
+
+    def __init__(self, deed):
+        super().__init__(client=None, where="nowhere", wanted=1)
+        self.deed, self.shards, self.ended = deed, [], []
+
+    def slots(self):
+        return [Slot("w1", "w1", 1)]
+
+    def submit(self, task, slot):
+        names = task.parameters["architectures"].split(",")
+        self.shards.append(names)
+        for name in names:
+            outcome = self.deed(name, Path(task.parameters["result_set"]))
+            if outcome is not None:
+                return Ended(outcome)
+        return Ended(Outcome("whole"))
+
+    def result(self, future):
+        return None if future.outcome == "worker died" else future.outcome
+
+    def end_kernels(self, sweep):
+        self.ended.append(sweep)
+
+    def dashboard(self):
+        return None
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch):
+    """Sweep with made-up workers; returns how it ended and who did it."""
+    monkeypatch.setattr(engine, "TICK_S", 0.001)
+    monkeypatch.setattr(engine, "LOOK_S", 0.01)
+
+    def call(runs, deed, **asked):
+        workers = MadeUp(deed)
+
+        @contextmanager
+        def made_up(*_arguments):
+            yield workers
+
+        monkeypatch.setattr(engine, "_workers", made_up)
+        return engine.sweep(runs, NOTEBOOK, tmp_path, **asked), workers
+
+    return call
+
+
+def _write(name, folder, **more):
+    known = {"run_id": IDS[name], "architecture": name, "dataset": "phantom", "train_time_s": 1.0,
+             "attempt": next_attempt(folder, IDS[name])}  # fmt: skip
+    more = more or {"status": "done", "test_accuracy": 0.5}
+    write_record(Record(**known | more), folder)
+
+
+def _leave_note(name, folder):
+    path = note_path(folder, IDS[name])
+    path.parent.mkdir(exist_ok=True)
+    record = {"run_id": IDS[name], "architecture": name, "dataset": "phantom",
+              "attempt": next_attempt(folder, IDS[name])}  # fmt: skip
+    note = {"pid": 1, "host": "there", "started": "2026-01-01T00:00:00+00:00", "record": record}
+    path.write_text(json.dumps(note))
+
+
+def test_every_run_once_in_few_shards(sweep):
+    found, workers = sweep(RUNS + RUNS[:3], _write, seconds=lambda _run: 30.0)
+    assert [record.architecture for record in found.done] == NAMES
+    assert list(chain(*workers.shards)) == NAMES
+    assert len(workers.shards) == 3  # of 15 s x 32 / 30 s
+
+
+def test_one_that_stands_in_the_way_of_a_shard_is_found_by_halves(sweep):
+    """The notebook refuses all of its runs for one of them, before it begins any."""
+    refused = set()
+
+    def deed(name, folder):
+        shard = workers_of[0].shards[-1]
+        if NAMES[5] in shard:
+            refused.add(tuple(shard))
+            return Outcome("error", "RunError", f"RunError: {NAMES[5]} does not take 32 px")
+        return _write(name, folder)
+
+    workers_of = []
+    original = MadeUp.__init__
+
+    def noted(self, deed):
+        original(self, deed)
+        workers_of.append(self)
+
+    MadeUp.__init__ = noted
+    try:
+        found, workers = sweep(RUNS, deed, seconds=lambda _run: 1.0, attempts=3)
+    finally:
+        MadeUp.__init__ = original
+    assert len(found.done) == 39
+    (record,) = found.failed
+    assert (record.architecture, record.attempt) == (NAMES[5], 3)
+    assert record.failure_reason == f"RunError: {NAMES[5]} does not take 32 px"
+    assert len(workers.shards) <= 16  # and not 40
+    assert [len(s) for s in workers.shards if NAMES[5] in s][-3:] == [1, 1, 1]
+
+
+def test_a_kernel_that_dies_fails_its_run_and_the_others_stay_together(sweep):
+    def deed(name, folder):
+        if name == NAMES[3]:
+            _leave_note(name, folder)
+            return Outcome("died", "DeadKernelError", "its kernel was killed by SIGKILL")
+        return _write(name, folder)
+
+    found, workers = sweep(RUNS[:8], deed)
+    (record,) = found.failed
+    assert (record.architecture, record.attempt) == (NAMES[3], 2)
+    assert "its kernel was killed by SIGKILL" in record.failure_reason
+    assert workers.shards == [NAMES[:8], NAMES[4:8], [NAMES[3]]]
+
+
+def test_a_worker_that_dies_counts_against_the_run_that_it_had(sweep, tmp_path):
+    tried = []
+
+    def deed(name, folder):
+        tried.append(name)
+        if tried.count(name) == 1 and name == NAMES[1]:
+            _leave_note(name, folder)
+            return "worker died"
+        return _write(name, folder)
+
+    found, _ = sweep(RUNS[:3], deed)
+    assert [record.attempt for record in found.done] == [1, 2, 1]
+    assert tried == [NAMES[0], NAMES[1], NAMES[2], NAMES[1]]
+
+
+def test_a_run_without_a_word_is_recorded_by_the_coordinator_and_tried_alone(sweep):
+    def deed(name, folder):
+        return None if name == NAMES[2] else _write(name, folder)
+
+    found, workers = sweep(RUNS[:4], deed, attempts=2)
+    (record,) = found.failed
+    assert record.failure_reason == "the notebook ended without a record of the run"
+    assert (record.attempt, record.protocol, record.image_size) == (2, "demo", 32)
+    assert workers.shards == [NAMES[:4], [NAMES[2]], [NAMES[2]]]
+
+
+def test_a_failed_record_is_tried_again_as_often_as_it_is_said(sweep):
+    def deed(name, folder):
+        if name == NAMES[0]:
+            _write(name, folder, status="failed", failure_reason="the loss is nan")
+        else:
+            _write(name, folder)
+
+    found, workers = sweep(RUNS[:2], deed, attempts=3)
+    assert found.failed[0].attempt == 3
+    assert workers.shards == [NAMES[:2], [NAMES[0]], [NAMES[0]]]
+    again, workers = sweep(RUNS[:2], deed, attempts=3)
+    assert (again, workers.shards) == (found, [])
+    again, workers = sweep(RUNS[:2], deed, attempts=4)
+    assert (again.failed[0].attempt, workers.shards) == (4, [[NAMES[0]]])
+
+
+def test_what_says_nothing_against_a_run_is_no_attempt(sweep):
+    tried = []
+
+    def deed(name, folder):
+        tried.append(name)
+        if len(tried) < 6:
+            error = ("RunningElsewhereError", "FolderError", "StoppedError")[len(tried) % 3]
+            return Outcome("error", error, "not now")
+        return _write(name, folder)
+
+    found, _ = sweep(RUNS[:1], deed, attempts=1)
+    assert [record.attempt for record in found.done] == [1]
+
+
+def test_three_runs_that_fail_alike_before_they_begin_end_the_sweep(sweep, tmp_path):
+    def deed(name, folder):
+        return Outcome("error", "RunError", "RunError: no weights in /nowhere")
+
+    with pytest.raises(SweepError, match="3 runs failed before they began, all alike") as raised:
+        sweep(RUNS, deed)
+    assert "no weights in /nowhere" in str(raised.value)
+    assert len(list(tmp_path.glob("runs/*"))) == 3
+
+
+def test_runs_of_an_earlier_sweep_that_was_killed_are_tried_once_more(sweep, tmp_path):
+    _leave_note(NAMES[0], tmp_path)
+    found, _ = sweep(RUNS[:2], _write, attempts=1)
+    assert [record.attempt for record in found.done] == [2, 1]
+
+
+def test_damaged_records_are_set_aside_whenever_they_turn_up(sweep, tmp_path):
+    found, _ = sweep(RUNS[:3], _write)
+    path = tmp_path / "runs" / f"{IDS[NAMES[0]]}.json"
+    path.write_text("{}")
+    spoiled = []
+
+    def deed(name, folder):
+        _write(name, folder)
+        if not spoiled:  # while the sweep goes on, another one
+            spoiled.append(tmp_path / "runs" / f"{IDS[NAMES[1]]}.json")
+            spoiled[0].write_text(spoiled[0].read_text()[:30])
+
+    again, workers = sweep(RUNS[:3], deed)
+    assert again == found
+    assert workers.shards == [[NAMES[0]], [NAMES[1]]]
+    aside = {p.name for p in (tmp_path / "superseded").iterdir()}
+    assert aside == {path.name, spoiled[0].name}
+
+
+def test_a_run_that_another_process_measures_is_waited_for(sweep, tmp_path):
+    told, held = [], run_lock(tmp_path, IDS[NAMES[0]], {})
+    held.__enter__()
+
+    def watch(progress):
+        told.append(progress.doing)
+        if told.count("waiting: 1 run is measured by another process") == 1 and len(told) < 50:
+            told.append("")
+            held.__exit__(None, None, None)  # it ends without a record
+
+    found, workers = sweep(RUNS[:2], _write, watch=watch)
+    assert len(found.done) == 2
+    assert workers.shards == [[NAMES[1]], [NAMES[0]]]
+
+
+def test_a_disk_that_is_full_is_a_pause(sweep, monkeypatch):
+    told, looks = [], []
+
+    def full(_folder):
+        looks.append(1)
+        if len(looks) < 4:
+            raise FolderError("the output folder cannot be written (No space left on device)")
+
+    def deed(name, folder):
+        assert len(looks) >= 4
+        _write(name, folder)
+
+    monkeypatch.setattr(coordinator, "check_writable", full)
+    found, _ = sweep(RUNS[:2], deed, watch=told.append)
+    assert len(found.done) == 2
+    assert [progress.doing for progress in told] == [
+        "paused: the output folder cannot be written (No space left on device)",
+        "running",
+        "running",
+        "ended",
+    ]
+
+
+def test_before_the_first_run(sweep, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FolderError, match="cannot be written"):
+        engine.sweep(RUNS, NOTEBOOK, tmp_path / "file" / "out")
+    with pytest.raises(SweepError, match="attempts is 0"):
+        sweep(RUNS, _write, attempts=0)
+    wrong = [Run("resnet18d", "phanton"), Run("resnet18d", "phantm"), RUNS[0]]
+    with pytest.raises(SweepError) as raised:
+        sweep(wrong, _write)
+    assert "phanton" in str(raised.value)
+    assert "phantm" in str(raised.value)
+    assert not list(tmp_path.glob("runs/*"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"slots": 0}, "slots is 0; allowed"),
+        ({"gpus": ["GPU-a"], "slots": 2}, "leave slots out"),
+        ({"scheduler": "tcp://127.0.0.1:1", "slots": 2}, "a scheduler has its own workers"),
+        ({"scheduler": "none.json"}, "the scheduler file none.json is not there"),
+        ({"scheduler": "nonsense"}, "no scheduler answers at nonsense"),
+    ],
+)
+def test_places_that_are_not_there(asked, message, tmp_path):
+    with pytest.raises(SweepError, match=message):
+        engine.sweep(RUNS[:1], NOTEBOOK, tmp_path, **asked)
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_records_that_the_coordinator_writes_are_whole(sweep, tmp_path):
+    sweep(RUNS[:1], lambda _n, _f: None, attempts=1)
+    (path,) = tmp_path.glob("runs/*")
+    assert read_record(path).run_id == path.stem
+    assert not list(tmp_path.glob("running/*.json"))

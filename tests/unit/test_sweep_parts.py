@@ -1,0 +1,369 @@
+"""The parts of the sweep: shards, cards, notebook, state, locks, what kernels are told."""
+
+import errno
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from pepr_utils.measurement import Run, measuring, orders, record_killed, run_id
+from pepr_utils.measurement.files import FolderError
+from pepr_utils.measurement.kept import next_attempt
+from pepr_utils.measurement.killed import forget_killed
+from pepr_utils.measurement.locks import is_held, note_path, noted_runs, run_lock
+from pepr_utils.measurement.metering import meter
+from pepr_utils.measurement.metering.nvml import Nvml
+from pepr_utils.measurement.metering.visible import Card
+from pepr_utils.measurement.sweep import SweepError, gpus
+from pepr_utils.measurement.sweep.interrupts import AT_ONCE, FINISH, GO_ON, Interrupts
+from pepr_utils.measurement.sweep.notebook import read_notebook
+from pepr_utils.measurement.sweep.shards import MOST, cut, parameters
+from pepr_utils.measurement.sweep.state import state
+from pepr_utils.measurement.sweep.task import Task, _environment
+from pepr_utils.results import Record, write_record
+
+ROOT = Path(__file__).parents[2]
+A, B, C = (Run(n, "phantom", "demo", False) for n in ("resnet18d", "dla46_c", "vgg11"))
+
+
+def _note(folder, run, **more):
+    """The note of a process that was killed."""
+    known = {"run_id": run_id(run), "architecture": run.architecture, "dataset": run.dataset}
+    path = note_path(folder, run_id(run))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"pid": 1, "host": "there", "started": "2026-01-01T00:00:00+00:00",
+               "record": known} | more  # fmt: skip
+    path.write_text(json.dumps(content))
+
+
+def _record(run, **more):
+    known = {"run_id": run_id(run), "architecture": run.architecture, "dataset": run.dataset}
+    return Record(**known | {"status": "done", "test_accuracy": 0.5} | more)
+
+
+# -- shards ----------------------------------------------------------------------------------------
+
+
+def _cut(runs, seconds, *, slots=1, start_up_s=10.0):
+    return cut(runs, seconds=lambda _run: seconds, start_up_s=start_up_s, slots=slots)
+
+
+def test_a_shard_is_long_enough_that_its_start_costs_three_per_cent():
+    many = [A] * 500
+    assert _cut(many, 20.0) == 16  # 16 x 20 s = 320 s beside 10 s
+    assert _cut(many, 10_000.0) == 1
+    assert _cut(many, 0.01) == MOST
+    assert _cut(many, None) == 8
+
+
+def test_every_slot_gets_work():
+    assert _cut([A] * 4, 20.0, slots=2) == 2
+    assert _cut([A] * 4, None, slots=2) == 2
+    assert _cut([A] * 3, 1000.0, slots=4) == 1
+    # 24 runs of 20 s on 4 slots: 480 s in 12 parts of 40 s
+    assert _cut([A] * 24, 20.0, slots=4, start_up_s=5.0) == 2
+
+
+def test_runs_of_a_shard_differ_in_their_architecture_only():
+    from dataclasses import replace
+
+    other = replace(A, seed=2)
+    assert _cut([A, B, other, C], 1.0) == 2
+    given = parameters([A, B], Path("out"), {"weights": None, "device": "cpu"})
+    assert given["architectures"] == "resnet18d,dla46_c"
+    assert given["result_set"] == str(Path.cwd() / "out")
+    assert (given["seed"], given["device"], given["pretrained"]) == (1, "cpu", False)
+    assert "weights" not in given
+
+
+# -- cards -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cards(monkeypatch):
+    def install(*found, lacking=None):
+        monkeypatch.setattr(gpus.Nvml, "open", lambda: Nvml(tuple(found), lacking))
+
+    return install
+
+
+TWO = (Card(0, "GPU-aa", "H100"), Card(1, "GPU-bb", "H100"))
+
+
+def test_every_visible_card_is_a_slot(cards):
+    cards(*TWO)
+    assert gpus.find_gpus("auto", {}) == ["GPU-aa", "GPU-bb"]
+    assert gpus.find_gpus(1, {}) == ["GPU-aa"]
+    assert gpus.find_gpus(0, {}) == []
+    assert gpus.find_gpus("auto", {"CUDA_VISIBLE_DEVICES": "1"}) == ["GPU-bb"]
+    assert gpus.find_gpus("auto", {"CUDA_VISIBLE_DEVICES": "GPU-b"}) == ["GPU-bb"]
+    assert gpus.find_gpus("auto", {"CUDA_VISIBLE_DEVICES": ""}) == []
+    assert gpus.find_gpus(["GPU-zz"], {}) == ["GPU-zz"]
+
+
+def test_a_divided_card_is_one_slot_by_the_slice_that_may_be_used(cards):
+    cards(Card(0, "GPU-aa", "H100", ("MIG-1", "MIG-2")))
+    assert gpus.find_gpus("auto", {}) == ["MIG-1"]
+    assert gpus.find_gpus("auto", {"CUDA_VISIBLE_DEVICES": "MIG-2"}) == ["MIG-2"]
+
+
+def test_fewer_cards_than_asked_for_is_an_error_that_says_what_was_found(cards):
+    cards(*TWO)
+    with pytest.raises(SweepError, match="3 GPUs are asked for and 2 found; ask for as many"):
+        gpus.find_gpus(3, {})
+    with pytest.raises(SweepError, match=r"1 found \(CUDA_VISIBLE_DEVICES is '1'\)"):
+        gpus.find_gpus(2, {"CUDA_VISIBLE_DEVICES": "1"})
+    cards(lacking="NVML: Driver Not Loaded")
+    with pytest.raises(SweepError, match=r"none found \(NVML: Driver Not Loaded\).*for 0"):
+        gpus.find_gpus(1, {})
+    with pytest.raises(SweepError, match="gpus is 'all'; allowed"):
+        gpus.find_gpus("all", {})
+
+
+def test_cards_of_which_it_is_not_known_which_are_meant_are_an_error(cards):
+    cards(Card(0, "GPU-aa", "H100"), Card(1, "GPU-bb", "A100"))
+    with pytest.raises(SweepError, match="set CUDA_DEVICE_ORDER=PCI_BUS_ID"):
+        gpus.find_gpus("auto", {"CUDA_VISIBLE_DEVICES": "1"})
+
+
+# -- the notebook ----------------------------------------------------------------------------------
+
+
+def test_fine_tune_is_executed_as_far_as_it_measures():
+    cells = json.loads(read_notebook(ROOT / "notebooks" / "fine_tune.md"))["cells"]
+    assert "fine_tune(" in "".join(cells[-1]["source"])
+    assert not any("reporting" in "".join(cell["source"]) for cell in cells)
+
+
+def test_a_notebook_that_cannot_be_told_what_to_measure_is_refused(tmp_path):
+    with pytest.raises(SweepError, match="cannot be read"):
+        read_notebook(tmp_path / "none.md")
+    (tmp_path / "plain.md").write_text("# Nothing\n")
+    with pytest.raises(SweepError, match="no cell tagged 'parameters'"):
+        read_notebook(tmp_path / "plain.md")
+    (tmp_path / "broken.ipynb").write_text("{")
+    with pytest.raises(SweepError, match="cannot be read"):
+        read_notebook(tmp_path / "broken.ipynb")
+
+
+# -- state and locks -------------------------------------------------------------------------------
+
+
+def test_each_run_is_in_one_place(tmp_path):
+    from dataclasses import replace
+
+    runs = [A, B, C, replace(A, seed=2), replace(A, seed=3)]
+    write_record(_record(A), tmp_path)
+    write_record(_record(B, status="failed", test_accuracy=None, failure_reason="x"), tmp_path)
+    damaged = tmp_path / "runs" / f"{run_id(runs[3])}.json"
+    damaged.write_text('{"run_id": "')
+    _note(tmp_path, runs[4])  # of a process that is gone
+    with run_lock(tmp_path, run_id(C), {"architecture": "vgg11", "attempt": 2}):
+        found = state(tmp_path, runs)
+        assert [record.architecture for record in found.done] == ["resnet18d"]
+        assert [record.architecture for record in found.failed] == ["dla46_c"]
+        (running,) = found.running
+        assert (running.run_id, running.attempt, running.pid) == (run_id(C), 2, os.getpid())
+        assert found.waiting == (runs[3], runs[4])
+        assert found.broken == (damaged,)
+        everything = state(tmp_path)
+        assert (everything.done, everything.running) == (found.done, found.running)
+        assert everything.waiting == ()
+    assert state(tmp_path, [C]).waiting == (C,)
+    assert state(tmp_path / "none", [A]).waiting == (A,)
+
+
+def test_a_failed_run_that_is_tried_again_is_running(tmp_path):
+    write_record(_record(A, status="failed", test_accuracy=None), tmp_path)
+    with run_lock(tmp_path, run_id(A), {}):
+        found = state(tmp_path, [A])
+    assert (len(found.running), found.failed, found.waiting) == (1, (), ())
+
+
+def test_looking_at_a_lock_neither_takes_nor_makes_it(tmp_path):
+    assert not is_held(tmp_path, "r1")
+    assert list(tmp_path.iterdir()) == []
+    with run_lock(tmp_path, "r1", {}):
+        assert is_held(tmp_path, "r1")
+        assert is_held(tmp_path, "r1")
+    assert not is_held(tmp_path, "r1")
+
+
+def test_a_killed_run_is_recorded_with_what_is_known_of_its_end(tmp_path):
+    log = tmp_path / "kernel.log"
+    log.write_text("a\n" * 2000 + "terminate called\n")
+    _note(tmp_path, A, log=str(log))
+    _note(tmp_path, B)
+    (record,) = record_killed(tmp_path, only=[run_id(A)], because="its kernel ended")
+    assert record.failure_reason.startswith("killed: process 1 on there, which began at 2026-01-01")
+    assert ", its kernel ended; the last that it said: a a" in record.failure_reason
+    assert record.failure_reason.endswith("terminate called")
+    assert len(record.failure_reason) < 800
+    assert noted_runs(tmp_path) == [run_id(B)]
+    forget_killed(tmp_path, [run_id(B)])
+    assert noted_runs(tmp_path) == []
+    assert record_killed(tmp_path) == []
+
+
+def test_an_attempt_that_was_killed_counts_even_before_it_is_recorded(tmp_path):
+    assert next_attempt(tmp_path, run_id(A)) == 1
+    _note(tmp_path, A, record={"attempt": 3})
+    assert next_attempt(tmp_path, run_id(A)) == 4
+    write_record(_record(A, status="failed", test_accuracy=None, attempt=5), tmp_path)
+    assert next_attempt(tmp_path, run_id(A)) == 6
+
+
+def test_a_note_that_cannot_be_written_is_an_error_in_words_and_frees_the_lock(
+    tmp_path, monkeypatch
+):
+    from pepr_utils.measurement import locks
+
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(locks, "write_whole", full)
+        with (
+            pytest.raises(FolderError, match=r"No space left on device\); make room"),
+            run_lock(tmp_path, "r1", {}),
+        ):
+            pytest.fail("measured without a note")
+    with run_lock(tmp_path, "r1", {}):
+        pass
+
+
+# -- what kernels are told -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_sweep(tmp_path, monkeypatch):
+    told = orders.environment(
+        stop=tmp_path / "stop",
+        device_lock=tmp_path / "device.lock",
+        log=tmp_path / "log",
+        at_once=2,
+    )
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    return tmp_path
+
+
+def test_two_runs_are_never_on_one_device(in_sweep):
+    from pepr_utils.measurement.orders import StoppedError
+
+    ended = []
+
+    def other():
+        try:
+            with run_lock(in_sweep, "r2", {}):
+                ended.append("measured")
+        except StoppedError:
+            ended.append("stopped")
+
+    with run_lock(in_sweep, "r1", {}):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(0.3)
+        assert ended == []
+        (in_sweep / "stop").touch()
+        thread.join(10)
+    assert ended == ["stopped"]
+    (in_sweep / "stop").unlink()
+    other()
+    assert ended == ["stopped", "measured"]
+
+
+def test_a_full_disk_is_waited_for_in_a_sweep_and_an_error_without(in_sweep, monkeypatch):
+    tries = []
+
+    def full_twice(record, folder):
+        tries.append(record)
+        if len(tries) < 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_record(record, folder)
+
+    monkeypatch.setattr(measuring, "write_record", full_twice)
+    monkeypatch.setattr(orders.time, "sleep", lambda _s: None)
+    measuring._keep(in_sweep, _record(A), None)
+    assert len(tries) == 3
+    assert state(in_sweep).done == (_record(A),)
+    tries.clear()
+    (in_sweep / "stop").touch()  # who is told to stop does not wait
+    with pytest.raises(FolderError, match="make room"):
+        measuring._keep(in_sweep, _record(A), None)
+    monkeypatch.delenv(orders.STOP)
+    tries.clear()
+    with pytest.raises(FolderError, match="make room"):
+        measuring._keep(in_sweep, _record(A), None)
+
+
+def test_a_processor_that_runs_share_has_no_estimated_energy(in_sweep, monkeypatch):
+    from pepr_utils.measurement.metering import hardware
+    from pepr_utils.measurement.metering.estimate import Estimate
+
+    monkeypatch.setattr(hardware, "estimate", lambda: Estimate("X", 50.0, "rated power"))
+    monkeypatch.setattr(hardware.Rapl, "find", lambda: hardware.Rapl(lacking="none"))
+    with meter("cpu", idle_s=0) as measured:
+        pass
+    assert measured.energy_kwh() is None
+    assert "not estimated: 2 runs at once shared the processor" in "; ".join(measured.notes)
+    monkeypatch.setenv(orders.AT_ONCE, "1")
+    with meter("cpu", idle_s=0) as measured:
+        pass
+    assert measured.energy_kwh() is not None
+
+
+def test_a_kernel_has_the_environment_that_it_would_have_without_dask(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as Dask sets it where nobody has
+    monkeypatch.setenv("MKL_NUM_THREADS", "7")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-aa")
+
+    def environment(**own):
+        task = Task("s", "t", "", {}, tmp_path, tmp_path / "stop", "gpu-0", 1, own, ".")
+        return _environment(task, tmp_path / "log")
+
+    found = environment()
+    assert "OMP_NUM_THREADS" not in found
+    assert found["MKL_NUM_THREADS"] == "7"
+    assert Path(found[orders.DEVICE_LOCK]).name == "GPU-aa.lock"
+    assert environment(OMP_NUM_THREADS="1")["OMP_NUM_THREADS"] == "1"  # the user's own
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert Path(environment()[orders.DEVICE_LOCK]).name == "gpu-0.lock"
+
+
+def test_how_a_kernel_ended_is_said_in_words(tmp_path):
+    import subprocess
+    import sys
+
+    from pepr_utils.measurement.sweep.kernel import Kernel, kill
+
+    def ended(code):
+        kernel = Kernel("s", {}, tmp_path / "log", None)
+        process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+        kernel.process = process
+        if "sleep" in code:
+            kill(process)
+        return kernel.ended()
+
+    assert Kernel("s", {}, tmp_path / "log", None).ended() == "did not start"
+    assert ended("raise SystemExit(70)") == "ended with exit code 70"
+    words = "was killed by SIGKILL (most often: the machine ran out of memory)"
+    assert ended("import time; time.sleep(60)") == words
+
+
+def test_ctrl_c_is_counted_and_sigterm_is_at_once():
+    before = signal.getsignal(signal.SIGINT)
+    with Interrupts() as interrupts:
+        assert interrupts.asked == GO_ON
+        signal.raise_signal(signal.SIGINT)
+        assert interrupts.asked == FINISH
+        for _ in range(2):
+            signal.raise_signal(signal.SIGINT)
+            assert interrupts.asked == AT_ONCE
+    with Interrupts() as interrupts:
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupts.asked == AT_ONCE
+    assert signal.getsignal(signal.SIGINT) is before
