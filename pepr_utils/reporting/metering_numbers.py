@@ -9,6 +9,7 @@ import pandas as pd
 from pepr_utils.errors import DataUnavailableError
 from pepr_utils.reporting.numbers import NOT_AVAILABLE, fixed
 from pepr_utils.results import ResultSet, load_result_set, score_runs
+from pepr_utils.results.audit.checks_meter import between
 from pepr_utils.results.audit.power import JOULE_PER_KWH, implied_power
 from pepr_utils.results.experiments import experiment_labels
 from pepr_utils.results.result_set import PUBLISHED, REPAIRED, available_result_sets
@@ -76,8 +77,7 @@ def agreement(sets: Iterable[ResultSet]) -> pd.DataFrame:
         method = runs["energy_method"].astype("string").fillna("not stated")
         power = runs["it_energy_kwh"] * JOULE_PER_KWH / runs["train_time_s"]
         for name, part in runs.groupby(method):
-            both = part["gpu_counter_kwh"].notna() & part["gpu_polled_kwh"].gt(0)
-            apart = 100 * (part["gpu_counter_kwh"] / part["gpu_polled_kwh"] - 1).abs()[both]
+            apart = 100 * between(part).dropna()
             rows.append(
                 {
                     "result set": result_set.name,
@@ -86,7 +86,7 @@ def agreement(sets: Iterable[ResultSet]) -> pd.DataFrame:
                     "lowest mean power (W)": power[part.index].min(),
                     "highest mean power (W)": power[part.index].max(),
                     "fewest samples": part["n_power_samples"].min(),
-                    "runs with both figures": int(both.sum()),
+                    "runs with both figures": len(apart),
                     "largest difference (%)": apart.max(),
                 }
             )

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from pepr_utils.measurement.metering import hardware, rapl
+from pepr_utils.measurement.metering import idle, rapl
 
 
 def _pepr(*arguments, **options):
@@ -109,7 +109,7 @@ def doubles_of(monkeypatch, tmp_path):
     spec.loader.exec_module(module)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(rapl, "POWERCAP", tmp_path / "powercap")
-    hardware._idle_powers.cache_clear()
+    idle.seen_before.cache_clear()
     return module
 
 
