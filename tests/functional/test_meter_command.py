@@ -45,6 +45,19 @@ def test_the_table_leaves_stdout_to_the_command():
     assert 0.4 <= float(memory.split()[-2]) < 2
 
 
+def test_what_is_not_known_has_a_reason_and_a_reader_who_leaves_changes_no_exit_code():
+    done = _pepr("--", "sh", "-c", "exit 3")
+    assert done.returncode == 3
+    assert "peak memory, process: below " in done.stderr
+    assert "peak memory, cards: no card was read" in " ".join(done.stderr.split())
+    assert "memory no counter of its own" in done.stderr
+    code = "from pepr_utils.cli import main; main()"
+    command = f"{sys.executable} -c '{code}' meter --json --simulate 1 -- sh -c 'exit 3'"
+    shell = f"{{ {command}; echo $? >&2; }} | true"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == "3"
+
+
 def test_options_after_the_command_are_the_commands():
     done = _pepr("--simulate", "1", "printf", "%s", "--json")
     assert done.stdout == "--json"

@@ -43,6 +43,7 @@ MIXED = [Card(0, "GPU-old", "Old"), Card(1, "GPU-new", "New")]
         ("MIG-GPU-ab2/3/0", [1]),
         ("MIG-9", []),
         ("nonsense", []),
+        ("²", []),  # a digit, and no number
     ],
 )
 def test_visible_devices_are_read_as_cuda_reads_them(listed, indices):
