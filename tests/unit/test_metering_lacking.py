@@ -148,6 +148,8 @@ def test_a_card_without_its_processor_says_what_it_covers(monkeypatch, doubles):
         time.sleep(0.15)
     assert m.it_energy_kwh() * 3.6e6 == pytest.approx(m.components()[0].energy_j)
     assert m.covers == ("gpu",)
+    assert sum("no processor estimate" in note for note in m.notes) == 1
+    assert "no processor estimate" in "".join(m.components()[1].notes)
     assert m.method == "nvml: gpu counter; cpu not measured"
 
 

@@ -115,7 +115,9 @@ def test_packages_and_memory_that_stand_still_have_no_energy(packages):
     with meter("cpu", **QUICK) as m:
         (folder / "intel-rapl:0" / "energy_uj").write_text("5000007")
     assert [p.energy_j for p in m.components()] == [5.0, None]
-    assert m.it_energy_kwh() is None  # a part that belongs to it is lacking
+    assert m.it_energy_kwh() == pytest.approx(5.0 / 3.6e6)
+    assert m.covers == ("cpu",)
+    assert m.method == "powercap: cpu rapl; memory not measured"
 
 
 def test_a_reset_is_no_wrap_and_spoils_only_its_own_window(packages):

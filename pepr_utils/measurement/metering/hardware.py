@@ -35,8 +35,10 @@ class Hardware:
         Other meters of this user on this machine.
     gpu_wanted : bool
         Whether the energy is incomplete without a card.
-    notes, faults : list of str
-        What cannot be measured, and why; and what failed on the way.
+    card_notes, processor_notes : list of str
+        What cannot be measured, and why.
+    faults : list of str
+        What failed on the way.
     idle_w : dict
         Mean power before the work, by UUID or domain.
     seen : dict
@@ -51,7 +53,8 @@ class Hardware:
     estimate: Estimate | None = None
     presence: Presence = field(default_factory=Presence)
     gpu_wanted: bool = False
-    notes: list[str] = field(default_factory=list)
+    card_notes: list[str] = field(default_factory=list)
+    processor_notes: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     idle_w: dict[str, float] = field(default_factory=dict)
     used_bytes: dict[str, int] = field(default_factory=dict)
@@ -76,13 +79,13 @@ class Hardware:
             found._find_cards(device)
         found.rapl = Rapl.find()
         if found.rapl.lacking:
-            found.notes.append(f"no RAPL: {found.rapl.lacking}")
+            found.processor_notes.append(f"no RAPL: {found.rapl.lacking}")
             found.estimate = estimate()
             if found.estimate is None:
-                found.notes.append("no processor estimate: carbontracker gives none")
+                found.processor_notes.append("no processor estimate: carbontracker gives none")
         found.presence = Presence.enter()
         if found.presence.lacking and found.estimate is not None:
-            found.notes.append(found.presence.lacking)
+            found.processor_notes.append(found.presence.lacking)
         found.idle_w = idle.watch(found.nvml, list(found.cards), found.rapl.domains, idle_s)
         readable = {card: at for card, at in found.cards.items() if card.lacking is None}
         if readable or found.rapl.domains:
@@ -91,8 +94,13 @@ class Hardware:
                     found.nvml, readable, found._also, interval_s=interval_s
                 )
             except Exception as error:  # noqa: BLE001 - counters are read at the ends all the same
-                found.notes.append(f"nothing is sampled: carbontracker did not start: {error!r}")
+                found.faults.append(f"nothing is sampled: carbontracker did not start: {error!r}")
         return found
+
+    @property
+    def notes(self) -> list[str]:
+        """What cannot be measured, of cards and processor."""
+        return [*self.card_notes, *self.processor_notes]
 
     def mark(self) -> Mark:
         """Read every counter once, when the cards have done what they were given."""
@@ -118,15 +126,17 @@ class Hardware:
         self.nvml = Nvml.open()
         chosen = visible_cards(self.nvml.cards, os.environ)
         cards = chosen.cards
-        self.notes += [*chosen.notes, *filter(None, [self.nvml.lacking])]
+        self.card_notes += [*chosen.notes, *filter(None, [self.nvml.lacking])]
         if device is not None:
             number = device.partition(":")[2]
             at = int(number) if number else torch_current()
             cards = _by_torch(self.nvml.cards, at) or cards[at : at + 1]
             if not cards:
-                self.notes.append(f"{device} is not among the cards that NVML shows this process")
+                self.card_notes.append(
+                    f"{device} is not among the cards that NVML shows this process"
+                )
         elif len(cards) > 1 and "CUDA_VISIBLE_DEVICES" not in os.environ:
-            self.notes.append(
+            self.card_notes.append(
                 f"all {len(cards)} cards of this machine are counted: no CUDA_VISIBLE_DEVICES says "
                 "which are used"
             )

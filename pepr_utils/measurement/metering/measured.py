@@ -37,10 +37,10 @@ _TOOLS = {
 class Meter:
     """What a block consumes; made by `meter`.
 
-    Energies are there once a window has closed. None is a silent 0. The energy of the computer is
-    None where a card that belongs to it was not measured. Without a card it is None where the
-    processor was not measured; beside a card it is that of the cards alone then, and `covers`,
-    `method` and `notes` say so. Memory without a counter of its own is in no energy.
+    Energies are there once a window has closed, and no 0 stands for what was not measured. The
+    energy of the computer is None where a card that belongs to it was not measured. Without a card
+    it is None where the processor was not measured; beside a card it is that of the cards alone
+    then. Memory is in it where it was measured. `covers` and `method` say what it is of.
 
     Attributes
     ----------
@@ -184,8 +184,14 @@ class Meter:
     def notes(self) -> tuple[str, ...]:
         """What was not measured and why, and what is doubtful; each once."""
         windows = self.windows
-        found = [f"{p.kind}: {note}" for p in self.components() for note in p.notes]
-        own = [*self._faults, *self._hardware.faults, *self._hardware.notes]
+        general = self._hardware.notes
+        found = [
+            f"{part.kind}: {note}"
+            for part in self.components()
+            for note in part.notes
+            if note not in general
+        ]
+        own = [*self._faults, *self._hardware.faults, *general]
         return tuple(dict.fromkeys([*own, *found, *flags(windows)]))
 
     @property
@@ -260,8 +266,9 @@ class Meter:
         """Which components are in the energy; see the class."""
         whole = self.components()
         card = any(part.kind == "gpu" for part in whole)
-        rest = [part for part in whole if part.kind != "gpu" and not part.absent]
-        processor = all(part.energy_j is not None for part in rest)
+        known = all(part.energy_j is not None for part in whole if part.kind == "cpu")
         return [
-            part.kind == "gpu" or (not part.absent and (processor or not card)) for part in whole
+            (part.kind == "gpu" or known or not card)
+            and not (part.kind == "memory" and part.energy_j is None)
+            for part in whole
         ]

@@ -70,7 +70,7 @@ def _components(hardware: Hardware, span: Span, use: Use) -> tuple[Component, ..
     elif hardware.estimate is not None:
         found = [_estimated(hardware, span, use)]
     else:
-        why = tuple(hardware.notes)
+        why = tuple(hardware.processor_notes)
         found = [Component("cpu", "unknown", None, None, span.seconds, notes=why)]
     if not any(domain.kind == "memory" for domain in domains):
         found.append(Component("memory", NO_COUNTER, None, None, span.seconds))

@@ -29,7 +29,7 @@ def components(hardware: Hardware, spans: Sequence[Span]) -> list[tuple[Componen
         for card, samples in hardware.cards.items()
     ]
     if hardware.gpu_wanted and not columns:
-        why = tuple(hardware.notes)
+        why = tuple(hardware.card_notes)
         columns = [[Component("gpu", "unknown", None, None, s.seconds, notes=why) for s in spans]]
     return [
         (*cards, *rest)
