@@ -21,7 +21,8 @@ _METHODS = (
         "graphics card",
         "NVML's energy counter at both ends of a window, once the card has finished its work",
         "fans, supply and whatever else is not behind the card's own sensor; the counter moves in "
-        "steps of some tens of milliseconds, which a window of less than a second feels",
+        "steps of some tens of milliseconds, which a window of less than a second feels; a slice "
+        "of a divided card",
     ),
     (
         "polled",
@@ -34,13 +35,15 @@ _METHODS = (
         "rapl",
         "processor, its memory",
         "the processor's counters, packages and memory summed once, wrap-around followed",
-        "mainboard, disks, fans, supply; whose work it was: a package is counted whole",
+        "mainboard, disks, fans, supply; memory, where it has no counter; whose work it was: a "
+        "package is counted whole",
     ),
     (
         "tdp-estimate",
         "processor",
         "nothing: half of a rated power times the time",
-        "everything but time: load, number of cores in use, number of processors, memory",
+        "everything but time: load, whose it was, number of cores in use, number of processors, "
+        "memory",
     ),
     (
         "simulated",
