@@ -153,6 +153,20 @@ def test_the_check_of_a_machine_with_cards_and_counters(monkeypatch, doubles_of,
     assert _check(monkeypatch)["gpu", "polled"] == (False, "CUDA_VISIBLE_DEVICES= names none")
 
 
+def test_the_check_says_what_has_no_energy_of_its_own(monkeypatch, doubles_of, tmp_path):
+    card = doubles_of.Gpu("GPU-a", mig=("MIG-1",))
+    doubles_of.install(monkeypatch, [card])
+    assert "divided (MIG)" in _check(monkeypatch)["gpu", "counter"][1]
+    card.lost = True
+    available, why = _check(monkeypatch)["gpu", "counter"]
+    assert (available, "GPU is lost" in why) == (False, True)
+    assert _check(monkeypatch)["memory", "rapl"][0] is False
+    packages = {"intel-rapl:0": ("package-0", 5, 1000), "intel-rapl:0:0": ("dram", 5, 1000)}
+    doubles_of.powercap(tmp_path / "powercap", packages)
+    assert _check(monkeypatch)["memory", "rapl"] == (True, "dram of package-0")
+    assert "one processor" in _check(monkeypatch)["cpu", "tdp-estimate"][1]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
 def test_counters_that_may_not_be_read_come_with_the_command_that_helps(
     monkeypatch, doubles_of, tmp_path

@@ -320,13 +320,13 @@ def test_packages_of_one_name_are_two(packages):
 
 
 def test_a_counter_that_goes_round_is_followed_between_the_windows_ends(packages):
-    size = 10**9  # 1 kJ
+    size = 10**10  # 10 kJ
     folder = packages({"intel-rapl:0": ("package-0", 0, size)})
     with meter("cpu", interval_s=0.02, idle_s=0) as m:
-        for energy in (0.9, 0.6, 0.3, 0.0):  # 300 J below where it was: 700 J on
+        for energy in (0.9, 0.6, 0.3, 0.0):
             (folder / "intel-rapl:0" / "energy_uj").write_text(str(int(energy * size)))
-            time.sleep(0.15)
-    # 900 J in a moment would be too much for any processor: only the steps after it can be
+            time.sleep(0.05)
+    # kilojoules in a moment are too much for any processor
     assert m.components()[0].energy_j is None
     (folder / "intel-rapl:0" / "energy_uj").write_text(str(size - 10**7))
     with meter("cpu", interval_s=0.02, idle_s=0) as m:

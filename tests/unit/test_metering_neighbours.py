@@ -66,19 +66,15 @@ def test_an_estimate_is_not_made_twice_of_one_processor():
         assert m.it_energy_kwh() > 0
 
 
-def test_a_neighbour_that_was_there_for_a_moment_changes_nothing():
-    with _another() as process, meter("cpu", **QUICK) as m:
-        time.sleep(0.05)
-        _end(process)
-        time.sleep(1.0)  # it had less than a tenth
-    assert m.it_energy_kwh() > 0
-
-
-def test_one_that_came_and_went_within_a_window_is_seen():
-    with meter("cpu", **QUICK) as m, _another() as process:
-        time.sleep(0.3)
-        _end(process)
-    assert m.it_energy_kwh() is None
+@pytest.mark.parametrize(("seconds", "estimated"), [(0.01, True), (None, False)])
+def test_a_neighbour_that_has_gone_counts_by_how_long_it_was_there(tmp_path, seconds, estimated):
+    with meter("cpu", **QUICK) as m:
+        began = time.monotonic()
+        time.sleep(0.2)
+        ended = time.monotonic() if seconds is None else began + seconds
+        said = json.dumps({"pids": [2**31 - 1], "start_s": began})
+        (tmp_path / "meters" / "gone.meter").write_text(f"{said}\n{ended}\n")
+    assert (m.it_energy_kwh() is not None) == estimated
 
 
 def test_a_metered_command_that_meters_is_no_neighbour():

@@ -101,7 +101,10 @@ def _processor() -> list[Possibility]:
         rows = [Possibility("cpu", "rapl", False, _enable(rapl.lacking or ""))]
     if guess is None:
         return [*rows, Possibility("cpu", "tdp-estimate", False, "carbontracker gives none")]
-    words = f"{guess.device}: {guess.power_w:.0f} W whatever the load, half of {guess.basis}"
+    words = (
+        f"{guess.device}: {guess.power_w:.0f} W whatever the load, half of {guess.basis}; of one "
+        "processor, and for one metered run at a time"
+    )
     return [*rows, Possibility("cpu", "tdp-estimate", True, words)]
 
 

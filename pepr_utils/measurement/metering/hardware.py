@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -59,6 +60,7 @@ class Hardware:
     idle_w: dict[str, float] = field(default_factory=dict)
     used_bytes: dict[str, int] = field(default_factory=dict)
     seen: dict[str, list[occupancy.Seen]] = field(default_factory=dict)
+    _looked_s: float = -math.inf
     _lock: Any = field(default_factory=threading.Lock)
     _thread: Any = None
 
@@ -149,8 +151,7 @@ class Hardware:
         """What is read beside the cards' power in each round of sampling."""
         self._read_rapl()
         self._note_used()
-        last = max((looks[-1].time_s for looks in self.seen.values() if looks), default=0.0)
-        if self.cards and time_s >= last + occupancy.LOOK_EVERY_S:
+        if time_s >= self._looked_s + occupancy.LOOK_EVERY_S:
             self._look(time_s, descendants())
 
     def _read_rapl(self) -> dict[str, int | None]:
@@ -159,6 +160,7 @@ class Hardware:
 
     def _look(self, time_s: float, children: set[int]) -> None:
         """Note whose processes are on the cards."""
+        self._looked_s = time_s
         for card in self.cards:
             found = occupancy.look(time_s, self.nvml.processes(card), {os.getpid(), *children})
             if found is not None:
