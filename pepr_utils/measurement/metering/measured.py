@@ -17,6 +17,7 @@ from pepr_utils.measurement.metering.quantities import (
     Component,
     Memory,
     Window,
+    described,
     flags,
     total,
 )
@@ -24,14 +25,6 @@ from pepr_utils.measurement.metering.reading import components
 
 #: The window that stands for the block where no other was opened.
 BLOCK = "block"
-#: Who reads what, as the name of a method begins.
-_TOOLS = {
-    "counter": "nvml",
-    "polled": "carbontracker",
-    "rapl": "powercap",
-    "tdp-estimate": "carbontracker",
-    "simulated": "declared",
-}
 
 
 class Meter:
@@ -153,15 +146,7 @@ class Meter:
         Part of the key by which runs are compared, hence without anything that varies from run
         to run of one set-up.
         """
-        words: dict[str, None] = {}
-        for part in self.components():
-            if part.absent:
-                continue
-            if part.method is None:
-                words[f"{part.kind} not measured"] = None
-            else:
-                words[f"{_TOOLS[part.method]}: {part.kind} {part.method}"] = None
-        return "; ".join(words) or "none"
+        return described(self.components())
 
     @property
     def power_limit_w(self) -> float | None:

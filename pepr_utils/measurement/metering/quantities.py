@@ -20,6 +20,14 @@ COMPARED_ABOVE_S = 10.0
 #: The device of memory whose energy nothing here can tell.
 NO_COUNTER = "no counter of its own"
 JOULE_PER_KWH = 3.6e6
+#: Who reads what, as the name of a method begins.
+_TOOLS = {
+    "counter": "nvml",
+    "polled": "carbontracker",
+    "rapl": "powercap",
+    "tdp-estimate": "carbontracker",
+    "simulated": "declared",
+}
 
 
 @dataclass(frozen=True)
@@ -207,3 +215,24 @@ def total(parts: list[Component]) -> Component:
         other_processes=max(others, default=None),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
     )
+
+
+def described(parts: tuple[Component, ...]) -> str:
+    """What was measured and how, in the words that make up the key of an experiment.
+
+    Examples
+    --------
+    >>> cpu = Component("cpu", "package-0", 5.0, "rapl", 1.0)
+    >>> described((cpu, Component("memory", "dram", None, None, 1.0)))
+    'powercap: cpu rapl; memory not measured'
+    >>> described((cpu, Component("memory", NO_COUNTER, None, None, 1.0)))
+    'powercap: cpu rapl'
+    """
+    words = [
+        f"{part.kind} not measured"
+        if part.method is None
+        else f"{_TOOLS[part.method]}: {part.kind} {part.method}"
+        for part in parts
+        if not part.absent
+    ]
+    return "; ".join(dict.fromkeys(words)) or "none"
