@@ -113,6 +113,21 @@ assert m.intensity.g_per_kwh == 3 and m.pue == 1.2
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
 
 
+def test_counters_are_read_where_nothing_can_be_sampled(monkeypatch, doubles):
+    from pepr_utils.measurement.metering import polling
+
+    def broken(*_arguments, **_options):
+        raise ImportError("numpy broke")
+
+    monkeypatch.setattr(polling, "start", broken)
+    doubles.install(monkeypatch, [doubles.Gpu("GPU-a", 200.0)])
+    with meter("cuda", **QUICK) as m:
+        time.sleep(0.15)
+    part = m.components()[0]
+    assert (part.method, part.polled_j) == ("counter", None)
+    assert _said(m, "nothing is sampled: carbontracker did not start")
+
+
 def test_an_argument_that_cannot_be_is_said_before_the_block():
     from pepr_utils.measurement.metering import IntensityError
 

@@ -66,13 +66,18 @@ def test_an_estimate_is_not_made_twice_of_one_processor():
         assert m.it_energy_kwh() > 0
 
 
-@pytest.mark.parametrize(("seconds", "estimated"), [(0.01, True), (None, False)])
-def test_a_neighbour_that_has_gone_counts_by_how_long_it_was_there(tmp_path, seconds, estimated):
+@pytest.mark.parametrize(
+    ("pid", "seconds", "estimated"),
+    [(2**31 - 1, 0.01, True), (2**31 - 1, None, False), (os.getppid(), None, True)],
+)
+def test_a_neighbour_counts_by_how_long_it_was_there_unless_it_meters_this_one(
+    tmp_path, pid, seconds, estimated
+):
     with meter("cpu", **QUICK) as m:
         began = time.monotonic()
         time.sleep(0.2)
         ended = time.monotonic() if seconds is None else began + seconds
-        said = json.dumps({"pids": [2**31 - 1], "start_s": began})
+        said = json.dumps({"pids": [pid], "start_s": began})
         (tmp_path / "meters" / "gone.meter").write_text(f"{said}\n{ended}\n")
     assert (m.it_energy_kwh() is not None) == estimated
 

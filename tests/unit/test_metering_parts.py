@@ -51,6 +51,12 @@ def test_visible_devices_are_read_as_cuda_reads_them(listed, indices):
     assert [card.index for card in visible_cards(ALIKE, environment).cards] == indices
 
 
+def test_who_names_a_slice_uses_no_whole_card():
+    for named, divided in (("MIG-2", True), ("MIG-GPU-ab2/3/0", True), ("GPU-ab2", False)):
+        (card,) = visible_cards(ALIKE, {"CUDA_VISIBLE_DEVICES": named}).cards
+        assert card.divided == divided  # whatever the driver says of the card
+
+
 def test_numbers_of_unlike_cards_need_the_bus_order():
     chosen = visible_cards(MIXED, {"CUDA_VISIBLE_DEVICES": "0"})
     assert (chosen.cards, chosen.ambiguous) == ((), True)
