@@ -1,6 +1,7 @@
 """The order in which tests run (fast ones first, the browser last) and the published data."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ settings.load_profile("no deadline")
 # One thread of torch: the models of the tests are too small to gain from more, and threads that
 # share a core with another program wait for one another. Before any test imports torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A run that somebody meters on this machine at the same time is not this session's affair.
+_METERS = tempfile.TemporaryDirectory(prefix="pepr-meters-")
+os.environ["PEPR_METER_FOLDER"] = _METERS.name
 
 _TESTS = Path(__file__).parent
 _ORDER = ("unit", "functional", "book")

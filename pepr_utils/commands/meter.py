@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import signal
-import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from pepr_utils.commands.intensity import intensity_option
-
-#: Exit codes of a shell for a command that does not exist, and one ended by a signal (plus its
-#: number).
-NOT_FOUND, SIGNALLED = 127, 128
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -39,8 +30,9 @@ def meter(command: tuple[str, ...], check: bool, as_json: bool, **options: Any) 
     """Run COMMAND and say what it consumed: energy, emissions, memory and time.
 
     Graphics cards are those that CUDA_VISIBLE_DEVICES leaves. The table goes to stderr, so that
-    COMMAND's output can be piped on. The exit code is COMMAND's; 127 if it does not exist. What
-    was not measured is a dash, with the reason below the table, never a 0.
+    COMMAND's output can be piped on. The exit code is COMMAND's; 127 if it does not exist, 126 if
+    it cannot be run. What was not measured is a dash, with the reason below the table, never a 0.
+    Signals go to COMMAND. What it leaves running when it ends is not measured any more.
 
     \b
     Example:
@@ -55,73 +47,49 @@ def meter(command: tuple[str, ...], check: bool, as_json: bool, **options: Any) 
         return
     if not command:
         raise click.UsageError("no COMMAND; give one, such as: pepr meter -- python train.py")
-    if shutil.which(command[0]) is None:
-        click.echo(
-            f"Error: no command {command[0]!r}; allowed: a program on PATH, or its path", err=True
-        )
-        sys.exit(NOT_FOUND)
+    from pepr_utils.commands.metered_command import CannotRunError, find, run
     from pepr_utils.measurement.metering import meter as measuring
 
-    with measuring(
-        carbon_intensity=options["carbon_intensity"],
-        pue=options["pue"],
-        interval_s=options["interval"],
-        simulated_w=options["simulate"],
-    ) as measured:
-        code, resident = _run(command, sys.stderr if as_json else None)
-    report = {"command": list(command), "exit_code": code} | measured.as_dict()
-    report["memory"]["resident_bytes"] = resident
-    if as_json:
-        click.echo(json.dumps(report, indent=1))
-    else:
-        click.echo("\n".join(_table(report)), err=True)
-    sys.exit(code)
-
-
-def _run(command: tuple[str, ...], stdout: Any) -> tuple[int, int | None]:
-    """Run a command to its end; return its exit code and the largest resident set in it."""
-    from pepr_utils.measurement.metering.memory import resident_peak
-
-    sys.stdout.flush()
-    before = resident_peak()
-    with _passing_on() as started:
-        try:
-            process = subprocess.Popen(command, stdout=stdout)
-        except OSError as error:
-            click.echo(f"Error: {command[0]!r} cannot be run: {error.strerror}", err=True)
-            return NOT_FOUND - 1, None
-        started.append(process)
-        _, status, used = os.wait4(process.pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    process.returncode = code  # it has been waited for
-    peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    # Until it became COMMAND the new process had this one's memory: less cannot be told.
-    known = before is not None and peak > before
-    return (code if code >= 0 else SIGNALLED - code), (peak if known else None)
-
-
-@contextmanager
-def _passing_on() -> Iterator[list[subprocess.Popen]]:
-    """Leave Ctrl-C to the command, which the terminal tells too, and pass SIGTERM on to it.
-
-    The command itself begins with the handlers of any program; it goes into the list.
-    """
-    started: list[subprocess.Popen] = []
-
-    def ignore(_number: int, _frame: Any) -> None:
-        """Wait on: the command ends when it is ready."""
-
-    def forward(number: int, _frame: Any) -> None:
-        for process in started:
-            process.send_signal(number)
-
-    handlers = {signal.SIGINT: ignore, signal.SIGTERM: forward}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield started
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        find(command[0])
+        with measuring(
+            carbon_intensity=options["carbon_intensity"],
+            pue=options["pue"],
+            interval_s=options["interval"],
+            simulated_w=options["simulate"],
+        ) as measured:
+            ended = run(command, sys.stderr if as_json else None)
+    except CannotRunError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    report = {"command": list(command), "exit_code": ended.exit_code} | measured.as_dict()
+    report["memory"]["resident_bytes"] = ended.resident_bytes
+    report["notes"] += _about_memory(report["memory"], ended.resident_below_bytes)
+    _print(json.dumps(report, indent=1) if as_json else "\n".join(_table(report)), err=not as_json)
+    sys.exit(ended.exit_code)
+
+
+def _print(text: str, *, err: bool) -> None:
+    """Print the report; where nobody reads it any more, the command's exit code still counts."""
+    try:
+        click.echo(text, err=err)
+    except BrokenPipeError:
+        # What is left in the buffer would be an error again when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (sys.stderr if err else sys.stdout).fileno())
+
+
+def _about_memory(memory: dict[str, Any], below: int | None) -> list[str]:
+    """Why there is no peak of memory, where there is none."""
+    found = []
+    if memory["nvml_used_bytes"] is None:
+        found.append("peak memory, cards: no card was read")
+    if memory["resident_bytes"] is None:
+        found.append(
+            "peak memory, process: the system does not tell"
+            if below is None
+            else f"peak memory, process: below {below / 1e6:.0f} MB, which pepr itself takes"
+        )
+    return found
 
 
 def _table(report: dict[str, Any]) -> list[str]:
@@ -145,13 +113,13 @@ def _table(report: dict[str, Any]) -> list[str]:
     resident = memory["resident_bytes"]
     totals = [
         ("time", _number(report["duration_s"], "s")),
-        ("energy, computer", _number(None if it_energy is None else it_energy * 1e3, "Wh")),
+        (_covered(report), _number(None if it_energy is None else it_energy * 1e3, "Wh")),
         (
-            f"energy, with PUE {report['pue']:g}",
+            f"energy, with PUE {_short(report['pue'])}",
             _number(None if energy is None else energy * 1e3, "Wh"),
         ),
         (
-            f"CO2eq at {report['carbon_intensity_g_per_kwh']:g} g/kWh",
+            f"CO2eq at {_short(report['carbon_intensity_g_per_kwh'])} g/kWh",
             _number(report["co2eq_g"], "g"),
         ),
         ("peak memory, cards", _number(None if used is None else used / 1e9, "GB")),
@@ -162,6 +130,15 @@ def _table(report: dict[str, Any]) -> list[str]:
     found = ["", *rows, "", *(f"{name:<{width}}  {value:>12}" for name, value in totals), ""]
     intensity = f"intensity: {report['carbon_intensity_source']}"
     return [*found, *(line for note in [*report["notes"], intensity] for line in wrapped(note))]
+
+
+def _covered(report: dict[str, Any]) -> str:
+    """What the energy is of: beside a card, the processor may not have been measured."""
+    return "energy, cards alone" if report["it_energy_covers"] == ["gpu"] else "energy, computer"
+
+
+def _short(value: float | None) -> str:
+    return "?" if value is None else f"{value:g}"
 
 
 def _mean_w(part: dict[str, Any]) -> float | None:

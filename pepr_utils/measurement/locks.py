@@ -110,14 +110,18 @@ def abandoned(folder: Path, run_id: str) -> Iterator[dict[str, Any] | None]:
 
 def is_held(folder: Path, run_id: str) -> bool:
     """Whether a living process holds the lock of a run; looks without writing anything."""
-    path = Path(folder) / FOLDER / f"{run_id}.lock"
+    return is_locked(Path(folder) / FOLDER / f"{run_id}.lock")
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process holds a lock on a file; looks without writing anything."""
     if not path.is_file():
         return False
     try:
         import fcntl
     except ImportError:  # no flock on this system: take the lock for a moment
         try:
-            with _lock(folder, run_id).acquire(timeout=0):
+            with FileLock(path).acquire(timeout=0):
                 return False
         except Timeout:
             return True

@@ -9,6 +9,7 @@ import pandas as pd
 from pepr_utils.errors import DataUnavailableError
 from pepr_utils.reporting.numbers import NOT_AVAILABLE, fixed
 from pepr_utils.results import ResultSet, load_result_set, score_runs
+from pepr_utils.results.audit.checks_meter import between
 from pepr_utils.results.audit.power import JOULE_PER_KWH, implied_power
 from pepr_utils.results.experiments import experiment_labels
 from pepr_utils.results.result_set import PUBLISHED, REPAIRED, available_result_sets
@@ -20,7 +21,8 @@ _METHODS = (
         "graphics card",
         "NVML's energy counter at both ends of a window, once the card has finished its work",
         "fans, supply and whatever else is not behind the card's own sensor; the counter moves in "
-        "steps of some tens of milliseconds, which a window of less than a second feels",
+        "steps of some tens of milliseconds, which a window of less than a second feels; a slice "
+        "of a divided card",
     ),
     (
         "polled",
@@ -33,13 +35,15 @@ _METHODS = (
         "rapl",
         "processor, its memory",
         "the processor's counters, packages and memory summed once, wrap-around followed",
-        "mainboard, disks, fans, supply; whose work it was: a package is counted whole",
+        "mainboard, disks, fans, supply; memory, where it has no counter; whose work it was: a "
+        "package is counted whole",
     ),
     (
         "tdp-estimate",
         "processor",
         "nothing: half of a rated power times the time",
-        "everything but time: load, number of cores in use, number of processors, memory",
+        "everything but time: load, whose it was, number of cores in use, number of processors, "
+        "memory",
     ),
     (
         "simulated",
@@ -76,8 +80,7 @@ def agreement(sets: Iterable[ResultSet]) -> pd.DataFrame:
         method = runs["energy_method"].astype("string").fillna("not stated")
         power = runs["it_energy_kwh"] * JOULE_PER_KWH / runs["train_time_s"]
         for name, part in runs.groupby(method):
-            both = part["gpu_counter_kwh"].notna() & part["gpu_polled_kwh"].gt(0)
-            apart = 100 * (part["gpu_counter_kwh"] / part["gpu_polled_kwh"] - 1).abs()[both]
+            apart = 100 * between(part).dropna()
             rows.append(
                 {
                     "result set": result_set.name,
@@ -86,7 +89,7 @@ def agreement(sets: Iterable[ResultSet]) -> pd.DataFrame:
                     "lowest mean power (W)": power[part.index].min(),
                     "highest mean power (W)": power[part.index].max(),
                     "fewest samples": part["n_power_samples"].min(),
-                    "runs with both figures": int(both.sum()),
+                    "runs with both figures": len(apart),
                     "largest difference (%)": apart.max(),
                 }
             )

@@ -115,7 +115,8 @@ class Run(_Row):
     )
     gpu_polled_kwh: NotNegative | None = _field("the same by samples of power", None, unit="kWh")
     gpu_disagreement: NotNegative | None = _field(
-        "largest difference of the two in a window long enough to compare them, as a share",
+        "largest difference of the two, as a share of the larger, in a window of training or "
+        "evaluation that is long enough to compare them",
         None,
         unit="1",
     )
@@ -139,7 +140,9 @@ class Run(_Row):
     energy_method: str | None = _field("how energy was measured", None)
     device: str | None = _field("model name of the device", None)
     power_limit_w: Positive | None = _field("power limit of the device", None, unit="W")
-    n_power_samples: Annotated[int, Field(ge=0)] | None = _field("number of power readings", None)
+    n_power_samples: Annotated[int, Field(ge=0)] | None = _field(
+        "number of power readings in the training windows", None
+    )
     meter_notes: str | None = _field(
         "what the meter did not measure and why, and what is doubtful", None
     )

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from pepr_utils.measurement.metering import hardware, rapl
+from pepr_utils.measurement.metering import idle, rapl
 
 
 def _pepr(*arguments, **options):
@@ -43,6 +43,19 @@ def test_the_table_leaves_stdout_to_the_command():
     assert "energy, computer" in done.stderr
     (memory,) = [line for line in done.stderr.splitlines() if "memory, process" in line]
     assert 0.4 <= float(memory.split()[-2]) < 2
+
+
+def test_what_is_not_known_has_a_reason_and_a_reader_who_leaves_changes_no_exit_code():
+    done = _pepr("--", "sh", "-c", "exit 3")
+    assert done.returncode == 3
+    assert "peak memory, process: below " in done.stderr
+    assert "peak memory, cards: no card was read" in " ".join(done.stderr.split())
+    assert "memory no counter of its own" in done.stderr
+    code = "from pepr_utils.cli import main; main()"
+    command = f"{sys.executable} -c '{code}' meter --json --simulate 1 -- sh -c 'exit 3'"
+    shell = f"{{ {command}; echo $? >&2; }} | true"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == "3"
 
 
 def test_options_after_the_command_are_the_commands():
@@ -109,7 +122,7 @@ def doubles_of(monkeypatch, tmp_path):
     spec.loader.exec_module(module)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(rapl, "POWERCAP", tmp_path / "powercap")
-    hardware._idle_powers.cache_clear()
+    idle.seen_before.cache_clear()
     return module
 
 
@@ -138,6 +151,20 @@ def test_the_check_of_a_machine_with_cards_and_counters(monkeypatch, doubles_of,
     assert "it is polled" in why
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert _check(monkeypatch)["gpu", "polled"] == (False, "CUDA_VISIBLE_DEVICES= names none")
+
+
+def test_the_check_says_what_has_no_energy_of_its_own(monkeypatch, doubles_of, tmp_path):
+    card = doubles_of.Gpu("GPU-a", mig=("MIG-1",))
+    doubles_of.install(monkeypatch, [card])
+    assert "divided (MIG)" in _check(monkeypatch)["gpu", "counter"][1]
+    card.lost = True
+    available, why = _check(monkeypatch)["gpu", "counter"]
+    assert (available, "GPU is lost" in why) == (False, True)
+    assert _check(monkeypatch)["memory", "rapl"][0] is False
+    packages = {"intel-rapl:0": ("package-0", 5, 1000), "intel-rapl:0:0": ("dram", 5, 1000)}
+    doubles_of.powercap(tmp_path / "powercap", packages)
+    assert _check(monkeypatch)["memory", "rapl"] == (True, "dram of package-0")
+    assert "one processor" in _check(monkeypatch)["cpu", "tdp-estimate"][1]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")

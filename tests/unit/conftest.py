@@ -200,3 +200,32 @@ def doubles():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def bare_machine(monkeypatch, tmp_path, doubles):
+    """A machine with nothing to read, and a processor that is guessed to draw 60 W."""
+    from pepr_utils.measurement.metering import hardware, idle, neighbours, rapl, sharing
+    from pepr_utils.measurement.metering.estimate import Estimate
+
+    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(neighbours.FOLDER, str(tmp_path / "meters"))
+    doubles.install(monkeypatch, [])
+    monkeypatch.setattr(rapl, "POWERCAP", tmp_path / "none")
+    monkeypatch.setattr(sharing, "PROC_STAT", tmp_path / "none")
+    monkeypatch.setattr(hardware, "estimate", lambda: Estimate("Guess", 60.0, "a list"))
+    idle.seen_before.cache_clear()
+
+
+@pytest.fixture
+def packages(monkeypatch, tmp_path, doubles):
+    """Set RAPL domains, as the kernel lists them."""
+    from pepr_utils.measurement.metering import rapl
+
+    def write(domains):
+        folder = doubles.powercap(tmp_path / "powercap", domains)
+        monkeypatch.setattr(rapl, "POWERCAP", folder)
+        return folder
+
+    return write

@@ -1,9 +1,12 @@
 """Doubles of the hardware at its boundary: NVML's functions, and files as under /sys and /proc."""
 
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pynvml
+
+from pepr_utils.measurement.metering import nvml
 
 
 class Gpu:
@@ -14,7 +17,7 @@ class Gpu:
         self.power = watts if callable(watts) else lambda _t: watts
         self.energy = None  # of the trace, joules up to a time; for a constant power by default
         self.began, self.fails, self.pids, self.reads = time.monotonic(), False, [], 0
-        self.parent = None
+        self.used, self.lost = 2_000_000_000, False
 
     def _age(self):
         if self.fails:
@@ -43,6 +46,11 @@ def install(monkeypatch, gpus, *, broken=None):
     def energy(gpu):
         return int(gpu.joules_now() * 1000) if gpu.counter else unsupported()
 
+    def handle(index):
+        if gpus[index].lost:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+        return gpus[index]
+
     def processes(gpu):
         return [SimpleNamespace(pid=pid) for pid in gpu.pids]
 
@@ -50,7 +58,7 @@ def install(monkeypatch, gpus, *, broken=None):
         "nvmlInit": init,
         "nvmlShutdown": lambda: None,
         "nvmlDeviceGetCount": lambda: len(gpus),
-        "nvmlDeviceGetHandleByIndex": lambda i: gpus[i],
+        "nvmlDeviceGetHandleByIndex": handle,
         "nvmlDeviceGetUUID": lambda gpu: gpu if isinstance(gpu, str) else gpu.uuid,
         "nvmlDeviceGetName": lambda gpu: gpu.name,
         "nvmlDeviceGetMigMode": lambda gpu: [1, 1] if gpu.mig else unsupported(),
@@ -59,12 +67,13 @@ def install(monkeypatch, gpus, *, broken=None):
         "nvmlDeviceGetPowerUsage": lambda gpu: int(gpu.watts_now() * 1000),
         "nvmlDeviceGetTotalEnergyConsumption": energy,
         "nvmlDeviceGetEnforcedPowerLimit": lambda gpu: 300_000,
-        "nvmlDeviceGetMemoryInfo": lambda gpu: SimpleNamespace(used=2_000_000_000),
+        "nvmlDeviceGetMemoryInfo": lambda gpu: SimpleNamespace(used=gpu.used),
         "nvmlDeviceGetComputeRunningProcesses": processes,
         "nvmlDeviceGetGraphicsRunningProcesses": lambda gpu: [],
     }
     for name, double in doubles.items():
         monkeypatch.setattr(pynvml, name, double)
+    monkeypatch.setattr(nvml, "DEV", Path(__file__).with_name("no-dev"))
 
 
 def powercap(folder, domains):

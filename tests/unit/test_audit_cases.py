@@ -169,3 +169,14 @@ def test_a_card_whose_counter_and_samples_disagree(totals):
     assert severity == "warning"
     assert evidence.startswith("1 run with")
     assert "are 12 % apart" in evidence
+
+
+def test_the_two_energies_of_a_card_speak_where_their_difference_is_not_stated(totals):
+    header = "architecture,dataset,test_accuracy,energy_kwh,gpu_counter_kwh,gpu_polled_kwh"
+    rows = "a,w,0.9,0.1,0.050,0.049,60\nb,w,0.9,0.1,0.05,0,5\nc,w,0.9,0.1,0.05,,60\n"
+    clean = totals(header + ",train_time_s\n" + rows)  # alike, too short to compare, and one alone
+    assert _found("meters-disagree", clean) == []
+    apart = "a,w,0.9,0.1,0.05,0.04\nb,w,0.9,0.1,0.05,0\nc,w,0.9,0.1,0,0.05\n"
+    ((_, evidence),) = _found("meters-disagree", totals(header + "\n" + apart))
+    assert evidence.startswith("3 runs with")
+    assert "are 20 to 100 % apart" in evidence

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pepr_utils.measurement.metering import occupancy
 from pepr_utils.measurement.metering.integrate import energy_j
-from pepr_utils.measurement.metering.nvml import other_processes
 from pepr_utils.measurement.metering.quantities import Component, Samples, Window, total
 from pepr_utils.measurement.metering.sharing import Load, descendants, is_shared, others
 from pepr_utils.measurement.metering.visible import Card, visible_cards
@@ -43,11 +43,18 @@ MIXED = [Card(0, "GPU-old", "Old"), Card(1, "GPU-new", "New")]
         ("MIG-GPU-ab2/3/0", [1]),
         ("MIG-9", []),
         ("nonsense", []),
+        ("²", []),  # a digit, and no number
     ],
 )
 def test_visible_devices_are_read_as_cuda_reads_them(listed, indices):
     environment = {} if listed is None else {"CUDA_VISIBLE_DEVICES": listed}
     assert [card.index for card in visible_cards(ALIKE, environment).cards] == indices
+
+
+def test_who_names_a_slice_uses_no_whole_card():
+    for named, divided in (("MIG-2", True), ("MIG-GPU-ab2/3/0", True), ("GPU-ab2", False)):
+        (card,) = visible_cards(ALIKE, {"CUDA_VISIBLE_DEVICES": named}).cards
+        assert card.divided == divided  # whatever the driver says of the card
 
 
 def test_numbers_of_unlike_cards_need_the_bus_order():
@@ -118,10 +125,26 @@ def test_ticks_that_round_down_are_no_negative_load():
 
 
 @pytest.mark.parametrize(
-    ("found", "n"), [(None, None), (set(), 0), ({1}, 0), ({1, 5}, 1), ({5}, None)]
+    ("found", "n", "said"),
+    [
+        (set(), 0, None),
+        ({1}, 0, None),
+        ({1, 5}, 1, "1 other processes on the card"),
+        ({5, 6}, 2, "2 processes on the card, ours not among them: their energy"),
+        ({5, 7}, None, "2 processes on the card, ours not among them as far as"),
+    ],
 )
-def test_other_processes_are_known_only_where_ours_is_seen(found, n):
-    assert other_processes(found, {1, 2}) == n
+def test_processes_on_a_card_are_told_apart_where_they_can_be_seen(
+    monkeypatch, tmp_path, found, n, said
+):
+    monkeypatch.setattr(occupancy, "PROC", tmp_path)
+    for pid in (1, 2, 5, 6):  # 7 has a number of the host
+        (tmp_path / str(pid)).mkdir()
+    nobody = occupancy.look(0.0, set(), {1, 2})
+    others, words = occupancy.summary([nobody, occupancy.look(1.0, found, {1, 2})])
+    assert others == n
+    assert words == said or words.startswith(said)
+    assert occupancy.look(0.0, None, {1}) is None
 
 
 def test_a_sum_is_null_where_a_part_is():
@@ -132,12 +155,12 @@ def test_a_sum_is_null_where_a_part_is():
     assert (whole.duration_s, whole.n_samples, whole.notes) == (2.0, 3, ("a", "b"))
 
 
-@pytest.mark.parametrize(("seconds", "apart"), [(9.0, None), (11.0, pytest.approx(0.1))])
+@pytest.mark.parametrize(("seconds", "apart"), [(9.0, None), (11.0, pytest.approx(1 / 11))])
 def test_counter_and_samples_are_compared_in_long_windows(seconds, apart):
     part = Component("gpu", "card", 110.0, "counter", seconds, counter_j=110.0, polled_j=100.0)
     window = Window("train", 1, seconds, (part,))
     assert window.disagreement == apart
-    assert any("10.0% apart" in flag for flag in window.flags) == (apart is not None)
+    assert any("9.1% apart" in flag for flag in window.flags) == (apart is not None)
 
 
 def test_the_meter_brings_no_torch():

@@ -311,6 +311,15 @@ def test_a_full_disk_is_waited_for_in_a_sweep_and_an_error_without(in_sweep, mon
         measuring._keep(in_sweep, _record(A), None)
 
 
+def test_a_card_that_cannot_be_read_is_no_slot(doubles, monkeypatch):
+    cards = [doubles.Gpu("GPU-a"), doubles.Gpu("GPU-b")]
+    cards[0].lost = True
+    doubles.install(monkeypatch, cards)
+    assert gpus.find_gpus("auto", {}) == ["GPU-b"]
+    with pytest.raises(SweepError, match=r"2 GPUs are asked for and 1 found .*GPU is lost"):
+        gpus.find_gpus(2, {})
+
+
 def test_a_processor_that_runs_share_has_no_estimated_energy(in_sweep, monkeypatch):
     from pepr_utils.measurement.metering import hardware
     from pepr_utils.measurement.metering.estimate import Estimate

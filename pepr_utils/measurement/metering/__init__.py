@@ -11,7 +11,8 @@ see is the book's chapter "What is measured and how well". torch is never import
 """
 
 from pepr_utils.measurement.metering.intensity import Intensity, IntensityError, carbon_intensity
-from pepr_utils.measurement.metering.meter import IDLE_S, INTERVAL_S, Meter, meter
+from pepr_utils.measurement.metering.measured import Meter
+from pepr_utils.measurement.metering.meter import IDLE_S, INTERVAL_S, meter
 from pepr_utils.measurement.metering.quantities import (
     COMPARED_ABOVE_S,
     DISAGREEMENT,

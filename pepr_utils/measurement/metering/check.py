@@ -64,27 +64,32 @@ def _cards() -> list[Possibility]:
         why = nvml.lacking or "; ".join(chosen.notes)
         if not chosen.cards:
             why = why or f"CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES')} names none"
-            return [Possibility("gpu", method, False, why) for method in ("counter", "polled")]
+            return _no_card(why)
         return [row for card in chosen.cards for row in _card(nvml, card)]
     finally:
         nvml.close()
 
 
+def _no_card(why: str) -> list[Possibility]:
+    return [Possibility("gpu", method, False, why) for method in ("counter", "polled")]
+
+
 def _card(nvml: Nvml, card: Card) -> list[Possibility]:
     name = f"{card.name} {card.uuid}"
-    if len(card.mig_uuids) > 1:
-        why = f"{name}: a slice (MIG); only the energy of the whole card is known"
-        return [Possibility("gpu", method, False, why) for method in ("counter", "polled")]
+    if card.lacking:
+        return _no_card(f"{card.lacking}; a block that may use it has no energy")
+    if card.divided:
+        return _no_card(f"{name}: divided (MIG); only the energy of the whole card is known")
     power, limit = nvml.power_w(card), nvml.power_limit_w(card)
-    now = f"{name}: {power:.0f} W now" if power is not None else ""
-    if power is not None and limit is not None:
+    now = f"{name}: {power:.0f} W now" if power else ""
+    if power and limit is not None:
         now += f", limit {limit:.0f} W"
-    counter = nvml.energy_mj(card) is not None
+    counter = bool(nvml.energy_mj(card))
     return [
         Possibility("gpu", "counter", counter,
                     name if counter else f"{name}: no energy counter (before Volta); it is polled"),
-        Possibility("gpu", "polled", power is not None,
-                    now or f"{name}: the driver gives no power; nothing can be measured"),
+        Possibility("gpu", "polled", bool(power),
+                    now or f"{name}: the driver gives no power; only the counter can be read"),
     ]  # fmt: skip
 
 
@@ -96,7 +101,10 @@ def _processor() -> list[Possibility]:
         rows = [Possibility("cpu", "rapl", False, _enable(rapl.lacking or ""))]
     if guess is None:
         return [*rows, Possibility("cpu", "tdp-estimate", False, "carbontracker gives none")]
-    words = f"{guess.device}: {guess.power_w:.0f} W whatever the load, half of {guess.basis}"
+    words = (
+        f"{guess.device}: {guess.power_w:.0f} W whatever the load, half of {guess.basis}; of one "
+        "processor, and for one metered run at a time"
+    )
     return [*rows, Possibility("cpu", "tdp-estimate", True, words)]
 
 
@@ -110,14 +118,19 @@ def _memory() -> list[Possibility]:
     resident = resident_peak()
     writable = os.access(Path("/proc/self/clear_refs"), os.W_OK)
     words = "peak of this process since a reset" if writable else "needs Linux's /proc"
-    return [Possibility("memory", "resident set", resident is not None and writable, words)]
+    rows = [Possibility("memory", "resident set", resident is not None and writable, words)]
+    if not any(domain.kind == "memory" for domain in Rapl.find().domains):
+        why = "no counter of its own here, and no estimate: its energy is in no total"
+        rows.insert(0, Possibility("memory", "rapl", False, why))
+    return rows
 
 
 def _sharing() -> Possibility:
     load = Load.now(set())
     known = load.machine_s is not None and load.mine_s is not None
     words = (
-        "RAPL is left out where others keep the processor busy"
+        "where others keep the processor busy, RAPL is left out; an estimate stays, with a note, "
+        "unless another run is metered beside it"
         if known
         else "needs /proc/stat and psutil: whether others use the processor is not seen"
     )

@@ -2,46 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
-from pepr_utils.measurement.metering import polling
+from pepr_utils.measurement.metering import idle, occupancy, polling
 from pepr_utils.measurement.metering.estimate import Estimate, estimate
-from pepr_utils.measurement.metering.memory import synchronize, torch_uuid
-from pepr_utils.measurement.metering.nvml import Nvml, other_processes
+from pepr_utils.measurement.metering.marks import Mark
+from pepr_utils.measurement.metering.memory import synchronize, torch_current, torch_uuid
+from pepr_utils.measurement.metering.neighbours import Presence
+from pepr_utils.measurement.metering.nvml import Nvml
 from pepr_utils.measurement.metering.quantities import Samples
 from pepr_utils.measurement.metering.rapl import Rapl
 from pepr_utils.measurement.metering.sharing import Load, descendants
-from pepr_utils.measurement.metering.visible import Card, visible_cards
-
-
-@dataclass(frozen=True)
-class Mark:
-    """The counters at one end of a window; None for what could not be read.
-
-    Attributes
-    ----------
-    time_s : float
-        On the monotonic clock.
-    counter_mj : dict
-        Energy counter of each card, by UUID.
-    rapl_uj : dict
-        Energy used so far in each RAPL domain, by name.
-    load : Load
-        Processor time, of the machine and of this process.
-    others : dict
-        Other processes on each card, by UUID.
-    """
-
-    time_s: float
-    counter_mj: dict[str, int | None] = field(default_factory=dict)
-    rapl_uj: dict[str, int | None] = field(default_factory=dict)
-    load: Load = field(default_factory=lambda: Load(None, None))
-    others: dict[str, int | None] = field(default_factory=dict)
+from pepr_utils.measurement.metering.visible import NONE, Card, Chosen, visible_cards
 
 
 @dataclass
@@ -54,12 +32,18 @@ class Hardware:
         The graphics cards and their samples of power.
     rapl, estimate
         The processor's counters; else its estimated power.
+    presence
+        Other meters of this user on this machine.
     gpu_wanted : bool
         Whether the energy is incomplete without a card.
-    notes : tuple of str
+    card_notes, processor_notes : list of str
         What cannot be measured, and why.
+    faults : list of str
+        What failed on the way.
     idle_w : dict
         Mean power before the work, by UUID or domain.
+    seen : dict
+        The processes on each card, by UUID, from time to time.
     """
 
     interval_s: float
@@ -68,10 +52,15 @@ class Hardware:
     power_limits_w: dict[str, float | None] = field(default_factory=dict)
     rapl: Rapl = field(default_factory=Rapl)
     estimate: Estimate | None = None
+    presence: Presence = field(default_factory=Presence)
     gpu_wanted: bool = False
-    notes: tuple[str, ...] = ()
+    card_notes: list[str] = field(default_factory=list)
+    processor_notes: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
     idle_w: dict[str, float] = field(default_factory=dict)
     used_bytes: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, list[occupancy.Seen]] = field(default_factory=dict)
+    _looked_s: float = -math.inf
     _lock: Any = field(default_factory=threading.Lock)
     _thread: Any = None
 
@@ -87,64 +76,95 @@ class Hardware:
         interval_s, idle_s : float
             Between samples; and how long the idle power is watched, once per device and process.
         """
-        found, notes = cls(interval_s), []
-        kind, _, number = (device or "").partition(":")
-        if device is None or kind == "cuda":
-            found.nvml = Nvml.open()
-            chosen = visible_cards(found.nvml.cards, os.environ)
-            cards = chosen.cards
-            notes += [*chosen.notes, *filter(None, [found.nvml.lacking])]
-            found.gpu_wanted = kind == "cuda" or bool(cards) or chosen.ambiguous
-            if kind == "cuda":
-                at = int(number or 0)
-                cards = _by_torch(found.nvml.cards, at) or cards[at : at + 1]
-                if not cards:
-                    notes.append(f"{device} is not among the cards that NVML shows this process")
-            found.cards = {card: Samples() for card in cards}
-            found.power_limits_w = {c.uuid: found.nvml.power_limit_w(c) for c in cards}
+        found = cls(interval_s)
+        if device is None or device.startswith("cuda"):
+            found._find_cards(device)
         found.rapl = Rapl.find()
         if found.rapl.lacking:
-            notes.append(f"no RAPL: {found.rapl.lacking}")
+            found.processor_notes.append(f"no RAPL: {found.rapl.lacking}")
             found.estimate = estimate()
             if found.estimate is None:
-                notes.append("no processor estimate: carbontracker gives none")
-        found.notes = tuple(notes)
-        found._idle(idle_s)
-        if found.cards or found.rapl.domains:
-            found._thread = polling.start(
-                found.nvml, found.cards, found._also, interval_s=interval_s
-            )
+                found.processor_notes.append("no processor estimate: carbontracker gives none")
+        found.presence = Presence.enter()
+        if found.presence.lacking and found.estimate is not None:
+            found.processor_notes.append(found.presence.lacking)
+        found.idle_w = idle.watch(found.nvml, list(found.cards), found.rapl.domains, idle_s)
+        readable = {card: at for card, at in found.cards.items() if card.lacking is None}
+        if readable or found.rapl.domains:
+            try:
+                found._thread = polling.start(
+                    found.nvml, readable, found._also, interval_s=interval_s
+                )
+            except Exception as error:  # noqa: BLE001 - counters are read at the ends all the same
+                found.faults.append(f"nothing is sampled: carbontracker did not start: {error!r}")
         return found
+
+    @property
+    def notes(self) -> list[str]:
+        """What cannot be measured, of cards and processor."""
+        return [*self.card_notes, *self.processor_notes]
 
     def mark(self) -> Mark:
         """Read every counter once, when the cards have done what they were given."""
         synchronize()
+        if self._thread is not None and not self._thread.is_alive():
+            self._fault("the sampling thread ended early: samples of power are missing from then")
         counters = {card.uuid: self.nvml.energy_mj(card) for card in self.cards}
         now = time.monotonic()
-        used = self._read_rapl(now)
+        used = self._read_rapl()
         self._note_used()
-        if not self.cards and not self.rapl.domains:
-            return Mark(now)
         children = descendants()
-        mine = {os.getpid(), *children}
-        others = {c.uuid: other_processes(self.nvml.processes(c), mine) for c in self.cards}
-        load = Load.now(children) if self.rapl.domains else Load(None, None)
-        return Mark(now, counters, used, load, others)
+        self._look(now, children)
+        return Mark(now, counters, used, Load.now(children))
 
     def close(self) -> None:
         """Stop sampling and leave NVML."""
-        if self._thread is not None:
-            self._thread.stop()
+        with suppress(Exception):  # what is measured is measured
+            if self._thread is not None:
+                self._thread.stop()
         self.nvml.close()
+
+    def _find_cards(self, device: str | None) -> None:
+        self.nvml = Nvml.open()
+        chosen = visible_cards(self.nvml.cards, os.environ)
+        cards = chosen.cards
+        self.card_notes += [*chosen.notes, *filter(None, [self.nvml.lacking])]
+        if device is not None:
+            number = device.partition(":")[2]
+            at = int(number) if number else torch_current()
+            cards = _by_torch(self.nvml.cards, at) or cards[at : at + 1]
+            if not cards:
+                self.card_notes.append(
+                    f"{device} is not among the cards that NVML shows this process"
+                )
+        elif len(cards) > 1 and "CUDA_VISIBLE_DEVICES" not in os.environ:
+            self.card_notes.append(
+                f"all {len(cards)} cards of this machine are counted: no CUDA_VISIBLE_DEVICES says "
+                "which are used"
+            )
+        self.gpu_wanted = device is not None or _may_use_one(chosen, self.nvml)
+        self.cards = {card: Samples() for card in cards}
+        self.seen = {card.uuid: [] for card in cards}
+        self.power_limits_w = {c.uuid: self.nvml.power_limit_w(c) for c in cards}
 
     def _also(self, time_s: float) -> None:
         """What is read beside the cards' power in each round of sampling."""
-        self._read_rapl(time_s)
+        self._read_rapl()
         self._note_used()
+        if time_s >= self._looked_s + occupancy.LOOK_EVERY_S:
+            self._look(time_s, descendants())
 
-    def _read_rapl(self, time_s: float) -> dict[str, int | None]:
+    def _read_rapl(self) -> dict[str, int | None]:
         with self._lock:  # the thread and the windows read the same counters
-            return {domain.name: domain.read(time_s) for domain in self.rapl.domains}
+            return {domain.entry: domain.read() for domain in self.rapl.domains}
+
+    def _look(self, time_s: float, children: set[int]) -> None:
+        """Note whose processes are on the cards."""
+        self._looked_s = time_s
+        for card in self.cards:
+            found = occupancy.look(time_s, self.nvml.processes(card), {os.getpid(), *children})
+            if found is not None:
+                self.seen[card.uuid].append(found)
 
     def _note_used(self) -> None:
         for card in self.cards:
@@ -152,32 +172,15 @@ class Hardware:
             if used is not None:
                 self.used_bytes[card.uuid] = max(used, self.used_bytes.get(card.uuid, 0))
 
-    def _idle(self, seconds: float) -> None:
-        """Watch the power before the work begins; once per device and process."""
-        known = _idle_powers()
-        names = [c.uuid for c in self.cards] + [d.name for d in self.rapl.domains]
-        if seconds > 0 and any(name not in known for name in names):
-            began, before = time.monotonic(), self._read_rapl(0.0)
-            watts: dict[str, list[float]] = {}
-            while time.monotonic() < began + seconds:
-                for card in self.cards:
-                    power = self.nvml.power_w(card)
-                    if power is not None:
-                        watts.setdefault(card.uuid, []).append(power)
-                time.sleep(min(0.1, seconds / 5))
-            took, after = time.monotonic() - began, self._read_rapl(0.0)
-            found = {uuid: sum(values) / len(values) for uuid, values in watts.items()}
-            for name, end in after.items():
-                if end is not None and before[name] is not None:
-                    found[name] = (end - before[name]) / 1e6 / took
-            known.update({name: found[name] for name in found if name not in known})
-        self.idle_w = {name: known[name] for name in names if name in known}
+    def _fault(self, words: str) -> None:
+        if words not in self.faults:
+            self.faults.append(words)
 
 
-@cache
-def _idle_powers() -> dict[str, float]:
-    """Idle power of the devices that this process has watched."""
-    return {}
+def _may_use_one(chosen: Chosen, nvml: Nvml) -> bool:
+    """Whether a block that asks for no card in particular may use one."""
+    hidden = nvml.hidden and os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() not in NONE
+    return bool(chosen.cards) or chosen.ambiguous or hidden
 
 
 def _by_torch(cards: tuple[Card, ...], index: int) -> tuple[Card, ...]:

@@ -6,11 +6,26 @@ import numpy as np
 
 from pepr_utils.measurement.metering.quantities import Samples
 
-#: Longer than this without a sample and the energy of a window is not known.
+#: Longer than this without a sample and the energy of a window is not known ...
 MAX_GAP_S = 5.0
+#: ... or, where samples are rare on purpose, than this many of their intervals.
+MAX_GAP_INTERVALS = 3
 
 
-def energy_j(samples: Samples, start_s: float, end_s: float) -> float | None:
+def longest_gap_s(interval_s: float) -> float:
+    """Seconds that may pass without a sample, where one is taken every so many seconds.
+
+    Examples
+    --------
+    >>> longest_gap_s(0.2), longest_gap_s(5.0)
+    (5.0, 15.0)
+    """
+    return max(MAX_GAP_S, MAX_GAP_INTERVALS * interval_s)
+
+
+def energy_j(
+    samples: Samples, start_s: float, end_s: float, *, max_gap_s: float | None = None
+) -> float | None:
     """Integrate power over a window, linearly between samples and level beyond the outer ones.
 
     carbontracker multiplies the mean of a window's samples by its length; that is the same where
@@ -22,11 +37,13 @@ def energy_j(samples: Samples, start_s: float, end_s: float) -> float | None:
         Of one device, over the whole session: neighbours help a window too short for its own.
     start_s, end_s : float
         The window, on the clock of the samples.
+    max_gap_s : float, optional
+        How long it may go without a sample; by default `MAX_GAP_S`.
 
     Returns
     -------
     float or None
-        Joules; None without samples, or where more than `MAX_GAP_S` passed without one.
+        Joules; None without samples, or where more than `max_gap_s` passed without one.
 
     Examples
     --------
@@ -44,7 +61,7 @@ def energy_j(samples: Samples, start_s: float, end_s: float) -> float | None:
     )
     # A gap counts as far as it lies in the window.
     gaps = np.minimum(marks[1:], end_s) - np.maximum(marks[:-1], start_s)
-    if gaps.max() > MAX_GAP_S:
+    if gaps.max() > (MAX_GAP_S if max_gap_s is None else max_gap_s):
         return None
     at = np.concatenate([[start_s], inside, [end_s]])
     return float(np.trapezoid(np.interp(at, times, watts), at))

@@ -17,9 +17,12 @@ class IntensityError(PeprError, ValueError):
 
 @dataclass(frozen=True)
 class Intensity:
-    """Emissions per energy, with the year they are of and where the figure is from."""
+    """Emissions per energy, with the year they are of and where the figure is from.
 
-    g_per_kwh: float
+    The figure is None where no table could be read.
+    """
+
+    g_per_kwh: float | None
     source: str
 
 

@@ -19,6 +19,15 @@ def torch_in_use() -> Any | None:
     return None
 
 
+def torch_current() -> int:
+    """The number of the card that torch calls ``cuda``; 0 where torch is not in use."""
+    torch = torch_in_use()
+    with suppress(Exception):
+        if torch is not None:
+            return int(torch.cuda.current_device())
+    return 0
+
+
 def torch_uuid(index: int) -> str | None:
     """UUID of a card by torch's number, without its ``GPU-``; None where torch is not in use."""
     torch = torch_in_use()

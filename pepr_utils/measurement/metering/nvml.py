@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pepr_utils.measurement.metering.visible import Card
+
+#: Where the system lists its devices.
+DEV = Path("/dev")
 
 
 @dataclass
@@ -19,30 +23,39 @@ class Nvml:
         All cards of the machine.
     lacking : str or None
         Why there are none, in words that say what to do; None where there are.
+    hidden : bool
+        Whether there seem to be cards, although none can be listed: the driver is there and
+        fails, or the system has a device of theirs.
     """
 
     cards: tuple[Card, ...] = ()
     lacking: str | None = None
+    hidden: bool = False
     _library: Any = None
     _handles: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def open(cls) -> Nvml:
-        """Open NVML and list the cards."""
+        """Open NVML and list the cards, each on its own: one may be lost and the others work."""
         try:
             import pynvml
         except ImportError:
-            return cls(lacking="nvidia-ml-py is not installed: install pepr-utils[train]")
+            why = "nvidia-ml-py is not installed: install pepr-utils[train]"
+            return cls(lacking=why, hidden=_nodes())
         try:
             pynvml.nvmlInit()
-            opened = cls(_library=pynvml)
-            cards = [opened._card(index) for index in range(pynvml.nvmlDeviceGetCount())]
+            n_cards = pynvml.nvmlDeviceGetCount()
         except Exception as error:  # noqa: BLE001 - a driver may fail in any way
             why = f"NVML: {error}; a card needs its driver, a container --gpus or --nv"
-            return cls(lacking=why)
-        opened.cards = tuple(cards)
-        if not cards:
-            opened.lacking = "NVML lists no card"
+            none = getattr(error, "value", None) in (
+                pynvml.NVML_ERROR_LIBRARY_NOT_FOUND,
+                pynvml.NVML_ERROR_DRIVER_NOT_LOADED,
+            )
+            return cls(lacking=why, hidden=_nodes() or not none)
+        opened = cls(_library=pynvml)
+        opened.cards = tuple(opened._card(index) for index in range(n_cards))
+        if not n_cards:
+            opened.lacking, opened.hidden = "NVML lists no card", _nodes()
         return opened
 
     def close(self) -> None:
@@ -51,8 +64,8 @@ class Nvml:
             self._ask(self._library.nvmlShutdown)
 
     def handles(self, cards: tuple[Card, ...]) -> list[Any]:
-        """NVML's own handles, for carbontracker's reader."""
-        return [self._handles[card.uuid] for card in cards]
+        """NVML's own handles, for carbontracker's reader, which fails without."""
+        return [self._handles.get(card.uuid) for card in cards]
 
     def energy_mj(self, card: Card) -> int | None:
         """Energy counter (mJ since the driver was loaded); None where the card has none."""
@@ -87,8 +100,8 @@ class Nvml:
         return found
 
     def _of(self, card: Card, name: str) -> Any:
-        function = getattr(self._library, name, None)
-        return None if function is None else self._ask(function, self._handles[card.uuid])
+        function, handle = getattr(self._library, name, None), self._handles.get(card.uuid)
+        return None if None in (function, handle) else self._ask(function, handle)
 
     def _ask(self, function: Callable, *arguments: Any) -> Any:
         try:
@@ -98,16 +111,19 @@ class Nvml:
 
     def _card(self, index: int) -> Card:
         n = self._library
-        handle = n.nvmlDeviceGetHandleByIndex(index)
-        uuid = _text(n.nvmlDeviceGetUUID(handle))
+        try:
+            handle = n.nvmlDeviceGetHandleByIndex(index)
+            uuid, name = _text(n.nvmlDeviceGetUUID(handle)), _text(n.nvmlDeviceGetName(handle))
+        except Exception as error:  # noqa: BLE001 - off the bus, or not permitted
+            why = f"card {index} cannot be read: NVML: {error}"
+            return Card(index, f"number {index}", "card", lacking=why)
         self._handles[uuid] = handle
-        return Card(index, uuid, _text(n.nvmlDeviceGetName(handle)), self._slices(handle))
+        mode = self._ask(n.nvmlDeviceGetMigMode, handle)
+        divided = bool(mode and mode[0])
+        return Card(index, uuid, name, self._slices(handle) if divided else (), divided)
 
     def _slices(self, handle: Any) -> tuple[str, ...]:
         n, found = self._library, []
-        mode = self._ask(n.nvmlDeviceGetMigMode, handle)
-        if not mode or not mode[0]:
-            return ()
         for i in range(self._ask(n.nvmlDeviceGetMaxMigDeviceCount, handle) or 0):
             slice_ = self._ask(n.nvmlDeviceGetMigDeviceHandleByIndex, handle, i)
             uuid = None if slice_ is None else self._ask(n.nvmlDeviceGetUUID, slice_)
@@ -116,23 +132,9 @@ class Nvml:
         return tuple(found)
 
 
-def other_processes(found: set[int] | None, mine: set[int]) -> int | None:
-    """How many of the processes on a card are not ours; None where that is not known.
-
-    In a container NVML gives the host's numbers, among which ours cannot be told.
-
-    Examples
-    --------
-    >>> other_processes({11, 12}, {12, 13}), other_processes(set(), {12})
-    (1, 0)
-    >>> other_processes({11}, {12}) is None
-    True
-    """
-    if found is None:
-        return None
-    if not found:
-        return 0
-    return len(found - mine) if found & mine else None
+def _nodes() -> bool:
+    """Whether the system has a device of a card, read or not."""
+    return any(DEV.glob("nvidia[0-9]*"))
 
 
 def _text(value: str | bytes) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Literal
+
+from pepr_utils.measurement.metering.steps import STEP_S
 
 Method = Literal["counter", "polled", "rapl", "tdp-estimate", "simulated"]
 Kind = Literal["gpu", "cpu", "memory", "simulated"]
@@ -14,7 +17,17 @@ FEW_SAMPLES = 60
 DISAGREEMENT = 0.05
 #: ... where the window is longer than this; in a shorter one the polled figure is too coarse.
 COMPARED_ABOVE_S = 10.0
+#: The device of memory whose energy nothing here can tell.
+NO_COUNTER = "no counter of its own"
 JOULE_PER_KWH = 3.6e6
+#: Who reads what, as the name of a method begins.
+_TOOLS = {
+    "counter": "nvml",
+    "polled": "carbontracker",
+    "rapl": "powercap",
+    "tdp-estimate": "carbontracker",
+    "simulated": "declared",
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +41,8 @@ class Component:
     device : str
         Its name; with the UUID of a graphics card, the domain of a processor.
     energy_j : float or None
-        Energy (J); None where it was not measured, and then a note says why.
+        Energy (J), above 0 but where 0 W was declared; None where it was not measured, and then a
+        note says why, or `device` that it cannot be.
     method : {"counter", "polled", "rapl", "tdp-estimate", "simulated"} or None
         *counter*: NVML's energy counter. *polled*: carbontracker's power samples, integrated.
         *rapl*: the processor's energy counters. *tdp-estimate*: half the rated power times the
@@ -42,7 +56,8 @@ class Component:
     n_dropped : int
         Samples that failed.
     counter_j, polled_j : float or None
-        Of a graphics card: the two figures beside each other (J).
+        Of a graphics card: the two figures beside each other (J), as read. A 0 is what the device
+        said; no energy is made of it.
     power_limit_w, idle_w : float or None
         Enforced power limit (W), and mean power before the work began (W): reported, never
         subtracted.
@@ -69,15 +84,27 @@ class Component:
 
     @property
     def disagreement(self) -> float | None:
-        """Counter over polled energy, less one, in absolute value; None unless both are there."""
-        if self.counter_j is None or not self.polled_j:
+        """Difference of counter and polled energy over the larger; None unless both are there.
+
+        Examples
+        --------
+        >>> Component("gpu", "X", 60.0, "counter", 9.0, counter_j=60.0, polled_j=0.0).disagreement
+        1.0
+        """
+        if self.counter_j is None or self.polled_j is None:
             return None
-        return abs(self.counter_j / self.polled_j - 1)
+        larger = max(self.counter_j, self.polled_j)
+        return abs(self.counter_j - self.polled_j) / larger if larger else 0.0
 
     @property
     def few_samples(self) -> bool:
-        """Whether a sampled energy rests on fewer than `FEW_SAMPLES` samples."""
-        return self.method == "polled" and (self.n_samples or 0) < FEW_SAMPLES
+        """Whether a card's samples, its energy or what the counter is checked by, are few."""
+        return self.method in ("polled", "counter") and (self.n_samples or 0) < FEW_SAMPLES
+
+    @property
+    def absent(self) -> bool:
+        """Whether nothing here can tell the energy of this part: it belongs to no total."""
+        return self.device == NO_COUNTER
 
 
 @dataclass(frozen=True)
@@ -88,7 +115,6 @@ class Window:
     epoch: int
     duration_s: float
     components: tuple[Component, ...]
-    notes: tuple[str, ...] = ()
 
     @property
     def disagreement(self) -> float | None:
@@ -101,15 +127,26 @@ class Window:
     @property
     def flags(self) -> tuple[str, ...]:
         """What is doubtful about this window, in words."""
-        found, name = [], f"{self.kind} {self.epoch}" if self.epoch else self.kind
-        if (apart := self.disagreement) is not None and apart > DISAGREEMENT:
+        return flags([self])
+
+
+def flags(windows: list[Window]) -> tuple[str, ...]:
+    """What is doubtful about some windows; few samples are said once per kind and device."""
+    found = []
+    for window in windows:
+        if (apart := window.disagreement) is not None and apart > DISAGREEMENT:
+            name = f"{window.kind} {window.epoch}" if window.epoch else window.kind
             found.append(f"{name}: counter and samples are {apart:.1%} apart")
-        found += [
-            f"{name}: {c.n_samples or 0} power samples of {c.device}, fewer than {FEW_SAMPLES}"
-            for c in self.components
-            if c.few_samples
-        ]
-        return tuple(found)
+    few = [
+        (w.kind, c.device, c.n_samples or 0) for w in windows for c in w.components if c.few_samples
+    ]
+    for (kind, device), group in groupby(sorted(few), key=lambda row: row[:2]):
+        numbers = [n for *_, n in group]
+        found.append(
+            f"{kind}: down to {numbers[0]} power samples of {device}, fewer than {FEW_SAMPLES}, in "
+            f"{len(numbers)} of {sum(w.kind == kind for w in windows)} windows"
+        )
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -153,6 +190,8 @@ class Samples:
 def total(parts: list[Component]) -> Component:
     """Sum one device over windows; null where a window is.
 
+    The method is that of its windows, but of those too short for a counter only where all are.
+
     Examples
     --------
     >>> part = Component("gpu", "card", 2.0, "counter", 1.0, n_samples=5)
@@ -164,13 +203,36 @@ def total(parts: list[Component]) -> Component:
         values = [getattr(part, name) for part in parts]
         return None if any(value is None for value in values) else sum(values)
 
+    methods = {part.method for part in parts if part.duration_s > STEP_S}
+    methods |= {part.method for part in parts if part.method is None or not methods}
     others = [part.other_processes for part in parts if part.other_processes is not None]
     return replace(
         parts[0],
         **{name: add(name) for name in ("energy_j", "n_samples", "counter_j", "polled_j")},
-        method=parts[0].method if len({part.method for part in parts}) == 1 else None,
+        method=methods.pop() if len(methods) == 1 else None,
         duration_s=sum(part.duration_s for part in parts),
         n_dropped=sum(part.n_dropped for part in parts),
         other_processes=max(others, default=None),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
     )
+
+
+def described(parts: tuple[Component, ...]) -> str:
+    """What was measured and how, in the words that make up the key of an experiment.
+
+    Examples
+    --------
+    >>> cpu = Component("cpu", "package-0", 5.0, "rapl", 1.0)
+    >>> described((cpu, Component("memory", "dram", None, None, 1.0)))
+    'powercap: cpu rapl; memory not measured'
+    >>> described((cpu, Component("memory", NO_COUNTER, None, None, 1.0)))
+    'powercap: cpu rapl'
+    """
+    words = [
+        f"{part.kind} not measured"
+        if part.method is None
+        else f"{_TOOLS[part.method]}: {part.kind} {part.method}"
+        for part in parts
+        if not part.absent
+    ]
+    return "; ".join(dict.fromkeys(words)) or "none"

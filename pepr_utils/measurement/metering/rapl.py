@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from pepr_utils.measurement.metering.steps import counted
 
 #: Where Linux lists them; the folder has the domains of Intel and of AMD processors.
 POWERCAP = Path("/sys/class/powercap")
@@ -12,7 +16,7 @@ POWERCAP = Path("/sys/class/powercap")
 
 @dataclass
 class Domain:
-    """One counter: a processor package or its memory.
+    """One counter, a processor package or its memory, and its readings.
 
     Attributes
     ----------
@@ -21,41 +25,49 @@ class Domain:
     kind : {"cpu", "memory"}
         Which part of the computer.
     folder : pathlib.Path
-        Its folder under /sys.
+        Its folder under /sys, whose name no other domain has.
     range_uj : int
         The counter begins again at 0 after this many microjoules; 0 if that is not known.
-    lost : bool
-        It went round and nothing says after how much.
+    times_s, values_uj : list
+        The readings, on the monotonic clock.
+    dropped_s : list of float
+        When a reading failed.
     """
 
     name: str
     kind: str
     folder: Path
     range_uj: int
-    used_uj: int = 0
     times_s: list[float] = field(default_factory=list)
+    values_uj: list[int] = field(default_factory=list)
     dropped_s: list[float] = field(default_factory=list)
-    lost: bool = False
-    _last_uj: int | None = None
 
-    def read(self, time_s: float) -> int | None:
-        """Read the counter and return the energy used since the first reading (uJ).
+    @property
+    def entry(self) -> str:
+        """The kernel's name of the domain, such as ``intel-rapl:0``; unlike `name`, unique."""
+        return self.folder.name
 
-        It has to be read more often than it can go round (minutes at full load): one wrap between
-        two readings is seen, a second is not. None where the reading failed.
-        """
+    def read(self) -> int | None:
+        """Read the counter; return the place of the reading in the list, None where it failed."""
         try:
-            now = int((self.folder / "energy_uj").read_text())
+            value = int((self.folder / "energy_uj").read_text())
         except (OSError, ValueError):
-            self.dropped_s.append(time_s)
+            self.dropped_s.append(time.monotonic())
             return None
-        if self._last_uj is not None:
-            step = now - self._last_uj
-            self.lost |= step < 0 and not self.range_uj
-            self.used_uj += step if step >= 0 else step + self.range_uj
-        self._last_uj = now
-        self.times_s.append(time_s)
-        return None if self.lost else self.used_uj
+        self.values_uj.append(value)
+        self.times_s.append(time.monotonic())
+        return len(self.times_s) - 1
+
+    def energy_j(self, first: int | None, last: int | None) -> tuple[float | None, str | None]:
+        """Energy from one reading to another (J), or None and why it is not believed.
+
+        Every reading in between is used, so that the counter may go round between the two.
+        """
+        if first is None or last is None:
+            return counted((), ())
+        inside = slice(first, last + 1)
+        joules = [value / 1e6 for value in self.values_uj[inside]]
+        return counted(self.times_s[inside], joules, range_j=self.range_uj / 1e6)
 
 
 @dataclass(frozen=True)
@@ -86,7 +98,7 @@ class Rapl:
         except OSError:
             return cls(lacking=f"no {POWERCAP} (no Linux, a virtual machine, or a container)")
         for entry in names:
-            match = re.fullmatch(r"intel-rapl:(\d+)(:\d+)?", entry)
+            match = re.fullmatch(r"(intel-rapl:\d+)(:\d+)?", entry)
             folder = POWERCAP / entry
             name = _read(folder / "name") if match else None
             if name is None or not (name.startswith("package") or name == "dram"):
@@ -95,15 +107,24 @@ class Rapl:
                 unreadable.append(str(folder / "energy_uj"))
                 continue
             size = _read(folder / "max_energy_range_uj") or "0"
-            owner = f" of package-{match[1]}" if name == "dram" else ""
             kind = "memory" if name == "dram" else "cpu"
-            found.append(Domain(name + owner, kind, folder, int(size) if size.isdigit() else 0))
+            if kind == "memory":
+                name = f"dram of {_read(POWERCAP / match[1] / 'name') or match[1]}"
+            found.append(Domain(name, kind, folder, int(size) if size.isdecimal() else 0))
         if unreadable:  # a part of the packages is not the whole: no sum is made of it
             why = f"{unreadable[0]} may not be read: sudo chmod a+r {POWERCAP}/*/energy_uj"
             return cls(lacking=why)
         if not any(domain.kind == "cpu" for domain in found):
             return cls(lacking=f"{POWERCAP} has no processor package (a virtual machine?)")
-        return cls(tuple(found))
+        return cls(_told_apart(found))
+
+
+def _told_apart(domains: list[Domain]) -> tuple[Domain, ...]:
+    """The kernel's name behind those that share one, as the parts of some processors do."""
+    times = Counter(domain.name for domain in domains)
+    return tuple(
+        replace(d, name=f"{d.name} ({d.entry})") if times[d.name] > 1 else d for d in domains
+    )
 
 
 def _read(path: Path) -> str | None:

@@ -1,116 +1,124 @@
-"""From the counters at both ends of a window to the energy of each component."""
+"""From the counters at both ends of the windows to the energy of each component in each."""
 
 from __future__ import annotations
 
-from pepr_utils.measurement.metering.hardware import Hardware, Mark
-from pepr_utils.measurement.metering.integrate import count, energy_j
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pepr_utils.measurement.metering import occupancy
+from pepr_utils.measurement.metering.hardware import Hardware
+from pepr_utils.measurement.metering.integrate import count, energy_j, longest_gap_s
+from pepr_utils.measurement.metering.marks import Span
+from pepr_utils.measurement.metering.processor import processor
 from pepr_utils.measurement.metering.quantities import Component, Samples
-from pepr_utils.measurement.metering.sharing import BUSY_CORES, is_shared, others
+from pepr_utils.measurement.metering.steps import STEP_S, counted
 from pepr_utils.measurement.metering.visible import Card
-from pepr_utils.measurement.orders import runs_at_once
 
 
-def components(hardware: Hardware, start: Mark, end: Mark) -> tuple[Component, ...]:
-    """Energy of every component between two marks.
+def components(hardware: Hardware, spans: Sequence[Span]) -> list[tuple[Component, ...]]:
+    """Energy of every component in each window.
 
     Returns
     -------
-    tuple of Component
-        The cards, then processor and memory; null in energy where it was not measured.
+    list of tuple of Component
+        For each window the cards, then processor and memory; null in energy where it was not
+        measured. The number of components and their order are those of every window.
     """
-    cards = [_card(hardware, card, samples, start, end) for card, samples in hardware.cards.items()]
-    if hardware.gpu_wanted and not cards:
-        span = end.time_s - start.time_s
-        cards = [Component("gpu", "unknown", None, None, span, notes=hardware.notes)]
-    return (*cards, *_processor(hardware, start, end))
+    columns = [
+        _in_one_way([_card(hardware, card, samples, span) for span in spans])
+        for card, samples in hardware.cards.items()
+    ]
+    if hardware.gpu_wanted and not columns:
+        why = tuple(hardware.card_notes)
+        columns = [[Component("gpu", "unknown", None, None, s.seconds, notes=why) for s in spans]]
+    return [
+        (*cards, *rest)
+        for cards, rest in zip(
+            zip(*columns, strict=True) if columns else [()] * len(spans),
+            processor(hardware, spans),
+            strict=True,
+        )
+    ]
 
 
-def _card(hardware: Hardware, card: Card, samples: Samples, start: Mark, end: Mark) -> Component:
-    notes: list[str] = []
-    before, after = start.counter_mj.get(card.uuid), end.counter_mj.get(card.uuid)
-    counter = None
-    if before is None and after is None:
-        notes.append("no energy counter: power is sampled")
-    elif before is None or after is None:
-        notes.append("the energy counter failed at one end of a window")
-    elif after < before:
-        notes.append("the energy counter went back: the driver was loaded anew")
-    else:
-        counter = (after - before) / 1000
-    polled = energy_j(samples, start.time_s, end.time_s)
-    dropped = count(samples.dropped_s, start.time_s, end.time_s)
-    if polled is None:
-        notes.append("no power samples, or too long a gap between them")
-    elif dropped:
-        notes.append(f"{dropped} samples dropped, their time filled from their neighbours")
-    if len(card.mig_uuids) > 1:
-        counter = polled = None
-        notes = [
-            f"not measured: a slice (MIG) of a card with {len(card.mig_uuids)}; NVML has the "
-            "energy of the whole card only"
-        ]
-    seen = [m.others.get(card.uuid) for m in (start, end)]
-    known = [n for n in seen if n is not None]
-    if any(known):
-        notes.append(f"{max(known)} other processes on the card: their energy is in the figure")
-    return Component(
+def _card(hardware: Hardware, card: Card, samples: Samples, span: Span) -> Component:
+    start, end = span.start.time_s, span.end.time_s
+    others, said = occupancy.summary(
+        seen for seen in list(hardware.seen[card.uuid]) if start <= seen.time_s <= end
+    )
+    before, after = (mark.counter_mj.get(card.uuid) for mark in (span.start, span.end))
+    known = None not in (before, after) and after >= before
+    longest = longest_gap_s(hardware.interval_s)
+    found = Component(
         kind="gpu",
         device=f"{card.name} {card.uuid}",
-        energy_j=counter if counter is not None else polled,
-        method="counter" if counter is not None else "polled" if polled is not None else None,
-        duration_s=end.time_s - start.time_s,
+        energy_j=None,
+        method=None,
+        duration_s=span.seconds,
         interval_s=hardware.interval_s,
-        n_samples=count(samples.times_s, start.time_s, end.time_s),
-        n_dropped=dropped,
-        counter_j=counter,
-        polled_j=polled,
+        n_samples=count(samples.times_s, start, end),
+        n_dropped=count(samples.dropped_s, start, end),
+        counter_j=(after - before) / 1000 if known else None,
+        polled_j=energy_j(samples, start, end, max_gap_s=longest),
         power_limit_w=hardware.power_limits_w.get(card.uuid),
         idle_w=hardware.idle_w.get(card.uuid),
-        other_processes=max(known) if known else None,
-        notes=tuple(notes),
+        other_processes=others,
     )
+    whole = None
+    if card.lacking:
+        whole = f"not measured: {card.lacking}"
+    elif card.divided:
+        whole = "not measured: a slice (MIG) of a card; NVML has the energy of the whole card only"
+    if whole:
+        return replace(found, counter_j=None, polled_j=None, notes=(whole,))
+    counter, why_not = _by_counter(before, after, span)
+    polled, why_not_polled = _by_samples(found)
+    notes = filter(None, [why_not, why_not_polled, said])
+    if counter is not None:
+        return replace(found, energy_j=counter, method="counter", notes=tuple(notes))
+    method = None if polled is None else "polled"
+    return replace(found, energy_j=polled, method=method, notes=tuple(notes))
 
 
-def _processor(hardware: Hardware, start: Mark, end: Mark) -> list[Component]:
-    span = end.time_s - start.time_s
-    if hardware.estimate is not None:
-        guess = hardware.estimate
-        if (n := runs_at_once()) > 1:
-            notes = (f"not estimated: {n} runs at once shared the processor",)
-            return [Component("cpu", guess.device, None, None, span, notes=notes)]
-        energy, notes = guess.power_w * span, (f"half of {guess.basis}; not measured",)
-        return [Component("cpu", guess.device, energy, "tdp-estimate", span, notes=notes)]
-    if not hardware.rapl.domains:
-        return [Component("cpu", "unknown", None, None, span, notes=hardware.notes)]
-    shared = is_shared(start.load, end.load, span)
-    found = []
-    for domain in hardware.rapl.domains:
-        before, after = start.rapl_uj.get(domain.name), end.rapl_uj.get(domain.name)
-        energy, notes = None, ()
-        if before is None or after is None:
-            notes = ("RAPL could not be read at both ends of a window",)
-        elif shared:
-            cores = others(start.load, end.load, span)
-            notes = (
-                f"not measured: others kept {cores:.1f} cores busy, more than {BUSY_CORES:g}, and "
-                "RAPL counts the whole package",
-            )
-        else:
-            energy = (after - before) / 1e6
-            if shared is None:
-                notes = ("whether others used the processor is not known",)
-        found.append(
-            Component(
-                kind=domain.kind,
-                device=domain.name,
-                energy_j=energy,
-                method=None if energy is None else "rapl",
-                duration_s=span,
-                interval_s=hardware.interval_s,
-                n_samples=count(domain.times_s, start.time_s, end.time_s),
-                n_dropped=count(domain.dropped_s, start.time_s, end.time_s),
-                idle_w=hardware.idle_w.get(domain.name),
-                notes=notes,
-            )
+def _by_counter(
+    before: int | None, after: int | None, span: Span
+) -> tuple[float | None, str | None]:
+    """Energy by NVML's counter (J), and why there is none."""
+    if before is None and after is None:
+        return None, "no energy counter: power is sampled"
+    if span.seconds <= STEP_S:
+        return None, f"the energy counter is too coarse for windows up to {STEP_S:g} s: sampled"
+    ends = [
+        (m.time_s, mj / 1000)
+        for m, mj in ((span.start, before), (span.end, after))
+        if mj is not None
+    ]
+    joules, why = counted(*zip(*ends, strict=True))
+    return joules, why and f"energy counter not used: {why}"
+
+
+def _by_samples(found: Component) -> tuple[float | None, str | None]:
+    """Energy by samples of power (J), and what there is to say of them."""
+    if found.polled_j is None:
+        return None, "no power samples, or too long a gap between them"
+    if found.polled_j <= 0:
+        return None, "power samples not used: the driver said 0 W throughout"
+    if found.n_dropped:
+        return found.polled_j, (
+            f"{found.n_dropped} samples dropped, their time filled from their neighbours"
         )
-    return found
+    return found.polled_j, None
+
+
+def _in_one_way(parts: list[Component]) -> list[Component]:
+    """Read one card in one way in all windows: by samples, where the counter fails in one.
+
+    Windows too short for the counter are sampled in any case, and have no say.
+    """
+    if all(part.method == "counter" for part in parts if part.duration_s > STEP_S):
+        return parts
+    return [replace(p, energy_j=_by_samples(p)[0], method=_sampled(p)) for p in parts]
+
+
+def _sampled(part: Component) -> str | None:
+    return None if _by_samples(part)[0] is None else "polled"

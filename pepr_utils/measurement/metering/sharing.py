@@ -1,13 +1,15 @@
 """Whether others work on this machine: RAPL counts a whole package, whoever uses it.
 
 The rule, which the record names: where other work kept more than half a core busy on average, and
-was more than a tenth of all processor time in the window, the energy of processor and memory is
-not this run's, and is null.
+was more than a tenth of all processor time, the energy that RAPL has of processor and memory is
+not this run's, and is null. It is applied to the windows of one kind together, since a tick of the
+clock is long beside a short window.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,23 @@ class Load:
     def now(cls, children: set[int]) -> Load:
         """Read both; `children` are those of this process that live, see `descendants`."""
         return cls(_machine_s(), _mine_s(children))
+
+
+def together(pairs: Iterable[tuple[Load, Load]]) -> Load:
+    """Processor time in several windows, each by its two ends; None where one is not known.
+
+    Examples
+    --------
+    >>> together([(Load(1.0, 0.0), Load(3.0, 1.0)), (Load(9.0, 2.0), Load(10.0, None))])
+    Load(machine_s=3.0, mine_s=None)
+    """
+    found = list(pairs)
+
+    def spent(name: str) -> float | None:
+        ends = [(getattr(before, name), getattr(after, name)) for before, after in found]
+        return None if any(None in end for end in ends) else sum(b - a for a, b in ends)
+
+    return Load(spent("machine_s"), spent("mine_s"))
 
 
 def others(before: Load, after: Load, duration_s: float) -> float | None:

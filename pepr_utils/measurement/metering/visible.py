@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: Values that older schedulers set for "none".
-_NONE = ("", "-1", "NoDevFiles")
+NONE = ("", "-1", "NoDevFiles")
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,19 @@ class Card:
     uuid, name : str
         Its own, such as ``GPU-5c3a...`` and ``NVIDIA H100 PCIe``.
     mig_uuids : tuple of str
-        UUIDs of its slices, where it is divided (MIG).
+        UUIDs of its slices, where it is divided (MIG); those that may be seen from here.
+    divided : bool
+        Whether it is divided: what NVML says of it is then not that of one slice.
+    lacking : str or None
+        Why it cannot be read; None where it can.
     """
 
     index: int
     uuid: str
     name: str
     mig_uuids: tuple[str, ...] = ()
+    divided: bool = False
+    lacking: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ def visible_cards(cards: Sequence[Card], environment: Mapping[str, str]) -> Chos
     listed = environment.get("CUDA_VISIBLE_DEVICES")
     if listed is None:
         parts = [str(card.index) for card in cards]
-    elif listed.strip() in _NONE:
+    elif listed.strip() in NONE:
         return Chosen(())
     else:
         parts = [part.strip() for part in listed.split(",")]
@@ -87,9 +93,10 @@ def visible_cards(cards: Sequence[Card], environment: Mapping[str, str]) -> Chos
             if listed is not None:
                 notes.append(f"CUDA_VISIBLE_DEVICES names {part!r}, which is no card here")
             break
-        by_number |= part.isdigit()
+        by_number |= _is_number(part)
         if part.startswith("MIG-"):
             slices.append(part)
+            card = replace(card, divided=True)
             if card in found:
                 continue  # another slice of the same card
         found.append(card)
@@ -115,7 +122,7 @@ def visible_cards(cards: Sequence[Card], environment: Mapping[str, str]) -> Chos
 
 def _find(part: str, cards: Sequence[Card]) -> Card | None:
     """The one card that an entry names: by number, by UUID or its beginning, by a slice's name."""
-    if part.isdigit():
+    if _is_number(part):
         return next((card for card in cards if card.index == int(part)), None)
     if part.startswith("MIG-GPU-"):  # the older form: MIG-<card>/<instance>/<instance>
         matches = [card for card in cards if card.uuid == part.removeprefix("MIG-").split("/")[0]]
@@ -126,3 +133,7 @@ def _find(part: str, cards: Sequence[Card]) -> Card | None:
     else:
         return None
     return matches[0] if len(matches) == 1 else None
+
+
+def _is_number(part: str) -> bool:
+    return part.isascii() and part.isdecimal()

@@ -15,8 +15,9 @@ def find_gpus(
 ) -> list[str]:
     """Return the cards to use, each as CUDA_VISIBLE_DEVICES names it.
 
-    A card that is divided (MIG) gives one slot: its energy is counted as a whole, and runs side by
-    side on its slices could not be told apart.
+    A card that is divided (MIG) gives one slot: NVML has the energy of the whole card only, so its
+    runs have none of the card, and side by side on its slices they would disturb each other. A card
+    that cannot be read gives none.
 
     Parameters
     ----------
@@ -37,23 +38,25 @@ def find_gpus(
     nvml = Nvml.open()
     nvml.close()
     chosen = visible_cards(nvml.cards, environment)
+    cards = [card for card in chosen.cards if card.lacking is None]
     listed = environment.get("CUDA_VISIBLE_DEVICES")
-    said = [*chosen.notes, *filter(None, [nvml.lacking])]
+    broken = [card.lacking for card in chosen.cards if card.lacking]
+    said = [*chosen.notes, *broken, *filter(None, [nvml.lacking])]
     if listed is not None:
         said.append(f"CUDA_VISIBLE_DEVICES is {listed!r}")
     if chosen.ambiguous:
         raise SweepError("; ".join(chosen.notes))
     if wanted == "auto":
-        return [_name(card, listed) for card in chosen.cards]
+        return [_name(card, listed) for card in cards]
     if isinstance(wanted, str) or wanted < 0:
         raise SweepError(f"gpus is {wanted!r}; allowed: a whole number from 0, or 'auto'")
-    if len(chosen.cards) < wanted:
+    if len(cards) < wanted:
         raise SweepError(
-            f"{wanted} GPUs are asked for and {len(chosen.cards) or 'none'} found"
+            f"{wanted} GPUs are asked for and {len(cards) or 'none'} found"
             + (f" ({'; '.join(said)})" if said else "")
             + "; ask for as many as there are, or for 0 to measure on the processor"
         )
-    return [_name(card, listed) for card in chosen.cards[:wanted]]
+    return [_name(card, listed) for card in cards[:wanted]]
 
 
 def _name(card: Card, listed: str | None) -> str:

@@ -171,7 +171,7 @@ def _consumed(measured: Meter) -> dict[str, Any]:
         "gpu_counter_kwh": measured.gpu_kwh("counter", "train"),
         "gpu_polled_kwh": measured.gpu_kwh("polled", "train"),
         "gpu_disagreement": measured.disagreement,
-        "n_power_samples": measured.n_samples(),
+        "n_power_samples": measured.n_samples("train"),
         "energy_components": tuple(
             EnergyComponent(window=kind, **asdict(part))
             for kind in ("train", "eval")

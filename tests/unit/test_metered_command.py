@@ -1,0 +1,82 @@
+"""A command run under the meter: signals reach it, its end is told as a shell tells it."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from pepr_utils.commands import metered_command
+from pepr_utils.commands.metered_command import CannotRunError, find, run
+
+
+@pytest.fixture(autouse=True)
+def in_background(monkeypatch):
+    monkeypatch.setattr(metered_command, "_in_foreground", lambda: False)
+
+
+def _told(name):
+    """A command that sends a signal to this process, and ends with 7 when it comes back."""
+    return ("sh", "-c", f"trap 'exit 7' {name}; kill -{name} $PPID; sleep 5 & wait; exit 0")
+
+
+@pytest.mark.parametrize("name", ["HUP", "QUIT", "TERM", "INT"])
+def test_signals_go_to_the_command(name):
+    number = getattr(signal, f"SIG{name}")
+    before = signal.getsignal(number)
+    assert run(_told(name), None).exit_code == 7
+    assert signal.getsignal(number) is before
+
+
+def test_the_terminal_tells_the_command_of_ctrl_c_itself(monkeypatch):
+    monkeypatch.setattr(metered_command, "_in_foreground", lambda: True)
+    command = "trap 'exit 7' INT; kill -INT $PPID; sleep 0.2; exit 0"
+    assert run(("sh", "-c", command), None).exit_code == 0
+
+
+def test_what_is_to_be_ignored_is_ignored_by_the_command_too():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        assert run(("sh", "-c", "kill -HUP $$; exit 3"), None).exit_code == 3
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_that_comes_while_the_command_starts_is_kept(monkeypatch):
+    start = subprocess.Popen
+
+    def interrupted(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return start(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    assert run(("sleep", "5"), None).exit_code == 128 + signal.SIGTERM
+
+
+def test_a_parent_that_waits_for_nobody_is_no_obstacle():
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert run(("sh", "-c", "exit 4"), None).exit_code == 4
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def test_a_small_command_has_a_bound_of_its_memory():
+    ended = run(("true",), None)
+    assert ended.resident_bytes is None
+    assert ended.resident_below_bytes > 10e6
+
+
+def test_what_cannot_be_run_has_a_shells_exit_codes(tmp_path, monkeypatch):
+    (tmp_path / "text").write_text("words")
+    (tmp_path / "odd").write_bytes(b"\x00\x01")
+    (tmp_path / "odd").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for program, code in (("text", 126), (str(tmp_path), 126), ("no-such", 127)):
+        with pytest.raises(CannotRunError) as caught:
+            find(program)
+        assert caught.value.exit_code == code
+    find("odd")
+    with pytest.raises(CannotRunError, match="cannot be run") as caught:
+        run(("odd",), None)
+    assert caught.value.exit_code == 126
