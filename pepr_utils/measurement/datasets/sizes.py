@@ -34,7 +34,7 @@ def split_sizes(name_or_path: str) -> Sizes:
     >>> split_sizes("pneumonia")
     Sizes(train=4708, val=524, test=624)
     >>> split_sizes("lidc"), split_sizes("phantom")
-    (Sizes(train=9057, val=3019, test=3020), Sizes(train=288, val=48, test=144))
+    (Sizes(train=9057, val=3019, test=3020), Sizes(train=160, val=32, test=96))
     """
     from pepr_utils.measurement.datasets import load_dataset
 
