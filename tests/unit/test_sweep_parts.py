@@ -209,6 +209,34 @@ def test_a_killed_run_is_recorded_with_what_is_known_of_its_end(tmp_path):
     assert record_killed(tmp_path) == []
 
 
+def test_a_damaged_record_is_set_aside_by_whoever_takes_its_place(tmp_path):
+    path = tmp_path / "runs" / f"{run_id(A)}.json"
+    path.parent.mkdir()
+    path.write_text("{}")
+    with run_lock(tmp_path, run_id(A), {}):
+        assert not path.exists()
+        write_record(_record(A, run_id=run_id(B)), tmp_path).replace(path)  # another's name
+    _note(tmp_path, A)
+    assert len(record_killed(tmp_path)) == 1
+    assert record_killed(tmp_path) == []
+    assert path.is_file()
+    aside = sorted(p.name for p in (tmp_path / "superseded").iterdir())
+    assert aside == [f"{run_id(A)}.2.json", path.name]
+    assert (tmp_path / "superseded" / path.name).read_text() == "{}"
+
+
+def test_a_note_under_which_nothing_was_begun_is_removed(tmp_path):
+    _note(tmp_path, A, record={})
+    assert record_killed(tmp_path) == []
+    assert noted_runs(tmp_path) == []
+
+
+def test_a_lock_that_cannot_be_taken_is_an_error_in_words(tmp_path):
+    (tmp_path / "running").write_text("")
+    with pytest.raises(FolderError, match="nothing can be written to"):
+        forget_killed(tmp_path, ["r1"])
+
+
 def test_an_attempt_that_was_killed_counts_even_before_it_is_recorded(tmp_path):
     assert next_attempt(tmp_path, run_id(A)) == 1
     _note(tmp_path, A, record={"attempt": 3})

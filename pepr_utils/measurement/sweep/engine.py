@@ -6,7 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -73,7 +73,10 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
         is taken for one slot, whatever its threads.
     attempts : int, default 2
         How often a run is tried before it stays failed, earlier sweeps included. A run whose
-        sweep was killed is tried once more in any case.
+        sweep was killed is tried once more by the next one in any case, whoever has recorded the
+        kill; if a process dies unseen while this sweep goes on, up to one attempt above this. A
+        run that ends a shard without a record, with an exception of the notebook's, has been
+        tried, but is given another one alone before it is recorded as failed.
     seconds : callable, optional
         Forecast length of a run (s), or None; sizes the shards.
     options : mapping, optional
@@ -143,7 +146,8 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
             # Where kernels may still be measuring, on workers that cannot be reached, it stays:
             # they end after their run.
             if not coordinator or not coordinator.may_live:
-                stop.unlink(missing_ok=True)
+                with suppress(OSError):  # a folder that is gone, or read-only by now
+                    stop.unlink(missing_ok=True)
         return teller.tell("ended", now=True)
 
 
