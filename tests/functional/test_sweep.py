@@ -89,7 +89,8 @@ def test_a_coordinator_that_is_killed_leaves_nothing_running_and_a_resume_repeat
         assert note["pid"] in [child.pid for child in family]
     finally:
         process.kill()
-        process.communicate()
+        said, _ = process.communicate()
+    assert "Warning" not in said
     driver.until(lambda: not any(driver.alive(child.pid) for child in family))
     before = driver.records(tmp_path)
     assert len(before) < 6

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from pepr_utils.measurement import Run, killed, record_killed, run_id, select_architectures
+from pepr_utils.measurement import Run, killed, orders, record_killed, run_id, select_architectures
 from pepr_utils.measurement.files import FolderError
 from pepr_utils.measurement.kept import next_attempt
 from pepr_utils.measurement.locks import note_path, run_lock
-from pepr_utils.measurement.sweep import SweepError, coordinator, engine, failures
+from pepr_utils.measurement.sweep import SweepError, coordinator, engine, failures, upkeep
 from pepr_utils.measurement.sweep.cluster import Slot, Workers
 from pepr_utils.measurement.sweep.task import Outcome
 from pepr_utils.results import Record, read_record, write_record
@@ -363,6 +363,42 @@ def test_a_run_that_another_process_measures_is_waited_for(sweep, tmp_path):
     assert workers.shards == [[NAMES[1]], [NAMES[0]]]
 
 
+def test_a_device_that_another_sweep_has_is_waited_for_and_said(sweep):
+    told, waiting = [], []
+
+    class Waits(Ended):
+        def done(self):
+            if "waiting: another sweep has the device" not in told:
+                return False
+            if waiting[0].exists():
+                waiting[0].unlink()
+                _write(NAMES[0], waiting[0].parents[1])
+            return told[-1] == "running"
+
+    def deed(name, folder):
+        waiting.append(orders.waiting_path(MadeUp.task.stop, MadeUp.task.log))
+        engine._touch(waiting[0])
+        return Waits(Outcome("whole"))
+
+    found, workers = sweep(RUNS[:1], deed, watch=lambda now: told.append(now.doing))
+    assert (len(found.done), len(workers.shards)) == (1, 1)
+    assert told == ["running", "waiting: another sweep has the device", "running", "running",
+                    "ended"]  # fmt: skip
+
+
+def test_a_kernel_that_is_killed_as_it_waits_leaves_no_word(sweep):
+    waiting = []
+
+    def deed(name, folder):
+        waiting.append(orders.waiting_path(MadeUp.task.stop, MadeUp.task.log))
+        engine._touch(waiting[-1])
+        return "worker died" if len(waiting) == 1 else _write(name, folder)
+
+    found, _ = sweep(RUNS[:1], deed)
+    assert [record.attempt for record in found.done] == [1]
+    assert [path.exists() for path in waiting] == [False, False]
+
+
 def test_a_disk_that_is_full_is_a_pause(sweep, monkeypatch):
     told, looks = [], []
 
@@ -375,7 +411,7 @@ def test_a_disk_that_is_full_is_a_pause(sweep, monkeypatch):
         assert len(looks) >= 4
         _write(name, folder)
 
-    monkeypatch.setattr(coordinator, "check_writable", full)
+    monkeypatch.setattr(upkeep, "check_writable", full)
     found, _ = sweep(RUNS[:2], deed, watch=told.append)
     assert len(found.done) == 2
     assert [progress.doing for progress in told] == [
@@ -464,7 +500,7 @@ def test_before_the_first_run(sweep, tmp_path, monkeypatch):
 
 
 def test_a_disk_with_little_room_is_said_before_the_first_run(sweep, monkeypatch):
-    monkeypatch.setattr(coordinator, "ROOM_BYTES", 10**18)
+    monkeypatch.setattr(upkeep, "ROOM_BYTES", 10**18)
     with pytest.raises(FolderError, match=r"MB left, and a sweep wants .* MB; make room"):
         sweep(RUNS[:1], _write)
 

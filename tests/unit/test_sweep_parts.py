@@ -283,7 +283,7 @@ def in_sweep(tmp_path, monkeypatch):
 def test_two_runs_are_never_on_one_device(in_sweep):
     from pepr_utils.measurement.orders import StoppedError
 
-    ended = []
+    ended, waiting = [], in_sweep / "log.waiting"
 
     def other():
         try:
@@ -295,11 +295,16 @@ def test_two_runs_are_never_on_one_device(in_sweep):
     with run_lock(in_sweep, "r1", {}):
         thread = threading.Thread(target=other)
         thread.start()
-        thread.join(0.3)
+        for _ in range(1000):  # until it says that it waits
+            if waiting.exists():
+                break
+            thread.join(0.02)
+        assert waiting.exists()
         assert ended == []
         (in_sweep / "stop").touch()
         thread.join(10)
     assert ended == ["stopped"]
+    assert not waiting.exists()
     (in_sweep / "stop").unlink()
     other()
     assert ended == ["stopped", "measured"]
@@ -405,4 +410,18 @@ def test_ctrl_c_is_counted_and_sigterm_is_at_once():
     with Interrupts() as interrupts:
         signal.raise_signal(signal.SIGTERM)
         assert interrupts.asked == AT_ONCE
+    with Interrupts() as interrupts:
+        signal.raise_signal(signal.SIGHUP)
+        assert interrupts.asked == AT_ONCE
     assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+def test_a_sweep_under_nohup_outlives_its_terminal():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupts() as interrupts:
+            signal.raise_signal(signal.SIGHUP)
+            assert interrupts.asked == GO_ON
+    finally:
+        signal.signal(signal.SIGHUP, before)

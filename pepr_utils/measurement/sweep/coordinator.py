@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pepr_utils.measurement.files import FolderError, check_writable, folder_errors
+from pepr_utils.measurement.files import FolderError
 from pepr_utils.measurement.killed import ended_unseen, forget_killed, record_killed
 from pepr_utils.measurement.locks import (
     RunningElsewhereError,
@@ -22,6 +21,7 @@ from pepr_utils.measurement.locks import (
     read_note,
     run_lock,
 )
+from pepr_utils.measurement.orders import waiting_path
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep.cluster import Slot, Workers
 from pepr_utils.measurement.sweep.errors import SweepError
@@ -34,6 +34,7 @@ from pepr_utils.measurement.sweep.failures import (
 from pepr_utils.measurement.sweep.shards import MOST, START_UP_S, cut, parameters
 from pepr_utils.measurement.sweep.state import read_or_none
 from pepr_utils.measurement.sweep.task import Outcome, Task
+from pepr_utils.measurement.sweep.upkeep import check_room, tidy
 from pepr_utils.results import Record
 from pepr_utils.results.record_files import RUNS_FOLDER
 
@@ -43,15 +44,9 @@ PASSING = ("RunningElsewhereError", "FolderError", "StoppedError")
 HOPELESS = 3
 #: How often a worker may die before a run has begun that it was given alone: not the run's fault.
 LOST = 3
-#: Room without which nothing is begun: records with their predictions, executed notebooks.
-ROOM_BYTES = 20_000_000
 #: Seconds without a new shard after a record could not be written.
 HOLD_S = 10
 WORKER_DIED = "WorkerDied"
-#: How long a word to stop is kept for kernels that could not be reached.
-STOP_KEPT_S = 30 * 86400
-#: How long a file under a temporary name is taken to be still written.
-HALF_KEPT_S = 3600
 
 
 @dataclass
@@ -72,6 +67,8 @@ class Flight:
         Whether one of its runs was seen to be measured.
     has_begun : bool
         Whether that was by its own kernel, as far as was seen.
+    waits : bool
+        Whether its kernel waits for the device, which another has.
     """
 
     task: Task
@@ -82,6 +79,11 @@ class Flight:
     began: float
     started_up: bool = False
     has_begun: bool = False
+    waits: bool = False
+
+    def waiting_path(self) -> Path:
+        """Where its kernel says that it waits."""
+        return waiting_path(self.task.stop, self.task.log)
 
 
 class Coordinator:
@@ -147,7 +149,7 @@ class Coordinator:
         FolderError
             If the folder takes no files.
         """
-        _tidy(self.folder)
+        tidy(self.folder)
         record_killed(self.folder, only=self.runs)
         for name in self.runs:
             record = self._record(name)
@@ -288,6 +290,15 @@ class Coordinator:
                 flight.future.cancel()
                 self._settle(flight, None)
 
+    def look_waiting(self) -> None:
+        """Look which kernels wait for their device."""
+        for flight in self.flights:
+            flight.waits = flight.waiting_path().exists()
+
+    def waits(self) -> bool:
+        """Whether nothing is measured since every kernel waits for its device."""
+        return bool(self.flights) and all(flight.waits for flight in self.flights)
+
     def look_elsewhere(self) -> None:
         """Take up the runs that another process had and has no longer."""
         for name in sorted(self.elsewhere):
@@ -302,6 +313,8 @@ class Coordinator:
             self._held_until = time.monotonic() + HOLD_S
         stopped = outcome.ended == "stopped" or flight.task.stop.exists()
         passing = stopped or outcome.error in PASSING
+        with suppress(OSError):  # a kernel that was killed as it waited
+            flight.waiting_path().unlink(missing_ok=True)
         found = {name: self._settle_run(flight, outcome, name, passing) for name in flight.runs}
         untouched = [name for name, is_now in found.items() if is_now == "untouched"]
         blamed = "failed" in found.values()
@@ -450,8 +463,10 @@ class Coordinator:
         while time.monotonic() < end and any(is_held(self.folder, name) for name in own):
             time.sleep(0.1)
         self.may_live = any(is_held(self.folder, name) for name in own)
-        with suppress(FolderError):  # what is left is found by the next sweep
+        with suppress(FolderError, OSError):  # what is left is found by the next sweep
             forget_killed(self.folder, own)
+            for flight in self.flights:
+                flight.waiting_path().unlink(missing_ok=True)
         self.flights.clear()
 
     def paused(self) -> str | None:
@@ -463,33 +478,6 @@ class Coordinator:
         if time.monotonic() < self._held_until:
             return f"a record could not be written to {self.folder}"
         return None
-
-
-def _tidy(folder: Path) -> None:
-    """Remove what processes that were killed have left: words to stop, and files half written."""
-    for pattern, kept_s in (("running/*.stop", STOP_KEPT_S), ("*/.*.tmp", HALF_KEPT_S)):
-        for path in folder.glob(pattern):
-            with suppress(OSError):  # another sweep tidies too
-                if time.time() - path.stat().st_mtime > kept_s:
-                    path.unlink()
-
-
-def check_room(folder: Path) -> None:
-    """Raise unless a folder takes files, and has room for some records.
-
-    Raises
-    ------
-    FolderError
-        With the folder and the reason.
-    """
-    check_writable(folder)
-    with folder_errors(folder):
-        free = shutil.disk_usage(folder).free
-    if free < ROOM_BYTES:
-        raise FolderError(
-            f"the output folder {folder} has {free / 1e6:.1f} MB left, and a sweep wants "
-            f"{ROOM_BYTES / 1e6:.0f} MB; make room"
-        )
 
 
 def _duration(record: Record) -> float:

@@ -14,13 +14,15 @@ from typing import Any, Literal
 from pepr_utils.errors import PeprError
 from pepr_utils.measurement.run import Run, run_id
 from pepr_utils.measurement.sweep.cluster import Slot, Workers, own_workers, their_workers
-from pepr_utils.measurement.sweep.coordinator import Coordinator, check_room
+from pepr_utils.measurement.sweep.coordinator import Coordinator
 from pepr_utils.measurement.sweep.errors import SweepError
 from pepr_utils.measurement.sweep.gpus import find_gpus
 from pepr_utils.measurement.sweep.interrupts import AT_ONCE, FINISH, Interrupts
 from pepr_utils.measurement.sweep.notebook import read_notebook
 from pepr_utils.measurement.sweep.state import Progress, State, named_state
 from pepr_utils.measurement.sweep.task import Task
+from pepr_utils.measurement.sweep.tracker import start_quiet_tracker
+from pepr_utils.measurement.sweep.upkeep import check_room
 
 #: Seconds between two looks at the tasks, at the folder with its workers, and two words to whoever
 #: watches.
@@ -46,7 +48,7 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
     to ``superseded`` and measured again, a run that fails is tried again by itself, up to
     `attempts` times. Several sweeps may work on one folder: each does the runs that no other has.
     The first Ctrl-C lets the runs that are being measured end, the second ends them at once, as
-    SIGTERM does; the same call goes on from there.
+    SIGTERM does and the end of the terminal; the same call goes on from there.
 
     Runs are measured one at a time on a device. With several slots on the processor they share
     it: times are then longer than alone, and not comparable with others, and the processor's
@@ -168,6 +170,7 @@ def _run(
                 looked = time.monotonic()
                 paused = coordinator.paused()
                 coordinator.lose()
+                coordinator.look_waiting()
                 coordinator.look_elsewhere()
             if interrupts.asked == FINISH:
                 doing = "finishing"
@@ -189,7 +192,7 @@ def _doing(coordinator: Coordinator, paused: str | None) -> str:
     if paused:
         return f"paused: {paused}"
     if coordinator.flights:
-        return "running"
+        return "waiting: another sweep has the device" if coordinator.waits() else "running"
     if coordinator.left():
         return f"waiting: {coordinator.workers.where} has no free worker"
     if n := len(coordinator.elsewhere):
@@ -271,4 +274,5 @@ def _workers(
             "out, or ask for 0 GPUs to measure on the processor"
         )
     n = max(1, min(slots or 1, n_runs))
+    start_quiet_tracker()
     return own_workers(n, cards[: max(1, n_runs)], folder, hide_gpus=gpus == 0)
