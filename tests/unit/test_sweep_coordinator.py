@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from pepr_utils.measurement import Run, killed, orders, record_killed, run_id, select_architectures
+from pepr_utils.measurement import (
+    Run,
+    killed,
+    locks,
+    orders,
+    record_killed,
+    run_id,
+    select_architectures,
+)
 from pepr_utils.measurement.files import FolderError
 from pepr_utils.measurement.kept import next_attempt
 from pepr_utils.measurement.locks import note_path, run_lock
@@ -474,6 +482,23 @@ def test_why_a_kernel_died_is_not_forgotten_while_the_disk_is_full(sweep, disk):
 
     found, workers = sweep(RUNS[:1], deed, attempts=1)
     assert found.failed[0].failure_reason.endswith("its kernel was killed by SIGKILL")
+    assert len(workers.shards) == 1
+
+
+def test_why_a_worker_died_is_not_forgotten_while_its_kernel_has_yet_to_end(sweep, tmp_path):
+    lock = locks._lock(tmp_path, IDS[NAMES[0]])
+
+    def deed(name, folder):
+        lock.acquire()
+        _leave_note(name, folder)
+        return "worker died"
+
+    def watch(progress):
+        if progress.doing.startswith("waiting: 1 run"):
+            lock.release()
+
+    found, workers = sweep(RUNS[:1], deed, watch=watch, attempts=1)
+    assert found.failed[0].failure_reason.endswith(", its worker died")
     assert len(workers.shards) == 1
 
 

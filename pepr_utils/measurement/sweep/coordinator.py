@@ -396,7 +396,8 @@ class Coordinator:
         except FolderError:
             self._hold(name)
             return False
-        self._because.pop(name, None)
+        if not note_path(self.folder, name).exists():  # else its process has yet to end
+            self._because.pop(name, None)
         return True
 
     def _hold(self, name: str) -> None:

@@ -78,7 +78,8 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
         sweep was killed is tried once more by the next one in any case, whoever has recorded the
         kill; if a process dies unseen while this sweep goes on, up to one attempt above this. A
         run that ends a shard without a record, with an exception of the notebook's, has been
-        tried, but is given another one alone before it is recorded as failed.
+        tried, but is given another one alone before it is recorded as failed. Sweeps that work on
+        one folder at once may have begun the same try: the record's number counts each.
     seconds : callable, optional
         Forecast length of a run (s), or None; sizes the shards.
     options : mapping, optional
