@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pepr_utils.measurement.run import RunError
@@ -11,6 +13,24 @@ from pepr_utils.results.atomic import replacing
 
 class FolderError(RunError):
     """Nothing can be written to a result set's folder: it is full, read-only or gone."""
+
+
+@contextmanager
+def folder_errors(folder: Path) -> Iterator[None]:
+    """Turn what the system says of a result set's folder into an error in words.
+
+    Raises
+    ------
+    FolderError
+        In place of an OSError, with the folder and the reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise FolderError(
+            f"nothing can be written to {folder} ({why}); make room, or name another"
+        ) from None
 
 
 def write_whole(path: Path, content: bytes) -> Path:

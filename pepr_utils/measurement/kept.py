@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pepr_utils.errors import InvalidTableError
 from pepr_utils.measurement.locks import read_note
-from pepr_utils.results import Record, read_record
+from pepr_utils.measurement.superseded import whole_record
+from pepr_utils.results import Record
 from pepr_utils.results.record_files import RUNS_FOLDER
 
 
@@ -28,10 +28,4 @@ def next_attempt(folder: Path, identity: str) -> int:
 
 
 def _record(folder: Path, identity: str) -> Record | None:
-    path = Path(folder) / RUNS_FOLDER / f"{identity}.json"
-    if not path.is_file():
-        return None
-    try:
-        return read_record(path)
-    except InvalidTableError:
-        return None  # damaged: it is measured again and written anew
+    return whole_record(Path(folder) / RUNS_FOLDER / f"{identity}.json")

@@ -17,9 +17,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from pepr_utils.measurement.files import FolderError, write_whole
+from pepr_utils.measurement.files import FolderError, folder_errors, write_whole
 from pepr_utils.measurement.orders import device_lock, log_path
 from pepr_utils.measurement.run import RunError
+from pepr_utils.measurement.superseded import set_aside_damaged
 
 FOLDER = "running"
 
@@ -34,7 +35,8 @@ def run_lock(
 ) -> Iterator[None]:
     """Hold the lock of a run, with a note of the run and its holder beside it.
 
-    In a kernel of a sweep that of its device is held too, and waited for.
+    In a kernel of a sweep that of its device is held too, and waited for. A damaged record of the
+    run is set aside, so that the block may write one.
 
     Parameters
     ----------
@@ -58,13 +60,11 @@ def run_lock(
         started = datetime.now(UTC).isoformat(timespec="seconds")
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "started": started}
         holder["log"] = log_path()
+        with folder_errors(folder):
+            set_aside_damaged(folder, run_id)
         record = dict(note() if callable(note) else note)
-        try:
+        with folder_errors(path.parent):
             write_whole(path, json.dumps(holder | {"record": record}).encode())
-        except OSError as error:
-            raise FolderError(
-                f"nothing can be written to {path.parent} ({error.strerror}); make room"
-            ) from None
         try:
             yield
         finally:
@@ -95,11 +95,20 @@ def _held(folder: Path, run_id: str) -> Iterator[None]:
 
 @contextmanager
 def abandoned(folder: Path, run_id: str) -> Iterator[dict[str, Any] | None]:
-    """Give the note of a run whose holder is gone, under its lock; None where there is none."""
-    lock = _lock(folder, run_id)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+    """Give the note of a run whose holder is gone, under its lock; None where there is none.
+
+    Raises
+    ------
+    FolderError
+        If the lock cannot be taken, as in a folder without room.
+    """
+    with folder_errors(folder):
+        lock = _lock(folder, run_id)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            lock = None
+    if lock is None:
         yield None
         return
     try:
@@ -125,7 +134,11 @@ def is_locked(path: Path) -> bool:
                 return False
         except Timeout:
             return True
-    with path.open("rb") as file:
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:  # removed since
+        return False
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -69,6 +69,17 @@ def log_path() -> str | None:
     return os.environ.get(LOG)
 
 
+def waiting_path(stop: Path, log: Path) -> Path:
+    """Where a kernel says that it waits for its device: beside the file that tells it to stop.
+
+    Examples
+    --------
+    >>> waiting_path(Path("out/running/ab.stop"), Path("out/notebooks/t-1.log")).as_posix()
+    'out/running/t-1.waiting'
+    """
+    return stop.with_name(f"{log.stem}.waiting")
+
+
 def runs_at_once() -> int:
     """How many runs are measured at once on this machine, this one included."""
     try:
@@ -82,7 +93,8 @@ def device_lock() -> Iterator[None]:
     """Hold this kernel's device, so that no two runs are metered on it at the same time.
 
     The lock is of the operating system: a kernel that outlives its worker for a moment, or that of
-    another sweep on this machine, keeps it until it ends.
+    another sweep on this machine, keeps it until it ends. While it is waited for, a file says so to
+    the sweep; see `waiting_path`.
 
     Raises
     ------
@@ -103,13 +115,28 @@ def device_lock() -> Iterator[None]:
             break
         except Timeout:
             if stop_requested():
+                _say_waiting(False)
                 raise StoppedError("the sweep begins no further run") from None
+            _say_waiting(True)
         except OSError as error:
             raise RunError(
                 f"the lock of the device, {path}, cannot be taken ({error.strerror}); remove it, "
                 "or let TMPDIR name another folder"
             ) from None
     try:
+        _say_waiting(False)
         yield
     finally:
         lock.release()
+
+
+def _say_waiting(waits: bool) -> None:
+    """Tell the sweep that this kernel waits for its device, or does no longer."""
+    if not (in_sweep() and log_path()):
+        return
+    path = waiting_path(Path(os.environ[STOP]), Path(os.environ[LOG]))
+    with suppress(OSError):  # a folder that takes no file: it is only not said
+        if waits:
+            path.touch()
+        else:
+            path.unlink(missing_ok=True)

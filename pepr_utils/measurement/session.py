@@ -15,7 +15,7 @@ from pepr_utils.measurement.files import FolderError
 from pepr_utils.measurement.killed import record_killed
 from pepr_utils.measurement.locks import RunningElsewhereError
 from pepr_utils.measurement.measuring import measure
-from pepr_utils.measurement.orders import StoppedError, stop_requested, wait
+from pepr_utils.measurement.orders import StoppedError, in_sweep, stop_requested, wait
 from pepr_utils.measurement.run import Run, RunError, run_id
 from pepr_utils.measurement.superseded import set_aside
 from pepr_utils.results import Record
@@ -111,8 +111,9 @@ def fine_tune(
     data = report(found)
     for line in data.lines() + share_lines(found, runs[0]):
         say(line)
-    for record in record_killed(folder):
-        say(f"{record.architecture}: {record.failure_reason}")
+    if not in_sweep():  # which looks after its own killed runs, and knows why they ended
+        for record in record_killed(folder):
+            say(f"{record.architecture}: {record.failure_reason}")
     if str(result_set) == DEMO:
         own = Path(weights) if weights else None
         _set_aside(folder, {run_id(run, own) for run in runs})

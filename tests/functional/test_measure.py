@@ -338,7 +338,12 @@ def test_a_session_of_a_sweep_begins_nothing_once_it_is_to_stop(tmp_path, monkey
 
     monkeypatch.setattr(perform, "train", stopped)
     monkeypatch.setenv(orders.STOP, str(stop))
+    left = tmp_path / "running" / "another.json"  # whose end the coordinator knows more of
+    left.parent.mkdir()
+    note = {"pid": 1, "host": "there", "started": "noon", "record": {"run_id": "another"}}
+    left.write_text(json.dumps(note))
     found = session()
+    assert left.exists()
     assert [record.architecture for record in found.records] == ["test_resnet"]
     assert "the sweep was stopped" in said[-1]
     with pytest.raises(orders.StoppedError, match="no run was measured"):

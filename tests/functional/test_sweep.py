@@ -46,7 +46,7 @@ def test_runs_that_crash_fail_alone_among_runs_that_do_not(tmp_path):
     assert reasons.keys() == {exits, raises}
     assert {record.attempt for record in found.failed} == {2}
     assert "its kernel ended with exit code 3" in reasons[exits]
-    assert reasons[raises] == f"ValueError: {raises} is broken"
+    assert reasons[raises] == f"left no record: ValueError: {raises} is broken"
     measured = [name for _, _, _, name in driver.windows(tmp_path)]
     good = [run_id(runs[0]), run_id(runs[2])]
     assert [record.run_id for record in found.done] == good
@@ -89,7 +89,8 @@ def test_a_coordinator_that_is_killed_leaves_nothing_running_and_a_resume_repeat
         assert note["pid"] in [child.pid for child in family]
     finally:
         process.kill()
-        process.communicate()
+        said, _ = process.communicate()
+    assert "Warning" not in said
     driver.until(lambda: not any(driver.alive(child.pid) for child in family))
     before = driver.records(tmp_path)
     assert len(before) < 6

@@ -1,7 +1,9 @@
 """What the coordinator makes of how shards end. The workers are made up, the folder is real."""
 
+import errno
 import json
 import os
+import signal
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -9,11 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from pepr_utils.measurement import Run, run_id, select_architectures
+from pepr_utils.measurement import (
+    Run,
+    killed,
+    locks,
+    orders,
+    record_killed,
+    run_id,
+    select_architectures,
+)
 from pepr_utils.measurement.files import FolderError
 from pepr_utils.measurement.kept import next_attempt
 from pepr_utils.measurement.locks import note_path, run_lock
-from pepr_utils.measurement.sweep import SweepError, coordinator, engine
+from pepr_utils.measurement.sweep import SweepError, coordinator, engine, failures, upkeep
 from pepr_utils.measurement.sweep.cluster import Slot, Workers
 from pepr_utils.measurement.sweep.task import Outcome
 from pepr_utils.results import Record, read_record, write_record
@@ -48,12 +58,13 @@ class MadeUp(Workers):
         return [Slot("w1", "w1", 1)]
 
     def submit(self, task, slot):
+        MadeUp.task = task
         names = task.parameters["architectures"].split(",")
         self.shards.append(names)
         for name in names:
             outcome = self.deed(name, Path(task.parameters["result_set"]))
             if outcome is not None:
-                return Ended(outcome)
+                return outcome if isinstance(outcome, Ended) else Ended(outcome)
         return Ended(Outcome("whole"))
 
     def result(self, future):
@@ -87,18 +98,28 @@ def sweep(tmp_path, monkeypatch):
 
 
 def _write(name, folder, **more):
-    known = {"run_id": IDS[name], "architecture": name, "dataset": "phantom", "train_time_s": 1.0,
-             "attempt": next_attempt(folder, IDS[name])}  # fmt: skip
+    known = {"run_id": IDS[name], "architecture": name, "dataset": "phantom", "train_time_s": 1.0}
     more = more or {"status": "done", "test_accuracy": 0.5}
-    write_record(Record(**known | more), folder)
+
+    def note():
+        known["attempt"] = next_attempt(folder, IDS[name])
+        return known
+
+    with run_lock(folder, IDS[name], note):
+        write_record(Record(**known | more), folder)
 
 
-def _leave_note(name, folder):
+def _leave_note(name, folder, **more):
     path = note_path(folder, IDS[name])
     path.parent.mkdir(exist_ok=True)
     record = {"run_id": IDS[name], "architecture": name, "dataset": "phantom",
               "attempt": next_attempt(folder, IDS[name])}  # fmt: skip
-    note = {"pid": 1, "host": "there", "started": "2026-01-01T00:00:00+00:00", "record": record}
+    note = {
+        "pid": 1,
+        "host": "there",
+        "started": "2026-01-01T00:00:00+00:00",
+        "record": record,
+    } | more
     path.write_text(json.dumps(note))
 
 
@@ -135,7 +156,7 @@ def test_one_that_stands_in_the_way_of_a_shard_is_found_by_halves(sweep):
     assert len(found.done) == 39
     (record,) = found.failed
     assert (record.architecture, record.attempt) == (NAMES[5], 3)
-    assert record.failure_reason == f"RunError: {NAMES[5]} does not take 32 px"
+    assert record.failure_reason == f"left no record: RunError: {NAMES[5]} does not take 32 px"
     assert len(workers.shards) <= 16  # and not 40
     assert [len(s) for s in workers.shards if NAMES[5] in s][-3:] == [1, 1, 1]
 
@@ -175,9 +196,65 @@ def test_a_run_without_a_word_is_recorded_by_the_coordinator_and_tried_alone(swe
 
     found, workers = sweep(RUNS[:4], deed, attempts=2)
     (record,) = found.failed
-    assert record.failure_reason == "the notebook ended without a record of the run"
+    assert record.failure_reason == "left no record: the notebook ended"
     assert (record.attempt, record.protocol, record.image_size) == (2, "demo", 32)
-    assert workers.shards == [NAMES[:4], [NAMES[2]], [NAMES[2]]]
+    assert workers.shards == [NAMES[:4], [NAMES[2]]]  # two tries
+
+
+def test_an_exception_in_a_shard_is_a_try_of_the_run_that_was_at_it(sweep):
+    def deed(name, folder):
+        broken = Outcome("error", "ValueError", "ValueError: broken")
+        return broken if name == NAMES[2] else _write(name, folder)
+
+    found, workers = sweep(RUNS[:6], deed, attempts=2)
+    (record,) = found.failed
+    assert (record.architecture, record.attempt) == (NAMES[2], 2)
+    assert workers.shards == [NAMES[:6], NAMES[3:6], [NAMES[2]]]
+
+
+def test_so_it_is_where_it_was_the_first_of_its_shard(sweep):
+    """Which is told from one that refuses its runs by the note of the run that it was at."""
+
+    class Raised(Ended):
+        def done(self):
+            self.note.unlink(missing_ok=True)
+            return True
+
+    def deed(name, folder):
+        if name != NAMES[0]:
+            return _write(name, folder)
+        future = Raised(Outcome("error", "ValueError", "ValueError: broken"))
+        _leave_note(name, folder, log=str(MadeUp.task.log))
+        future.note = note_path(folder, IDS[name])
+        return future
+
+    found, workers = sweep(RUNS[:4], deed, attempts=2)
+    assert [(r.architecture, r.attempt) for r in found.failed] == [(NAMES[0], 2)]
+    assert workers.shards == [NAMES[:4], NAMES[1:4], [NAMES[0]]]
+
+
+def test_what_another_coordinator_records_does_not_hide_a_try(sweep, tmp_path):
+    """Both have given a run to a kernel, one after the other; each has failed without a record."""
+    others = failures.Failure(failures.NO_RECORD + "ValueError: broken", 1)
+    tried = []
+
+    def deed(name, folder):
+        if not tried:
+            assert failures.record_failure(folder, IDS[name], RUNS[0], others)
+        tried.append(name)
+        return Outcome("error", "ValueError", "ValueError: broken")
+
+    found, _ = sweep(RUNS[:1], deed, attempts=2)
+    assert (len(tried), found.failed[0].attempt) == (1, 2)
+
+
+def test_a_run_that_was_to_be_begun_as_the_sweep_stopped_has_not_failed(sweep, tmp_path):
+    def deed(name, folder):
+        signal.raise_signal(signal.SIGINT)
+        engine._touch(MadeUp.task.stop)  # before the kernel has come to its first run
+
+    found, workers = sweep(RUNS[:1], deed)
+    assert (found.failed, len(found.waiting), len(workers.shards)) == ((), 1, 1)
 
 
 def test_a_failed_record_is_tried_again_as_often_as_it_is_said(sweep):
@@ -226,6 +303,28 @@ def test_runs_of_an_earlier_sweep_that_was_killed_are_tried_once_more(sweep, tmp
     assert [record.attempt for record in found.done] == [2, 1]
 
 
+def test_and_so_they_are_if_someone_else_has_recorded_the_kill(sweep, tmp_path):
+    _leave_note(NAMES[0], tmp_path)
+    assert len(record_killed(tmp_path)) == 1
+    found, _ = sweep(RUNS[:2], _write, attempts=1)
+    assert [record.attempt for record in found.done] == [2, 1]
+
+
+def test_a_run_that_kills_its_process_unseen_is_not_tried_for_ever(sweep, tmp_path):
+    tried = []
+
+    def deed(name, folder):
+        tried.append(name)
+        _leave_note(name, folder)
+        record_killed(folder)  # a sibling is quicker, and does not know why it ended
+        return Outcome("died", "DeadKernelError", "its kernel was killed by SIGKILL")
+
+    found, _ = sweep(RUNS[:1], deed, attempts=2)
+    assert (len(tried), found.failed[0].attempt) == (3, 3)
+    sweep(RUNS[:1], deed, attempts=2)  # once more for each time that it is asked for
+    assert len(tried) == 4
+
+
 def test_damaged_records_are_set_aside_whenever_they_turn_up(sweep, tmp_path):
     found, _ = sweep(RUNS[:3], _write)
     path = tmp_path / "runs" / f"{IDS[NAMES[0]]}.json"
@@ -272,6 +371,42 @@ def test_a_run_that_another_process_measures_is_waited_for(sweep, tmp_path):
     assert workers.shards == [[NAMES[1]], [NAMES[0]]]
 
 
+def test_a_device_that_another_sweep_has_is_waited_for_and_said(sweep):
+    told, waiting = [], []
+
+    class Waits(Ended):
+        def done(self):
+            if "waiting: another sweep has the device" not in told:
+                return False
+            if waiting[0].exists():
+                waiting[0].unlink()
+                _write(NAMES[0], waiting[0].parents[1])
+            return told[-1] == "running"
+
+    def deed(name, folder):
+        waiting.append(orders.waiting_path(MadeUp.task.stop, MadeUp.task.log))
+        engine._touch(waiting[0])
+        return Waits(Outcome("whole"))
+
+    found, workers = sweep(RUNS[:1], deed, watch=lambda now: told.append(now.doing))
+    assert (len(found.done), len(workers.shards)) == (1, 1)
+    assert told == ["running", "waiting: another sweep has the device", "running", "running",
+                    "ended"]  # fmt: skip
+
+
+def test_a_kernel_that_is_killed_as_it_waits_leaves_no_word(sweep):
+    waiting = []
+
+    def deed(name, folder):
+        waiting.append(orders.waiting_path(MadeUp.task.stop, MadeUp.task.log))
+        engine._touch(waiting[-1])
+        return "worker died" if len(waiting) == 1 else _write(name, folder)
+
+    found, _ = sweep(RUNS[:1], deed)
+    assert [record.attempt for record in found.done] == [1]
+    assert [path.exists() for path in waiting] == [False, False]
+
+
 def test_a_disk_that_is_full_is_a_pause(sweep, monkeypatch):
     told, looks = [], []
 
@@ -284,7 +419,7 @@ def test_a_disk_that_is_full_is_a_pause(sweep, monkeypatch):
         assert len(looks) >= 4
         _write(name, folder)
 
-    monkeypatch.setattr(coordinator, "check_writable", full)
+    monkeypatch.setattr(upkeep, "check_writable", full)
     found, _ = sweep(RUNS[:2], deed, watch=told.append)
     assert len(found.done) == 2
     assert [progress.doing for progress in told] == [
@@ -293,6 +428,86 @@ def test_a_disk_that_is_full_is_a_pause(sweep, monkeypatch):
         "running",
         "ended",
     ]
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """A disk that takes no record of a failure while it is `full`: three times, or for good."""
+
+    class Disk:
+        full, for_good, refused = False, False, 0
+
+    def write(record, folder):
+        if Disk.full:
+            Disk.refused += 1
+            Disk.full = Disk.for_good or Disk.refused < 3
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_record(record, folder)
+
+    for module in (killed, failures):
+        monkeypatch.setattr(module, "write_record", write)
+    return Disk
+
+
+@pytest.mark.parametrize("end", ["kernel", "worker", "silent"])
+def test_what_ends_while_the_disk_is_full_is_recorded_when_there_is_room(sweep, disk, end):
+    tried, told = [], []
+
+    def deed(name, folder):
+        tried.append(name)
+        if name == NAMES[1] and tried.count(name) == 1:
+            disk.full = True
+            if end == "silent":
+                return Outcome("error", "ValueError", "ValueError: broken")
+            _leave_note(name, folder)
+            died = Outcome("died", "DeadKernelError", "its kernel was killed by SIGKILL")
+            return died if end == "kernel" else "worker died"
+        return _write(name, folder)
+
+    # Alone in its shard, for the silent one: nothing else is to blame.
+    found, _ = sweep(
+        RUNS[:2], deed, watch=lambda now: told.append(now.doing), seconds=lambda _run: 1e6
+    )
+    assert disk.refused == 3
+    assert [record.attempt for record in found.done] == [1, 2]
+    assert tried == [NAMES[0], NAMES[1], NAMES[1]]
+    assert any("paused: a record could not be written to" in doing for doing in told)
+
+
+def test_why_a_kernel_died_is_not_forgotten_while_the_disk_is_full(sweep, disk):
+    def deed(name, folder):
+        disk.full = True
+        _leave_note(name, folder)
+        return Outcome("died", "DeadKernelError", "its kernel was killed by SIGKILL")
+
+    found, workers = sweep(RUNS[:1], deed, attempts=1)
+    assert found.failed[0].failure_reason.endswith("its kernel was killed by SIGKILL")
+    assert len(workers.shards) == 1
+
+
+def test_why_a_worker_died_is_not_forgotten_while_its_kernel_has_yet_to_end(sweep, tmp_path):
+    lock = locks._lock(tmp_path, IDS[NAMES[0]])
+
+    def deed(name, folder):
+        lock.acquire()
+        _leave_note(name, folder)
+        return "worker died"
+
+    def watch(progress):
+        if progress.doing.startswith("waiting: 1 run"):
+            lock.release()
+
+    found, workers = sweep(RUNS[:1], deed, watch=watch, attempts=1)
+    assert found.failed[0].failure_reason.endswith(", its worker died")
+    assert len(workers.shards) == 1
+
+
+def test_a_disk_that_is_full_at_the_first_look_is_said(sweep, disk, tmp_path):
+    _leave_note(NAMES[0], tmp_path)
+    disk.full = disk.for_good = True
+    with pytest.raises(FolderError, match=r"nothing can be written .*No space left on device"):
+        sweep(RUNS[:1], _write)
+    assert note_path(tmp_path, IDS[NAMES[0]]).exists()
 
 
 def test_before_the_first_run(sweep, tmp_path, monkeypatch):
@@ -310,7 +525,7 @@ def test_before_the_first_run(sweep, tmp_path, monkeypatch):
 
 
 def test_a_disk_with_little_room_is_said_before_the_first_run(sweep, monkeypatch):
-    monkeypatch.setattr(coordinator, "ROOM_BYTES", 10**18)
+    monkeypatch.setattr(upkeep, "ROOM_BYTES", 10**18)
     with pytest.raises(FolderError, match=r"MB left, and a sweep wants .* MB; make room"):
         sweep(RUNS[:1], _write)
 

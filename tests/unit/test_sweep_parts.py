@@ -209,6 +209,34 @@ def test_a_killed_run_is_recorded_with_what_is_known_of_its_end(tmp_path):
     assert record_killed(tmp_path) == []
 
 
+def test_a_damaged_record_is_set_aside_by_whoever_takes_its_place(tmp_path):
+    path = tmp_path / "runs" / f"{run_id(A)}.json"
+    path.parent.mkdir()
+    path.write_text("{}")
+    with run_lock(tmp_path, run_id(A), {}):
+        assert not path.exists()
+        write_record(_record(A, run_id=run_id(B)), tmp_path).replace(path)  # another's name
+    _note(tmp_path, A)
+    assert len(record_killed(tmp_path)) == 1
+    assert record_killed(tmp_path) == []
+    assert path.is_file()
+    aside = sorted(p.name for p in (tmp_path / "superseded").iterdir())
+    assert aside == [f"{run_id(A)}.2.json", path.name]
+    assert (tmp_path / "superseded" / path.name).read_text() == "{}"
+
+
+def test_a_note_under_which_nothing_was_begun_is_removed(tmp_path):
+    _note(tmp_path, A, record={})
+    assert record_killed(tmp_path) == []
+    assert noted_runs(tmp_path) == []
+
+
+def test_a_lock_that_cannot_be_taken_is_an_error_in_words(tmp_path):
+    (tmp_path / "running").write_text("")
+    with pytest.raises(FolderError, match="nothing can be written to"):
+        forget_killed(tmp_path, ["r1"])
+
+
 def test_an_attempt_that_was_killed_counts_even_before_it_is_recorded(tmp_path):
     assert next_attempt(tmp_path, run_id(A)) == 1
     _note(tmp_path, A, record={"attempt": 3})
@@ -255,7 +283,7 @@ def in_sweep(tmp_path, monkeypatch):
 def test_two_runs_are_never_on_one_device(in_sweep):
     from pepr_utils.measurement.orders import StoppedError
 
-    ended = []
+    ended, waiting = [], in_sweep / "log.waiting"
 
     def other():
         try:
@@ -267,11 +295,16 @@ def test_two_runs_are_never_on_one_device(in_sweep):
     with run_lock(in_sweep, "r1", {}):
         thread = threading.Thread(target=other)
         thread.start()
-        thread.join(0.3)
+        for _ in range(1000):  # until it says that it waits
+            if waiting.exists():
+                break
+            thread.join(0.02)
+        assert waiting.exists()
         assert ended == []
         (in_sweep / "stop").touch()
         thread.join(10)
     assert ended == ["stopped"]
+    assert not waiting.exists()
     (in_sweep / "stop").unlink()
     other()
     assert ended == ["stopped", "measured"]
@@ -386,4 +419,18 @@ def test_ctrl_c_is_counted_and_sigterm_is_at_once():
     with Interrupts() as interrupts:
         signal.raise_signal(signal.SIGTERM)
         assert interrupts.asked == AT_ONCE
+    with Interrupts() as interrupts:
+        signal.raise_signal(signal.SIGHUP)
+        assert interrupts.asked == AT_ONCE
     assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+def test_a_sweep_under_nohup_outlives_its_terminal():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupts() as interrupts:
+            signal.raise_signal(signal.SIGHUP)
+            assert interrupts.asked == GO_ON
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,25 +11,31 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pepr_utils.measurement.files import FolderError, check_writable
-from pepr_utils.measurement.kept import next_attempt
-from pepr_utils.measurement.killed import forget_killed, last_words, record_killed
+from pepr_utils.measurement.files import FolderError
+from pepr_utils.measurement.killed import ended_unseen, forget_killed, record_killed
 from pepr_utils.measurement.locks import (
     RunningElsewhereError,
     is_held,
     note_path,
     noted_runs,
+    read_note,
     run_lock,
 )
-from pepr_utils.measurement.measuring import definition_columns
+from pepr_utils.measurement.orders import waiting_path
 from pepr_utils.measurement.run import Run
-from pepr_utils.measurement.superseded import set_aside
 from pepr_utils.measurement.sweep.cluster import Slot, Workers
 from pepr_utils.measurement.sweep.errors import SweepError
+from pepr_utils.measurement.sweep.failures import (
+    Failure,
+    by_a_coordinator,
+    failure,
+    record_failure,
+)
 from pepr_utils.measurement.sweep.shards import MOST, START_UP_S, cut, parameters
 from pepr_utils.measurement.sweep.state import read_or_none
 from pepr_utils.measurement.sweep.task import Outcome, Task
-from pepr_utils.results import Record, write_record
+from pepr_utils.measurement.sweep.upkeep import check_room, tidy
+from pepr_utils.results import Record
 from pepr_utils.results.record_files import RUNS_FOLDER
 
 #: Errors that say nothing against a run: it is given to a worker again.
@@ -39,20 +44,32 @@ PASSING = ("RunningElsewhereError", "FolderError", "StoppedError")
 HOPELESS = 3
 #: How often a worker may die before a run has begun that it was given alone: not the run's fault.
 LOST = 3
-#: Room without which nothing is begun: records with their predictions, executed notebooks.
-ROOM_BYTES = 20_000_000
 #: Seconds without a new shard after a record could not be written.
 HOLD_S = 10
 WORKER_DIED = "WorkerDied"
-#: How long a word to stop is kept for kernels that could not be reached.
-STOP_KEPT_S = 30 * 86400
-#: How long a file under a temporary name is taken to be still written.
-HALF_KEPT_S = 3600
 
 
 @dataclass
 class Flight:
-    """A shard that a worker has."""
+    """A shard that a worker has.
+
+    Attributes
+    ----------
+    task, slot, future
+        What was given, to whom, and Dask's word on it.
+    runs : sequence of str
+        Its runs, in their order.
+    attempts : mapping
+        How often each had been tried.
+    began : float
+        When, by the monotonic clock (s).
+    started_up : bool
+        Whether one of its runs was seen to be measured.
+    has_begun : bool
+        Whether that was by its own kernel, as far as was seen.
+    waits : bool
+        Whether its kernel waits for the device, which another has.
+    """
 
     task: Task
     slot: Slot
@@ -61,6 +78,12 @@ class Flight:
     attempts: Mapping[str, int]
     began: float
     started_up: bool = False
+    has_begun: bool = False
+    waits: bool = False
+
+    def waiting_path(self) -> Path:
+        """Where its kernel says that it waits."""
+        return waiting_path(self.task.stop, self.task.log)
 
 
 class Coordinator:
@@ -108,6 +131,10 @@ class Coordinator:
         self._slots: list[Slot] = []
         self._held_until = 0.0
         self._lost: Counter[str] = Counter()
+        # Tries that no record counts, failures that could not be recorded, what is known of kills.
+        self._untold: Counter[str] = Counter()
+        self._owed: dict[str, Failure] = {}
+        self._because: dict[str, str] = {}
         self._lengths: list[float] = []
         self._done_here, self._hopeless = False, {}
         self.may_live = False  # whether kernels may have outlived the sweep
@@ -115,14 +142,23 @@ class Coordinator:
     # -- what is there ---------------------------------------------------------------------------
 
     def look(self) -> None:
-        """Look at the folder before anything is begun: damaged records, runs that were killed."""
+        """Look at the folder before anything is begun: damaged records, runs that were killed.
+
+        Raises
+        ------
+        FolderError
+            If the folder takes no files.
+        """
+        tidy(self.folder)
+        record_killed(self.folder, only=self.runs)
         for name in self.runs:
-            path = self._path(name)
-            if path.is_file() and read_or_none(path) is None:
-                set_aside(path)
-        _tidy(self.folder)
-        found = record_killed(self.folder, only=self.runs)
-        self.once_more |= {record.run_id for record in found}
+            record = self._record(name)
+            if record is not None:
+                if ended_unseen(record):  # whoever has recorded it
+                    self.once_more.add(name)
+            elif self._path(name).is_file():
+                with suppress(RunningElsewhereError), run_lock(self.folder, name, {}):
+                    pass  # whoever takes the lock sets a damaged record aside
 
     def left(self) -> int:
         """Runs that are still to be begun."""
@@ -133,9 +169,6 @@ class Coordinator:
         if self.left() or self.flights or self.elsewhere:
             return False
         for name in self.runs:
-            path = self._path(name)
-            if path.is_file() and read_or_none(path) is None:  # damaged since
-                set_aside(path)
             self._sort(name, self.pending)
         return not (self.left() or self.elsewhere)
 
@@ -201,7 +234,7 @@ class Coordinator:
         record = self._record(name)
         if record is not None and record.status == "done":
             return False
-        if is_held(self.folder, name) or note_path(self.folder, name).exists():
+        if self._is_anothers(name):
             self.elsewhere.add(name)
             return False
         if record is None:
@@ -213,7 +246,15 @@ class Coordinator:
         return alone
 
     def _may_try(self, record: Record) -> bool:
-        return record.attempt < self.attempts or record.run_id in self.once_more
+        """Whether a failed run has attempts left, or one more since nobody saw its end.
+
+        That one is given for a kill before this sweep in any case, and for one during it up to
+        one attempt above what is allowed: a run that takes its sweep down is not tried for ever.
+        """
+        tried = record.attempt + self._untold[record.run_id]
+        if tried < self.attempts or record.run_id in self.once_more:
+            return True
+        return ended_unseen(record) and tried <= self.attempts
 
     def _attempt(self, name: str) -> int:
         record = self._record(name)
@@ -249,11 +290,20 @@ class Coordinator:
                 flight.future.cancel()
                 self._settle(flight, None)
 
+    def look_waiting(self) -> None:
+        """Look which kernels wait for their device."""
+        for flight in self.flights:
+            flight.waits = flight.waiting_path().exists()
+
+    def waits(self) -> bool:
+        """Whether nothing is measured since every kernel waits for its device."""
+        return bool(self.flights) and all(flight.waits for flight in self.flights)
+
     def look_elsewhere(self) -> None:
         """Take up the runs that another process had and has no longer."""
         for name in sorted(self.elsewhere):
             self.elsewhere.discard(name)
-            self._sort(name, self.pending)
+            self._sort(name, self.alone if name in self._owed else self.pending)
 
     def _settle(self, flight: Flight, outcome: Outcome | None) -> None:
         """Sort the runs of a shard by their records, and record what nobody else has."""
@@ -261,63 +311,99 @@ class Coordinator:
             outcome = Outcome("died", WORKER_DIED, "its worker died")
         if outcome.error == FolderError.__name__:
             self._held_until = time.monotonic() + HOLD_S
-        untouched, blamed = [], False
-        for name in flight.runs:
-            if outcome.ended == "died":
-                record_killed(self.folder, only=[name], because=outcome.why)
-            record = self._record(name)
-            if record is not None and record.attempt > flight.attempts[name]:
-                self.once_more.discard(name)
-                if record.status == "done":
-                    self._done_here = True
-                    self._lengths = [*self._lengths[-99:], _duration(record)]
-                else:
-                    blamed = True
-                self._sort(name, self.alone)
-            elif self._to_blame(flight, outcome, name):
-                self.once_more.discard(name)
-                self._record_failure(flight, outcome, name)
-                self._note_hopeless(name, outcome)
-                self._sort(name, self.alone)
-            else:
-                untouched.append(name)
-        begun = len(untouched) < len(flight.runs)
-        if begun or len(untouched) == 1 or outcome.ended == "stopped" or outcome.error in PASSING:
-            # Runs go in their order: the first without a word is the likeliest to have ended it.
-            suspect = begun and not blamed and outcome.ended in ("error", "died")
-            suspect = suspect and outcome.error not in PASSING
-            for i, name in enumerate(untouched):
-                self._sort(name, self.alone if suspect and i == 0 else self.pending)
-        else:  # one of them stands in the way of all: look in which half it is
+        stopped = outcome.ended == "stopped" or flight.task.stop.exists()
+        passing = stopped or outcome.error in PASSING
+        with suppress(OSError):  # a kernel that was killed as it waited
+            flight.waiting_path().unlink(missing_ok=True)
+        found = {name: self._settle_run(flight, outcome, name, passing) for name in flight.runs}
+        untouched = [name for name, is_now in found.items() if is_now == "untouched"]
+        blamed = "failed" in found.values()
+        begun = flight.has_begun or blamed or "done" in found.values()
+        if not (begun or passing) and len(untouched) > 1:
+            # One of them stands in the way of all: look in which half it is.
             half = len(untouched) // 2
             self.parts += [untouched[:half], untouched[half:]]
+            return
+        suspects = [] if passing or not begun else self._suspects(outcome, untouched, blamed)
+        for name in untouched:
+            self._sort(name, self.alone if name in suspects else self.pending)
+
+    def _settle_run(self, flight: Flight, outcome: Outcome, name: str, passing: bool) -> str:
+        """Sort one run of a shard; say what its own try came to.
+
+        That is ``done``, ``failed``, ``untouched`` where nothing is known of it, or ``another's``.
+        """
+        if outcome.ended == "died" and not self._record_killed(name, outcome.why):
+            self.once_more.discard(name)
+            return "failed"  # and recorded when there is room
+        record = self._record(name)
+        new = record is not None and record.attempt > flight.attempts[name]
+        # What another coordinator may have recorded was a try of its own, and not this one.
+        if new and not by_a_coordinator(record):
+            self.once_more.discard(name)
+            if record.status == "done":
+                self._done_here = True
+                self._lengths = [*self._lengths[-99:], _duration(record)]
+            self._sort(name, self.alone)
+            return record.status
+        if not passing and self._to_blame(flight, outcome, name):
+            self.once_more.discard(name)
+            untold = self._untold.pop(name, 0)
+            self._owed[name] = failure(outcome, flight.task, flight.attempts[name], untold)
+            self._sort(name, self.alone)
+            self._note_hopeless(name, outcome)
+            return "failed"
+        if new:
+            self._sort(name, self.alone)
+            return "another's"
+        return "untouched"
+
+    def _suspects(self, outcome: Outcome, untouched: list[str], blamed: bool) -> list[str]:
+        """The runs of a shard that may have failed without a word; they go alone from now on.
+
+        Runs go in their order, so the first without a word is the likeliest to have ended the
+        shard, unless another is to blame; a notebook that came to its end was at each of them.
+        Either way it was a try.
+        """
+        first = [] if blamed else untouched[:1]
+        suspects = untouched if outcome.ended == "whole" else first
+        if outcome.ended != "died":
+            self._untold.update(name for name in suspects if not self._is_anothers(name))
+        return suspects
 
     def _to_blame(self, flight: Flight, outcome: Outcome, name: str) -> bool:
         """Whether a run without a word of its own has failed: it was alone in its shard."""
-        if len(flight.runs) > 1 or outcome.ended == "stopped" or outcome.error in PASSING:
+        if len(flight.runs) > 1:
             return False
         if outcome.error == WORKER_DIED:
             self._lost[name] += 1
             if self._lost[name] <= LOST:
                 return False
-        return not is_held(self.folder, name) and not note_path(self.folder, name).exists()
+        return not self._is_anothers(name)
 
-    def _record_failure(self, flight: Flight, outcome: Outcome, name: str) -> None:
-        """Write the record of a run that failed before, or without, writing one."""
-        why = outcome.why or "the notebook ended without a record of the run"
-        if said := last_words(flight.task.log):
-            why += f"; the last that its kernel said: {said}"
+    def _is_anothers(self, name: str) -> bool:
+        """Whether another process has a run, or has left it without recording how it ended."""
+        return is_held(self.folder, name) or note_path(self.folder, name).exists()
+
+    def _record_killed(self, name: str, because: str | None = None) -> bool:
+        """Record a run if its process is gone; where that cannot be, it is looked at again."""
+        if not note_path(self.folder, name).exists():
+            return True
+        if because:
+            self._because[name] = because
         try:
-            with run_lock(self.folder, name, {}):
-                if self._record(name) is not None and self._record(name).status == "done":
-                    return
-                why = " ".join(why.split())
-                known = definition_columns(self.runs[name], name)
-                attempt = max(flight.attempts[name] + 1, next_attempt(self.folder, name))
-                record = Record(**known, status="failed", failure_reason=why, attempt=attempt)
-                write_record(record, self.folder)
-        except (RunningElsewhereError, FolderError, OSError):
-            return  # it is looked at again
+            record_killed(self.folder, only=[name], because=self._because.get(name))
+        except FolderError:
+            self._hold(name)
+            return False
+        if not note_path(self.folder, name).exists():  # else its process has yet to end
+            self._because.pop(name, None)
+        return True
+
+    def _hold(self, name: str) -> None:
+        """Look at a run again later, and begin nothing for a while: the folder takes no files."""
+        self.elsewhere.add(name)
+        self._held_until = time.monotonic() + HOLD_S
 
     def _note_hopeless(self, name: str, outcome: Outcome) -> None:
         """End the sweep where every run fails alike before it begins."""
@@ -338,10 +424,16 @@ class Coordinator:
             self.elsewhere.add(name)
             return
         if note_path(self.folder, name).exists():
-            record_killed(self.folder, only=[name])
+            if not self._record_killed(name):
+                return
             if note_path(self.folder, name).exists():  # someone looked at it at the same moment
                 self.elsewhere.add(name)
                 return
+        if name in self._owed:
+            if not record_failure(self.folder, name, self.runs[name], self._owed[name]):
+                self._hold(name)
+                return
+            del self._owed[name]
         record = self._record(name)
         if record is not None and (record.status == "done" or not self._may_try(record)):
             return
@@ -355,8 +447,10 @@ class Coordinator:
             return
         noted = set(noted_runs(self.folder))
         for flight in fresh:
-            if noted.intersection(flight.runs):
+            if found := noted.intersection(flight.runs):
                 flight.started_up = True
+                notes = [read_note(self.folder, name) or {} for name in found]
+                flight.has_begun = str(flight.task.log) in [note.get("log") for note in notes]
                 took = time.monotonic() - flight.began
                 self.start_up_s = max(1.0, min(took, 2 * self.start_up_s))
 
@@ -370,7 +464,10 @@ class Coordinator:
         while time.monotonic() < end and any(is_held(self.folder, name) for name in own):
             time.sleep(0.1)
         self.may_live = any(is_held(self.folder, name) for name in own)
-        forget_killed(self.folder, own)
+        with suppress(FolderError, OSError):  # what is left is found by the next sweep
+            forget_killed(self.folder, own)
+            for flight in self.flights:
+                flight.waiting_path().unlink(missing_ok=True)
         self.flights.clear()
 
     def paused(self) -> str | None:
@@ -382,32 +479,6 @@ class Coordinator:
         if time.monotonic() < self._held_until:
             return f"a record could not be written to {self.folder}"
         return None
-
-
-def _tidy(folder: Path) -> None:
-    """Remove what processes that were killed have left: words to stop, and files half written."""
-    for pattern, kept_s in (("running/*.stop", STOP_KEPT_S), ("*/.*.tmp", HALF_KEPT_S)):
-        for path in folder.glob(pattern):
-            with suppress(OSError):  # another sweep tidies too
-                if time.time() - path.stat().st_mtime > kept_s:
-                    path.unlink()
-
-
-def check_room(folder: Path) -> None:
-    """Raise unless a folder takes files, and has room for some records.
-
-    Raises
-    ------
-    FolderError
-        With the folder and the reason.
-    """
-    check_writable(folder)
-    free = shutil.disk_usage(folder).free
-    if free < ROOM_BYTES:
-        raise FolderError(
-            f"the output folder {folder} has {free / 1e6:.1f} MB left, and a sweep wants "
-            f"{ROOM_BYTES / 1e6:.0f} MB; make room"
-        )
 
 
 def _duration(record: Record) -> float:

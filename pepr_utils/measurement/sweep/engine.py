@@ -6,7 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -14,13 +14,15 @@ from typing import Any, Literal
 from pepr_utils.errors import PeprError
 from pepr_utils.measurement.run import Run, run_id
 from pepr_utils.measurement.sweep.cluster import Slot, Workers, own_workers, their_workers
-from pepr_utils.measurement.sweep.coordinator import Coordinator, check_room
+from pepr_utils.measurement.sweep.coordinator import Coordinator
 from pepr_utils.measurement.sweep.errors import SweepError
 from pepr_utils.measurement.sweep.gpus import find_gpus
 from pepr_utils.measurement.sweep.interrupts import AT_ONCE, FINISH, Interrupts
 from pepr_utils.measurement.sweep.notebook import read_notebook
 from pepr_utils.measurement.sweep.state import Progress, State, named_state
 from pepr_utils.measurement.sweep.task import Task
+from pepr_utils.measurement.sweep.tracker import start_quiet_tracker
+from pepr_utils.measurement.sweep.upkeep import check_room
 
 #: Seconds between two looks at the tasks, at the folder with its workers, and two words to whoever
 #: watches.
@@ -46,7 +48,7 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
     to ``superseded`` and measured again, a run that fails is tried again by itself, up to
     `attempts` times. Several sweeps may work on one folder: each does the runs that no other has.
     The first Ctrl-C lets the runs that are being measured end, the second ends them at once, as
-    SIGTERM does; the same call goes on from there.
+    SIGTERM does and the end of the terminal; the same call goes on from there.
 
     Runs are measured one at a time on a device. With several slots on the processor they share
     it: times are then longer than alone, and not comparable with others, and the processor's
@@ -73,7 +75,11 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
         is taken for one slot, whatever its threads.
     attempts : int, default 2
         How often a run is tried before it stays failed, earlier sweeps included. A run whose
-        sweep was killed is tried once more in any case.
+        sweep was killed is tried once more by the next one in any case, whoever has recorded the
+        kill; if a process dies unseen while this sweep goes on, up to one attempt above this. A
+        run that ends a shard without a record, with an exception of the notebook's, has been
+        tried, but is given another one alone before it is recorded as failed. Sweeps that work on
+        one folder at once may have begun the same try: the record's number counts each.
     seconds : callable, optional
         Forecast length of a run (s), or None; sizes the shards.
     options : mapping, optional
@@ -143,7 +149,8 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
             # Where kernels may still be measuring, on workers that cannot be reached, it stays:
             # they end after their run.
             if not coordinator or not coordinator.may_live:
-                stop.unlink(missing_ok=True)
+                with suppress(OSError):  # a folder that is gone, or read-only by now
+                    stop.unlink(missing_ok=True)
         return teller.tell("ended", now=True)
 
 
@@ -164,6 +171,7 @@ def _run(
                 looked = time.monotonic()
                 paused = coordinator.paused()
                 coordinator.lose()
+                coordinator.look_waiting()
                 coordinator.look_elsewhere()
             if interrupts.asked == FINISH:
                 doing = "finishing"
@@ -185,7 +193,7 @@ def _doing(coordinator: Coordinator, paused: str | None) -> str:
     if paused:
         return f"paused: {paused}"
     if coordinator.flights:
-        return "running"
+        return "waiting: another sweep has the device" if coordinator.waits() else "running"
     if coordinator.left():
         return f"waiting: {coordinator.workers.where} has no free worker"
     if n := len(coordinator.elsewhere):
@@ -267,4 +275,5 @@ def _workers(
             "out, or ask for 0 GPUs to measure on the processor"
         )
     n = max(1, min(slots or 1, n_runs))
+    start_quiet_tracker()
     return own_workers(n, cards[: max(1, n_runs)], folder, hide_gpus=gpus == 0)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what is asked of a sweep that is under way."""
+"""Ctrl-C, SIGTERM and SIGHUP: what is asked of a sweep that is under way."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ GO_ON, FINISH, AT_ONCE = range(3)
 class Interrupts:
     """Counts Ctrl-C within a block: the first says to finish, the second to end at once.
 
-    SIGTERM, which Slurm sends before it kills, says to end at once. Outside the main thread, where
-    Python takes no signals, nothing is ever asked.
+    SIGTERM, which Slurm sends before it kills, says to end at once, and so does SIGHUP, which comes
+    when the terminal is closed, unless it is ignored as under ``nohup``. Outside the main thread,
+    where Python takes no signals, nothing is ever asked.
 
     Attributes
     ----------
@@ -29,7 +30,11 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            for number, handler in ((signal.SIGINT, self._int), (signal.SIGTERM, self._term)):
+            handlers = {signal.SIGINT: self._int, signal.SIGTERM: self._term}
+            hangup = getattr(signal, "SIGHUP", None)  # not on every system
+            if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+                handlers[hangup] = self._term
+            for number, handler in handlers.items():
                 self._before[number] = signal.signal(number, handler)
         return self
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-from pepr_utils.errors import InvalidTableError
 from pepr_utils.measurement.locks import is_held, noted_runs, read_note
 from pepr_utils.measurement.run import Run, run_id
-from pepr_utils.results import Record, read_record
+from pepr_utils.measurement.superseded import whole_record
+from pepr_utils.results import Record
 from pepr_utils.results.record_files import record_paths
 
 
@@ -164,11 +164,7 @@ def read_or_none(path: Path) -> Record | None:
 
 @lru_cache(maxsize=8192)
 def _read(path: Path, *_stamp: int) -> Record | None:
-    try:
-        record = read_record(path)
-    except InvalidTableError:
-        return None
-    return record if record.run_id == path.stem else None
+    return whole_record(path)
 
 
 def _running(folder: Path, name: str) -> Running | None:
