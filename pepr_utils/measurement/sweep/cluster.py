@@ -107,6 +107,8 @@ class Workers:
             return future.result(timeout=PATIENCE_S)
         except (KilledWorker, CancelledError, OSError, TimeoutError):
             return None
+        except SweepError as error:
+            raise SweepError(f"a worker of {self.where} cannot measure: {error}") from None
         except Exception as error:
             raise SweepError(
                 f"a worker of {self.where} cannot execute notebooks ({type(error).__name__}: "
