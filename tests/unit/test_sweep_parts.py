@@ -18,8 +18,8 @@ from pepr_utils.measurement.metering import meter
 from pepr_utils.measurement.metering.nvml import Nvml
 from pepr_utils.measurement.metering.visible import Card
 from pepr_utils.measurement.run import RunError
-from pepr_utils.measurement.sweep import SweepError, gpus
-from pepr_utils.measurement.sweep.cluster import Workers
+from pepr_utils.measurement.sweep import SweepError, cluster, gpus
+from pepr_utils.measurement.sweep.connect import connect
 from pepr_utils.measurement.sweep.interrupts import AT_ONCE, FINISH, GO_ON, Interrupts
 from pepr_utils.measurement.sweep.notebook import read_notebook
 from pepr_utils.measurement.sweep.shards import MOST, cut, parameters
@@ -405,8 +405,50 @@ def test_the_refusal_of_a_worker_is_the_sweeps(tmp_path):
             raise SweepError("it sees 2 GPUs")
 
     with pytest.raises(SweepError) as caught:
-        Workers(None, "tcp://node:1").result(Refused())
+        cluster.Workers(None, "tcp://node:1").result(Refused())
     assert str(caught.value) == "a worker of tcp://node:1 cannot measure: it sees 2 GPUs"
+
+
+# -- a scheduler -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "word", ["quatsch", "tcp://node7", "foo://node7:8786", "tcp://:8786", "tcp://node7:99999", "",
+             "tcp://a:b:1", "tcp://[::1", "out/scheduler", "node7:x", "tcp://a b:1"]
+)  # fmt: skip
+def test_what_is_no_address_is_refused_before_anything_is_connected(word, monkeypatch):
+    monkeypatch.setattr("distributed.Client.__init__", lambda *_a, **_o: pytest.fail("connected"))
+    with pytest.raises(SweepError, match="is neither a file nor an address; allowed"):
+        connect(word, 1)
+
+
+def test_a_client_that_does_not_connect_is_closed_at_once(tmp_path, monkeypatch):
+    from distributed import Client
+
+    closed, close = [], Client.close
+
+    def noted(self, *arguments, **options):
+        found = close(self, *arguments, **options)
+        closed.append(self.status)
+        return found
+
+    monkeypatch.setattr(Client, "close", noted)
+    damaged = tmp_path / "scheduler.json"
+    damaged.write_text('{"address": "quatsch"}')
+    for place in (str(damaged), "tls://127.0.0.1:1", "127.0.0.1:1"):
+        closed.clear()
+        with pytest.raises(SweepError, match=f"no scheduler answers at {place} "):
+            connect(place, 0.2)
+        assert closed[0] == "closed"
+
+
+def test_the_dashboard_of_another_scheduler_needs_no_bokeh_here(monkeypatch):
+    class Client:
+        dashboard_link = "http://node7:8787/status"
+
+    monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda _name: None)
+    assert cluster.Workers(Client(), "tcp://node7:8786").dashboard() == Client.dashboard_link
+    assert cluster.OwnWorkers(Client(), "this machine").dashboard() is None
 
 
 def test_how_a_kernel_ended_is_said_in_words(tmp_path):
