@@ -15,7 +15,7 @@ from pepr_utils.commands.status import status
 from pepr_utils.commands.sweep import sweep
 from pepr_utils.errors import PeprError
 from pepr_utils.measurement.run import run_id
-from pepr_utils.measurement.sweep import engine
+from pepr_utils.measurement.sweep import SweepError, engine
 from pepr_utils.measurement.sweep.plan import make_plan
 from pepr_utils.measurement.sweep.state import Progress, named_state
 from pepr_utils.measurement.sweep.study import StudyError, load_study
@@ -286,6 +286,27 @@ def test_a_bad_study_is_exit_code_2_with_every_line(tmp_path):
     assert f"{path}:4: protocols: unknown protocol 'papr'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("lacking", [("--gpus", 99), ("--scheduler", "quatsch")])
+def test_a_sweep_that_cannot_begin_leaves_no_empty_folder(lacking, tmp_path):
+    done = _call("demo", "--output", tmp_path / "new" / "out", *lacking)
+    assert isinstance(done.exception, SweepError)
+    assert list(tmp_path.iterdir()) == []
+    kept = tmp_path / "mine"
+    kept.mkdir()
+    _call("demo", "--output", kept, *lacking)
+    assert kept.is_dir()  # it was there before
+
+
+def test_a_dry_run_says_that_cards_are_lacking(tmp_path):
+    done = _call("demo", "--output", tmp_path / "out", "--dry-run", "--gpus", 99)
+    assert done.exit_code == 0
+    (line,) = done.stderr.splitlines()
+    assert "on this machine the sweep would not begin: 99 GPUs are asked for and" in line
+    assert (
+        "GPUs" not in _call("demo", "--output", tmp_path / "out", "--dry-run", "--gpus", 0).stderr
+    )
 
 
 def test_nothing_begins_while_a_data_set_is_not_there(tmp_path, monkeypatch):
