@@ -70,7 +70,7 @@ def own_gpu(environment: Mapping[str, str]) -> str | None:
     Returns
     -------
     str or None
-        None where no card is visible, or without NVML.
+        None where no card is visible, without NVML, and where NVML cannot read the card.
 
     Raises
     ------
@@ -88,7 +88,9 @@ def own_gpu(environment: Mapping[str, str]) -> str | None:
             "and runs are measured one at a time on each; start one worker per card with "
             "CUDA_VISIBLE_DEVICES naming it, or set it to '' to measure on the processor"
         )
-    return next((_name(c, environment.get("CUDA_VISIBLE_DEVICES")) for c in chosen.cards), None)
+    listed = environment.get("CUDA_VISIBLE_DEVICES")
+    names = [_name(card, listed) for card in chosen.cards]
+    return next((name for name in names if name.startswith(("GPU-", "MIG-"))), None)
 
 
 def _name(card: Card, listed: str | None) -> str:
