@@ -44,7 +44,7 @@ def record_of(run, identity, **changed):
     values = {
         "run_id": identity, "status": "done", "architecture": run.architecture,
         "dataset": run.dataset, "image_size": 32, "pretrained": run.pretrained,
-        "train_fraction": run.train_fraction, "n_train": 288, "n_test": 144, "seed": run.seed,
+        "train_fraction": run.train_fraction, "n_train": 160, "n_test": 96, "seed": run.seed,
         "protocol": run.protocol, "test_accuracy": 0.5, "energy_kwh": 0.002,
         "energy_window": "train", "eval_energy_kwh": 0.001, "train_time_s": 100.0,
         "eval_time_s": 20.0, "device": "an abacus", "energy_method": "nvml counter",
@@ -117,8 +117,8 @@ def test_done_runs_count_and_are_the_first_basis(tmp_path, demo):
         write_record(record_of(planned.run, planned.run_id), tmp_path)
     found = json.loads(_call("demo", "--output", tmp_path, "--dry-run", "--json").output)
     assert (found["runs"], found["done"], found["runs_without_basis"]) == (9, 3, 0)
-    # Three more of 120 s on all images, three on 95 of 288.
-    assert found["seconds"] == pytest.approx(3 * 120 + 3 * (100 * 95 / 288 + 20))
+    # Three more of 120 s on all images, three on 52 of 160.
+    assert found["seconds"] == pytest.approx(3 * 120 + 3 * (100 * 52 / 160 + 20))
     assert all(b["words"].startswith("runs here on an abacus") for b in found["basis"])
 
 
