@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -99,6 +100,7 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
     before = named_state(output, plan.names())
     forecaster = _forecaster(plan, before, output, options)
     if options["dry_run"]:
+        _say_what_lacks(options)
         _forecast(plan, before, forecaster, output, options)
         return
     after = _run(whole, plan, before, forecaster, output, options)
@@ -150,6 +152,19 @@ def _forecast(
         echo(line)
 
 
+def _say_what_lacks(options: dict[str, Any]) -> None:
+    """Say of a dry run that the sweep would not begin here, for want of cards."""
+    from pepr_utils.measurement.sweep.errors import SweepError
+    from pepr_utils.measurement.sweep.gpus import find_gpus
+
+    if options["gpus"] == "auto" or options["scheduler"] is not None:
+        return
+    try:
+        find_gpus(options["gpus"], os.environ)
+    except SweepError as error:
+        note(f"on this machine the sweep would not begin: {error}")
+
+
 def _run(
     whole: Plan,
     plan: Plan,
@@ -159,6 +174,7 @@ def _run(
     options: dict[str, Any],
 ) -> State:
     from pepr_utils.measurement.sweep import sweep as run_sweep
+    from pepr_utils.measurement.sweep.folder import no_empty_folder
     from pepr_utils.measurement.sweep.plan import write_plan
     from pepr_utils.measurement.sweep.study import StudyError
     from pepr_utils.measurement.sweep.view import View
@@ -188,7 +204,7 @@ def _run(
         forecaster.learn(progress.state.done)
         view.update(progress)
 
-    with needs("sweep,train"):
+    with needs("sweep,train"), no_empty_folder(output):
         return run_sweep(
             [planned.run for planned in plan.runs],
             notebook,

@@ -15,7 +15,7 @@ from pepr_utils.commands.status import status
 from pepr_utils.commands.sweep import sweep
 from pepr_utils.errors import PeprError
 from pepr_utils.measurement.run import run_id
-from pepr_utils.measurement.sweep import engine
+from pepr_utils.measurement.sweep import SweepError, engine
 from pepr_utils.measurement.sweep.plan import make_plan
 from pepr_utils.measurement.sweep.state import Progress, named_state
 from pepr_utils.measurement.sweep.study import StudyError, load_study
@@ -44,7 +44,7 @@ def record_of(run, identity, **changed):
     values = {
         "run_id": identity, "status": "done", "architecture": run.architecture,
         "dataset": run.dataset, "image_size": 32, "pretrained": run.pretrained,
-        "train_fraction": run.train_fraction, "n_train": 288, "n_test": 144, "seed": run.seed,
+        "train_fraction": run.train_fraction, "n_train": 160, "n_test": 96, "seed": run.seed,
         "protocol": run.protocol, "test_accuracy": 0.5, "energy_kwh": 0.002,
         "energy_window": "train", "eval_energy_kwh": 0.001, "train_time_s": 100.0,
         "eval_time_s": 20.0, "device": "an abacus", "energy_method": "nvml counter",
@@ -117,8 +117,8 @@ def test_done_runs_count_and_are_the_first_basis(tmp_path, demo):
         write_record(record_of(planned.run, planned.run_id), tmp_path)
     found = json.loads(_call("demo", "--output", tmp_path, "--dry-run", "--json").output)
     assert (found["runs"], found["done"], found["runs_without_basis"]) == (9, 3, 0)
-    # Three more of 120 s on all images, three on 95 of 288.
-    assert found["seconds"] == pytest.approx(3 * 120 + 3 * (100 * 95 / 288 + 20))
+    # Three more of 120 s on all images, three on 52 of 160.
+    assert found["seconds"] == pytest.approx(3 * 120 + 3 * (100 * 52 / 160 + 20))
     assert all(b["words"].startswith("runs here on an abacus") for b in found["basis"])
 
 
@@ -286,6 +286,27 @@ def test_a_bad_study_is_exit_code_2_with_every_line(tmp_path):
     assert f"{path}:4: protocols: unknown protocol 'papr'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("lacking", [("--gpus", 99), ("--scheduler", "quatsch")])
+def test_a_sweep_that_cannot_begin_leaves_no_empty_folder(lacking, tmp_path):
+    done = _call("demo", "--output", tmp_path / "new" / "out", *lacking)
+    assert isinstance(done.exception, SweepError)
+    assert list(tmp_path.iterdir()) == []
+    kept = tmp_path / "mine"
+    kept.mkdir()
+    _call("demo", "--output", kept, *lacking)
+    assert kept.is_dir()  # it was there before
+
+
+def test_a_dry_run_says_that_cards_are_lacking(tmp_path):
+    done = _call("demo", "--output", tmp_path / "out", "--dry-run", "--gpus", 99)
+    assert done.exit_code == 0
+    (line,) = done.stderr.splitlines()
+    assert "on this machine the sweep would not begin: 99 GPUs are asked for and" in line
+    assert (
+        "GPUs" not in _call("demo", "--output", tmp_path / "out", "--dry-run", "--gpus", 0).stderr
+    )
 
 
 def test_nothing_begins_while_a_data_set_is_not_there(tmp_path, monkeypatch):

@@ -140,7 +140,7 @@ blocks:
 
 #: Line, what has to be said on it.
 BAD_SAYS = [
-    (1, "name: is ['x']; allowed: 1 to 80 characters"),
+    (1, "name: is ['x']; allowed: text of 1 to 80 characters"),
     (2, "unknown key 'seeds'; allowed: name, blocks"),
     (4, "unknown data set 'dermo'; allowed: phantom, lidc, derma"),
     (4, "did you mean 'derma'?"),
@@ -164,6 +164,7 @@ BAD_SAYS = [
     (13, "blocks: is 17"),
     (17, "seeds: is empty; allowed: whole numbers"),
     (18, "datasets: is nothing; allowed: names such as derma"),
+    (18, "no architectures; allowed: architectures: [a, b]"),
     (20, "no architectures; allowed: architectures: [a, b]"),
     (22, "8 architectures do not take the images of 32 px of protocol 'demo': bat_resnext26ts"),
 ]
@@ -222,6 +223,11 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("name: x\nblocks: !!bool x\n", "2", "'x' is no value that can be read"),
         ("name: !!python/name:os.system x\nblocks: 3\n", "1", "the tag"),
         ("? [a]\n: 1\n", "1", "a key has to be a word"),
+        ("name: x\nblocks: !mine\n  - {}\n", "2", "the tag !mine is not read"),
+        ("blocks:\n  - !!set {a: 1}\n", "2", "the tag tag:yaml.org,2002:set is not read"),
+        ("!mine name: x\n", "1", "the tag !mine is not read"),
+        ("name: 7\n", "1", "name: is 7; allowed: text of 1 to 80 characters; to mean text, put it"),
+        ("blocks: {datasets: 1.5}\n", "1", "datasets: is 1.5; allowed: names such as derma, folde"),
     ],
 )
 def test_strange_files_are_refused_kindly(faults, content, line, says):
@@ -262,6 +268,52 @@ def test_two_blocks_of_one_name(faults):
     assert faults(f"blocks:\n{block}{block}") == [
         "8: name: 'x' is another block's too; name each differently"
     ]
+
+
+SEVERAL = """\
+blocks:
+  - name: a
+    datasets: dermo
+    protocols: demo
+  - name: a
+    datasets: phantom
+    architectures: [3, halonet26t]
+    protocols: [demo, papr]
+  - datasets: phantom
+    architectures: all
+    where: n_params < 3
+    protocols: demo
+    seeds: -1
+  - datasets: phantom
+    architectures: 3
+    protocols: demo
+  - name: block 3
+    datasets: phantom
+    architectures: dla34
+    protocols: demo
+    seed: 1
+"""
+
+
+def test_faults_of_blocks_are_said_beside_those_of_values(faults):
+    """Nothing is said that may follow from another fault, such as `all` without its condition."""
+    expected = [
+        (2, "no architectures; allowed: architectures: [a, b]"),
+        (3, "datasets: unknown data set 'dermo'"),
+        (5, "halonet26t does not take images of 32 px"),
+        (5, "name: 'a' is another block's too"),
+        (7, "architectures: is 3"),
+        (8, "protocols: unknown protocol 'papr'"),
+        (11, "where: the condition 'n_params < 3'"),
+        (13, "seeds: seed is -1"),
+        (15, "architectures: is 3"),
+        (17, "name: 'block 3' is another block's too"),
+        (21, "unknown key 'seed'"),
+    ]
+    found = faults(SEVERAL)
+    assert len(found) == len(expected)
+    for fault, (line, words) in zip(found, expected, strict=True):
+        assert fault.startswith(f"{line}: {words}"), found
 
 
 def test_paths_start_at_the_study(tmp_path, monkeypatch, faults):

@@ -538,7 +538,7 @@ def test_a_disk_with_little_room_is_said_before_the_first_run(sweep, monkeypatch
         ({"gpus": ["GPU-a"], "slots": 2}, "leave slots out"),
         ({"scheduler": "tcp://127.0.0.1:1", "slots": 2}, "a scheduler has its own workers"),
         ({"scheduler": "none.json"}, "the scheduler file none.json is not there"),
-        ({"scheduler": "nonsense"}, "no scheduler answers at nonsense"),
+        ({"scheduler": "nonsense"}, "'nonsense' is neither a file nor an address; allowed: an"),
     ],
 )
 def test_places_that_are_not_there(asked, message, tmp_path):

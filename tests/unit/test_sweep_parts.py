@@ -18,7 +18,8 @@ from pepr_utils.measurement.metering import meter
 from pepr_utils.measurement.metering.nvml import Nvml
 from pepr_utils.measurement.metering.visible import Card
 from pepr_utils.measurement.run import RunError
-from pepr_utils.measurement.sweep import SweepError, gpus
+from pepr_utils.measurement.sweep import SweepError, cluster, gpus
+from pepr_utils.measurement.sweep.connect import connect
 from pepr_utils.measurement.sweep.interrupts import AT_ONCE, FINISH, GO_ON, Interrupts
 from pepr_utils.measurement.sweep.notebook import read_notebook
 from pepr_utils.measurement.sweep.shards import MOST, cut, parameters
@@ -369,22 +370,127 @@ def test_a_processor_that_runs_share_has_no_estimated_energy(in_sweep, monkeypat
     assert measured.energy_kwh() is not None
 
 
-def test_a_kernel_has_the_environment_that_it_would_have_without_dask(tmp_path, monkeypatch):
+@pytest.fixture
+def kernels_environment(tmp_path):
+    def environment(slot="gpu-0", **own):
+        return _environment(Task("s", "t", "", {}, tmp_path, tmp_path / "stop", slot, 1, own, "."))
+
+    return environment
+
+
+def test_a_kernel_has_the_environment_that_it_would_have_without_dask(
+    kernels_environment, monkeypatch, doubles
+):
+    doubles.install(monkeypatch, [], broken=OSError("no driver"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as Dask sets it where nobody has
     monkeypatch.setenv("MKL_NUM_THREADS", "7")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-aa")
-
-    def environment(**own):
-        task = Task("s", "t", "", {}, tmp_path, tmp_path / "stop", "gpu-0", 1, own, ".")
-        return _environment(task, tmp_path / "log")
-
-    found = environment()
+    found = kernels_environment()
     assert "OMP_NUM_THREADS" not in found
     assert found["MKL_NUM_THREADS"] == "7"
     assert Path(found[orders.DEVICE_LOCK]).name == "GPU-aa.lock"
-    assert environment(OMP_NUM_THREADS="1")["OMP_NUM_THREADS"] == "1"  # the user's own
+    assert kernels_environment(OMP_NUM_THREADS="1")["OMP_NUM_THREADS"] == "1"  # the user's own
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert Path(environment()[orders.DEVICE_LOCK]).name == "gpu-0.lock"
+    assert Path(kernels_environment()[orders.DEVICE_LOCK]).name == "gpu-0.lock"
+
+
+@pytest.fixture
+def device_of_worker(kernels_environment, monkeypatch, doubles):
+    """The device's lock and the kernel's card, for a worker that NVML shows some cards."""
+
+    def device(cards, listed, slot="tcp://node:1"):
+        doubles.install(monkeypatch, [doubles.Gpu(uuid, **more) for uuid, more in cards])
+        if listed is None:
+            monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        else:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+        found = kernels_environment(slot)
+        return Path(found[orders.DEVICE_LOCK]).stem, found.get("CUDA_VISIBLE_DEVICES")
+
+    return device
+
+
+def test_a_card_has_one_lock_whatever_its_workers_call_it(device_of_worker):
+    one, two = ("GPU-aa", {}), ("GPU-bb", {})
+    # Slurm's cgroups: each worker sees one card, and calls it 0
+    assert device_of_worker([one], "0") == ("GPU-aa", "GPU-aa")
+    assert device_of_worker([two], "0") == ("GPU-bb", "GPU-bb")
+    # a sweep of this machine names the card by UUID, a Dask worker by number, or not at all
+    for listed, shown in (("GPU-bb", [one, two]), ("1", [one, two]), ("GPU-b", [one, two])):
+        assert device_of_worker(shown, listed) == ("GPU-bb", "GPU-bb")
+    assert device_of_worker([two], None, slot="one") == ("GPU-bb", "GPU-bb")
+    assert device_of_worker([two], None, slot="another") == ("GPU-bb", "GPU-bb")
+    assert device_of_worker([one, two], "", slot="tcp://node:1") == ("tcp___node_1", "")
+
+
+def test_slices_of_a_card_are_devices_of_their_own(device_of_worker):
+    card = ("GPU-aa", {"mig": ["MIG-1", "MIG-2"]})
+    assert device_of_worker([card], "MIG-2") == ("MIG-2", "MIG-2")
+    assert device_of_worker([card], "0") == ("MIG-1", "MIG-1")
+
+
+def test_a_worker_with_several_cards_is_refused_in_words(device_of_worker):
+    two = [("GPU-aa", {}), ("GPU-bb", {})]
+    for listed in (None, "0,1"):
+        with pytest.raises(
+            SweepError, match=r"sees 2 GPUs \(GPU-aa, GPU-bb\).*one worker per card"
+        ):
+            device_of_worker(two, listed)
+    mixed = [("GPU-aa", {"name": "H100"}), ("GPU-bb", {"name": "A100"})]
+    with pytest.raises(SweepError, match="set CUDA_DEVICE_ORDER=PCI_BUS_ID"):
+        device_of_worker(mixed, "1")
+
+
+def test_the_refusal_of_a_worker_is_the_sweeps(tmp_path):
+    class Refused:
+        def result(self, timeout):
+            raise SweepError("it sees 2 GPUs")
+
+    with pytest.raises(SweepError) as caught:
+        cluster.Workers(None, "tcp://node:1").result(Refused())
+    assert str(caught.value) == "a worker of tcp://node:1 cannot measure: it sees 2 GPUs"
+
+
+# -- a scheduler -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "word", ["quatsch", "tcp://node7", "foo://node7:8786", "tcp://:8786", "tcp://node7:99999", "",
+             "tcp://a:b:1", "tcp://[::1", "out/scheduler", "node7:x", "tcp://a b:1"]
+)  # fmt: skip
+def test_what_is_no_address_is_refused_before_anything_is_connected(word, monkeypatch):
+    monkeypatch.setattr("distributed.Client.__init__", lambda *_a, **_o: pytest.fail("connected"))
+    with pytest.raises(SweepError, match="is neither a file nor an address; allowed"):
+        connect(word, 1)
+
+
+def test_a_client_that_does_not_connect_is_closed_at_once(tmp_path, monkeypatch):
+    from distributed import Client
+
+    closed, close = [], Client.close
+
+    def noted(self, *arguments, **options):
+        found = close(self, *arguments, **options)
+        closed.append(self.status)
+        return found
+
+    monkeypatch.setattr(Client, "close", noted)
+    damaged = tmp_path / "scheduler.json"
+    damaged.write_text('{"address": "quatsch"}')
+    for place in (str(damaged), "tls://127.0.0.1:1", "127.0.0.1:1"):
+        closed.clear()
+        with pytest.raises(SweepError, match=f"no scheduler answers at {place} "):
+            connect(place, 0.2)
+        assert closed[0] == "closed"
+
+
+def test_the_dashboard_of_another_scheduler_needs_no_bokeh_here(monkeypatch):
+    class Client:
+        dashboard_link = "http://node7:8787/status"
+
+    monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda _name: None)
+    assert cluster.Workers(Client(), "tcp://node7:8786").dashboard() == Client.dashboard_link
+    assert cluster.OwnWorkers(Client(), "this machine").dashboard() is None
 
 
 def test_how_a_kernel_ended_is_said_in_words(tmp_path):

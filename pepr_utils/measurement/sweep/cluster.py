@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pepr_utils.measurement.sweep.connect import connect
 from pepr_utils.measurement.sweep.errors import SweepError
 from pepr_utils.measurement.sweep.task import DASKS_OWN, Outcome, Task, end_kernels, execute
 from pepr_utils.measurement.sweep.worker import LOG
@@ -107,6 +108,8 @@ class Workers:
             return future.result(timeout=PATIENCE_S)
         except (KilledWorker, CancelledError, OSError, TimeoutError):
             return None
+        except SweepError as error:
+            raise SweepError(f"a worker of {self.where} cannot measure: {error}") from None
         except Exception as error:
             raise SweepError(
                 f"a worker of {self.where} cannot execute notebooks ({type(error).__name__}: "
@@ -119,9 +122,7 @@ class Workers:
             self.client.run(end_kernels, sweep, on_error="ignore")
 
     def dashboard(self) -> str | None:
-        """Address of the dashboard; None without Bokeh, which draws it."""
-        if importlib.util.find_spec("bokeh") is None:
-            return None
+        """Address of the scheduler's dashboard; None where it has none."""
         with suppress(Exception):
             return self.client.dashboard_link or None
         return None
@@ -144,6 +145,10 @@ class OwnWorkers(Workers):
     """
 
     cluster: Any = None
+
+    def dashboard(self) -> str | None:
+        """Address of the dashboard; None without Bokeh, which draws it in this process."""
+        return None if importlib.util.find_spec("bokeh") is None else super().dashboard()
 
     def end_kernels(self, sweep: str) -> None:
         """Kill the workers with what runs in them; no other is started in their place."""
@@ -249,28 +254,10 @@ def their_workers(scheduler: str, *, timeout_s: float = PATIENCE_S) -> Iterator[
     Raises
     ------
     SweepError
-        If it does not answer.
+        If it is no address and no file, or does not answer.
     """
-    from distributed import Client
-
-    path = Path(scheduler)
-    if path.suffix == ".json" or path.is_file():
-        if not path.is_file():
-            raise SweepError(
-                f"the scheduler file {scheduler} is not there; dask scheduler --scheduler-file "
-                f"{scheduler} writes it"
-            )
-        place: dict[str, Any] = {"scheduler_file": str(path)}
-    else:
-        place = {"address": scheduler}
     with _quiet():
-        try:
-            client = Client(**place, timeout=timeout_s, set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise SweepError(
-                f"no scheduler answers at {scheduler} ({type(error).__name__}); start one with "
-                "dask scheduler, or leave --scheduler out to use this machine"
-            ) from None
+        client = connect(scheduler, timeout_s)
         try:
             yield Workers(client, scheduler)
         finally:

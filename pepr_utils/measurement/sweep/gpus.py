@@ -1,4 +1,4 @@
-"""Which graphics cards a sweep uses on this machine: one slot each, by what NVML lists."""
+"""Which graphics cards a sweep uses: one slot each, by what NVML lists; and which a worker has."""
 
 from __future__ import annotations
 
@@ -57,6 +57,43 @@ def find_gpus(
             + "; ask for as many as there are, or for 0 to measure on the processor"
         )
     return [_name(card, listed) for card in cards[:wanted]]
+
+
+def own_gpu(environment: Mapping[str, str]) -> str | None:
+    """Return the one card that a worker's runs are on, as CUDA_VISIBLE_DEVICES names it.
+
+    By its UUID, so that every worker of a machine calls it the same, whatever number it has for
+    each of them; or by that of its slice (MIG), since slices may be used at the same time.
+
+    Parameters
+    ----------
+    environment : mapping
+        The worker's.
+
+    Returns
+    -------
+    str or None
+        None where no card is visible, without NVML, and where NVML cannot read the card.
+
+    Raises
+    ------
+    SweepError
+        If several cards are visible, or it is not known which one is meant.
+    """
+    nvml = Nvml.open()
+    nvml.close()
+    chosen = visible_cards(nvml.cards, environment)
+    if chosen.ambiguous:
+        raise SweepError("; ".join(chosen.notes))
+    if len(chosen.cards) > 1:
+        raise SweepError(
+            f"it sees {len(chosen.cards)} GPUs ({', '.join(card.uuid for card in chosen.cards)}), "
+            "and runs are measured one at a time on each; start one worker per card with "
+            "CUDA_VISIBLE_DEVICES naming it, or set it to '' to measure on the processor"
+        )
+    listed = environment.get("CUDA_VISIBLE_DEVICES")
+    names = [_name(card, listed) for card in chosen.cards]
+    return next((name for name in names if name.startswith(("GPU-", "MIG-"))), None)
 
 
 def _name(card: Card, listed: str | None) -> str:

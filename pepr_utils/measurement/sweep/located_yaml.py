@@ -14,6 +14,8 @@ from pepr_utils.errors import PeprError
 #: A study is written by hand; what is larger or deeper is something else.
 LARGEST_BYTES, DEEPEST = 2**20, 12
 
+#: What scalars, lists and maps are without a tag of their own; and what YAML 1.1 makes of a date,
+#: of ``<<`` and of ``=``, which are read as they stand.
 _PLAIN = {
     "tag:yaml.org,2002:str": "text",
     "tag:yaml.org,2002:int": "number",
@@ -21,6 +23,8 @@ _PLAIN = {
     "tag:yaml.org,2002:bool": "boolean",
     "tag:yaml.org,2002:null": "nothing",
 }
+_AS_TEXT = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "merge", "value")}
+_LIST, _MAP = "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"
 
 
 class LocatedYamlError(PeprError, ValueError):
@@ -132,17 +136,25 @@ def _plain(node: yaml.Node, path: tuple, found: Located) -> Any:
     line = node.start_mark.line + 1
     found.lines.setdefault(path, line)
     if isinstance(node, yaml.MappingNode):
+        _check_tag(node, {_MAP}, found)
         return dict(_items(node, path, found))
     if isinstance(node, yaml.SequenceNode):
+        _check_tag(node, {_LIST}, found)
         return [_plain(each, (*path, i), found) for i, each in enumerate(node.value)]
-    if node.tag not in _PLAIN and node.tag != "tag:yaml.org,2002:timestamp":
-        found.faults.append((line, f"the tag {node.tag} is not read; write the plain value"))
+    if not _check_tag(node, {*_PLAIN, *_AS_TEXT}, found):
         return node.value
     try:
         return node.value if node.tag not in _PLAIN else yaml.SafeLoader("").construct_object(node)
     except (ValueError, LookupError, ArithmeticError, yaml.YAMLError):
         found.faults.append((line, f"{node.value!r} is no value that can be read"))
         return node.value
+
+
+def _check_tag(node: yaml.Node, known: set[str], found: Located) -> bool:
+    if node.tag not in known:
+        words = f"the tag {node.tag} is not read; write the plain value"
+        found.faults.append((node.start_mark.line + 1, words))
+    return node.tag in known
 
 
 def _items(node: yaml.MappingNode, path: tuple, found: Located) -> Iterator[tuple[str, Any]]:
@@ -152,6 +164,7 @@ def _items(node: yaml.MappingNode, path: tuple, found: Located) -> Iterator[tupl
         if not isinstance(key, yaml.ScalarNode):
             found.faults.append((line, "a key has to be a word"))
             continue
+        _check_tag(key, {*_PLAIN, *_AS_TEXT}, found)
         if key.value in first:
             words = f"the key {key.value!r} stands twice; the first is on line {first[key.value]}"
             found.faults.append((line, words))

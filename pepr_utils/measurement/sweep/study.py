@@ -19,13 +19,16 @@ run that stands in several of them counted once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pepr_utils.errors import PeprError, unknown_name
 from pepr_utils.measurement.protocols import PROTOCOLS
+from pepr_utils.measurement.sweep.block_faults import faults_of_the_whole
 from pepr_utils.measurement.sweep.grid import Block, Name, list_of
 from pepr_utils.measurement.sweep.located_yaml import Located, LocatedYamlError, read_yaml
 from pepr_utils.paths import data_dir
@@ -102,13 +105,13 @@ def load_study(name_or_path: str | Path) -> Study:
         raise StudyError(f"{path}: empty; a study has at least one block; {_example()}")
     if not isinstance(found.value, dict):
         raise StudyError(f"{path}:{found.line(())}: no study; {_example()}")
-    faults, read = list(found.faults), None
+    faults, read = [*found.faults, *_names_twice(found)], None
+    folder = path.resolve().parent
     try:
-        read = _File.model_validate(found.value, context={"folder": path.resolve().parent})
+        read = _File.model_validate(found.value, context={"folder": folder})
     except ValidationError as error:
         faults += [_fault(e, found) for e in error.errors()]
-    if read is not None:
-        faults += _names_twice(read, found)
+        faults += _faults_of_blocks(found, [tuple(e["loc"]) for e in error.errors()], folder)
     if faults or read is None:
         # Sorted by line: the reader walks through the file once.
         raise StudyError(
@@ -133,10 +136,19 @@ def _example() -> str:
     return "see data/studies/demo.yaml for one"
 
 
-def _names_twice(read: _File, found: Located) -> list[tuple[int, str]]:
+def _blocks(found: Located) -> list[Any]:
+    """The blocks as they were read, whatever they are; one alone stands for a list."""
+    blocks = found.value.get("blocks", [])
+    return blocks if isinstance(blocks, list) else [blocks]
+
+
+def _names_twice(found: Located) -> list[tuple[int, str]]:
     seen, faults = set(), []
-    for i, block in enumerate(read.blocks):
-        name = block.name or f"block {i + 1}"
+    for i, block in enumerate(_blocks(found)):
+        if not isinstance(block, dict):
+            continue
+        own = block.get("name")
+        name = own if isinstance(own, str) and own else f"block {i + 1}"
         if name in seen:
             line = found.line(("blocks", i, "name"))
             faults.append((line, f"name: {name!r} is another block's too; name each differently"))
@@ -144,9 +156,20 @@ def _names_twice(read: _File, found: Located) -> list[tuple[int, str]]:
     return faults
 
 
+def _faults_of_blocks(
+    found: Located, bad: Sequence[tuple], folder: Path
+) -> Iterator[tuple[int, str]]:
+    """What pydantic does not look at in a block of which single values are wrong."""
+    for i, block in enumerate(_blocks(found)):
+        inside = {place[2:] for place in bad if place[:2] == ("blocks", i)}
+        if inside and () not in inside:
+            for words in faults_of_the_whole(block, inside, folder):
+                yield found.line(("blocks", i)), words
+
+
 #: What each field may hold, for values of a wrong kind.
 _ALLOWED = {
-    "name": "1 to 80 characters",
+    "name": "text of 1 to 80 characters",
     "blocks": "a list of blocks, each with datasets, architectures or where, and protocols",
     "datasets": "names such as derma, folders, or .npz files",
     "architectures": "names such as resnet18d, or all",
@@ -156,6 +179,10 @@ _ALLOWED = {
     "train_fractions": "numbers above 0 and at most 1, such as 0.1 for a tenth",
     "seeds": "whole numbers from 0 to 2^31 - 1",
 }
+
+
+#: Fields with text that may look like a number.
+_ANY_TEXT = ("name", "datasets", "architectures")
 
 
 def _fault(error: dict, found: Located) -> tuple[int, str]:
@@ -177,4 +204,8 @@ def _fault(error: dict, found: Located) -> tuple[int, str]:
     shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
     if error["type"] == "too_short":
         shown = "empty"
-    return line, f"{key}: is {shown}; allowed: {_ALLOWED[key]}" if key else f"is {shown}"
+    if key is None:
+        return line, f"is {shown}"
+    quotes = error["type"] == "string_type" and isinstance(value, int | float)
+    quoted = "; to mean text, put it in quotes" if quotes and key in _ANY_TEXT else ""
+    return line, f"{key}: is {shown}; allowed: {_ALLOWED[key]}{quoted}"

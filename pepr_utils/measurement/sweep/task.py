@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pepr_utils.measurement import orders
+from pepr_utils.measurement.sweep.gpus import own_gpu
 
 #: What Dask sets in its workers where the user has not. A kernel that measures is to have what it
 #: would have had without Dask: all of its processor's cores, above all.
@@ -26,7 +27,9 @@ DASKS_OWN = {
     "OPENBLAS_NUM_THREADS": "1",
     "PYTHONHASHSEED": "6640",
 }
-#: The same for all users of a machine, so that kernels of two sweeps wait for one another.
+#: Where kernels of two sweeps of one user wait for one another. Each user has a folder, since a
+#: file that others may write is no safe lock; a card that another user's process is on is noted in
+#: the record by the meter.
 LOCKS = Path(tempfile.gettempdir()) / f"pepr-devices-{getattr(os, 'getuid', lambda: 0)()}"
 
 
@@ -45,7 +48,7 @@ class Task:
     folder, stop : pathlib.Path
         The result set, and the file that says to begin nothing more.
     slot : str
-        Name of the slot, for a machine without graphics cards.
+        Name of the slot: that of its device's lock where there is no graphics card.
     at_once : int
         Runs that are measured at once on the worker's machine.
     environment : dict
@@ -96,20 +99,27 @@ class Outcome:
 
 
 def execute(task: Task) -> Outcome:
-    """Execute a shard's notebook; runs in a worker process."""
+    """Execute a shard's notebook; runs in a worker process.
+
+    Raises
+    ------
+    SweepError
+        If it is not known which card the worker is to measure on.
+    """
     if task.stop.exists():
         return Outcome("stopped")
+    environment = _environment(task)
     with tempfile.TemporaryDirectory(prefix="pepr-") as scratch:
         written = Path(scratch) / "executed.ipynb"
         try:
-            return _execute(task, written)
+            return _execute(task, environment, written)
         finally:
             # A folder without room takes no notebook; what counts are the records.
             with suppress(OSError):
                 _keep(written, task.executed)
 
 
-def _execute(task: Task, written: Path) -> Outcome:
+def _execute(task: Task, environment: dict[str, str], written: Path) -> Outcome:
     import nbformat
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -124,7 +134,8 @@ def _execute(task: Task, written: Path) -> Outcome:
     except OSError:
         log = written.with_name("kernel.log")
     cwd = task.cwd if Path(task.cwd).is_dir() else None
-    kernel = Kernel(task.sweep, _environment(task, log), log, cwd)
+    environment = environment | {orders.LOG: str(log)}
+    kernel = Kernel(task.sweep, environment, log, cwd)
     outcome = Outcome("whole")
     try:
         papermill.execute_notebook(
@@ -152,15 +163,20 @@ def _execute(task: Task, written: Path) -> Outcome:
     return outcome
 
 
-def _environment(task: Task, log: Path) -> dict[str, str]:
+def _environment(task: Task) -> dict[str, str]:
     """The kernel's environment: the worker's, without what Dask has put into it."""
     own = {name: value for name, value in os.environ.items() if DASKS_OWN.get(name) != value}
     own |= task.environment
+    card = own_gpu(own)
+    if card is not None:
+        own["CUDA_VISIBLE_DEVICES"] = card
     device = own.get("CUDA_VISIBLE_DEVICES", "") or task.slot
     lock = LOCKS / ("".join(c if c.isalnum() or c in "-." else "_" for c in device) + ".lock")
     # Sets keep their order, and the platform's folders raise no warning.
     own |= {"PYTHONHASHSEED": own.get("PYTHONHASHSEED", "0"), "JUPYTER_PLATFORM_DIRS": "1"}
-    return own | orders.environment(stop=task.stop, device_lock=lock, log=log, at_once=task.at_once)
+    return own | orders.environment(
+        stop=task.stop, device_lock=lock, log=task.log, at_once=task.at_once
+    )
 
 
 def _keep(written: Path, target: Path) -> None:

@@ -1,0 +1,82 @@
+"""The connection to a Dask scheduler that runs, by its address or its file."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pepr_utils.measurement.sweep.errors import SweepError
+
+
+def connect(scheduler: str, timeout_s: float) -> Any:
+    """Return a client of a scheduler.
+
+    Parameters
+    ----------
+    scheduler : str
+        Its address, or the path of its file.
+    timeout_s : float
+        How long to wait for an answer.
+
+    Raises
+    ------
+    SweepError
+        If it is neither, or nobody answers.
+    """
+    path = Path(scheduler)
+    if path.suffix == ".json" or path.is_file():
+        if not path.is_file():
+            raise SweepError(
+                f"the scheduler file {scheduler} is not there; dask scheduler --scheduler-file "
+                f"{scheduler} writes it"
+            )
+        place = {"scheduler_file": str(path)}
+    else:
+        _check_address(scheduler)
+        place = {"address": scheduler}
+    try:
+        return _client(place, timeout_s)
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
+        raise SweepError(
+            f"no scheduler answers at {scheduler} ({type(error).__name__}); start one with "
+            "dask scheduler, or leave --scheduler out to use this machine"
+        ) from None
+
+
+def _check_address(scheduler: str) -> None:
+    """Raise unless this is how an address is written: Dask would wait for any word."""
+    from distributed.comm.addressing import parse_address, parse_host_port
+    from distributed.comm.registry import get_backend
+
+    try:
+        scheme, place = parse_address(scheduler)
+        get_backend(scheme)
+        good = scheme == "inproc" or _is_place(*parse_host_port(place))
+    except ValueError:
+        good = False
+    if not good:
+        raise SweepError(
+            f"the scheduler {scheduler!r} is neither a file nor an address; allowed: an address "
+            "such as tcp://node7:8786, or the path of a scheduler file"
+        )
+
+
+def _is_place(host: str, port: int) -> bool:
+    return bool(host) and not set(host) & set("/@ ") and 0 < port < 2**16
+
+
+def _client(place: dict[str, str], timeout_s: float) -> Any:
+    """Connect; a client that cannot is closed at once, since Python's end would wait for it."""
+    from distributed import Client
+
+    class Closing(Client):
+        def start(self, **options: Any) -> Any:
+            try:
+                return super().start(**options)
+            except Exception:
+                with suppress(Exception):
+                    self.close(timeout=2)
+                raise
+
+    return Closing(**place, timeout=timeout_s, set_as_default=False)
