@@ -58,7 +58,8 @@ def test_a_run_learns_and_leaves_a_whole_record(tmp_path):
     assert sum(e.eval_energy_kwh for e in record.epochs) == pytest.approx(record.eval_energy_kwh)
     assert ": cpu " in record.energy_method
     train = [part for part in record.energy_components if part.window == "train"]
-    assert sum(part.energy_j for part in train) / 3.6e6 == pytest.approx(record.it_energy_kwh)
+    known = [part for part in train if part.kind != "memory"]  # which the processor may not count
+    assert sum(part.energy_j for part in known) / 3.6e6 == pytest.approx(record.it_energy_kwh)
     assert {part.window for part in record.energy_components} == {"train", "eval"}
     assert record.resident_memory_gb is None or 0.05 < record.resident_memory_gb < 100
     assert {"torch", "timm", "carbontracker", "python"} <= record.versions.keys()

@@ -27,7 +27,7 @@ def test_a_card_off_the_bus_is_missing_and_not_forgotten(monkeypatch, doubles):
         time.sleep(0.15)
     assert [p.energy_j is None for p in m.components() if p.kind == "gpu"] == [False, True]
     assert m.it_energy_kwh() is None
-    assert "gpu not measured" in m.method
+    assert "gpu not measured" in m.method()
     assert _said(m, "card 1 cannot be read: NVML: GPU is lost")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a")  # it is none of ours
     with meter(**QUICK) as m:
@@ -58,7 +58,7 @@ def test_a_driver_that_fails_leaves_no_energy_where_there_may_be_a_card(
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     with meter(**QUICK) as m:
         pass
-    assert ("gpu not measured" in m.method) == wanted
+    assert ("gpu not measured" in m.method()) == wanted
     assert (m.it_energy_kwh() is None) == wanted
     assert _said(m, "NVML: ")
 
@@ -165,7 +165,7 @@ def test_a_card_without_its_processor_says_what_it_covers(monkeypatch, doubles):
     assert m.covers == ("gpu",)
     assert sum("no processor estimate" in note for note in m.notes) == 1
     assert "no processor estimate" in "".join(m.components()[1].notes)
-    assert m.method == "nvml: gpu counter; cpu not measured"
+    assert m.method() == "nvml: gpu counter; cpu not measured"
 
 
 def test_memory_without_a_counter_is_null_and_in_no_total():
@@ -174,7 +174,7 @@ def test_memory_without_a_counter_is_null_and_in_no_total():
     cpu, ram = m.components()
     assert (ram.kind, ram.energy_j, ram.method, ram.notes) == ("memory", None, None, ())
     assert m.it_energy_kwh() * 3.6e6 == pytest.approx(cpu.energy_j)
-    assert "memory" not in m.method
+    assert "memory" not in m.method()
     assert not _said(m, "memory:")
 
 

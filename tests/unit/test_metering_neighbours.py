@@ -49,6 +49,12 @@ def _end(process):
     assert process.stdout.readline() == "out\n"
 
 
+def _write(folder, *, end_s, **said):
+    """Leave what a meter that has ended would leave."""
+    said = {"boot": neighbours._boot(), "place": neighbours._place()} | said
+    (folder / "meters" / "gone.meter").write_text(f"{json.dumps(said)}\n{end_s}\n")
+
+
 def _notes(m):
     return "; ".join(m.notes)
 
@@ -58,7 +64,7 @@ def test_an_estimate_is_not_made_twice_of_one_processor():
         with meter("cpu", **QUICK) as m:
             time.sleep(0.1)
         assert m.it_energy_kwh() is None
-        assert m.method == "cpu not measured"
+        assert m.method() == "cpu not measured"
         assert "another meter ran beside it for 100% of the time" in _notes(m)
         _end(process)
         with meter("cpu", **QUICK) as m:
@@ -77,9 +83,49 @@ def test_a_neighbour_counts_by_how_long_it_was_there_unless_it_meters_this_one(
         began = time.monotonic()
         time.sleep(0.2)
         ended = time.monotonic() if seconds is None else began + seconds
-        said = json.dumps({"pids": [pid], "start_s": began})
-        (tmp_path / "meters" / "gone.meter").write_text(f"{said}\n{ended}\n")
+        _write(tmp_path, pids=[pid], start_s=began, end_s=ended)
     assert (m.it_energy_kwh() is not None) == estimated
+
+
+@pytest.mark.parametrize(
+    ("place", "estimated"),
+    [
+        ({"place": "pid:[1]"}, False),  # a container's process 1 is not this one's parent
+        ({"boot": "another machine"}, True),
+        ({}, True),
+    ],
+)
+def test_numbers_of_processes_mean_something_in_one_place_only(tmp_path, place, estimated):
+    with meter("cpu", **QUICK) as m:
+        began = time.monotonic()
+        time.sleep(0.05)
+        _write(tmp_path, pids=[os.getppid()], start_s=began, end_s=time.monotonic(), **place)
+    assert (m.it_energy_kwh() is not None) == estimated
+
+
+def test_one_that_is_killed_early_counts_until_then():
+    with meter("cpu", **QUICK) as m:
+        with _another() as process, m.window("train", 1):
+            process.kill()
+            process.wait()
+        with m.window("train", 2):
+            time.sleep(2.0)
+    assert m.it_energy_kwh("train") > 0
+
+
+def test_a_neighbour_during_evaluation_leaves_the_training_its_energy(tmp_path):
+    with meter("cpu", **QUICK) as m:
+        with m.window("train", 1):
+            time.sleep(1.05)
+        with m.window("eval", 1):
+            began = time.monotonic()
+            time.sleep(1.05)
+        _write(tmp_path, pids=[2**31 - 1], start_s=began, end_s=time.monotonic())
+    assert m.it_energy_kwh("train") > 0
+    assert m.method("train") == "carbontracker: cpu tdp-estimate"
+    assert m.it_energy_kwh("eval") is None
+    assert m.it_energy_kwh() is None
+    assert m.method() == m.method("eval") == "cpu not measured"
 
 
 def test_a_metered_command_that_meters_is_no_neighbour():
@@ -119,5 +165,5 @@ def test_an_estimate_stays_on_a_busy_machine_and_says_so(monkeypatch, tmp_path):
         time.sleep(0.05)
         stat.write_text("cpu 5000 0 0 0 0 0 0 0\n")
     assert m.it_energy_kwh() * 3.6e6 == pytest.approx(60 * m.duration_s())
-    assert m.method == "carbontracker: cpu tdp-estimate"
+    assert m.method() == "carbontracker: cpu tdp-estimate"
     assert "estimate: whole processor charged; others kept" in _notes(m)

@@ -129,7 +129,7 @@ def test_ticks_that_round_down_are_no_negative_load():
     [
         (set(), 0, None),
         ({1}, 0, None),
-        ({1, 5}, 1, "1 other processes on the card"),
+        ({1, 5}, 1, "1 other process on the card"),
         ({5, 6}, 2, "2 processes on the card, ours not among them: their energy"),
         ({5, 7}, None, "2 processes on the card, ours not among them as far as"),
     ],
@@ -145,6 +145,8 @@ def test_processes_on_a_card_are_told_apart_where_they_can_be_seen(
     assert others == n
     assert words == said or words.startswith(said)
     assert occupancy.look(0.0, None, {1}) is None
+    # An empty list while this process computes on the card knows nobody, not even this process.
+    assert occupancy.summary([occupancy.look(0.0, set(), {1}, computing=True)]) == (None, None)
 
 
 def test_a_sum_is_null_where_a_part_is():

@@ -32,7 +32,7 @@ def test_packages_and_memory_are_summed_once(packages, monkeypatch, tmp_path):
     expected = [940e-6, 200e-6, 500e-6, 7e-6]
     assert [p.energy_j for p in m.components()] == pytest.approx(expected)
     assert m.it_energy_kwh() == pytest.approx(sum(expected) / 3.6e6)
-    assert m.method == "powercap: cpu rapl; powercap: memory rapl"
+    assert m.method() == "powercap: cpu rapl; powercap: memory rapl"
     assert any("whether others used the processor is not known" in note for note in m.notes)
 
 
@@ -77,7 +77,7 @@ def test_rapl_that_may_not_be_read_gives_way_to_the_estimate(packages):
     (folder / "intel-rapl:0" / "energy_uj").unlink()
     with meter("cpu", **QUICK) as m:
         pass
-    assert m.method == "carbontracker: cpu tdp-estimate"
+    assert m.method() == "carbontracker: cpu tdp-estimate"
     assert any("sudo chmod a+r" in note for note in m.notes)
 
 
@@ -99,4 +99,4 @@ def test_on_a_shared_machine_the_processor_is_not_this_runs(
     assert m.it_energy_kwh() * 3.6e6 == pytest.approx(
         m.components()[0].energy_j
     )  # the card alone, and
-    assert m.method == "nvml: gpu counter; cpu not measured"  # the key of the runs says so
+    assert m.method() == "nvml: gpu counter; cpu not measured"  # the key of the runs says so

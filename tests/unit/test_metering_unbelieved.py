@@ -120,14 +120,14 @@ def test_packages_and_memory_that_stand_still_have_no_energy(packages):
         time.sleep(0.1)
     assert [p.energy_j for p in m.components()] == [None, None]
     assert m.it_energy_kwh() is None
-    assert m.method == "cpu not measured; memory not measured"
+    assert m.method() == "cpu not measured; memory not measured"
     assert _said(m, "not measured by RAPL: it stood still")
     with meter("cpu", **QUICK) as m:
         (folder / "intel-rapl:0" / "energy_uj").write_text("5000007")
     assert [p.energy_j for p in m.components()] == [5.0, None]
     assert m.it_energy_kwh() == pytest.approx(5.0 / 3.6e6)
     assert m.covers == ("cpu",)
-    assert m.method == "powercap: cpu rapl; memory not measured"
+    assert m.method() == "powercap: cpu rapl; memory not measured"
 
 
 def test_a_reset_is_no_wrap_and_spoils_only_its_own_window(packages):
@@ -229,7 +229,7 @@ def test_one_short_window_does_not_spoil_the_run(packages, monkeypatch, tmp_path
                 if kind == "eval":  # 0.06 s of others: two cores, in this window alone
                     stat.write_text("cpu 6 0 0 0 0 0 0 0\n")
     assert m.it_energy_kwh("eval", 4) == pytest.approx(1.0 / 3.6e6)
-    assert m.method == "powercap: cpu rapl"
+    assert m.method() == "powercap: cpu rapl"
 
 
 def test_others_on_the_card_are_seen_in_mid_window(monkeypatch, doubles):
@@ -250,7 +250,7 @@ def test_others_on_the_card_are_seen_in_mid_window(monkeypatch, doubles):
     with meter(**QUICK) as m:
         time.sleep(0.05)
     assert m.components()[0].other_processes == 1
-    assert _said(m, "1 processes on the card, ours not among them")
+    assert _said(m, "1 process on the card, ours not among them")
     card.pids = [2**31 - 1]  # a number that cannot be seen from here, as in a container
     with meter(**QUICK) as m:
         time.sleep(0.05)

@@ -4,7 +4,7 @@
 
     with meter() as m:
         train()
-    m.it_energy_kwh(), m.energy_kwh(), m.method, m.notes
+    m.it_energy_kwh(), m.energy_kwh(), m.method(), m.notes
 
 carbontracker is inside it, and NVML's energy counter and RAPL beside it; what each can and cannot
 see is the book's chapter "What is measured and how well". torch is never imported here.

@@ -13,7 +13,12 @@ from typing import Any
 from pepr_utils.measurement.metering import idle, occupancy, polling
 from pepr_utils.measurement.metering.estimate import Estimate, estimate
 from pepr_utils.measurement.metering.marks import Mark
-from pepr_utils.measurement.metering.memory import synchronize, torch_current, torch_uuid
+from pepr_utils.measurement.metering.memory import (
+    synchronize,
+    torch_current,
+    torch_in_use,
+    torch_uuid,
+)
 from pepr_utils.measurement.metering.neighbours import Presence
 from pepr_utils.measurement.metering.nvml import Nvml
 from pepr_utils.measurement.metering.quantities import Samples
@@ -88,7 +93,12 @@ class Hardware:
         found.presence = Presence.enter()
         if found.presence.lacking and found.estimate is not None:
             found.processor_notes.append(found.presence.lacking)
-        found.idle_w = idle.watch(found.nvml, list(found.cards), found.rapl.domains, idle_s)
+        try:
+            found.idle_w = idle.watch(found.nvml, list(found.cards), found.rapl.domains, idle_s)
+        except BaseException:  # Ctrl-C while it watches: this meter is over before its block
+            found.presence.leave()
+            found.nvml.close()
+            raise
         readable = {card: at for card, at in found.cards.items() if card.lacking is None}
         if readable or found.rapl.domains:
             try:
@@ -159,10 +169,15 @@ class Hardware:
             return {domain.entry: domain.read() for domain in self.rapl.domains}
 
     def _look(self, time_s: float, children: set[int]) -> None:
-        """Note whose processes are on the cards."""
+        """Note whose processes are on the cards, and which other meters have ended."""
         self._looked_s = time_s
+        self.presence.look()
         for card in self.cards:
-            found = occupancy.look(time_s, self.nvml.processes(card), {os.getpid(), *children})
+            mine = {os.getpid(), *children}
+            # NVML in a container may list nobody, not even a process that computes on the card.
+            found = occupancy.look(
+                time_s, self.nvml.processes(card), mine, computing=torch_in_use() is not None
+            )
             if found is not None:
                 self.seen[card.uuid].append(found)
 

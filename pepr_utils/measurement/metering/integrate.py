@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+
 import numpy as np
 
 from pepr_utils.measurement.metering.quantities import Samples
@@ -50,10 +52,12 @@ def energy_j(
     >>> energy_j(Samples([0.0, 1.0, 2.0], [10.0, 20.0, 10.0]), 0.0, 2.0)
     30.0
     """
-    n = len(samples.times_s)
-    times, watts = np.array(samples.times_s[:n]), np.array(samples.watts[:n])
+    n = len(samples.times_s)  # the thread may be adding to them
     if not n or end_s < start_s:
         return None
+    first = max(0, bisect_right(samples.times_s, start_s, 0, n) - 1)
+    last = min(n, bisect_left(samples.times_s, end_s, 0, n) + 1)
+    times, watts = np.array(samples.times_s[first:last]), np.array(samples.watts[first:last])
     inside = times[(times > start_s) & (times < end_s)]
     before, after = times[times <= start_s], times[times >= end_s]
     marks = np.concatenate(
@@ -68,11 +72,11 @@ def energy_j(
 
 
 def count(times_s: list[float], start_s: float, end_s: float) -> int:
-    """Readings within a window.
+    """Readings within a window, of times in their order.
 
     Examples
     --------
     >>> count([0.0, 1.0, 2.0], 0.5, 2.0)
     2
     """
-    return sum(start_s <= time <= end_s for time in list(times_s))
+    return bisect_right(times_s, end_s) - bisect_left(times_s, start_s)

@@ -104,7 +104,7 @@ class Meter:
 
     def it_energy_kwh(self, kind: str | None = None, epoch: int | None = None) -> float | None:
         """Energy of the computer (kWh) in the windows of a kind and an epoch, or in all."""
-        counted = self._counted()
+        counted = self._counted(kind)
         energies = [
             part.energy_j
             for part, counts in zip(self.components(kind, epoch), counted, strict=False)
@@ -139,14 +139,13 @@ class Meter:
         found = [getattr(p, f"{by}_j") for p in self.components(kind) if p.kind == "gpu"]
         return None if not found or None in found else sum(found) / JOULE_PER_KWH
 
-    @property
-    def method(self) -> str:
-        """What was measured and how, such as ``carbontracker: cpu tdp-estimate``.
+    def method(self, kind: str | None = None) -> str:
+        """What was measured and how in the windows of a kind, or in all.
 
-        Part of the key by which runs are compared, hence without anything that varies from run
-        to run of one set-up.
+        Such as ``carbontracker: cpu tdp-estimate``. Part of the key by which runs are compared,
+        hence without anything that varies from run to run of one set-up.
         """
-        return described(self.components())
+        return described(self.components(kind))
 
     @property
     def power_limit_w(self) -> float | None:
@@ -156,7 +155,7 @@ class Meter:
 
     def n_samples(self, kind: str | None = None) -> int | None:
         """Power samples in the windows, of the counted device with the fewest; None where none."""
-        pairs = zip(self.components(kind), self._counted(), strict=False)
+        pairs = zip(self.components(kind), self._counted(kind), strict=True)
         return min((p.n_samples for p, c in pairs if c and p.n_samples is not None), default=None)
 
     @property
@@ -200,7 +199,7 @@ class Meter:
             "carbon_intensity_g_per_kwh": self.intensity.g_per_kwh,
             "carbon_intensity_source": self.intensity.source,
             "co2eq_g": self.co2eq_g(),
-            "energy_method": self.method,
+            "energy_method": self.method(),
             "components": [asdict(part) for part in self.components()],
             "memory": asdict(self.memory),
             "notes": list(self.notes),
@@ -220,15 +219,16 @@ class Meter:
         if words not in self._faults:
             self._faults.append(words)
 
-    def end(self, whole: Mark) -> None:
+    def end(self, whole: Mark | None) -> None:
         """Take the last figures and let go of the hardware. Nothing raises.
 
         Parameters
         ----------
-        whole : Mark
-            The beginning of the block, which is one window where it had none.
+        whole : Mark or None
+            The beginning of the block, which is one window where it had none; None for a block
+            that did not begin.
         """
-        if not self._spans:
+        if not self._spans and whole is not None:
             self._spans.append(Span(BLOCK, 0, whole, self.mark()))
         self._hardware.close()
         windows = self.windows
@@ -247,9 +247,9 @@ class Meter:
             for s in (span.seconds for span in self._spans)
         ]
 
-    def _counted(self) -> list[bool]:
-        """Which components are in the energy; see the class."""
-        whole = self.components()
+    def _counted(self, kind: str | None = None) -> list[bool]:
+        """Which components are in the energy of a kind of windows; see the class."""
+        whole = self.components(kind)
         card = any(part.kind == "gpu" for part in whole)
         known = all(part.energy_j is not None for part in whole if part.kind == "cpu")
         return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -58,7 +59,7 @@ def meter(
     IntensityError
         If the carbon intensity is neither a number of at least 0 nor a country of the table.
     ValueError
-        If the PUE is no number.
+        If the PUE is no number of at least 1.
 
     Notes
     -----
@@ -70,11 +71,13 @@ def meter(
     --------
     >>> with meter("cpu", simulated_w=100.0) as measured:
     ...     _ = sum(range(1000))
-    >>> measured.method, measured.it_energy_kwh() > 0
+    >>> measured.method(), measured.it_energy_kwh() > 0
     ('declared: simulated simulated', True)
     """
     intensity, faults = _declared(carbon_intensity)
     pue = _pue(faults) if pue is None else float(pue)
+    if pue is not None and not 1 <= pue < math.inf:
+        raise ValueError(f"the PUE is {pue}; allowed: a number of at least 1")
     interval_s = INTERVAL_S if interval_s is None else interval_s
     idle_s = IDLE_S if idle_s is None else idle_s
     on_cards = device is None or str(device).startswith("cuda")
@@ -89,8 +92,9 @@ def meter(
     measured = Meter(hardware, pue, intensity, simulated_w, on_cards=on_cards)
     for fault in faults:
         measured.fault(fault)
-    whole = measured.mark()
+    whole = None
     try:
+        whole = measured.mark()
         yield measured
     finally:
         measured.end(whole)

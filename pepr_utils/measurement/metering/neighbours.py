@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import math
 import os
+import platform
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,9 +28,13 @@ _MEMORY = Path("/dev/shm")
 
 
 class Neighbour(NamedTuple):
-    """Another meter: its process and that one's parents, and when it ran (monotonic clock)."""
+    """Another meter: its process and that one's parents, and when it ran (monotonic clock).
+
+    Numbers of processes mean something in one place only: a boot of a machine, and a container.
+    """
 
     pids: tuple[int, ...]
+    place: str
     start_s: float
     end_s: float
 
@@ -61,12 +67,19 @@ class Presence:
             made = path.with_suffix(".new")
             file = made.open("w", encoding="ascii")
             fcntl.flock(file, fcntl.LOCK_EX)
-            file.write(json.dumps({"pids": _family(), "start_s": now}) + "\n")
+            said = {"pids": _family(), "boot": _boot(), "place": _place(), "start_s": now}
+            file.write(json.dumps(said) + "\n")
             file.flush()
             made.rename(path)
         except Exception as error:  # noqa: BLE001 - the block goes on, whatever the meter lacks
             return cls(lacking=f"whether others meter on this machine is not known: {error}")
         return cls(None, path, file)
+
+    def look(self) -> None:
+        """Note who has ended meanwhile: of a meter that is killed nobody knows later. No error."""
+        with suppress(Exception):
+            for _ in self._neighbours():
+                pass
 
     def leave(self) -> None:
         """Say that this meter has ended. Nothing raises."""
@@ -90,10 +103,13 @@ class Presence:
     def _neighbours(self) -> Iterator[Neighbour]:
         if self._path is None:
             return
-        me, family = os.getpid(), set(_family())
+        me, family, place = os.getpid(), set(_family()), _place()
         for path in self._path.parent.glob("*.meter"):
             other = None if path == self._path else _read(path)
-            if other is not None and me not in other.pids and other.pids[0] not in family:
+            if other is None:
+                continue
+            related = me in other.pids or other.pids[0] in family
+            if not (related and other.place == place):
                 yield other
 
 
@@ -119,19 +135,39 @@ def _tidy(folder: Path) -> None:
 
 
 def _read(path: Path) -> Neighbour | None:
-    """What a file says; of a meter that was killed, that it has ended by now."""
+    """What a file says; of a meter that was killed, that it has ended by now.
+
+    None where it says nothing of this machine since it was started.
+    """
     try:
         locked = is_locked(path)  # before it is read: it may just end
         first, *rest = path.read_text(encoding="ascii").splitlines()
         said = json.loads(first)
+        if said["boot"] != _boot():
+            return None
         if not rest and not locked:
             rest = [str(time.monotonic())]
             with path.open("a", encoding="ascii") as file:
                 file.write(rest[0] + "\n")
         end = float(rest[0]) if rest else math.inf
-        return Neighbour(tuple(said["pids"]), float(said["start_s"]), end)
+        return Neighbour(tuple(said["pids"]), said["place"], float(said["start_s"]), end)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+@cache
+def _boot() -> str:
+    """Name of this boot of this machine."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    return platform.node()
+
+
+def _place() -> str:
+    """Name of the space in which this process has its number: a container's, or the machine's."""
+    with suppress(OSError):
+        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - what it names is no path
+    return ""
 
 
 def _family() -> list[int]:

@@ -33,11 +33,14 @@ class Seen(NamedTuple):
     ours: bool
 
 
-def look(time_s: float, found: set[int] | None, mine: set[int]) -> Seen | None:
-    """Tell others' processes on a card from ours; None where NVML names none at all.
+def look(
+    time_s: float, found: set[int] | None, mine: set[int], *, computing: bool = False
+) -> Seen | None:
+    """Tell others' processes on a card from ours; None where NVML gives no list.
 
-    In a container NVML gives the host's numbers. Ours are not told apart then: a number that
-    cannot be seen from here may be ours by another name.
+    In a container NVML gives the host's numbers, or an empty list while this process computes on a
+    card. Ours are not told apart then: a number that cannot be seen from here may be ours by
+    another name.
 
     Examples
     --------
@@ -46,6 +49,8 @@ def look(time_s: float, found: set[int] | None, mine: set[int]) -> Seen | None:
     """
     if found is None:
         return None
+    if computing and not found:
+        return Seen(time_s, 0, None, ours=False)
     ours = bool(found & mine)
     if ours or all((PROC / str(pid)).exists() for pid in found):
         return Seen(time_s, len(found), len(found - mine), ours)
@@ -58,7 +63,7 @@ def summary(looks: Iterable[Seen]) -> tuple[int | None, str | None]:
     Examples
     --------
     >>> summary([Seen(0.0, 1, 0, True), Seen(5.0, 2, 1, True)])
-    (1, '1 other processes on the card: their energy is in the figure')
+    (1, '1 other process on the card: their energy is in the figure')
     >>> summary([Seen(0.0, 0, 0, False)])
     (0, None)
     """
@@ -66,14 +71,16 @@ def summary(looks: Iterable[Seen]) -> tuple[int | None, str | None]:
     most = max((seen.others for seen in looks if seen.others is not None), default=None)
     if most:
         if any(seen.ours for seen in looks):
-            return most, f"{most} other processes on the card: their energy is in the figure"
-        return most, (
-            f"{most} processes on the card, ours not among them: their energy is in the figure"
-        )
+            return most, f"{_processes(most, 'other ')}: their energy is in the figure"
+        return most, f"{_processes(most)}, ours not among them: their energy is in the figure"
     unknown = max((seen.n for seen in looks if seen.others is None), default=0)
     if unknown:
         return None, (
-            f"{unknown} processes on the card, ours not among them as far as can be told from "
-            "here (a container?)"
+            f"{_processes(unknown)}, ours not among them as far as can be told from here "
+            "(a container?)"
         )
     return most, None
+
+
+def _processes(n: int, which: str = "") -> str:
+    return f"{n} {which}{'process' if n == 1 else 'processes'} on the card"

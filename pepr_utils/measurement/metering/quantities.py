@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal
 
-from pepr_utils.measurement.metering.steps import STEP_S
+from pepr_utils.measurement.metering.steps import SAY_S, STEP_S
 
 Method = Literal["counter", "polled", "rapl", "tdp-estimate", "simulated"]
 Kind = Literal["gpu", "cpu", "memory", "simulated"]
@@ -187,10 +188,27 @@ class Samples:
             self.times_s.append(time_s)
 
 
+def with_say(parts: Sequence[Component]) -> list[Component]:
+    """The windows of a device that decide how it is read: those longer than a second, if any are.
+
+    A counter moves in steps, and may stand still in a short window: that is sampled by itself.
+
+    Examples
+    --------
+    >>> long, short = (Component("gpu", "card", 1.0, None, s) for s in (60.0, 0.2))
+    >>> with_say([long, short]) == [long], with_say([short]) == [short]
+    (True, True)
+    """
+    for least_s in (SAY_S, STEP_S):
+        if found := [part for part in parts if part.duration_s > least_s]:
+            return found
+    return list(parts)
+
+
 def total(parts: list[Component]) -> Component:
     """Sum one device over windows; null where a window is.
 
-    The method is that of its windows, but of those too short for a counter only where all are.
+    The method is that of its windows with a say in it, see `with_say`.
 
     Examples
     --------
@@ -203,8 +221,8 @@ def total(parts: list[Component]) -> Component:
         values = [getattr(part, name) for part in parts]
         return None if any(value is None for value in values) else sum(values)
 
-    methods = {part.method for part in parts if part.duration_s > STEP_S}
-    methods |= {part.method for part in parts if part.method is None or not methods}
+    methods = {part.method for part in with_say(parts)}
+    methods |= {part.method for part in parts if part.method is None}
     others = [part.other_processes for part in parts if part.other_processes is not None]
     return replace(
         parts[0],

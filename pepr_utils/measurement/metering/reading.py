@@ -10,7 +10,7 @@ from pepr_utils.measurement.metering.hardware import Hardware
 from pepr_utils.measurement.metering.integrate import count, energy_j, longest_gap_s
 from pepr_utils.measurement.metering.marks import Span
 from pepr_utils.measurement.metering.processor import processor
-from pepr_utils.measurement.metering.quantities import Component, Samples
+from pepr_utils.measurement.metering.quantities import Component, Samples, with_say
 from pepr_utils.measurement.metering.steps import STEP_S, counted
 from pepr_utils.measurement.metering.visible import Card
 
@@ -85,7 +85,7 @@ def _by_counter(
 ) -> tuple[float | None, str | None]:
     """Energy by NVML's counter (J), and why there is none."""
     if before is None and after is None:
-        return None, "no energy counter: power is sampled"
+        return None, "no energy counter, or it could not be read: power is sampled"
     if span.seconds <= STEP_S:
         return None, f"the energy counter is too coarse for windows up to {STEP_S:g} s: sampled"
     ends = [
@@ -113,9 +113,9 @@ def _by_samples(found: Component) -> tuple[float | None, str | None]:
 def _in_one_way(parts: list[Component]) -> list[Component]:
     """Read one card in one way in all windows: by samples, where the counter fails in one.
 
-    Windows too short for the counter are sampled in any case, and have no say.
+    Short windows are sampled where their counter fails, and have no say.
     """
-    if all(part.method == "counter" for part in parts if part.duration_s > STEP_S):
+    if all(part.method == "counter" for part in with_say(parts)):
         return parts
     return [replace(p, energy_j=_by_samples(p)[0], method=_sampled(p)) for p in parts]
 

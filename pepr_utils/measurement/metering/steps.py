@@ -13,6 +13,8 @@ from itertools import pairwise
 
 #: Counters of cards move in steps of up to this: over no longer a window they say nothing.
 STEP_S = 0.1
+#: Windows up to this long do not decide how a device is read, unless all are.
+SAY_S = 1.0
 #: More than any card or processor package draws (W).
 MOST_W = 5000.0
 #: Joules after which the first RAPL counters began again: for those that do not say.

@@ -142,7 +142,8 @@ def _metered(measured: Meter) -> dict[str, Any]:
     """The columns on how the run was metered; a failed run has them too."""
     memory = measured.memory
     return {
-        "energy_method": measured.method,
+        # Of what `energy_kwh` is of; of whatever was done where nothing was trained.
+        "energy_method": measured.method("train" if measured.duration_s("train") else None),
         "power_limit_w": measured.power_limit_w,
         "meter_notes": "; ".join(measured.notes) or None,
         "peak_memory_gb": _gb(memory.allocated_bytes),
