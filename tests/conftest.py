@@ -1,6 +1,7 @@
 """The order in which tests run (fast ones first, the browser last) and the published data."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -18,6 +19,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A run that somebody meters on this machine at the same time is not this session's affair.
 _METERS = tempfile.TemporaryDirectory(prefix="pepr-meters-")
 os.environ["PEPR_METER_FOLDER"] = _METERS.name
+
+# A shell ignores these in what it starts in the background, and the tests' own processes would.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGQUIT") and signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 _TESTS = Path(__file__).parent
 _ORDER = ("unit", "functional", "book")
