@@ -4,7 +4,7 @@ One noun and one verb: a frozen `Run` says what is to be measured, `measure(run)
 returns its record. Importing this package is cheap; torch and timm are loaded by what trains.
 """
 
-from importlib import import_module as _import_module
+from pepr_utils.lazy import lazy as _lazy
 
 _PLACES = {
     "Protocol": "protocols",
@@ -28,11 +28,7 @@ __all__ = [
     "select_architectures",
 ]
 
-
-def __getattr__(name: str):
-    if name in _PLACES:
-        return getattr(_import_module(f"{__name__}.{_PLACES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = _lazy(__name__, _PLACES)
 
 
 def __dir__() -> list[str]:

@@ -3,17 +3,13 @@
 Importing this package is cheap: chart libraries are loaded when a name is first used.
 """
 
-from importlib import import_module as _import_module
+from pepr_utils.lazy import lazy as _lazy
 
 _PLACES = {"show": "shown_chart", "show_table": "shown_table"}
 
 __all__ = ["show", "show_table"]
 
-
-def __getattr__(name: str):
-    if name in _PLACES:
-        return getattr(_import_module(f"{__name__}.{_PLACES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = _lazy(__name__, _PLACES)
 
 
 def __dir__() -> list[str]:

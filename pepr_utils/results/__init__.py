@@ -3,7 +3,7 @@
 Its parts are loaded when they are used: whoever writes a record needs no pandas.
 """
 
-from importlib import import_module as _import_module
+from pepr_utils.lazy import lazy as _lazy
 
 _PLACES = {
     "COST_COLUMNS": "scores",
@@ -65,11 +65,7 @@ __all__ = [
     "write_record",
 ]
 
-
-def __getattr__(name: str):
-    if name in _PLACES:
-        return getattr(_import_module(f"{__name__}.{_PLACES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = _lazy(__name__, _PLACES)
 
 
 def __dir__() -> list[str]:

@@ -76,8 +76,7 @@ def _card(hardware: Hardware, card: Card, samples: Samples, span: Span) -> Compo
     notes = filter(None, [why_not, why_not_polled, said])
     if counter is not None:
         return replace(found, energy_j=counter, method="counter", notes=tuple(notes))
-    method = None if polled is None else "polled"
-    return replace(found, energy_j=polled, method=method, notes=tuple(notes))
+    return _sampled(replace(found, notes=tuple(notes)), polled)
 
 
 def _by_counter(
@@ -117,8 +116,9 @@ def _in_one_way(parts: list[Component]) -> list[Component]:
     """
     if all(part.method == "counter" for part in with_say(parts)):
         return parts
-    return [replace(p, energy_j=_by_samples(p)[0], method=_sampled(p)) for p in parts]
+    return [_sampled(part, _by_samples(part)[0]) for part in parts]
 
 
-def _sampled(part: Component) -> str | None:
-    return None if _by_samples(part)[0] is None else "polled"
+def _sampled(part: Component, joules: float | None) -> Component:
+    """A window's energy by samples, where they give one."""
+    return replace(part, energy_j=joules, method=None if joules is None else "polled")

@@ -5,7 +5,7 @@ executes the notebook in a kernel of its own; the records in the folder are the 
 `pepr_utils.measurement.sweep.state.state` reads.
 """
 
-from importlib import import_module as _import_module
+from pepr_utils.lazy import lazy as _lazy
 
 _PLACES = {
     "Progress": "state",
@@ -17,11 +17,7 @@ _PLACES = {
 
 __all__ = ["Progress", "Running", "State", "SweepError", "sweep"]
 
-
-def __getattr__(name: str):
-    if name in _PLACES:
-        return getattr(_import_module(f"{__name__}.{_PLACES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = _lazy(__name__, _PLACES)
 
 
 def __dir__() -> list[str]:
