@@ -7,7 +7,7 @@ from pathlib import Path
 from pepr_utils.measurement.locks import read_note
 from pepr_utils.measurement.superseded import whole_record
 from pepr_utils.results import Record
-from pepr_utils.results.record_files import RUNS_FOLDER
+from pepr_utils.results.record_files import record_path
 
 
 def finished_record(folder: Path, identity: str) -> Record | None:
@@ -28,4 +28,4 @@ def next_attempt(folder: Path, identity: str) -> int:
 
 
 def _record(folder: Path, identity: str) -> Record | None:
-    return whole_record(Path(folder) / RUNS_FOLDER / f"{identity}.json")
+    return whole_record(record_path(folder, identity))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pepr_utils.errors import InvalidTableError
 from pepr_utils.results import Record, read_record
-from pepr_utils.results.record_files import RUNS_FOLDER
+from pepr_utils.results.record_files import record_path
 
 FOLDER = "superseded"
 
@@ -29,7 +29,7 @@ def set_aside(path: Path) -> None:
 
 def set_aside_damaged(folder: Path, identity: str) -> None:
     """Move the record of a run to ``superseded`` if it is damaged; for the holder of its lock."""
-    path = Path(folder) / RUNS_FOLDER / f"{identity}.json"
+    path = record_path(folder, identity)
     if path.is_file() and whole_record(path) is None:
         set_aside(path)
 

@@ -18,13 +18,18 @@ def record_paths(folder: Path) -> list[Path]:
     return sorted((Path(folder) / RUNS_FOLDER).glob("*.json"))
 
 
+def record_path(folder: Path, run_id: str) -> Path:
+    """Path of the record of a run, ``folder/runs/<run_id>.json``."""
+    return Path(folder) / RUNS_FOLDER / f"{run_id}.json"
+
+
 def write_record(record: Record, folder: Path) -> Path:
     """Write a record to ``folder/runs/<run_id>.json``, atomically.
 
     The file is written under a temporary name, synced and renamed: a reader sees the old file or
     the whole new one.
     """
-    target = Path(folder) / RUNS_FOLDER / f"{record.run_id}.json"
+    target = record_path(folder, record.run_id)
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as temporary:
         temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -36,7 +36,7 @@ from pepr_utils.measurement.sweep.state import read_or_none
 from pepr_utils.measurement.sweep.task import Outcome, Task
 from pepr_utils.measurement.sweep.upkeep import check_room, tidy
 from pepr_utils.results import Record
-from pepr_utils.results.record_files import RUNS_FOLDER
+from pepr_utils.results.record_files import record_path
 
 #: Errors that say nothing against a run: it is given to a worker again.
 PASSING = ("RunningElsewhereError", "FolderError", "StoppedError")
@@ -173,7 +173,7 @@ class Coordinator:
         return not (self.left() or self.elsewhere)
 
     def _path(self, name: str) -> Path:
-        return self.folder / RUNS_FOLDER / f"{name}.json"
+        return record_path(self.folder, name)
 
     def _record(self, name: str) -> Record | None:
         return read_or_none(self._path(name))
