@@ -241,8 +241,9 @@ def test_others_on_the_card_are_seen_in_mid_window(monkeypatch, doubles):
     card.pids = [os.getpid()]
     with meter("cuda", **QUICK) as m:
         card.pids = [1, os.getpid()]
-        until = time.monotonic() + 10
-        while time.monotonic() < until and m._hardware.seen["GPU-a"][-1].n < 2:
+        changed_s = time.monotonic()  # a look that began before the window is not the window's
+        until = changed_s + 10
+        while time.monotonic() < until and m._hardware.seen["GPU-a"][-1].time_s <= changed_s:
             time.sleep(0.01)
         card.pids = [os.getpid()]
     assert m.components()[0].other_processes == 1
