@@ -108,7 +108,7 @@ def measure(
         carbon_intensity(intensity)  # raises before anything is trained
     weights = None if weights_folder is None else Path(weights_folder)
     identity = run_id(run, weights)
-    known = definition_columns(run, identity)
+    known = definition_columns(run, identity, weights)
     if folder is not None:
         folder = Path(folder)
         check_writable(folder)
@@ -171,13 +171,16 @@ def _write(folder: Path, record: Record, predictions: Predictions | None) -> Non
     write_record(record, folder)
 
 
-def definition_columns(run: Run, identity: str) -> dict[str, Any]:
+def definition_columns(
+    run: Run, identity: str, weights_folder: Path | None = None
+) -> dict[str, Any]:
     """The columns of a record that are known before anything is done."""
-    defined = definition(run)
+    defined = definition(run, weights_folder)
     recipe: Protocol = protocol(run.protocol)
     names = ("architecture", "weights", "dataset", "dataset_hash", "pretrained", "train_fraction")
     return {name: defined[name] for name in names} | {
         "run_id": identity,
+        "weights_sha256": defined.get("weights_sha256"),
         "image_size": recipe.image_size,
         "seed": run.seed,
         "protocol": recipe.name,

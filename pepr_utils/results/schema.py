@@ -56,6 +56,9 @@ class Run(_Row):
     weights: str | None = _field(
         "pretrained weights as `arch.tag`; empty when trained from scratch", None
     )
+    weights_sha256: str | None = _field(
+        "SHA-256 of the weights' file, where they came from a folder of one's own", None
+    )
     dataset: Name = _field("data set name: `derma`, `lidc`, `pneumonia` or another")
     dataset_hash: str | None = _field(
         "content of the data set: runs of one name and two contents are not comparable", None

@@ -1,5 +1,6 @@
 """One run, from what defines it to its record on disk; and all that may happen on the way."""
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -151,6 +152,8 @@ def test_pretrained_weights_come_from_a_folder_and_have_to_fit(tmp_path):
     record = measure(run, tmp_path / "out", weights_folder=folder)
     assert record.status == "done"
     assert record.weights == "test_resnet.r160_in1k"
+    file = folder / "test_resnet.r160_in1k.pth"
+    assert record.weights_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
 
     # A file that holds another model's weights must not end in random ones.
     other = timm().create_model("test_resnet")
