@@ -5,12 +5,16 @@ import http.server
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,13 +55,54 @@ class Visit:
         return [url for url in self.requests if not url.startswith(_LOCAL)]
 
 
+class Build:
+    """The build of the site, as `make paper` does it, beside the tests that do not need it."""
+
+    def __init__(self):
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in `stop`
+        polite = ["nice", "-n", "10"] if shutil.which("nice") else []  # the tests come first
+        self._process = subprocess.Popen(
+            [*polite, sys.executable, "-m", "doit"],
+            cwd=ROOT, stdout=self._said, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+    def wait(self):
+        """Wait for its end; return its exit code and what it said."""
+        code = self._process.wait()
+        self._said.seek(0)
+        return code, self._said.read()
+
+    def stop(self):
+        """End it, where the tests have ended before it."""
+        for number in (signal.SIGINT, signal.SIGKILL):
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, number)
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(20)
+        self._said.close()
+
+
+_BUILD = pytest.StashKey[Build]()
+
+
+def pytest_collection_finish(session):
+    """Begin the build at once: it takes minutes, and most tests come before those of the book."""
+    chosen = any("site" in getattr(item, "fixturenames", ()) for item in session.items)
+    if chosen and not session.config.option.collectonly:
+        session.config.stash[_BUILD] = Build()
+
+
+def pytest_sessionfinish(session):
+    build = session.config.stash.get(_BUILD, None)
+    if build is not None:
+        build.stop()
+
+
 @pytest.fixture(scope="session")
-def site():
+def site(request):
     """The site, built as `make paper` builds it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "doit"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    code, said = request.config.stash[_BUILD].wait()
+    assert code == 0, said
     return HTML
 
 
@@ -93,7 +138,7 @@ def driver():
     driver.quit()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def visit(driver, addresses):
     """Open a page of the site: `visit("file", "book/index", width=375)`."""
 
@@ -115,6 +160,40 @@ def visit(driver, addresses):
         return page
 
     return open_page
+
+
+#: What the tests ask of every page. A chart is drawn if it has marks; elements that lack something
+#: are counted.
+_FACTS = {
+    "charts": "document.querySelectorAll('.pepr-chart').length",
+    "marks": """[...document.querySelectorAll(".pepr-chart")].map(
+        c => c.querySelectorAll("svg .mark-symbol path, svg .mark-rect path, svg .mark-line path, "
+          + "svg .mark-area path, svg .mark-rule line, svg .mark-text text").length)""",
+    "undrawn": "document.querySelectorAll('.pepr-chart > img:not([hidden])').length",
+    "untypeset": "[...document.querySelectorAll('.math')].filter("
+    "m => !m.querySelector('mjx-container')).length",
+    "misset": "document.querySelectorAll('mjx-merror').length",
+    "pictures_without_words": "[...document.images].filter(i => !i.alt.trim()).length",
+    "labelled": "document.querySelectorAll("
+    "'.pepr-live [role=graphics-document][aria-label]').length",
+    "provenance": "document.querySelector('.pepr-provenance')?.textContent",
+    "width": "document.documentElement.scrollWidth",
+    "charts_too_wide": """[...document.querySelectorAll(".pepr-chart")].filter(
+        c => c.scrollWidth > c.clientWidth + 1).map(c => c.dataset.name)""",
+}
+
+
+@pytest.fixture(scope="session")
+def seen(visit):
+    """What is on a page as it opens: each is visited once by scheme and width."""
+
+    @functools.cache
+    def look(scheme, docname, width):
+        page = visit(scheme, docname, width=width)
+        facts = {name: page.ask(script) for name, script in _FACTS.items()}
+        return SimpleNamespace(**facts, foreign=page.foreign, errors=page.errors)
+
+    return lambda scheme, docname, width=1280: look(scheme, docname, width)
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
