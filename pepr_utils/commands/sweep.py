@@ -61,6 +61,9 @@ def _cards(_context: click.Context, _option: click.Parameter, value: str) -> Any
               help="Folder with pretrained weights, for machines without a network.")  # fmt: skip
 @click.option("--attempts", default=2, show_default=True, type=click.IntRange(min=1), metavar="N",
               help="Times that a run is tried before it stays failed.")  # fmt: skip
+@click.option("--time-limit-s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+              help="What a run may take before it is ended, and has failed; default: any "
+              "time.")  # fmt: skip
 @click.option("--notebook", type=click.Path(path_type=Path), metavar="FILE",
               help="Another notebook than fine_tune, with its parameters.")  # fmt: skip
 @click.option("--any-device", is_flag=True,
@@ -174,7 +177,6 @@ def _run(
     options: dict[str, Any],
 ) -> State:
     from pepr_utils.measurement.sweep import sweep as run_sweep
-    from pepr_utils.measurement.sweep.folder import no_empty_folder
     from pepr_utils.measurement.sweep.plan import write_plan
     from pepr_utils.measurement.sweep.study import StudyError
     from pepr_utils.measurement.sweep.view import View
@@ -204,7 +206,7 @@ def _run(
         forecaster.learn(progress.state.done)
         view.update(progress)
 
-    with needs("sweep,train"), no_empty_folder(output):
+    with needs("sweep,train"):
         return run_sweep(
             [planned.run for planned in plan.runs],
             notebook,
@@ -213,6 +215,7 @@ def _run(
             gpus=options["gpus"],
             scheduler=options["scheduler"],
             attempts=options["attempts"],
+            time_limit_s=options["time_limit_s"],
             seconds=forecaster.seconds,
             options=parameters,
             watch=watch,

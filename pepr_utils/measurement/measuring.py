@@ -14,7 +14,7 @@ from pepr_utils.measurement.kept import finished_record, next_attempt
 from pepr_utils.measurement.locks import run_lock
 from pepr_utils.measurement.manifest import check_device
 from pepr_utils.measurement.metering import carbon_intensity
-from pepr_utils.measurement.orders import wait
+from pepr_utils.measurement.orders import time_limit, wait
 from pepr_utils.measurement.predictions import write_predictions
 from pepr_utils.measurement.protocols import Protocol, protocol
 from pepr_utils.measurement.run import Run, definition, run_id
@@ -141,7 +141,8 @@ def measure(
     with run_lock(folder, identity, note):
         if found := finished_record(folder, identity):  # another process was quicker
             return found
-        record, predictions = done()
+        with time_limit():
+            record, predictions = done()
         _keep(folder, record, predictions)
     return record
 

@@ -6,6 +6,7 @@ answer for a process that works on its own.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -24,20 +25,28 @@ DEVICE_LOCK = "PEPR_SWEEP_DEVICE_LOCK"
 LOG = "PEPR_SWEEP_LOG"
 #: How many runs are measured at once on this machine.
 AT_ONCE = "PEPR_SWEEP_AT_ONCE"
+#: Seconds that a run may take.
+TIME_LIMIT_S = "PEPR_SWEEP_TIME_LIMIT_S"
+
+
+#: How Python's watchdog begins what it says.
+_HUNG = b"Timeout ("
 
 
 class StoppedError(RunError):
     """The sweep that started this process begins no further run."""
 
 
-def environment(*, stop: Path, device_lock: Path, log: Path, at_once: int) -> Mapping[str, str]:
+def environment(
+    *, stop: Path, device_lock: Path, log: Path, at_once: int, time_limit_s: float | None = None
+) -> Mapping[str, str]:
     """The environment variables that tell a kernel all of this."""
     return {
         STOP: str(stop),
         DEVICE_LOCK: str(device_lock),
         LOG: str(log),
         AT_ONCE: str(at_once),
-    }
+    } | ({} if time_limit_s is None else {TIME_LIMIT_S: str(time_limit_s)})
 
 
 def in_sweep() -> bool:
@@ -86,6 +95,38 @@ def runs_at_once() -> int:
         return max(1, int(os.environ.get(AT_ONCE, "1")))
     except ValueError:
         return 1
+
+
+@contextmanager
+def time_limit() -> Iterator[None]:
+    """End this process if the block takes longer than the sweep allows, whatever it hangs in.
+
+    Where every thread of it was then goes to the log; see `hung`.
+    """
+    limit_s = os.environ.get(TIME_LIMIT_S)
+    if limit_s is None:
+        yield
+        return
+    with open(log_path() or os.devnull, "a") as log:  # noqa: PTH123 - one of them is no path
+        faulthandler.dump_traceback_later(float(limit_s), exit=True, file=log)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
+def hung(log: Path) -> bool:
+    """Whether a log ends with what `time_limit` leaves there.
+
+    Examples
+    --------
+    >>> hung(Path("no.log"))
+    False
+    """
+    try:
+        return _HUNG in log.read_bytes()
+    except OSError:
+        return False
 
 
 @contextmanager

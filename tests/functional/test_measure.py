@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from pepr_utils.errors import DataUnavailableError
-from pepr_utils.measurement import Run, measure, protocols, record_killed, run_id
+from pepr_utils.measurement import Run, measure, orders, protocols, record_killed, run_id
 from pepr_utils.measurement.locks import RunningElsewhereError, noted_runs, run_lock
 from pepr_utils.measurement.metering import IntensityError
 from pepr_utils.measurement.run import RunError
@@ -256,6 +256,22 @@ def test_a_killed_process_is_found_by_its_lock(tmp_path):
     assert record_killed(tmp_path) == []
     done = measure(RUN, tmp_path)
     assert (done.status, done.attempt) == ("done", 2)
+
+
+@pytest.mark.slow
+def test_a_run_that_hangs_is_ended_by_the_limit_of_its_sweep(tmp_path, monkeypatch):
+    log = tmp_path / "kernel.log"
+    monkeypatch.setenv(orders.LOG, str(log))
+    monkeypatch.setenv(orders.TIME_LIMIT_S, "0.5")
+    process = multiprocessing.get_context("spawn").Process(target=_hang, args=(tmp_path,))
+    process.start()
+    process.join(120)
+    assert process.exitcode == 1
+    assert orders.hung(log)
+    assert "in measure" in log.read_text()
+    (record,) = record_killed(tmp_path, because="it took too long")
+    assert record.status == "failed"
+    assert "it took too long; the last that it said: " in record.failure_reason
 
 
 @pytest.mark.parametrize("where", ["train", "make_model"])

@@ -58,6 +58,20 @@ def test_runs_that_crash_fail_alone_among_runs_that_do_not(tmp_path):
     assert list(tmp_path.glob("notebooks/*.ipynb"))
 
 
+def test_a_run_that_hangs_is_ended_and_the_others_are_measured(tmp_path):
+    runs = driver.runs(2)
+    hangs = runs[0].architecture
+    found = driver.measure(
+        runs, tmp_path, options={"behaviour": {hangs: "hang"}}, attempts=1, time_limit_s=0.5
+    )
+    (failed,) = found.failed
+    assert failed.architecture == hangs
+    assert "it took longer than 0.5 s and was ended" in failed.failure_reason
+    assert [record.architecture for record in found.done] == [runs[1].architecture]
+    logs = "".join(path.read_text() for path in tmp_path.glob("notebooks/*.log"))
+    assert "in act" in logs  # where it hung
+
+
 def test_a_worker_that_is_killed_takes_its_kernel_along_and_the_run_is_done_again(tmp_path):
     runs, killed = driver.runs(3), []
 

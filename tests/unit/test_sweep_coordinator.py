@@ -23,7 +23,7 @@ from pepr_utils.measurement import (
 from pepr_utils.measurement.files import FolderError
 from pepr_utils.measurement.kept import next_attempt
 from pepr_utils.measurement.locks import note_path, run_lock
-from pepr_utils.measurement.sweep import SweepError, coordinator, engine, failures, upkeep
+from pepr_utils.measurement.sweep import SweepError, backlog, engine, failures, upkeep
 from pepr_utils.measurement.sweep.cluster import Slot, Workers
 from pepr_utils.measurement.sweep.task import Outcome
 from pepr_utils.results import Record, read_record, write_record
@@ -82,7 +82,7 @@ def sweep(tmp_path, monkeypatch):
     """Sweep with made-up workers; returns how it ended and who did it."""
     monkeypatch.setattr(engine, "TICK_S", 0.001)
     monkeypatch.setattr(engine, "LOOK_S", 0.01)
-    monkeypatch.setattr(coordinator, "HOLD_S", 0.05)
+    monkeypatch.setattr(backlog, "HOLD_S", 0.05)
 
     def call(runs, deed, **asked):
         workers = MadeUp(deed)
@@ -516,6 +516,9 @@ def test_before_the_first_run(sweep, tmp_path, monkeypatch):
         engine.sweep(RUNS, NOTEBOOK, tmp_path / "file" / "out")
     with pytest.raises(SweepError, match="attempts is 0"):
         sweep(RUNS, _write, attempts=0)
+    for limit_s in (0, float("nan"), float("inf")):
+        with pytest.raises(SweepError, match=f"time_limit_s is {limit_s}"):
+            sweep(RUNS, _write, time_limit_s=limit_s)
     wrong = [Run("resnet18d", "phanton"), Run("resnet18d", "phantm"), RUNS[0]]
     with pytest.raises(SweepError) as raised:
         sweep(wrong, _write)

@@ -12,31 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from pepr_utils.measurement.files import FolderError
-from pepr_utils.measurement.killed import ended_unseen, forget_killed, record_killed
-from pepr_utils.measurement.locks import (
-    RunningElsewhereError,
-    is_held,
-    note_path,
-    noted_runs,
-    read_note,
-    run_lock,
-)
+from pepr_utils.measurement.killed import forget_killed
+from pepr_utils.measurement.locks import is_held, noted_runs, read_note
 from pepr_utils.measurement.orders import waiting_path
 from pepr_utils.measurement.run import Run
+from pepr_utils.measurement.sweep.backlog import Backlog
 from pepr_utils.measurement.sweep.cluster import Slot, Workers
 from pepr_utils.measurement.sweep.errors import SweepError
-from pepr_utils.measurement.sweep.failures import (
-    Failure,
-    by_a_coordinator,
-    failure,
-    record_failure,
-)
-from pepr_utils.measurement.sweep.shards import MOST, START_UP_S, cut, parameters
-from pepr_utils.measurement.sweep.state import read_or_none
+from pepr_utils.measurement.sweep.failures import by_a_coordinator, failure
+from pepr_utils.measurement.sweep.shards import START_UP_S, parameters
 from pepr_utils.measurement.sweep.task import Outcome, Task
-from pepr_utils.measurement.sweep.upkeep import check_room, tidy
-from pepr_utils.results import Record
-from pepr_utils.results.record_files import record_path
 
 #: Errors that say nothing against a run: it is given to a worker again.
 PASSING = ("RunningElsewhereError", "FolderError", "StoppedError")
@@ -44,8 +29,6 @@ PASSING = ("RunningElsewhereError", "FolderError", "StoppedError")
 HOPELESS = 3
 #: How often a worker may die before a run has begun that it was given alone: not the run's fault.
 LOST = 3
-#: Seconds without a new shard after a record could not be written.
-HOLD_S = 10
 WORKER_DIED = "WorkerDied"
 
 
@@ -105,6 +88,17 @@ class Coordinator:
         Forecast length of a run (s), or None.
     options : dict
         Further parameters of the notebook.
+
+    Attributes
+    ----------
+    backlog : Backlog
+        What is still to be begun.
+    flights : list of Flight
+        What is being done.
+    start_up_s : float
+        How long a kernel takes before its first run (s), learnt on the way.
+    may_live : bool
+        Whether kernels may have outlived the sweep, on workers that cannot be reached.
     """
 
     def __init__(
@@ -119,152 +113,41 @@ class Coordinator:
         options: dict[str, Any],
     ) -> None:
         self.runs, self.folder, self.workers, self.make = runs, Path(folder), workers, make
-        self.attempts, self.options, self._seconds = attempts, options, seconds
-        self.pending: list[str] = list(runs)
-        self.parts: list[list[str]] = []
-        self.alone: list[str] = []
-        self.elsewhere: set[str] = set()
+        self.options = options
+        self.backlog = Backlog(runs, self.folder, attempts=attempts, seconds=seconds)
         self.flights: list[Flight] = []
-        self.once_more: set[str] = set()
         self.start_up_s = START_UP_S
+        self.may_live = False
         self._name, self._n_tasks = f"{datetime.now(UTC):%Y%m%dT%H%M%S}", 0
         self._slots: list[Slot] = []
-        self._held_until = 0.0
         self._lost: Counter[str] = Counter()
-        # Tries that no record counts, failures that could not be recorded, what is known of kills.
-        self._untold: Counter[str] = Counter()
-        self._owed: dict[str, Failure] = {}
-        self._because: dict[str, str] = {}
-        self._lengths: list[float] = []
         self._done_here, self._hopeless = False, {}
-        self.may_live = False  # whether kernels may have outlived the sweep
-
-    # -- what is there ---------------------------------------------------------------------------
-
-    def look(self) -> None:
-        """Look at the folder before anything is begun: damaged records, runs that were killed.
-
-        Raises
-        ------
-        FolderError
-            If the folder takes no files.
-        """
-        tidy(self.folder)
-        record_killed(self.folder, only=self.runs)
-        for name in self.runs:
-            record = self._record(name)
-            if record is not None:
-                if ended_unseen(record):  # whoever has recorded it
-                    self.once_more.add(name)
-            elif self._path(name).is_file():
-                with suppress(RunningElsewhereError), run_lock(self.folder, name, {}):
-                    pass  # whoever takes the lock sets a damaged record aside
-
-    def left(self) -> int:
-        """Runs that are still to be begun."""
-        return len(self.pending) + sum(map(len, self.parts)) + len(self.alone)
 
     def over(self) -> bool:
-        """Whether nothing is left to do; looks at every record once more before it says so."""
-        if self.left() or self.flights or self.elsewhere:
-            return False
-        for name in self.runs:
-            self._sort(name, self.pending)
-        return not (self.left() or self.elsewhere)
-
-    def _path(self, name: str) -> Path:
-        return record_path(self.folder, name)
-
-    def _record(self, name: str) -> Record | None:
-        return read_or_none(self._path(name))
+        """Whether nothing is left to do."""
+        return not self.flights and self.backlog.empty()
 
     # -- giving work -----------------------------------------------------------------------------
 
     def give(self) -> None:
         """Give every free slot a shard, as long as there are any."""
-        if not self.left() or time.monotonic() < self._held_until:
+        if not self.backlog.left() or self.backlog.held():
             return
+        at_once = max(1, self.workers.wanted or len(self._slots))
         busy = {flight.slot.address for flight in self.flights}
         for slot in self._slots:
             if slot.address in busy:
                 continue
-            names = self._next()
+            names = self.backlog.take(slots=at_once, start_up_s=self.start_up_s)
             if not names:
                 return
             self._n_tasks += 1
             runs = [self.runs[name] for name in names]
             given = parameters(runs, self.folder, self.options)
             task = self.make(f"{self._name}-{self._n_tasks:04d}", given, slot)
-            before = {name: self._attempt(name) for name in names}
+            before = {name: self.backlog.attempt(name) for name in names}
             future = self.workers.submit(task, slot)
             self.flights.append(Flight(task, slot, future, names, before, time.monotonic()))
-
-    def _next(self) -> list[str]:
-        """Take the next shard; runs that failed go alone, when the others have been begun."""
-        while self.pending:
-            # Looked at as far as a shard can reach: a thousand locks are slow on a network's disk.
-            front = [name for name in self.pending[:MOST] if self._wanted(name, alone=False)]
-            self.pending = front + self.pending[MOST:]
-            if not front:
-                continue
-            n = cut(
-                [self.runs[name] for name in self.pending],
-                seconds=self._length,
-                start_up_s=self.start_up_s,
-                slots=max(1, self.workers.wanted or len(self._slots)),
-            )
-            n = min(n, len(front))
-            names, self.pending = self.pending[:n], self.pending[n:]
-            return names
-        while self.parts:
-            names = [name for name in self.parts.pop(0) if self._wanted(name, alone=False)]
-            if names:
-                return names
-        while self.alone:
-            name = self.alone.pop(0)
-            if self._wanted(name, alone=True):
-                return [name]
-        return []
-
-    def _wanted(self, name: str, *, alone: bool) -> bool:
-        """Whether a run is to be begun now: not done, not being measured, with attempts left.
-
-        One that has failed goes alone: it is put there where it is asked about with others.
-        """
-        record = self._record(name)
-        if record is not None and record.status == "done":
-            return False
-        if self._is_anothers(name):
-            self.elsewhere.add(name)
-            return False
-        if record is None:
-            return True
-        if not self._may_try(record):
-            return False
-        if not alone and name not in self.alone:
-            self.alone.append(name)
-        return alone
-
-    def _may_try(self, record: Record) -> bool:
-        """Whether a failed run has attempts left, or one more since nobody saw its end.
-
-        That one is given for a kill before this sweep in any case, and for one during it up to
-        one attempt above what is allowed: a run that takes its sweep down is not tried for ever.
-        """
-        tried = record.attempt + self._untold[record.run_id]
-        if tried < self.attempts or record.run_id in self.once_more:
-            return True
-        return ended_unseen(record) and tried <= self.attempts
-
-    def _attempt(self, name: str) -> int:
-        record = self._record(name)
-        return 0 if record is None else record.attempt
-
-    def _length(self, run: Run) -> float | None:
-        forecast = self._seconds(run)
-        if forecast is None and self._lengths:
-            return sum(self._lengths) / len(self._lengths)
-        return forecast
 
     # -- what came of it -------------------------------------------------------------------------
 
@@ -299,18 +182,12 @@ class Coordinator:
         """Whether nothing is measured since every kernel waits for its device."""
         return bool(self.flights) and all(flight.waits for flight in self.flights)
 
-    def look_elsewhere(self) -> None:
-        """Take up the runs that another process had and has no longer."""
-        for name in sorted(self.elsewhere):
-            self.elsewhere.discard(name)
-            self._sort(name, self.alone if name in self._owed else self.pending)
-
     def _settle(self, flight: Flight, outcome: Outcome | None) -> None:
         """Sort the runs of a shard by their records, and record what nobody else has."""
         if outcome is None:
             outcome = Outcome("died", WORKER_DIED, "its worker died")
         if outcome.error == FolderError.__name__:
-            self._held_until = time.monotonic() + HOLD_S
+            self.backlog.hold()
         stopped = outcome.ended == "stopped" or flight.task.stop.exists()
         passing = stopped or outcome.error in PASSING
         with suppress(OSError):  # a kernel that was killed as it waited
@@ -322,39 +199,39 @@ class Coordinator:
         if not (begun or passing) and len(untouched) > 1:
             # One of them stands in the way of all: look in which half it is.
             half = len(untouched) // 2
-            self.parts += [untouched[:half], untouched[half:]]
+            self.backlog.parts += [untouched[:half], untouched[half:]]
             return
         suspects = [] if passing or not begun else self._suspects(outcome, untouched, blamed)
         for name in untouched:
-            self._sort(name, self.alone if name in suspects else self.pending)
+            self.backlog.sort(name, alone=name in suspects)
 
     def _settle_run(self, flight: Flight, outcome: Outcome, name: str, passing: bool) -> str:
         """Sort one run of a shard; say what its own try came to.
 
         That is ``done``, ``failed``, ``untouched`` where nothing is known of it, or ``another's``.
         """
-        if outcome.ended == "died" and not self._record_killed(name, outcome.why):
-            self.once_more.discard(name)
+        if outcome.ended == "died" and not self.backlog.record_killed(name, outcome.why):
+            self.backlog.once_more.discard(name)
             return "failed"  # and recorded when there is room
-        record = self._record(name)
+        record = self.backlog.record(name)
         new = record is not None and record.attempt > flight.attempts[name]
         # What another coordinator may have recorded was a try of its own, and not this one.
         if new and not by_a_coordinator(record):
-            self.once_more.discard(name)
+            self.backlog.once_more.discard(name)
             if record.status == "done":
                 self._done_here = True
-                self._lengths = [*self._lengths[-99:], _duration(record)]
-            self._sort(name, self.alone)
+                self.backlog.note_length(record)
+            self.backlog.sort(name, alone=True)
             return record.status
         if not passing and self._to_blame(flight, outcome, name):
-            self.once_more.discard(name)
-            untold = self._untold.pop(name, 0)
-            self._owed[name] = failure(outcome, flight.task, flight.attempts[name], untold)
-            self._sort(name, self.alone)
+            self.backlog.once_more.discard(name)
+            untold = self.backlog.untold.pop(name, 0)
+            self.backlog.owed[name] = failure(outcome, flight.task, flight.attempts[name], untold)
+            self.backlog.sort(name, alone=True)
             self._note_hopeless(name, outcome)
             return "failed"
         if new:
-            self._sort(name, self.alone)
+            self.backlog.sort(name, alone=True)
             return "another's"
         return "untouched"
 
@@ -368,7 +245,8 @@ class Coordinator:
         first = [] if blamed else untouched[:1]
         suspects = untouched if outcome.ended == "whole" else first
         if outcome.ended != "died":
-            self._untold.update(name for name in suspects if not self._is_anothers(name))
+            ours = [name for name in suspects if not self.backlog.is_anothers(name)]
+            self.backlog.untold.update(ours)
         return suspects
 
     def _to_blame(self, flight: Flight, outcome: Outcome, name: str) -> bool:
@@ -379,31 +257,7 @@ class Coordinator:
             self._lost[name] += 1
             if self._lost[name] <= LOST:
                 return False
-        return not self._is_anothers(name)
-
-    def _is_anothers(self, name: str) -> bool:
-        """Whether another process has a run, or has left it without recording how it ended."""
-        return is_held(self.folder, name) or note_path(self.folder, name).exists()
-
-    def _record_killed(self, name: str, because: str | None = None) -> bool:
-        """Record a run if its process is gone; where that cannot be, it is looked at again."""
-        if not note_path(self.folder, name).exists():
-            return True
-        if because:
-            self._because[name] = because
-        try:
-            record_killed(self.folder, only=[name], because=self._because.get(name))
-        except FolderError:
-            self._hold(name)
-            return False
-        if not note_path(self.folder, name).exists():  # else its process has yet to end
-            self._because.pop(name, None)
-        return True
-
-    def _hold(self, name: str) -> None:
-        """Look at a run again later, and begin nothing for a while: the folder takes no files."""
-        self.elsewhere.add(name)
-        self._held_until = time.monotonic() + HOLD_S
+        return not self.backlog.is_anothers(name)
 
     def _note_hopeless(self, name: str, outcome: Outcome) -> None:
         """End the sweep where every run fails alike before it begins."""
@@ -417,28 +271,6 @@ class Coordinator:
                 f"{outcome.why}\nput it right and give the same command again; runs that have used "
                 "up their attempts need a larger number of them"
             )
-
-    def _sort(self, name: str, queue: list[str]) -> None:
-        """Put a run where its record and its lock say that it belongs, else into a queue."""
-        if is_held(self.folder, name):
-            self.elsewhere.add(name)
-            return
-        if note_path(self.folder, name).exists():
-            if not self._record_killed(name):
-                return
-            if note_path(self.folder, name).exists():  # someone looked at it at the same moment
-                self.elsewhere.add(name)
-                return
-        if name in self._owed:
-            if not record_failure(self.folder, name, self.runs[name], self._owed[name]):
-                self._hold(name)
-                return
-            del self._owed[name]
-        record = self._record(name)
-        if record is not None and (record.status == "done" or not self._may_try(record)):
-            return
-        if name not in self.alone and name not in self.pending:
-            queue.append(name)
 
     def _watch_start_up(self) -> None:
         """Learn how long a kernel takes before its first run begins."""
@@ -469,17 +301,3 @@ class Coordinator:
             for flight in self.flights:
                 flight.waiting_path().unlink(missing_ok=True)
         self.flights.clear()
-
-    def paused(self) -> str | None:
-        """Why nothing is begun now; None where the folder takes files."""
-        try:
-            check_room(self.folder)
-        except FolderError as error:
-            return str(error)
-        if time.monotonic() < self._held_until:
-            return f"a record could not be written to {self.folder}"
-        return None
-
-
-def _duration(record: Record) -> float:
-    return (record.train_time_s or 0.0) + (record.eval_time_s or 0.0)

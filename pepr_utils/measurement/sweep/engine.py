@@ -16,6 +16,7 @@ from pepr_utils.measurement.run import Run, run_id
 from pepr_utils.measurement.sweep.cluster import Slot, Workers, own_workers, their_workers
 from pepr_utils.measurement.sweep.coordinator import Coordinator
 from pepr_utils.measurement.sweep.errors import SweepError
+from pepr_utils.measurement.sweep.folder import no_empty_folder
 from pepr_utils.measurement.sweep.gpus import find_gpus
 from pepr_utils.measurement.sweep.interrupts import AT_ONCE, FINISH, Interrupts
 from pepr_utils.measurement.sweep.notebook import read_notebook
@@ -27,6 +28,8 @@ from pepr_utils.measurement.sweep.upkeep import check_room
 #: Seconds between two looks at the tasks, at the folder with its workers, and two words to whoever
 #: watches.
 TICK_S, LOOK_S, WATCH_S = 0.1, 1.0, 2.0
+#: No limit of a run reaches so many seconds: what Python's watchdog can count.
+MOST_S = 9e9
 
 
 def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
@@ -38,6 +41,7 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
     gpus: int | Literal["auto"] | Sequence[str] = "auto",
     scheduler: str | None = None,
     attempts: int = 2,
+    time_limit_s: float | None = None,
     seconds: Callable[[Run], float | None] | None = None,
     options: Mapping[str, object] | None = None,
     watch: Callable[[Progress], object] | None = None,
@@ -80,6 +84,9 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
         run that ends a shard without a record, with an exception of the notebook's, has been
         tried, but is given another one alone before it is recorded as failed. Sweeps that work on
         one folder at once may have begun the same try: the record's number counts each.
+    time_limit_s : float, optional
+        What a run may take (s) before its kernel is ended, and that try has failed. Its log then
+        says where it was. Waiting for the device, or for room on the disk, does not count.
     seconds : callable, optional
         Forecast length of a run (s), or None; sizes the shards.
     options : mapping, optional
@@ -105,60 +112,64 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
     folder, given = Path(folder).absolute(), _options(options or {})
     if attempts < 1:
         raise SweepError(f"attempts is {attempts}; allowed: at least 1")
-    check_room(folder)
-    names = _names(runs, given.get("weights"))
-    source = read_notebook(Path(notebook))
-    own = uuid.uuid4().hex[:8]
-    stop = folder / "running" / f"{own}.stop"
+    if time_limit_s is not None and not 0 < time_limit_s < MOST_S:
+        raise SweepError(f"time_limit_s is {time_limit_s}; allowed: above 0 and below {MOST_S:.0e}")
+    with no_empty_folder(folder):
+        check_room(folder)
+        names = _names(runs, given.get("weights"))
+        source = read_notebook(Path(notebook))
+        own = uuid.uuid4().hex[:8]
+        stop = folder / "running" / f"{own}.stop"
 
-    def make(name: str, parameters: Mapping[str, Any], slot: Slot) -> Task:
-        return Task(
-            sweep=own,
-            name=f"{name}-{own[:4]}",
-            notebook=source,
-            parameters=parameters,
-            folder=folder,
-            stop=stop,
-            slot=slot.name,
-            at_once=slot.at_once,
-            environment=workers.environment,
-            cwd=os.getcwd(),  # noqa: PTH109 - a string is sent
-        )
+        def make(name: str, parameters: Mapping[str, Any], slot: Slot) -> Task:
+            return Task(
+                sweep=own,
+                name=f"{name}-{own[:4]}",
+                notebook=source,
+                parameters=parameters,
+                folder=folder,
+                stop=stop,
+                slot=slot.name,
+                at_once=slot.at_once,
+                environment=workers.environment,
+                cwd=os.getcwd(),  # noqa: PTH109 - a string is sent
+                time_limit_s=time_limit_s,
+            )
 
-    found = named_state(folder, names)
-    if len(found.done) == len(names) and not found.broken:
-        if watch is not None:
-            watch(Progress(found, "ended", datetime.now(UTC), 0))
-        return found
-    coordinator = None
-    with Interrupts() as interrupts:
-        try:
-            with _workers(slots, gpus, scheduler, folder, len(names)) as workers:
-                coordinator = Coordinator(
-                    names,
-                    folder,
-                    workers,
-                    make=make,
-                    attempts=attempts,
-                    seconds=seconds or (lambda _run: None),
-                    options=given,
-                )
-                teller = _Teller(watch, names, folder, workers)
-                _run(coordinator, interrupts, teller, stop, own)
-        finally:
-            # Where kernels may still be measuring, on workers that cannot be reached, it stays:
-            # they end after their run.
-            if not coordinator or not coordinator.may_live:
-                with suppress(OSError):  # a folder that is gone, or read-only by now
-                    stop.unlink(missing_ok=True)
-        return teller.tell("ended", now=True)
+        found = named_state(folder, names)
+        if len(found.done) == len(names) and not found.broken:
+            if watch is not None:
+                watch(Progress(found, "ended", datetime.now(UTC), 0))
+            return found
+        coordinator = None
+        with Interrupts() as interrupts:
+            try:
+                with _workers(slots, gpus, scheduler, folder, len(names)) as workers:
+                    coordinator = Coordinator(
+                        names,
+                        folder,
+                        workers,
+                        make=make,
+                        attempts=attempts,
+                        seconds=seconds or (lambda _run: None),
+                        options=given,
+                    )
+                    teller = _Teller(watch, names, folder, workers)
+                    _run(coordinator, interrupts, teller, stop, own)
+            finally:
+                # Where kernels may still be measuring, on workers that cannot be reached, it stays:
+                # they end after their run.
+                if not coordinator or not coordinator.may_live:
+                    with suppress(OSError):  # a folder that is gone, or read-only by now
+                        stop.unlink(missing_ok=True)
+            return teller.tell("ended", now=True)
 
 
 def _run(
     coordinator: Coordinator, interrupts: Interrupts, teller: _Teller, stop: Path, sweep: str
 ) -> None:
     """Give work and settle what ends, until nothing is left or it is to stop."""
-    coordinator.look()
+    coordinator.backlog.look()
     looked, doing, paused = 0.0, "running", None
     try:
         while not coordinator.over():
@@ -169,10 +180,10 @@ def _run(
             changed = coordinator.collect()
             if time.monotonic() - looked > LOOK_S:
                 looked = time.monotonic()
-                paused = coordinator.paused()
+                paused = coordinator.backlog.paused()
                 coordinator.lose()
                 coordinator.look_waiting()
-                coordinator.look_elsewhere()
+                coordinator.backlog.look_elsewhere()
             if interrupts.asked == FINISH:
                 doing = "finishing"
                 if not coordinator.flights:
@@ -194,9 +205,9 @@ def _doing(coordinator: Coordinator, paused: str | None) -> str:
         return f"paused: {paused}"
     if coordinator.flights:
         return "waiting: another sweep has the device" if coordinator.waits() else "running"
-    if coordinator.left():
+    if coordinator.backlog.left():
         return f"waiting: {coordinator.workers.where} has no free worker"
-    if n := len(coordinator.elsewhere):
+    if n := len(coordinator.backlog.elsewhere):
         return f"waiting: {n} {'run is' if n == 1 else 'runs are'} measured by another process"
     return "running"
 

@@ -55,6 +55,8 @@ class Task:
         What the kernel's environment has beside the worker's.
     cwd : str
         Where relative paths of the notebook begin.
+    time_limit_s : float, optional
+        What a run may take (s).
     """
 
     sweep: str
@@ -67,6 +69,7 @@ class Task:
     at_once: int
     environment: Mapping[str, str]
     cwd: str
+    time_limit_s: float | None = None
 
     @property
     def executed(self) -> Path:
@@ -151,7 +154,10 @@ def _execute(task: Task, environment: dict[str, str], written: Path) -> Outcome:
     except PapermillExecutionError as error:
         outcome = Outcome("error", error.ename, f"{error.ename}: {error.evalue.strip()}")
     except DeadKernelError:
-        outcome = Outcome("died", "DeadKernelError", f"its kernel {kernel.ended()}")
+        ended = f"its kernel {kernel.ended()}"
+        if task.time_limit_s is not None and orders.hung(log):
+            ended = f"it took longer than {task.time_limit_s:g} s and was ended"
+        outcome = Outcome("died", "DeadKernelError", ended)
     except Exception as error:  # noqa: BLE001 - a kernel that cannot start fails in many ways
         why = f"its kernel {kernel.ended()} ({type(error).__name__}: {error})"
         outcome = Outcome("died", type(error).__name__, why)
@@ -175,7 +181,11 @@ def _environment(task: Task) -> dict[str, str]:
     # Sets keep their order, and the platform's folders raise no warning.
     own |= {"PYTHONHASHSEED": own.get("PYTHONHASHSEED", "0"), "JUPYTER_PLATFORM_DIRS": "1"}
     return own | orders.environment(
-        stop=task.stop, device_lock=lock, log=task.log, at_once=task.at_once
+        stop=task.stop,
+        device_lock=lock,
+        log=task.log,
+        at_once=task.at_once,
+        time_limit_s=task.time_limit_s,
     )
 
 
