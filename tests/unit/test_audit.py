@@ -303,7 +303,7 @@ def _essence(findings, names=None, run_ids=None):
 
 
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(order=st.randoms(use_true_random=False))
 def test_order_and_names_of_rows_change_nothing(order, make_set, faulty_tables):
