@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -30,7 +31,7 @@ TIME_LIMIT_S = "PEPR_SWEEP_TIME_LIMIT_S"
 
 
 #: How Python's watchdog begins what it says.
-_HUNG = b"Timeout ("
+_HUNG = re.compile(rb"^Timeout \(\d+:\d\d:\d\d(\.\d+)?\)!$", re.MULTILINE)
 
 
 class StoppedError(RunError):
@@ -116,7 +117,7 @@ def time_limit() -> Iterator[None]:
 
 
 def hung(log: Path) -> bool:
-    """Whether a log ends with what `time_limit` leaves there.
+    """Whether a log has what `time_limit` leaves there.
 
     Examples
     --------
@@ -124,7 +125,7 @@ def hung(log: Path) -> bool:
     False
     """
     try:
-        return _HUNG in log.read_bytes()
+        return _HUNG.search(log.read_bytes()) is not None
     except OSError:
         return False
 
