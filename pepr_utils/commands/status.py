@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pepr_utils.measurement.run import Run
     from pepr_utils.measurement.sweep.plan import Plan
-    from pepr_utils.measurement.sweep.state import State
+    from pepr_utils.measurement.sweep.state import Running, State
 
 
 @click.command()
@@ -46,7 +46,7 @@ def status(context: click.Context, folder: Path, *, as_json: bool) -> None:
     found = read_plan(folder)
     if found is None:
         plan, seconds, now = Plan("", ()), {}, state(folder)
-        if not (now.done or now.failed or now.running or now.broken):
+        if not (now.done or now.failed or now.running or now.broken or now.killed):
             raise NotAvailableError(
                 f"{folder} holds no runs; allowed: the folder that `pepr sweep` or `pepr run` was "
                 "given as --output"
@@ -60,7 +60,7 @@ def status(context: click.Context, folder: Path, *, as_json: bool) -> None:
         for line in outcome_lines(folder, plan, now, seconds):
             echo(line)
     total = len(plan.runs) or len(now.done) + len(now.failed) + len(now.running)
-    if len(now.done) < total or now.broken:
+    if len(now.done) < total or now.broken or now.killed:
         context.exit(1)
 
 
@@ -73,18 +73,25 @@ def outcome_lines(
     found = [f"study {plan.study}: {counts(now)}" if plan.study else counts(now)]
     found += _blocks(plan, now)
     found.append(spent(now) + _rest(now, seconds))
-    for running in now.running:
-        since = running.started.astimezone().strftime("%Y-%m-%d %H:%M")
-        found.append(
-            f"running: {running.architecture or running.run_id} on {running.dataset or '?'}, since "
-            f"{since}, {running.host}, process {running.pid}"
-        )
+    found += [f"running: {_process(running)}" for running in now.running]
+    found += [
+        f"killed: {_process(killed)}; the next run on this folder records it and tries again"
+        for killed in now.killed
+    ]
     for record in now.failed:
         found += wrapped(f"failed: {failure(record)} [{record.run_id}]")
     for path in now.broken:
         found.append(f"broken: {path} cannot be read; the next sweep sets it aside and repeats it")
     found.append(f"records: {folder / 'runs'}")
     return [clean(line) for line in found]
+
+
+def _process(running: Running) -> str:
+    since = running.started.astimezone().strftime("%Y-%m-%d %H:%M")
+    return (
+        f"{running.architecture or running.run_id} on {running.dataset or '?'}, since {since}, "
+        f"{running.host}, process {running.pid}"
+    )
 
 
 def _blocks(plan: Plan, now: State) -> list[str]:
@@ -139,6 +146,7 @@ def as_json_object(
         "energy_kwh": energy,
         "runs_without_energy": without,
         "running": [asdict(r) | {"started": r.started.isoformat()} for r in now.running],
+        "killed": [asdict(r) | {"started": r.started.isoformat()} for r in now.killed],
         "failures": [
             {
                 "run_id": r.run_id,

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pepr_utils.measurement.run import RunError
 from pepr_utils.results.atomic import replacing
+from pepr_utils.results.predictions import FOLDER as PREDICTIONS_FOLDER
+from pepr_utils.results.record_files import RUNS_FOLDER
 
 
 class FolderError(RunError):
@@ -42,7 +44,7 @@ def write_whole(path: Path, content: bytes) -> Path:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise unless files can be written to a folder, which is made if need be.
+    """Raise unless files can be written to a result set's folder, which is made if need be.
 
     Raises
     ------
@@ -52,9 +54,11 @@ def check_writable(folder: Path) -> None:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"\0" * 4096)
-            file.flush()
+        places = [folder, folder / RUNS_FOLDER, folder / PREDICTIONS_FOLDER]
+        for place in filter(Path.is_dir, places):
+            with tempfile.TemporaryFile(dir=place) as file:
+                file.write(b"\0" * 4096)
+                file.flush()
     except OSError as error:
         raise FolderError(
             f"the output folder {folder} cannot be written ({error.strerror}); name another"

@@ -52,7 +52,7 @@ def record_killed(
         with abandoned(folder, identity) as note, folder_errors(folder):
             if note is None:
                 continue
-            if finished_record(folder, identity) is None:
+            if note and finished_record(folder, identity) is None:
                 why = _words(note, because)
                 try:
                     record = Record(**note["record"], status="failed", failure_reason=why)

@@ -10,7 +10,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,8 @@ def run_lock(
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)  # this process lives and reports for itself
+            with suppress(OSError):  # a folder that takes no files; else its own error is lost
+                path.unlink(missing_ok=True)  # this process lives and reports for itself
 
 
 @contextmanager
@@ -95,7 +96,9 @@ def _held(folder: Path, run_id: str) -> Iterator[None]:
 
 @contextmanager
 def abandoned(folder: Path, run_id: str) -> Iterator[dict[str, Any] | None]:
-    """Give the note of a run whose holder is gone, under its lock; None where there is none.
+    """Give the note of a run whose holder is gone, under its lock; None where it lives.
+
+    The note is empty where it is not there, or is damaged.
 
     Raises
     ------
@@ -112,7 +115,7 @@ def abandoned(folder: Path, run_id: str) -> Iterator[dict[str, Any] | None]:
         yield None
         return
     try:
-        yield read_note(folder, run_id)
+        yield read_note(folder, run_id) or {}
     finally:
         lock.release()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,18 +15,14 @@ from pepr_utils.measurement.kept import finished_record, next_attempt
 from pepr_utils.measurement.locks import run_lock
 from pepr_utils.measurement.manifest import check_device
 from pepr_utils.measurement.metering import carbon_intensity
-from pepr_utils.measurement.orders import time_limit, wait
+from pepr_utils.measurement.orders import check_expected, hold, time_limit
 from pepr_utils.measurement.predictions import write_predictions
 from pepr_utils.measurement.protocols import Protocol, protocol
-from pepr_utils.measurement.run import Run, definition, run_id
+from pepr_utils.measurement.run import Run, definition, name_of
 from pepr_utils.results import Record, write_record
 
 if TYPE_CHECKING:
     from pepr_utils.measurement.training.evaluate import Predictions
-
-
-#: What the system says where there is no room.
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -107,8 +104,10 @@ def measure(
     if intensity is not None:
         carbon_intensity(intensity)  # raises before anything is trained
     weights = None if weights_folder is None else Path(weights_folder)
-    identity = run_id(run, weights)
-    known = definition_columns(run, identity, weights)
+    defined = definition(run, weights)
+    identity = name_of(run, defined)
+    check_expected(run, identity)
+    known = definition_columns(run, identity, defined)
     if folder is not None:
         folder = Path(folder)
         check_writable(folder)
@@ -148,17 +147,33 @@ def measure(
 
 
 def _keep(folder: Path, record: Record, predictions: Predictions | None) -> None:
-    """Write what a run gave; in a sweep, wait for room rather than lose it."""
+    """Write what a run gave; in a sweep, wait until that can be done rather than lose it."""
     while True:
         try:
             _write(folder, record, predictions)
             return
         except OSError as error:
-            if not (error.errno in FULL and wait(2)):
+            if not hold(2):
+                place = _rescue(record, predictions)
+                then = f"copy there what {place} has of it" if place else "run it again"
                 raise FolderError(
                     f"the record of {record.run_id} cannot be written to {folder} "
-                    f"({error.strerror}); make room, and run it again"
+                    f"({error.strerror}); make room, and {then}"
                 ) from None
+
+
+def _rescue(record: Record, predictions: Predictions | None) -> Path | None:
+    """Write what a run gave where temporary files go; None where that cannot be done either."""
+    try:
+        place = Path(tempfile.mkdtemp(prefix="pepr-rescued-"))
+    except OSError:
+        return None
+    try:
+        _write(place, record, predictions)
+    except OSError:
+        shutil.rmtree(place, ignore_errors=True)
+        return None
+    return place
 
 
 def _write(folder: Path, record: Record, predictions: Predictions | None) -> None:
@@ -172,11 +187,18 @@ def _write(folder: Path, record: Record, predictions: Predictions | None) -> Non
     write_record(record, folder)
 
 
-def definition_columns(
-    run: Run, identity: str, weights_folder: Path | None = None
-) -> dict[str, Any]:
-    """The columns of a record that are known before anything is done."""
-    defined = definition(run, weights_folder)
+def definition_columns(run: Run, identity: str, defined: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a record that are known before anything is done.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    identity : str
+        Its run_id.
+    defined : mapping
+        What `pepr_utils.measurement.run.definition` returns of it.
+    """
     recipe: Protocol = protocol(run.protocol)
     names = ("architecture", "weights", "dataset", "dataset_hash", "pretrained", "train_fraction")
     return {name: defined[name] for name in names} | {

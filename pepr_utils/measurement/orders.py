@@ -10,13 +10,13 @@ import faulthandler
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pepr_utils.measurement.run import RunError
+from pepr_utils.measurement.run import Run, RunError
 
 #: A file: once it is there, no further run is begun.
 STOP = "PEPR_SWEEP_STOP"
@@ -26,6 +26,8 @@ DEVICE_LOCK = "PEPR_SWEEP_DEVICE_LOCK"
 LOG = "PEPR_SWEEP_LOG"
 #: How many runs are measured at once on this machine.
 AT_ONCE = "PEPR_SWEEP_AT_ONCE"
+#: The runs of this kernel's shard, as the sweep has named them.
+RUNS = "PEPR_SWEEP_RUNS"
 #: Seconds that a run may take.
 TIME_LIMIT_S = "PEPR_SWEEP_TIME_LIMIT_S"
 
@@ -39,15 +41,26 @@ class StoppedError(RunError):
 
 
 def environment(
-    *, stop: Path, device_lock: Path, log: Path, at_once: int, time_limit_s: float | None = None
+    *,
+    stop: Path,
+    device_lock: Path,
+    log: Path,
+    at_once: int,
+    runs: Sequence[str] = (),
+    time_limit_s: float | None = None,
 ) -> Mapping[str, str]:
     """The environment variables that tell a kernel all of this."""
-    return {
+    found = {
         STOP: str(stop),
         DEVICE_LOCK: str(device_lock),
         LOG: str(log),
         AT_ONCE: str(at_once),
-    } | ({} if time_limit_s is None else {TIME_LIMIT_S: str(time_limit_s)})
+    }
+    if runs:
+        found[RUNS] = ",".join(runs)
+    if time_limit_s is not None:
+        found[TIME_LIMIT_S] = str(time_limit_s)
+    return found
 
 
 def in_sweep() -> bool:
@@ -68,10 +81,31 @@ def stop_requested() -> bool:
 
 def wait(seconds: float) -> bool:
     """Wait in a sweep, unless it is to stop; say whether to try again."""
-    if not in_sweep() or stop_requested():
+    return not stop_requested() and hold(seconds)
+
+
+def hold(seconds: float) -> bool:
+    """Wait in a sweep, even one that is to begin nothing more; say whether to try again."""
+    if not in_sweep():
         return False
     time.sleep(seconds)
     return True
+
+
+def check_expected(run: Run, run_id: str) -> None:
+    """Raise unless a run is still the one that the sweep asked for.
+
+    Raises
+    ------
+    RunError
+        If its data set, or whatever else its name is made of, has changed since.
+    """
+    wanted = os.environ.get(RUNS)
+    if wanted is not None and run_id not in wanted.split(","):
+        raise RunError(
+            f"{run.dataset} or the weights of {run.architecture} have changed since the sweep "
+            "began, and its runs would be others; give the same command again to measure those"
+        )
 
 
 def log_path() -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,12 @@ def run_id(run: Run, weights_folder: Path | None = None) -> str:
     >>> run_id(run) == run_id(Run("resnet18d", "phantom", "demo", False, seed=2))
     False
     """
-    text = json.dumps(definition(run, weights_folder), sort_keys=True, separators=(",", ":"))
+    return name_of(run, definition(run, weights_folder))
+
+
+def name_of(run: Run, defined: Mapping[str, Any]) -> str:
+    """Return the run_id of a run of which `definition` has said what defines it."""
+    text = json.dumps(defined, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     name = re.sub(r"[^A-Za-z0-9._-]", "-", run.architecture)[:80].lstrip("._-")
     return f"{name or 'run'}-{digest}"

@@ -106,7 +106,7 @@ def fine_tune(
     place = {"device": device, "weights_folder": weights or None, "any_device": any_device}
     errors, images = check_runs(runs, folder, **place)
     if errors:
-        raise RunError("\n".join(map(str, errors)) + "\nnothing was trained")
+        raise _kind(errors)("\n".join(map(str, errors)) + "\nnothing was trained")
     found = next(iter(images.values()))
     data = report(found)
     for line in data.lines() + share_lines(found, runs[0]):
@@ -145,11 +145,15 @@ def _measure_all(
     for error in not_measured:
         say(f"not measured here: {error}")
     if not records:
-        kinds = {type(error) for error in not_measured}
-        kind = kinds.pop() if len(kinds) == 1 else RunError
-        kind = kind if issubclass(kind, _PASSING) else RunError
-        raise kind("no run was measured:\n" + "\n".join(map(str, not_measured)))
+        raise _kind(not_measured)("no run was measured:\n" + "\n".join(map(str, not_measured)))
     return records, not_measured
+
+
+def _kind(errors: Sequence[PeprError]) -> type[RunError]:
+    """The error that several come to: one that passes, where they all do in the same way."""
+    kinds = {type(error) for error in errors}
+    kind = kinds.pop() if len(kinds) == 1 else RunError
+    return kind if issubclass(kind, _PASSING) else RunError
 
 
 def _measured(run: Run, folder: Path, options: dict[str, Any]) -> Record:

@@ -395,6 +395,23 @@ def test_a_session_of_a_sweep_waits_for_room(tmp_path, monkeypatch):
     assert session._measured(RUN, tmp_path, options) == "the record"
 
 
+def test_a_disk_that_is_full_as_a_session_begins_is_no_runs_fault(tmp_path, monkeypatch):
+    from pepr_utils.measurement import checks
+    from pepr_utils.measurement.files import FolderError
+    from pepr_utils.measurement.session import fine_tune
+
+    def full(folder):
+        raise FolderError(f"{folder} has no room")
+
+    monkeypatch.setattr(checks, "check_writable", full)
+    wanted = {"protocol": "tiny", "pretrained": False, "device": "cpu", "result_set": tmp_path}
+    with pytest.raises(FolderError, match=r"has no room\nnothing was trained"):
+        fine_tune("phantom", "test_resnet", **wanted)
+    with pytest.raises(RunError, match="unknown") as found:  # beside another error it is one
+        fine_tune("phantom", "test_resnett", **wanted)
+    assert not isinstance(found.value, FolderError)
+
+
 def test_one_folder_is_one_device(tmp_path):
     (tmp_path / "manifest.json").write_text('{"device": "NVIDIA H100"}')
     with pytest.raises(RunError, match="was measured on NVIDIA H100, and this is"):

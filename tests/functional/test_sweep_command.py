@@ -14,6 +14,7 @@ from pepr_utils.cli import pepr
 from pepr_utils.commands.status import status
 from pepr_utils.commands.sweep import sweep
 from pepr_utils.errors import PeprError
+from pepr_utils.measurement.locks import note_path
 from pepr_utils.measurement.run import run_id
 from pepr_utils.measurement.sweep import SweepError, engine
 from pepr_utils.measurement.sweep.plan import make_plan
@@ -250,6 +251,22 @@ def test_status_of_a_folder_that_no_sweep_made(tmp_path, demo):
     done = _status(tmp_path)
     assert done.exit_code == 0
     assert "1 of 1 runs done" in done.output
+
+
+def test_a_run_that_was_killed_is_not_overlooked_though_it_has_no_record(tmp_path):
+    note = {
+        "pid": 7, "host": "node3", "started": "2026-01-01T00:00:00+00:00",
+        "record": {"run_id": "r1", "architecture": "resnet18d", "dataset": "phantom"},
+    }  # fmt: skip
+    path = note_path(tmp_path, "r1")
+    path.parent.mkdir()
+    path.write_text(json.dumps(note))
+    done = _status(tmp_path)
+    assert done.exit_code == 1
+    assert "killed: resnet18d on phantom, since " in done.output
+    assert "node3, process 7; the next run on this folder records it" in done.output
+    (killed,) = json.loads(_status(tmp_path, "--json").output)["killed"]
+    assert (killed["run_id"], killed["pid"]) == ("r1", 7)
 
 
 @pytest.mark.parametrize(

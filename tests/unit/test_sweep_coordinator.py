@@ -240,12 +240,42 @@ def test_what_another_coordinator_records_does_not_hide_a_try(sweep, tmp_path):
 
     def deed(name, folder):
         if not tried:
-            assert failures.record_failure(folder, IDS[name], RUNS[0], others)
+            known = {"run_id": IDS[name], "architecture": name, "dataset": "phantom"}
+            assert failures.record_failure(folder, IDS[name], known, others)
         tried.append(name)
         return Outcome("error", "ValueError", "ValueError: broken")
 
     found, _ = sweep(RUNS[:1], deed, attempts=2)
     assert (len(tried), found.failed[0].attempt) == (1, 2)
+
+
+def test_a_data_set_that_goes_away_fails_its_runs_and_no_others(sweep, tmp_path, monkeypatch):
+    from pepr_utils.measurement import datasets
+
+    def deed(name, folder):
+        if name != RUNS[0].architecture:
+            return _write(name, folder)
+
+        def gone(_name):
+            raise SweepError("unknown data set")
+
+        monkeypatch.setattr(datasets, "describe_dataset", gone)
+        return Outcome("error", "RunError", "unknown data set")
+
+    found, _ = sweep(RUNS[:3], deed, attempts=1)
+    assert len(found.done) == 2
+    (failed,) = found.failed
+    assert (failed.dataset_hash, failed.failure_reason) == (
+        "phantom-3", failures.NO_RECORD + "unknown data set"
+    )  # fmt: skip
+
+
+def test_a_damaged_note_does_not_keep_its_run_from_being_measured(sweep, tmp_path):
+    path = note_path(tmp_path, IDS[RUNS[0].architecture])
+    path.parent.mkdir()
+    path.write_text("garbage")
+    found, _ = sweep(RUNS[:2], _write)
+    assert len(found.done) == 2
 
 
 def test_a_run_that_was_to_be_begun_as_the_sweep_stopped_has_not_failed(sweep, tmp_path):

@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import shutil
 import signal
+import tempfile
 import threading
 from pathlib import Path
 
@@ -321,28 +323,76 @@ def test_a_device_whose_lock_cannot_be_taken_is_an_error_in_words(in_sweep, monk
         pytest.fail("measured without its device")
 
 
-def test_a_full_disk_is_waited_for_in_a_sweep_and_an_error_without(in_sweep, monkeypatch):
+@pytest.mark.parametrize("why", [errno.ENOSPC, errno.EACCES, errno.ESTALE, errno.EROFS])
+def test_a_record_that_cannot_be_written_is_held_in_a_sweep(in_sweep, monkeypatch, why):
     tries = []
 
-    def full_twice(record, folder):
+    def refused_twice(record, folder):
         tries.append(record)
         if len(tries) < 3:
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise OSError(why, os.strerror(why))
         return write_record(record, folder)
 
-    monkeypatch.setattr(measuring, "write_record", full_twice)
+    monkeypatch.setattr(measuring, "write_record", refused_twice)
     monkeypatch.setattr(orders.time, "sleep", lambda _s: None)
+    (in_sweep / "stop").touch()  # a first Ctrl-C lets what was measured be recorded
     measuring._keep(in_sweep, _record(A), None)
     assert len(tries) == 3
     assert state(in_sweep).done == (_record(A),)
-    tries.clear()
-    (in_sweep / "stop").touch()  # who is told to stop does not wait
-    with pytest.raises(FolderError, match="make room"):
-        measuring._keep(in_sweep, _record(A), None)
-    monkeypatch.delenv(orders.STOP)
-    tries.clear()
-    with pytest.raises(FolderError, match="make room"):
-        measuring._keep(in_sweep, _record(A), None)
+
+
+def test_and_without_a_sweep_it_is_rescued(tmp_path, monkeypatch):
+    folder, temporary = tmp_path / "out", tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+    def full(record, place):
+        if place == folder or not temporary.is_dir():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_record(record, place)
+
+    monkeypatch.setattr(measuring, "write_record", full)
+    with pytest.raises(FolderError, match=r"make room, and copy there what .*pepr-rescued-\S+ has"):
+        measuring._keep(folder, _record(A), None)
+    (rescued,) = temporary.iterdir()
+    assert state(rescued).done == (_record(A),)
+    shutil.rmtree(temporary)
+    with pytest.raises(FolderError, match="make room, and run it again"):
+        measuring._keep(folder, _record(A), None)
+
+
+def test_a_note_that_cannot_be_removed_hides_no_error(tmp_path, monkeypatch):
+    def refused(*_arguments, **_options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    def fail():
+        with run_lock(tmp_path, "r1", {}):
+            monkeypatch.setattr(Path, "unlink", refused)
+            raise FolderError("no room")
+
+    with pytest.raises(FolderError, match="no room"):
+        fail()
+    monkeypatch.undo()
+    assert noted_runs(tmp_path) == ["r1"]
+
+
+@pytest.mark.parametrize("content", ["", "garbage", "[]", '{"pid": 1}'])
+def test_a_damaged_note_stands_in_nobodys_way(tmp_path, content):
+    note_path(tmp_path, "r1").parent.mkdir()
+    note_path(tmp_path, "r1").write_text(content)
+    with run_lock(tmp_path, "r2", {}):  # and what lives is left alone
+        assert record_killed(tmp_path) == []
+        assert noted_runs(tmp_path) == ["r2"]
+
+
+def test_a_run_that_is_not_the_one_asked_for_is_refused(in_sweep, monkeypatch):
+    run = Run("resnet18d", "phantom", "demo", False)
+    orders.check_expected(run, run_id(run))  # of no sweep that has named any
+    monkeypatch.setenv(orders.RUNS, f"other-1,{run_id(run)}")
+    orders.check_expected(run, run_id(run))
+    monkeypatch.setenv(orders.RUNS, "other-1")
+    with pytest.raises(RunError, match=r"phantom .* changed since the sweep began"):
+        measuring.measure(run, in_sweep)
 
 
 def test_a_card_that_cannot_be_read_is_no_slot(doubles, monkeypatch):

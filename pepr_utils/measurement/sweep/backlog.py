@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pepr_utils.measurement.files import FolderError
 from pepr_utils.measurement.killed import ended_unseen, record_killed
@@ -32,6 +33,8 @@ class Backlog:
     ----------
     runs : dict
         The runs, by name and in their order.
+    columns : dict
+        What the record of each says before anything is done.
     folder : pathlib.Path
         The result set.
     attempts : int
@@ -60,11 +63,13 @@ class Backlog:
     def __init__(
         self,
         runs: Mapping[str, Run],
+        columns: Mapping[str, Mapping[str, Any]],
         folder: Path,
         *,
         attempts: int,
         seconds: Callable[[Run], float | None],
     ) -> None:
+        self._columns = columns
         self.runs, self.folder, self._attempts, self._seconds = runs, folder, attempts, seconds
         self.pending: list[str] = list(runs)
         self.parts: list[list[str]] = []
@@ -255,7 +260,7 @@ class Backlog:
                 self.elsewhere.add(name)
                 return
         if name in self.owed:
-            if not record_failure(self.folder, name, self.runs[name], self.owed[name]):
+            if not record_failure(self.folder, name, self._columns[name], self.owed[name]):
                 self._look_later(name)
                 return
             del self.owed[name]

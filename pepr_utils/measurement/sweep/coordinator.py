@@ -76,12 +76,14 @@ class Coordinator:
     ----------
     runs : dict
         The runs, by name and in their order.
+    columns : dict
+        What the record of each says before anything is done.
     folder : pathlib.Path
         The result set.
     workers : Workers
         Who does them.
     make : callable
-        Makes a task of its name, its parameters and its slot.
+        Makes a task of its name, its parameters, its slot and the names of its runs.
     attempts : int
         How often a run is tried.
     seconds : callable
@@ -104,17 +106,18 @@ class Coordinator:
     def __init__(
         self,
         runs: Mapping[str, Run],
+        columns: Mapping[str, Mapping[str, Any]],
         folder: Path,
         workers: Workers,
         *,
-        make: Callable[[str, Mapping[str, Any], Slot], Task],
+        make: Callable[[str, Mapping[str, Any], Slot, Sequence[str]], Task],
         attempts: int,
         seconds: Callable[[Run], float | None],
         options: dict[str, Any],
     ) -> None:
         self.runs, self.folder, self.workers, self.make = runs, Path(folder), workers, make
         self.options = options
-        self.backlog = Backlog(runs, self.folder, attempts=attempts, seconds=seconds)
+        self.backlog = Backlog(runs, columns, self.folder, attempts=attempts, seconds=seconds)
         self.flights: list[Flight] = []
         self.start_up_s = START_UP_S
         self.may_live = False
@@ -144,7 +147,7 @@ class Coordinator:
             self._n_tasks += 1
             runs = [self.runs[name] for name in names]
             given = parameters(runs, self.folder, self.options)
-            task = self.make(f"{self._name}-{self._n_tasks:04d}", given, slot)
+            task = self.make(f"{self._name}-{self._n_tasks:04d}", given, slot, names)
             before = {name: self.backlog.attempt(name) for name in names}
             future = self.workers.submit(task, slot)
             self.flights.append(Flight(task, slot, future, names, before, time.monotonic()))

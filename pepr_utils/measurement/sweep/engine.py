@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pepr_utils.errors import PeprError
-from pepr_utils.measurement.run import Run, run_id
+from pepr_utils.measurement.measuring import definition_columns
+from pepr_utils.measurement.run import Run, definition, name_of
 from pepr_utils.measurement.sweep.cluster import Slot, Workers, own_workers, their_workers
 from pepr_utils.measurement.sweep.coordinator import Coordinator
 from pepr_utils.measurement.sweep.errors import SweepError
@@ -116,12 +117,12 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
         raise SweepError(f"time_limit_s is {time_limit_s}; allowed: above 0 and below {MOST_S:.0e}")
     with no_empty_folder(folder):
         check_room(folder)
-        names = _names(runs, given.get("weights"))
+        names, columns = _names(runs, given.get("weights"))
         source = read_notebook(Path(notebook))
         own = uuid.uuid4().hex[:8]
         stop = folder / "running" / f"{own}.stop"
 
-        def make(name: str, parameters: Mapping[str, Any], slot: Slot) -> Task:
+        def make(name: str, parameters: Mapping[str, Any], slot: Slot, runs: Sequence[str]) -> Task:
             return Task(
                 sweep=own,
                 name=f"{name}-{own[:4]}",
@@ -133,6 +134,7 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
                 at_once=slot.at_once,
                 environment=workers.environment,
                 cwd=os.getcwd(),  # noqa: PTH109 - a string is sent
+                runs=tuple(runs),
                 time_limit_s=time_limit_s,
             )
 
@@ -147,6 +149,7 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
                 with _workers(slots, gpus, scheduler, folder, len(names)) as workers:
                     coordinator = Coordinator(
                         names,
+                        columns,
                         folder,
                         workers,
                         make=make,
@@ -253,17 +256,26 @@ def _options(options: Mapping[str, object]) -> dict[str, Any]:
     return given
 
 
-def _names(runs: Sequence[Run], weights: str | None) -> dict[str, Run]:
-    """The runs by their run_id; every one that is not defined is an error, all at once."""
-    names, errors = {}, {}
+def _names(
+    runs: Sequence[Run], weights: str | None
+) -> tuple[dict[str, Run], dict[str, dict[str, Any]]]:
+    """The runs by their run_id, and what their records say before anything is done.
+
+    Every one that is not defined is an error, all at once.
+    """
+    names, columns, errors = {}, {}, {}
     for run in runs:
         try:
-            names.setdefault(run_id(run, Path(weights) if weights else None), run)
+            defined = definition(run, Path(weights) if weights else None)
         except PeprError as error:
             errors[str(error)] = None
+            continue
+        name = name_of(run, defined)
+        names.setdefault(name, run)
+        columns.setdefault(name, definition_columns(run, name, defined))
     if errors:
         raise SweepError("\n".join(errors) + "\nnothing was begun")
-    return names
+    return names, columns
 
 
 def _workers(

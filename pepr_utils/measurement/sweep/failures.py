@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pepr_utils.measurement.files import FolderError, folder_errors
 from pepr_utils.measurement.kept import finished_record, next_attempt
 from pepr_utils.measurement.killed import last_words
 from pepr_utils.measurement.locks import RunningElsewhereError, run_lock
-from pepr_utils.measurement.measuring import definition_columns
-from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep.task import Outcome, Task
 from pepr_utils.results import Record, write_record
 
@@ -58,10 +58,11 @@ def by_a_coordinator(record: Record) -> bool:
     return record.status == "failed" and (record.failure_reason or "").startswith(NO_RECORD)
 
 
-def record_failure(folder: Path, name: str, run: Run, found: Failure) -> bool:
+def record_failure(folder: Path, name: str, columns: Mapping[str, Any], found: Failure) -> bool:
     """Write the record of a failure; say whether it need not be tried again.
 
-    It has to be where the folder takes no file, or another process has the run.
+    It has to be where the folder takes no file, or another process has the run. What defines the
+    run is as it was when the sweep began, whatever has become of its data set.
     """
     try:
         with run_lock(folder, name, {}), folder_errors(folder):
@@ -69,7 +70,7 @@ def record_failure(folder: Path, name: str, run: Run, found: Failure) -> bool:
                 return True
             attempt = max(found.attempt, next_attempt(folder, name)) + found.untold
             record = Record(
-                **definition_columns(run, name),
+                **columns,
                 status="failed",
                 failure_reason=found.why,
                 attempt=attempt,

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-from pepr_utils.measurement.locks import is_held, noted_runs, read_note
+from pepr_utils.measurement.locks import is_held, note_path, noted_runs, read_note
 from pepr_utils.measurement.run import Run, run_id
 from pepr_utils.measurement.superseded import whole_record
 from pepr_utils.results import Record
@@ -58,6 +58,9 @@ class State:
         The other runs that were asked about, in their order.
     broken : tuple of pathlib.Path
         Records that cannot be read. Their runs are in one of the others, by what else is known.
+    killed : tuple of Running
+        Runs whose process is gone and has not recorded how it ended; the next one on the folder
+        does. They too are in one of the others, where they were asked about.
     """
 
     done: tuple[Record, ...] = ()
@@ -65,6 +68,7 @@ class State:
     running: tuple[Running, ...] = ()
     waiting: tuple[Run, ...] = ()
     broken: tuple[Path, ...] = ()
+    killed: tuple[Running, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,12 +135,15 @@ def named_state(folder: Path, runs: Mapping[str, Run] | None) -> State:
         else:
             records[path.stem] = record
     done = {name for name, record in records.items() if record.status == "done"}
-    running = {
-        name: found
-        for name in noted_runs(folder)
-        if name not in done and (runs is None or name in runs)
-        if (found := _running(folder, name)) is not None
-    }
+    running, killed = {}, []
+    for name in noted_runs(folder):
+        if name in done or (runs is not None and name not in runs):
+            continue
+        lives, found = is_held(folder, name), _noted(folder, name)
+        if found is not None and lives:
+            running[name] = found
+        elif found is not None and note_path(folder, name).exists():  # else it has just ended
+            killed.append(found)
     names = list(records) if runs is None else list(runs)
     return State(
         done=tuple(records[name] for name in names if name in done),
@@ -150,6 +157,7 @@ def named_state(folder: Path, runs: Mapping[str, Run] | None) -> State:
             run for name, run in (runs or {}).items() if name not in records and name not in running
         ),
         broken=tuple(broken),
+        killed=tuple(killed),
     )
 
 
@@ -167,10 +175,10 @@ def _read(path: Path, *_stamp: int) -> Record | None:
     return whole_record(path)
 
 
-def _running(folder: Path, name: str) -> Running | None:
-    """The run of a note, unless the process that wrote it is gone."""
+def _noted(folder: Path, name: str) -> Running | None:
+    """The run of a note; None where there is none that can be read."""
     note = read_note(folder, name)
-    if note is None or not is_held(folder, name):
+    if note is None:
         return None
     try:
         return Running(

@@ -55,6 +55,8 @@ class Task:
         What the kernel's environment has beside the worker's.
     cwd : str
         Where relative paths of the notebook begin.
+    runs : tuple of str
+        The run_ids that the kernel is to find.
     time_limit_s : float, optional
         What a run may take (s).
     """
@@ -69,6 +71,7 @@ class Task:
     at_once: int
     environment: Mapping[str, str]
     cwd: str
+    runs: tuple[str, ...] = ()
     time_limit_s: float | None = None
 
     @property
@@ -185,6 +188,7 @@ def _environment(task: Task) -> dict[str, str]:
         device_lock=lock,
         log=task.log,
         at_once=task.at_once,
+        runs=task.runs,
         time_limit_s=task.time_limit_s,
     )
 
