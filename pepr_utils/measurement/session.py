@@ -18,8 +18,9 @@ from pepr_utils.measurement.measuring import measure
 from pepr_utils.measurement.orders import StoppedError, in_sweep, stop_requested, wait
 from pepr_utils.measurement.run import Run, RunError, run_id
 from pepr_utils.measurement.superseded import set_aside
-from pepr_utils.results import Record
+from pepr_utils.results import Record, ResultSet
 from pepr_utils.results.record_files import record_paths
+from pepr_utils.results.result_set import of_records
 
 #: The set that `make paper` makes: it holds what the notebook asks for and nothing else.
 DEMO = "demo"
@@ -48,6 +49,37 @@ class Session:
     data: Report
     records: tuple[Record, ...]
     not_measured: tuple[PeprError, ...] = ()
+
+    def result_set(self) -> ResultSet:
+        """The records of this session as a result set, whatever else is in the folder.
+
+        Raises
+        ------
+        RunError
+            If none of the runs came to its end.
+        """
+        if not any(record.status == "done" for record in self.records):
+            raise RunError("no run came to its end:\n" + "\n".join(map(in_words, self.records)))
+        return of_records(self.records, self.folder.name)
+
+
+def in_words(record: Record) -> str:
+    """How a run ended, in a line.
+
+    Examples
+    --------
+    >>> run = {"run_id": "r", "architecture": "resnet18d", "dataset": "phantom", "status": "done"}
+    >>> in_words(Record(**run, test_accuracy=0.75, energy_kwh=0.001))
+    'resnet18d: test accuracy 0.7500'
+    >>> in_words(Record(**run, test_accuracy=0.75, meter_notes="others used the processor"))
+    'resnet18d: test accuracy 0.7500; its energy is not known: others used the processor'
+    """
+    if record.status == "failed":
+        return f"{record.architecture}: failed: {record.failure_reason}"
+    said = f"{record.architecture}: test accuracy {record.test_accuracy:.4f}"
+    if record.energy_kwh is not None:
+        return said
+    return f"{said}; its energy is not known: {record.meter_notes or 'nothing could meter it'}"
 
 
 def result_folder(result_set: str | Path) -> Path:
@@ -137,10 +169,7 @@ def _measure_all(
         except PeprError as error:  # such as another process that measures it: the others go on
             not_measured.append(error)
             continue
-        said = f"failed: {record.failure_reason}"
-        if record.status == "done":
-            said = f"test accuracy {record.test_accuracy:.4f}"
-        say(f"{run.architecture}: {said}")
+        say(in_words(record))
         records.append(record)
     for error in not_measured:
         say(f"not measured here: {error}")

@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 
 from pepr_utils.measurement import session
+from pepr_utils.measurement.run import RunError
 from pepr_utils.reporting import scored_runs
 from pepr_utils.reporting.figures import learning
-from pepr_utils.results import Epoch, Record, load_result_set, write_record
+from pepr_utils.results import Epoch, Record, load_result_set, read_record, write_record
 
 MODELS = [  # name, parameters, accuracies by epoch, energy (kWh)
     ("resnet18d", 11_000_000, (0.5, 0.8), 2e-6),
@@ -51,6 +52,16 @@ def test_without_energy_there_is_no_score_and_no_zero(tmp_path):
     numbers = scored_runs.numbers(results, majority_accuracy=0.7)
     assert numbers["total-energy"] == "n/a"
     assert numbers["best-pepr-model"] == "n/a"
+
+
+def test_a_session_is_a_result_set_without_what_else_is_in_its_folder(tmp_path):
+    _write(tmp_path)
+    done, failed = (read_record(tmp_path / "runs" / f"{n}.json") for n in ("resnet18d", "bad"))
+    whole = session.Session(tmp_path, None, (done, failed))
+    found = whole.result_set()
+    assert (found.name, found.runs["run_id"].tolist()) == (tmp_path.name, ["resnet18d", "bad"])
+    with pytest.raises(RunError, match="no run came to its end:\nvgg11: failed: the loss is nan"):
+        session.Session(tmp_path, None, (failed,)).result_set()
 
 
 def test_numbers_of_the_chapter(tmp_path):
