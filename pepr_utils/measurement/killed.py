@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pepr_utils.measurement.files import folder_errors
 from pepr_utils.measurement.kept import finished_record
 from pepr_utils.measurement.locks import abandoned, note_path, noted_runs
+from pepr_utils.measurement.orders import hung
 from pepr_utils.measurement.superseded import set_aside_damaged
 from pepr_utils.results import Record, write_record
 
@@ -102,7 +103,8 @@ def ended_unseen(record: Record) -> bool:
 
 
 def _words(note: dict[str, Any], because: str | None) -> str:
-    said = last_words(note.get("log"))
+    log = note.get("log")
+    said = "" if log and hung(Path(log)) else last_words(log)  # which is every thread's stack
     return (
         f"{KILLED}process {note['pid']} on {note['host']}, which began at {note['started']}, "
         + (because or UNSEEN)

@@ -159,7 +159,7 @@ def _execute(task: Task, environment: dict[str, str], written: Path) -> Outcome:
     except DeadKernelError:
         ended = f"its kernel {kernel.ended()}"
         if task.time_limit_s is not None and orders.hung(log):
-            ended = f"it took longer than {task.time_limit_s:g} s and was ended"
+            ended = f"ended after {task.time_limit_s:g} s, its limit; {log.name} says where it was"
         outcome = Outcome("died", "DeadKernelError", ended)
     except Exception as error:  # noqa: BLE001 - a kernel that cannot start fails in many ways
         why = f"its kernel {kernel.ended()} ({type(error).__name__}: {error})"
