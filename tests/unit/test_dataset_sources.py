@@ -286,7 +286,7 @@ def test_large_sets_are_resized_on_disk_once(monkeypatch, cache):
     assert isinstance(first["train"], np.memmap)
     assert len(list(cache.rglob("train-16-*.npy"))) == 1
     assert list(cache.rglob("*.tmp")) == []
-    monkeypatch.setattr(module, "_fill", pytest.fail)
+    monkeypatch.setattr(module, "_write", pytest.fail)
     np.testing.assert_array_equal(prepare(phantom.load(), 16).pixels["test"], first["test"])
 
 

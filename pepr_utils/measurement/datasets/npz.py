@@ -149,9 +149,9 @@ def file_hash(path: Path) -> str:
     """
     try:
         seen = path.stat()
+        return _hash(path, seen.st_size, seen.st_mtime_ns)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror})") from None
-    return _hash(path, seen.st_size, seen.st_mtime_ns)
 
 
 @cache
