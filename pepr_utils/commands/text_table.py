@@ -13,6 +13,7 @@ from typing import TextIO
 import click
 
 from pepr_utils.errors import PeprError
+from pepr_utils.printable import clean
 
 WIDTH = 80
 #: A heading longer than this is cut; it stands in full in the line below the table.
@@ -64,11 +65,6 @@ def _width(text: str) -> int:
 def wrapped(text: str) -> list[str]:
     """Break a sentence into lines of the table's width."""
     return textwrap.wrap(clean(text), WIDTH, break_long_words=False, break_on_hyphens=False)
-
-
-def clean(text: str) -> str:
-    """Replace what would move the cursor or colour the terminal."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def fraction(value: float) -> str:

@@ -273,9 +273,13 @@ def test_a_share_that_leaves_a_class_almost_empty_is_warned_of():
     images = prepare(phantom.load(), 32)  # 77, 48 and 35 training images
     run = Run("test_resnet", "phantom", "demo", pretrained=False, train_fraction=0.04)
     assert share_lines(images, run) == [
-        "warning: the share 0.04 leaves 1 of 3 classes with at most one training image"
+        "the share 0.04 is 6 of 160 training images; by class, in the order above: 3, 2, 1",
+        "warning: the share 0.04 leaves 1 of 3 classes with at most one training image",
     ]
-    assert share_lines(images, Run("test_resnet", "phantom", "demo", train_fraction=0.1)) == []
+    assert share_lines(images, Run("test_resnet", "phantom", "demo", train_fraction=0.1)) == [
+        "the share 0.1 is 17 of 160 training images; by class, in the order above: 8, 5, 4"
+    ]
+    assert share_lines(images, Run("test_resnet", "phantom", "demo")) == []
 
 
 def test_large_sets_are_resized_on_disk_once(monkeypatch, cache):
@@ -286,7 +290,7 @@ def test_large_sets_are_resized_on_disk_once(monkeypatch, cache):
     assert isinstance(first["train"], np.memmap)
     assert len(list(cache.rglob("train-16-*.npy"))) == 1
     assert list(cache.rglob("*.tmp")) == []
-    monkeypatch.setattr(module, "_fill", pytest.fail)
+    monkeypatch.setattr(module, "_write", pytest.fail)
     np.testing.assert_array_equal(prepare(phantom.load(), 16).pixels["test"], first["test"])
 
 

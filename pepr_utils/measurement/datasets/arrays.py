@@ -6,16 +6,20 @@ as a ``.npy`` file, which is then mapped into memory: no split has to fit in it.
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from pepr_utils.measurement.datasets.cache import exclusive
+from pepr_utils.errors import PeprError
+from pepr_utils.measurement.datasets.cache import made_once, written_whole
 from pepr_utils.measurement.datasets.source import DatasetError
-from pepr_utils.measurement.datasets.stamps import is_stamped, stamp
 
 #: An array larger than this that was compressed more than so much is taken for a bomb: images of
 #: anything do not compress like that.
@@ -28,11 +32,12 @@ def array_headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     Raises
     ------
     DatasetError
-        If the file is no such archive, is truncated, holds Python objects, claims more than it
-        has, or would unpack to a size out of all proportion.
+        If the file is no such archive, is truncated or encrypted, holds Python objects, claims
+        more than it has, or would unpack to a size out of all proportion.
     """
+    unreadable = f"{path.name}: not a readable .npz file, perhaps truncated"
     try:
-        with zipfile.ZipFile(path) as archive:
+        with archive_errors(path.name, unreadable), zipfile.ZipFile(path) as archive:
             return {
                 Path(info.filename).stem: _header(path, archive, info)
                 for info in archive.infolist()
@@ -40,10 +45,50 @@ def array_headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
             }
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such file") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+    except OSError as error:
+        raise DatasetError(f"{unreadable} ({error}); fetch it again") from None
+
+
+@contextmanager
+def archive_errors(file: str, unreadable: str) -> Iterator[None]:
+    """Turn what reading an archive raises into an error in words.
+
+    What the system says of a disk passes through, as an OSError with a number.
+
+    Parameters
+    ----------
+    file : str
+        Name of the archive.
+    unreadable : str
+        Beginning of the message where the archive is damaged.
+
+    Raises
+    ------
+    DatasetError
+        If it is damaged, encrypted, or packed by a method that is not known here.
+    """
+    try:
+        yield
+    except PeprError:
+        raise
+    except NotImplementedError as error:
         raise DatasetError(
-            f"{path.name}: not a readable .npz file, perhaps truncated ({error}); fetch it again"
+            f"{file}: damaged, or packed in a way that is not read here ({error}); fetch it again, "
+            "or pack it anew with deflate, as numpy.savez_compressed does"
         ) from None
+    except RuntimeError as error:
+        if "password" not in str(error):
+            raise DatasetError(f"{unreadable} ({error}); fetch it again") from None
+        raise DatasetError(
+            f"{file}: encrypted, and no password is asked for here; unpack it and pack it anew "
+            "without one"
+        ) from None
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
+        raise DatasetError(f"{unreadable} ({error}); fetch it again") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise DatasetError(f"{unreadable} ({error}); fetch it again") from None  # bzip2 says so
 
 
 def _header(
@@ -96,35 +141,24 @@ def unpack(path: Path, keys: tuple[str, ...], folder: Path) -> dict[str, np.ndar
     ------
     DatasetError
         If an array's bytes do not have the checksum that the archive states, or the disk is full.
+    DataUnavailableError
+        If the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     found = {}
     for key in keys:
         target = folder / f"{key}.npy"
-        with exclusive(target):
-            if not is_stamped(target, folder.name):
-                _unpack_one(path, key, target)
-                stamp(target, folder.name)
+        made_once(target, folder.name, partial(_unpack_one, path, key, target))
         found[key] = np.load(target, mmap_mode="r", allow_pickle=False)
     return found
 
 
 def _unpack_one(path: Path, key: str, target: Path) -> None:
-    temporary = target.with_name(f".{target.name}.tmp")
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as stream:
-            needed, free = archive.getinfo(f"{key}.npy").file_size, shutil.disk_usage(target.parent)
-            if needed > free.free:
-                raise DatasetError(
-                    f"{path.name}: {key} needs {needed / 1e9:.1f} GB in {target.parent}, where "
-                    f"{free.free / 1e9:.1f} GB are free; set PEPR_DATA_CACHE to a larger disk"
-                )
-            with temporary.open("wb") as file:
-                shutil.copyfileobj(stream, file, 2**22)
-        temporary.replace(target)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DatasetError(
-            f"{path.name}: {key} is damaged ({error}); fetch the file again"
-        ) from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        archive_errors(path.name, f"{path.name}: {key} is damaged"),
+        zipfile.ZipFile(path) as archive,
+        archive.open(f"{key}.npy") as stream,
+        written_whole(
+            target, archive.getinfo(f"{key}.npy").file_size, f"{path.name}: {key}"
+        ) as file,
+    ):
+        shutil.copyfileobj(stream, file, 2**22)

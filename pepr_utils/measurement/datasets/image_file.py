@@ -1,15 +1,18 @@
 """One image file that nobody vouches for, as an array of bytes.
 
 PNG, JPEG, TIFF, BMP and WebP; palettes, transparency, one bit, 16 bits and floats are brought to
-bytes by stated rules. What cannot be decoded, or is out of all proportion, is refused by name.
+bytes by stated rules, and photographs are turned upright. What cannot be decoded, or is out of all
+proportion, is refused by name.
 """
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from pepr_utils.measurement.datasets.source import DatasetError
 
@@ -18,10 +21,35 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 MAX_PIXELS = 100_000_000
 _GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
 _DEEP = ("I", "I;16", "I;16B", "I;16L")
+#: Part of the content hash of a folder: it changes with anything that changes a pixel.
+VERSION = "upright-1"
+#: EXIF orientations that swap width and height.
+_ON_ITS_SIDE = (5, 6, 7, 8)
 
 
-def look(path: Path) -> tuple[str, tuple[int, int]]:
-    """Return an image's mode and size (width, height) from its header.
+class Seen(NamedTuple):
+    """What an image's header says.
+
+    Attributes
+    ----------
+    mode : str
+        Pillow's name of what a pixel is.
+    size : tuple of int
+        Width and height (px), upright.
+    is_turned : bool
+        Whether its EXIF orientation says to turn or mirror it.
+    has_more_pages : bool
+        Whether there is more in the file than the first page, which is read.
+    """
+
+    mode: str
+    size: tuple[int, int]
+    is_turned: bool
+    has_more_pages: bool
+
+
+def look(path: Path) -> Seen:
+    """Return what an image's header says.
 
     Raises
     ------
@@ -29,12 +57,37 @@ def look(path: Path) -> tuple[str, tuple[int, int]]:
         If it is no image, has too many pixels, or a mode that cannot be brought to bytes.
     """
     with _opened(path) as image:
-        mode, size = image.mode, image.size
+        mode, size, orientation = image.mode, image.size, _orientation(image)
+        if orientation in _ON_ITS_SIDE and image.format != "TIFF":  # whose size is upright already
+            size = size[::-1]
+        found = Seen(mode, size, orientation in range(2, 9), _has_more_pages(image))
     if mode == "F":
         raise DatasetError(
             f"{path}: its pixels are floats, whose range is not known; save it with 8 or 16 bits"
         )
-    return mode, size
+    return found
+
+
+def _orientation(image: Image.Image) -> int:
+    """Orientation from the header alone: asked for it, Pillow would decode a PNG that has none."""
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damaged EXIF data, which Pillow passes over
+            return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # noqa: BLE001 - foreign data fail in any way they like
+        return 1
+
+
+def _has_more_pages(image: Image.Image) -> bool:
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    except Exception:  # noqa: BLE001 - there is one, and it is damaged in whatever way
+        return True
+    return True
 
 
 def is_grey(mode: str) -> bool:
@@ -48,9 +101,23 @@ def is_deep(mode: str) -> bool:
 
 
 def largest_value(path: Path) -> int:
-    """Largest pixel value of an image of more than 8 bits."""
+    """Largest pixel value of an image of more than 8 bits.
+
+    Raises
+    ------
+    DatasetError
+        If it has negative values, or cannot be decoded.
+    """
     with _opened(path) as image:
-        return int(_pixels(path, image).max())
+        pixels = _pixels(path, image)
+        low, high = int(pixels.min()), int(pixels.max())
+    if low < 0:
+        raise DatasetError(
+            f"{path}: has negative values ({low} to {high}), as CT has in Hounsfield units; choose "
+            "a window, such as -1000 to 400 for lung or -160 to 240 for soft tissue, and save it "
+            "as 0 to 255 in 8 bits"
+        )
+    return high
 
 
 def read(path: Path, *, n_channels: int, deep_range: int = 65535) -> np.ndarray:
@@ -61,7 +128,8 @@ def read(path: Path, *, n_channels: int, deep_range: int = 65535) -> np.ndarray:
     path : pathlib.Path
         The file.
     n_channels : {1, 3}
-        Grey or colour; transparency is dropped, palettes are resolved.
+        Grey or colour; transparency is dropped, palettes are resolved, and an EXIF orientation
+        is applied.
     deep_range : int
         What counts as white in images of 16 bits.
 
@@ -75,6 +143,7 @@ def read(path: Path, *, n_channels: int, deep_range: int = 65535) -> np.ndarray:
             pixels = _pixels(path, image).astype(np.float64).clip(0, deep_range)
             grey = np.round(pixels * (255 / deep_range)).astype(np.uint8)
             return np.repeat(grey[..., None], n_channels, axis=2)
+        _turn_upright(path, image)
         try:
             if image.mode == "P":
                 image = image.convert("RGBA")  # noqa: PLW2901 - the palette may be transparent
@@ -103,8 +172,21 @@ def _opened(path: Path) -> Image.Image:
 
 
 def _pixels(path: Path, image: Image.Image) -> np.ndarray:
+    _turn_upright(path, image)
+    return np.asarray(image)
+
+
+def _turn_upright(path: Path, image: Image.Image) -> None:
+    """Decode an image and apply its EXIF orientation, as every viewer of photographs does."""
+    if image.format == "TIFF":
+        # Pillow maps some TIFF files into memory by their name, with the sides of the turned
+        # image, and turns the result again; without a name it reads them, which is right.
+        image.filename = ""
     try:
-        return np.asarray(image)
+        image.load()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ImageOps.exif_transpose(image, in_place=True)
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise _damaged(path, error) from None
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from pepr_utils.errors import DataUnavailableError
-from pepr_utils.measurement.datasets.arrays import BOMB_BYTES, BOMB_RATIO
-from pepr_utils.measurement.datasets.cache import cache_folder, exclusive
+from pepr_utils.measurement.datasets.arrays import BOMB_BYTES, BOMB_RATIO, archive_errors
+from pepr_utils.measurement.datasets.cache import cache_folder, check_room, exclusive, written_whole
 from pepr_utils.measurement.datasets.npz import file_hash
 from pepr_utils.measurement.datasets.source import SPLITS, DatasetError, Description, Source
 from pepr_utils.measurement.datasets.stamps import is_stamped, stamp
@@ -30,6 +30,8 @@ N_RATERS = 4
 CLASS_NAMES = ("benign or unclear", "malignant: three of four raters")
 #: Order in which the parts of the archive are joined, where it has several.
 _PARTS = ("train", "valid", "test")
+#: Bytes before the numbers of a ``.npy`` file.
+_HEADER = 128
 
 
 def find() -> Path:
@@ -69,12 +71,13 @@ def load(path: Path | None = None) -> Source:
     path = path or find()
     content_hash = file_hash(path)
     folder = cache_folder("arrays", content_hash)
-    with exclusive(folder / "patches"):
-        made = [folder / "patches.npy", folder / "votes.npy"]
-        if not all(is_stamped(file, content_hash) for file in made):
-            _convert(path, folder)
-            for file in made:
-                stamp(file, content_hash)
+    made = [folder / "patches.npy", folder / "votes.npy"]
+    if not all(is_stamped(file, content_hash) for file in made):
+        with exclusive(folder / "patches"):
+            if not all(is_stamped(file, content_hash) for file in made):
+                _convert(path, folder)
+                for file in made:
+                    stamp(file, content_hash)
     patches = np.load(folder / "patches.npy", mmap_mode="r", allow_pickle=False)
     votes = np.load(folder / "votes.npy", allow_pickle=False)
     positive = (votes.sum(axis=1) > 2).astype(np.int64)
@@ -129,36 +132,36 @@ def _convert(path: Path, folder: Path) -> None:
             f"{path.name}: {len(patches):,} patches; the paper's data have {N_PATCHES:,}"
         )
     for name, array in (("patches", patches), ("votes", votes)):
-        unfinished = folder / f".{name}.tmp.npy"
-        np.save(unfinished, array)
-        unfinished.replace(folder / f"{name}.npy")
+        with written_whole(
+            folder / f"{name}.npy", array.nbytes + _HEADER, f"{path.name}: {name}"
+        ) as file:
+            np.save(file, array)
 
 
 def _extract(path: Path, to: Path) -> list[Path]:
     """Extract the archive's tensors into a folder, under names of our own."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [i for i in archive.infolist() if i.filename.lower().endswith(".pt")]
-            stems = {Path(i.filename).stem.lower(): i for i in members}
-            if len(members) > 1:
-                members = [stems[p] for p in _PARTS if p in stems]
-            if len(members) not in (1, 3):
-                raise DatasetError(
-                    f"{path.name}: holds {', '.join(sorted(stems)) or 'no .pt file'}; expected one "
-                    "file of tensors, or Train.pt, Valid.pt and Test.pt"
-                )
-            found = []
-            for member in members:
-                size = member.file_size
-                if size > BOMB_BYTES and size > BOMB_RATIO * max(1, member.compress_size):
-                    raise DatasetError(f"{path.name}: refused as a decompression bomb")
-                target = to / f"{Path(member.filename).stem}.pt"
-                with archive.open(member) as stream, target.open("wb") as file:
-                    shutil.copyfileobj(stream, file, 2**22)
-                found.append(target)
-            return found
-    except zipfile.BadZipFile as error:
-        raise DatasetError(f"{path.name}: not a readable archive ({error})") from None
+    unreadable = f"{path.name}: not a readable archive, perhaps truncated"
+    with archive_errors(path.name, unreadable), zipfile.ZipFile(path) as archive:
+        members = [i for i in archive.infolist() if i.filename.lower().endswith(".pt")]
+        stems = {Path(i.filename).stem.lower(): i for i in members}
+        if len(members) > 1:
+            members = [stems[p] for p in _PARTS if p in stems]
+        if len(members) not in (1, 3):
+            raise DatasetError(
+                f"{path.name}: holds {', '.join(sorted(stems)) or 'no .pt file'}; expected one "
+                "file of tensors, or Train.pt, Valid.pt and Test.pt"
+            )
+        found = []
+        for member in members:
+            size = member.file_size
+            if size > BOMB_BYTES and size > BOMB_RATIO * max(1, member.compress_size):
+                raise DatasetError(f"{path.name}: refused as a decompression bomb")
+            target = to / f"{Path(member.filename).stem}.pt"
+            check_room(to.parent, size, f"{path.name}: {member.filename}")
+            with archive.open(member) as stream, target.open("wb") as file:
+                shutil.copyfileobj(stream, file, 2**22)
+            found.append(target)
+        return found
 
 
 def _checked(place: str, loaded: object) -> tuple[np.ndarray, np.ndarray]:

@@ -64,9 +64,10 @@ def load(
         _check_split(path.name, split, headers)
     content_hash = content_hash or file_hash(path)
     found = unpack(path, KEYS, cache_folder("arrays", content_hash))
-    labels = {split: _labels(found[f"{split}_labels"]) for split in SPLITS}
+    labels = {split: _labels(path.name, split, found[f"{split}_labels"]) for split in SPLITS}
     n_classes = len(class_names) if class_names else _n_classes(path.name, labels)
     check_labels(labels, n_classes, name=path.name)
+    notes = _one_hot_notes(path.name, labels)
     images = {split: found[f"{split}_images"] for split in SPLITS}
     images = {s: i[..., None] if i.ndim == 3 else i for s, i in images.items()}
     return Source(
@@ -77,6 +78,7 @@ def load(
         labels,
         images["train"].shape[3],
         licence=licence,
+        notes=notes,
     )
 
 
@@ -111,9 +113,33 @@ def _check_split(
         raise DatasetError(f"{file}: {split}_labels and train_labels differ in their second axis")
 
 
-def _labels(array: np.ndarray) -> np.ndarray:
-    values = np.asarray(array).astype(np.int64)
+def _labels(file: str, split: str, array: np.ndarray) -> np.ndarray:
+    values = np.asarray(array)
+    if values.dtype == np.uint64 and values.max() > np.iinfo(np.int64).max:
+        index = int(values.reshape(len(values), -1).max(axis=1).argmax())
+        raise DatasetError(
+            f"{file}: {split} label {index} is {values[index].max()}; correct it, and number the "
+            "classes from 0 without a gap"
+        )
+    values = values.astype(np.int64)
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+
+
+def _one_hot_notes(file: str, labels: dict[str, np.ndarray]) -> tuple[str, ...]:
+    """Refuse classes that are written as labels, one column each; where it is in doubt, say it."""
+    n = labels["train"].shape[1] if labels["train"].ndim == 2 else 0
+    if n < 2 or not all((values.sum(axis=1) == 1).all() for values in labels.values()):
+        return ()
+    if n == 2:
+        return (
+            "each image has exactly one of the two labels: if they are classes, give class numbers "
+            "instead, labels.argmax(axis=1)",
+        )
+    raise DatasetError(
+        f"{file}: each row of its labels has a single 1 among {n} columns: these are classes, "
+        f"one-hot, and would be trained as {n} labels by themselves; give class numbers instead, "
+        "labels.argmax(axis=1)"
+    )
 
 
 def _n_classes(file: str, labels: dict[str, np.ndarray]) -> int:
@@ -149,9 +175,9 @@ def file_hash(path: Path) -> str:
     """
     try:
         seen = path.stat()
+        return _hash(path, seen.st_size, seen.st_mtime_ns)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror})") from None
-    return _hash(path, seen.st_size, seen.st_mtime_ns)
 
 
 @cache

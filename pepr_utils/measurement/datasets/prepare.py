@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import io
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +12,8 @@ import numpy as np
 from PIL import Image
 
 from pepr_utils.measurement.datasets import describe_dataset, load_dataset
-from pepr_utils.measurement.datasets.cache import cache_folder, exclusive
+from pepr_utils.measurement.datasets.cache import cache_folder, made_once, written_whole
 from pepr_utils.measurement.datasets.source import SPLITS, Description, Source
-from pepr_utils.measurement.datasets.stamps import is_stamped, stamp
 
 #: Part of the name of the kept files: it changes with the way of resizing.
 _VERSION = "bilinear-1"
@@ -85,7 +86,9 @@ def prepare(
     Raises
     ------
     DatasetError
-        If an image cannot be decoded; the message names its file.
+        If an image cannot be decoded; the message names its file. If the disk of the cache is full.
+    DataUnavailableError
+        If the cache cannot be written and does not hold the images.
     """
     total, done = sum(source.sizes().values()), 0
     pixels = {}
@@ -112,43 +115,39 @@ def _resized(
     if isinstance(images, np.ndarray) and images.shape[1:3] == (size, size):
         return images
     shape = (len(images), size, size, source.n_channels)
-    if np.prod(shape) <= _IN_MEMORY:
-        return _fill(np.empty(shape, np.uint8), images, size, tick)
+    if math.prod(shape) <= _IN_MEMORY:
+        array = np.empty(shape, np.uint8)
+        for i, image in enumerate(_each(images, size, tick)):
+            array[i] = image
+        return array
     folder = cache_folder("images", source.content_hash)
     target = folder / f"{split}-{size}-{_VERSION}.npy"
-    with exclusive(target):
-        if not is_stamped(target, source.content_hash):
-            _write(target, shape, images, size, tick)
-            stamp(target, source.content_hash)
+    what = f"{source.name}: {split} at {size} px"
+    made_once(
+        target, source.content_hash, lambda: _write(target, what, shape, _each(images, size, tick))
+    )
     return np.load(target, mmap_mode="r", allow_pickle=False)
 
 
-def _write(
-    target: Path,
-    shape: tuple[int, ...],
-    images: Sequence[np.ndarray],
-    size: int,
-    tick: Callable[[int], None],
-) -> None:
-    temporary = target.with_name(f".{target.name}.tmp")
-    try:
-        array = np.lib.format.open_memmap(temporary, "w+", dtype=np.uint8, shape=shape)
-        _fill(array, images, size, tick)
-        array.flush()
-        del array
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _write(target: Path, what: str, shape: tuple[int, ...], images: Iterator[np.ndarray]) -> None:
+    """Write images one after the other: a map of a file on a full disk would end the process."""
+    header = io.BytesIO()
+    about = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, about)
+    n_bytes = header.tell() + math.prod(shape)
+    with written_whole(target, n_bytes, what) as file:
+        file.write(header.getvalue())
+        for image in images:
+            file.write(image.tobytes())
 
 
-def _fill(
-    array: np.ndarray, images: Sequence[np.ndarray], size: int, tick: Callable[[int], None]
-) -> np.ndarray:
+def _each(
+    images: Sequence[np.ndarray], size: int, tick: Callable[[int], None]
+) -> Iterator[np.ndarray]:
     for i in range(len(images)):
-        array[i] = resize(np.asarray(images[i]), size)
+        yield resize(np.asarray(images[i]), size)
         if i % 64 == 0:
             tick(i)
-    return array
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from pepr_utils.measurement.datasets.fractions import doubt
+from pepr_utils.measurement.datasets.fractions import doubt, subset
 from pepr_utils.measurement.datasets.prepare import Images
-from pepr_utils.measurement.datasets.source import SPLITS
+from pepr_utils.measurement.datasets.source import SPLITS, Source
 from pepr_utils.measurement.protocols import protocol
 from pepr_utils.measurement.run import Run
+from pepr_utils.printable import clean
+
+#: Classes whose share is told one by one.
+_MANY = 20
 
 
 @dataclass(frozen=True)
@@ -30,21 +35,32 @@ class Report:
         ``test in train``, ``test in val``.
     notes : tuple of str
         What was found while reading.
+    multi_label : bool
+        Whether an image may have several labels, each of which counts by itself.
+    contradictions : int
+        Images that are, pixel by pixel, also there with another label.
     """
 
     balance: pd.DataFrame
     majority_accuracy: float | None
     duplicates: dict[str, int]
     notes: tuple[str, ...]
+    multi_label: bool = False
+    contradictions: int = 0
 
     def lines(self) -> list[str]:
-        """Say it in lines of text."""
-        heads = f"{'class':<40}" + "".join(f"{split:>9}" for split in SPLITS)
+        """Say it in lines of text, without what a terminal would obey."""
+        heads = f"{'label' if self.multi_label else 'class':<40}"
         rows = [
-            f"{row['class'][:40]:<40}" + "".join(f"{row[split]:>9,}" for split in SPLITS)
+            f"{clean(row['class'])[:40]:<40}" + "".join(f"{row[split]:>9,}" for split in SPLITS)
             for row in self.balance.to_dict("records")
         ]
-        said = [heads, *rows]
+        said = [heads + "".join(f"{split:>9}" for split in SPLITS), *rows]
+        if self.multi_label:
+            said.append(
+                "several labels to an image: accuracy is the share of labels, over all images, "
+                "that are right; AUC is the mean over labels"
+            )
         if self.majority_accuracy is not None:
             said.append(f"always saying the commonest class: accuracy {self.majority_accuracy:.3f}")
         said += [
@@ -52,27 +68,34 @@ class Report:
             for pair, n in self.duplicates.items()
             if n
         ]
-        return said + [f"note: {note}" for note in self.notes]
+        if self.contradictions:
+            said.append(f"warning: {self.contradictions:,} images have a copy with another label")
+        return said + [f"note: {clean(note)}" for note in self.notes]
 
 
 def share_lines(images: Images, run: Run) -> list[str]:
-    """Say what is doubtful about the share of the training images that a run uses."""
-    recipe = protocol(run.protocol)
-    found = doubt(
-        images.labels["train"], run.train_fraction, seed=run.seed, stratified=recipe.stratified
+    """Say which share of the training images a run uses, and what is doubtful about it."""
+    labels, fraction = images.labels["train"], run.train_fraction
+    if fraction == 1:
+        return []
+    stratified = protocol(run.protocol).stratified
+    chosen = labels[subset(labels, fraction, seed=run.seed, stratified=stratified)]
+    counts = [f"{n:,}" for n in _counts(chosen, images.source)]
+    if len(counts) > _MANY:
+        counts = [*counts[:_MANY], "..."]
+    kind = "label" if images.source.multi_label else "class"
+    said = (
+        f"the share {fraction:g} is {len(chosen):,} of {len(labels):,} training images; "
+        f"by {kind}, in the order above: {', '.join(counts)}"
     )
-    return [found] if found else []
+    found = doubt(labels, fraction, seed=run.seed, stratified=stratified)
+    return [said, *([found] if found else [])]
 
 
 def report(images: Images) -> Report:
     """Count classes and copies of a prepared data set."""
     source, labels = images.source, images.labels
-    counts = {
-        split: labels[split].sum(axis=0)
-        if source.multi_label
-        else np.bincount(labels[split], minlength=source.n_classes)
-        for split in SPLITS
-    }
+    counts = {split: _counts(labels[split], source) for split in SPLITS}
     majority = None
     if not source.multi_label:
         majority = float((labels["test"] == counts["train"].argmax()).mean())
@@ -84,7 +107,29 @@ def report(images: Images) -> Report:
         majority,
         {f"{a} in {b}": sum(d in known[b] for d in digests[a]) for a, b in pairs},
         source.notes,
+        source.multi_label,
+        _contradictions(digests, labels),
     )
+
+
+def _counts(labels: np.ndarray, source: Source) -> np.ndarray:
+    """Images of each class, or with each label."""
+    if source.multi_label:
+        return labels.sum(axis=0)
+    return np.bincount(labels, minlength=source.n_classes)
+
+
+def _contradictions(digests: dict[str, list[bytes]], labels: dict[str, np.ndarray]) -> int:
+    """Count images that are there with another label too, in whichever split."""
+    said = defaultdict(set)
+    every = [
+        (digest, np.asarray(label).tobytes())
+        for split in SPLITS
+        for digest, label in zip(digests[split], labels[split], strict=True)
+    ]
+    for digest, label in every:
+        said[digest].add(label)
+    return sum(len(said[digest]) > 1 for digest, _ in every)
 
 
 def _digest(image: np.ndarray) -> bytes:

@@ -45,9 +45,12 @@ def fetch(file: str, url: str, md5: str, *, folder: Path, progress: bool = False
     Raises
     ------
     DataUnavailableError
-        If no source gave the file with the right sum, or the file that is there has another.
+        If no source gave the file with the right sum, the file that is there has another, or the
+        folder cannot be written.
     """
     target = folder / file
+    if is_stamped(target, md5):
+        return target
     with exclusive(target):
         if target.is_file():
             return _verified(target, md5)

@@ -1,0 +1,240 @@
+"""Archives that cannot be read, a cache that is full or cannot be written: each told in words."""
+
+import errno
+import hashlib
+import io
+import resource
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+
+from pepr_utils.errors import DataUnavailableError
+from pepr_utils.measurement.datasets import cache as cache_module
+from pepr_utils.measurement.datasets import (
+    describe_dataset,
+    lidc,
+    load_dataset,
+    medmnist_sets,
+    phantom,
+)
+from pepr_utils.measurement.datasets import prepare as prepare_module
+from pepr_utils.measurement.datasets.prepare import prepare
+from pepr_utils.measurement.datasets.source import DatasetError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("PEPR_DATA_CACHE", str(folder))
+    monkeypatch.delenv("PEPR_DATA_MIRROR", raising=False)
+    return folder
+
+
+def archive(path, method=zipfile.ZIP_STORED):
+    """A file in MedMNIST's layout; return where in it the content of the first array begins."""
+    rng = np.random.default_rng(0)
+    with zipfile.ZipFile(path, "w", method) as file:
+        for split in ("train", "val", "test"):
+            images = rng.integers(0, 256, (12, 28, 28), dtype=np.uint8)
+            for part, array in (("images", images), ("labels", np.arange(12) % 2)):
+                content = io.BytesIO()
+                np.save(content, array)
+                file.writestr(f"{split}_{part}.npy", content.getvalue())
+    return 30 + len("train_images.npy")
+
+
+def changed(path, **fields):
+    """Change 16-bit fields of the first member, where they stand twice: local and central."""
+    content = bytearray(path.read_bytes())
+    central = content.index(b"PK\x01\x02")
+    for name, value in fields.items():
+        local, listed = {"flags": (6, 8), "method": (8, 10)}[name]
+        for at in (local, central + listed):
+            content[at : at + 2] = value.to_bytes(2, "little")
+    path.write_bytes(content)
+
+
+def test_an_encrypted_archive_is_told_from_a_damaged_one(tmp_path):
+    archive(tmp_path / "locked.npz")
+    changed(tmp_path / "locked.npz", flags=1)
+    with pytest.raises(DatasetError, match=r"locked.npz: encrypted, .*pack it anew without"):
+        load_dataset(tmp_path / "locked.npz")
+
+
+def test_an_unknown_compression_is_named(tmp_path):
+    archive(tmp_path / "odd.npz")
+    changed(tmp_path / "odd.npz", method=99)
+    with pytest.raises(DatasetError, match=r"odd.npz: damaged, or packed in a way .*deflate"):
+        load_dataset(tmp_path / "odd.npz")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("where", ["its header", "its pixels"])
+def test_damage_in_any_compression_is_told(tmp_path, method, where):
+    start = archive(tmp_path / "bad.npz", method)
+    load_dataset(tmp_path / "bad.npz")
+    content = bytearray((tmp_path / "bad.npz").read_bytes())
+    at = start + (20 if where == "its header" else 7000)
+    content[at : at + 40] = bytes(b ^ 255 for b in content[at : at + 40])
+    (tmp_path / "bad.npz").write_bytes(content)
+    with pytest.raises(DatasetError, match=r"bad.npz: .*fetch it again"):
+        load_dataset(tmp_path / "bad.npz")
+
+
+def test_a_name_that_is_no_text_is_damage(tmp_path):
+    archive(tmp_path / "bad.npz")
+    content = bytearray((tmp_path / "bad.npz").read_bytes())
+    listed = content.index(b"PK\x01\x02")
+    content[listed + 9] |= 0x08  # the flag that says that names are UTF-8
+    content[listed + 46] = 0x89
+    (tmp_path / "bad.npz").write_bytes(content)
+    with pytest.raises(DatasetError, match=r"bad.npz: not a readable .npz file"):
+        load_dataset(tmp_path / "bad.npz")
+
+
+def test_a_locked_or_damaged_lidc_archive_is_told(tmp_path):
+    path = tmp_path / "lidc.zip"
+    for method, fields, message in (
+        (zipfile.ZIP_STORED, {"flags": 1}, "encrypted"),
+        (zipfile.ZIP_STORED, {"method": 99}, "packed in a way that is not read here"),
+        (zipfile.ZIP_LZMA, {}, "not a readable archive"),
+    ):
+        with zipfile.ZipFile(path, "w", method) as file:
+            file.writestr("Train.pt", bytes(range(256)) * 40)
+        changed(path, **fields)
+        if not fields:
+            content = bytearray(path.read_bytes())
+            content[60:90] = bytes(30)
+            path.write_bytes(content)
+        with pytest.raises(DatasetError, match=rf"lidc.zip: .*{message}"):
+            load_dataset(path)
+
+
+@pytest.fixture
+def small_files_only():
+    """Let the system refuse files above 20 kB, as it refuses blocks on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def free_bytes(monkeypatch, n):
+    usage = shutil.disk_usage(".")._replace(free=n)
+    monkeypatch.setattr(cache_module.shutil, "disk_usage", lambda _folder: usage)
+
+
+def no_map(*_args, **_kwargs):
+    pytest.fail("a map of a file is written, which ends the process where the disk is full")
+
+
+@pytest.mark.usefixtures("small_files_only")
+def test_resizing_on_a_full_disk_is_an_error_and_leaves_nothing(monkeypatch, cache):
+    monkeypatch.setattr(prepare_module, "_IN_MEMORY", 5_000)
+    monkeypatch.setattr(np.lib.format, "open_memmap", no_map)
+    message = (
+        r"phantom: train at 16 px needs \d+ kB in .*images.phantom-3, where .* are free "
+        r"\(File too large\); make room, or set PEPR_DATA_CACHE"
+    )
+    with pytest.raises(DatasetError, match=message):
+        prepare(phantom.load(), 16)
+    assert [p for p in cache.rglob("train-*") if not p.name.startswith(".")] == []
+    assert list(cache.rglob("*.tmp")) == []
+
+
+def test_resizing_begins_only_where_there_is_room(monkeypatch, cache):
+    monkeypatch.setattr(prepare_module, "_IN_MEMORY", 5_000)
+    monkeypatch.setattr(prepare_module, "resize", lambda *_a: pytest.fail("begun"))
+    free_bytes(monkeypatch, 400_000)
+    message = r"train at 64 px needs 655 kB in .*, where 400 kB are free; make room, or set PEPR_D"
+    with pytest.raises(DatasetError, match=message):
+        prepare(source_of(72), 64)
+    assert list(cache.rglob("*.npy")) == []
+
+
+def source_of(size):
+    """Phantom at another size, so that it has to be resized."""
+    grown = {s: np.resize(i, (len(i), size, size, 1)) for s, i in phantom.load().images.items()}
+    return type(phantom.load())(**{**vars(phantom.load()), "images": grown})
+
+
+@pytest.mark.usefixtures("small_files_only")
+def test_unpacking_on_a_full_disk_is_an_error(tmp_path, cache):
+    path = tmp_path / "clinic.npz"
+    images = np.zeros((30, 28, 28), np.uint8)
+    labels = np.arange(30) % 2
+    arrays = {f"{s}_images": images for s in ("train", "val", "test")}
+    np.savez_compressed(path, **arrays, **{f"{s}_labels": labels for s in ("train", "val", "test")})
+    with pytest.raises(DatasetError, match=r"clinic.npz: train_images needs .*set PEPR_DATA_CACHE"):
+        load_dataset(path)
+    assert list(cache.rglob("*.npy")) == []
+
+
+def read_only(monkeypatch, cache):
+    """No lock can be made in the cache; what is in it can be read."""
+
+    def refuse(*_args, **_kwargs):
+        raise OSError(errno.EROFS, "Read-only file system", "x.lock")
+
+    monkeypatch.setattr(cache_module, "FileLock", refuse)
+    for path in [cache, *cache.rglob("*")]:
+        path.chmod(0o500 if path.is_dir() else 0o400)
+
+
+@pytest.fixture(autouse=True)
+def _writable_again(cache):
+    yield
+    for path in [cache, *(p for p in cache.rglob("*") if p.is_dir())]:
+        path.chmod(0o700)
+
+
+def test_a_complete_cache_is_read_without_a_lock(tmp_path, monkeypatch, cache):
+    archive(tmp_path / "clinic.npz")
+    monkeypatch.setattr(prepare_module, "_IN_MEMORY", 5_000)
+    before = prepare(load_dataset(tmp_path / "clinic.npz"), 32).pixels
+    read_only(monkeypatch, cache)
+    after = prepare(load_dataset(tmp_path / "clinic.npz"), 32).pixels
+    assert isinstance(after["train"], np.memmap)
+    np.testing.assert_array_equal(after["train"], before["train"])
+
+
+def test_a_fetched_set_is_read_without_a_lock(tmp_path, monkeypatch, cache):
+    archive(tmp_path / "breastmnist.npz")
+    digest = hashlib.md5((tmp_path / "breastmnist.npz").read_bytes(), usedforsecurity=False)
+    sizes = dict.fromkeys(("train", "val", "test"), 12)
+    entry = medmnist_sets.index()["breastmnist"] | {"MD5": digest.hexdigest(), "n_samples": sizes}
+    monkeypatch.setitem(medmnist_sets.index(), "breastmnist", entry)
+    monkeypatch.setenv("PEPR_DATA_MIRROR", str(tmp_path))
+    load_dataset("breastmnist_28")
+    read_only(monkeypatch, cache)
+    assert load_dataset("breastmnist_28").sizes() == sizes
+
+
+def test_lidc_is_read_without_a_lock_once_it_is_unpacked(tmp_path, monkeypatch, cache):
+    import torch
+
+    monkeypatch.setattr(lidc, "N_PATCHES", 50)
+    patches = torch.arange(50 * 32 * 32).reshape(50, 32, 32) % 256
+    votes = (torch.arange(200).reshape(50, 4) % 3 == 0).float()
+    torch.save((patches.float(), votes), tmp_path / "lidc.pt")
+    with zipfile.ZipFile(tmp_path / "lidc.zip", "w") as file:
+        file.write(tmp_path / "lidc.pt", "lidc.pt")
+    load_dataset(tmp_path / "lidc.zip")
+    assert list(cache.rglob("*.tmp*")) == []
+    read_only(monkeypatch, cache)
+    assert load_dataset(tmp_path / "lidc.zip").sizes() == {"train": 30, "val": 10, "test": 10}
+
+
+def test_a_cache_that_cannot_be_written_and_lacks_the_data_is_told(tmp_path, monkeypatch, cache):
+    path = tmp_path / "clinic.npz"
+    archive(path)
+    cache_module.cache_folder("arrays", describe_dataset(str(path)).content_hash)
+    read_only(monkeypatch, cache)
+    message = (
+        r"the cache folder .*arrays.* cannot be written \(Read-only file system\); make room, or "
+        "set PEPR_DATA_CACHE"
+    )
+    with pytest.raises(DataUnavailableError, match=message):
+        load_dataset(tmp_path / "clinic.npz")
