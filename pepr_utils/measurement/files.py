@@ -9,8 +9,7 @@ from pathlib import Path
 
 from pepr_utils.measurement.run import RunError
 from pepr_utils.results.atomic import replacing
-from pepr_utils.results.predictions import FOLDER as PREDICTIONS_FOLDER
-from pepr_utils.results.record_files import RUNS_FOLDER
+from pepr_utils.results.record_files import PREDICTIONS_FOLDER, RUNS_FOLDER
 
 
 class FolderError(RunError):

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from pepr_utils.errors import InvalidTableError
+from pepr_utils.results.record_files import PREDICTIONS_FOLDER as FOLDER
 from pepr_utils.results.result_set import ResultSet
-
-FOLDER = "predictions"
 
 
 def read_predictions(folder: Path, run_id: str) -> dict[str, np.ndarray]:

@@ -10,7 +10,8 @@ from pepr_utils.errors import InvalidTableError
 from pepr_utils.results.atomic import replacing
 from pepr_utils.results.schema import Record
 
-RUNS_FOLDER = "runs"
+#: Where the records of a result set lie, and the test predictions of its runs.
+RUNS_FOLDER, PREDICTIONS_FOLDER = "runs", "predictions"
 
 
 def record_paths(folder: Path) -> list[Path]:
