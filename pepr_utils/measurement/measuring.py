@@ -104,6 +104,9 @@ def measure(
     if intensity is not None:
         carbon_intensity(intensity)  # raises before anything is trained
     weights = None if weights_folder is None else Path(weights_folder)
+    from pepr_utils.measurement.datasets import obtain_dataset
+
+    obtain_dataset(run.dataset)  # its content is part of the run's name
     defined = definition(run, weights)
     identity = name_of(run, defined)
     check_expected(run, identity)

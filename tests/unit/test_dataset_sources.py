@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pepr_utils.errors import DataUnavailableError
-from pepr_utils.measurement.datasets import lidc, load_dataset, medmnist_sets, phantom
+from pepr_utils.measurement.datasets import (
+    describe_dataset,
+    lidc,
+    load_dataset,
+    medmnist_sets,
+    obtain_dataset,
+    phantom,
+)
 from pepr_utils.measurement.datasets.fractions import subset
 from pepr_utils.measurement.datasets.prepare import prepare, resize
 from pepr_utils.measurement.datasets.report import report
@@ -183,6 +190,26 @@ def test_lidc_is_split_by_index_and_positive_from_three_votes(tmp_path, monkeypa
     np.testing.assert_array_equal(source.images["train"][0][..., 0], patches[0, 0])
 
 
+def test_lidc_is_downloaded_on_first_use_and_only_then(tmp_path, monkeypatch):
+    monkeypatch.setattr(lidc, "N_PATCHES", 50)
+    monkeypatch.delenv("PEPR_DATA_MIRROR", raising=False)
+    monkeypatch.setenv("PEPR_DATA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(lidc, "URL", (tmp_path / "lidc.zip").as_uri())
+    with pytest.raises(DataUnavailableError, match=r"not be had .*no such file.* put it into"):
+        load_dataset("lidc")
+    (tmp_path / "lidc.zip").write_text("<html>log in</html>")
+    with pytest.raises(DataUnavailableError, match="gave is no archive"):
+        load_dataset("lidc")
+    with pytest.raises(DataUnavailableError, match="--data lidc` downloads it"):
+        describe_dataset("lidc")  # which downloads nothing
+    _lidc(tmp_path / "lidc.zip", 50)
+    obtain_dataset("phantom")
+    obtain_dataset("lidc")
+    assert load_dataset("lidc").content_hash == describe_dataset("lidc").content_hash
+    (tmp_path / "lidc.zip").unlink()
+    assert load_dataset("lidc").sizes() == {"train": 30, "val": 10, "test": 10}
+
+
 def test_the_papers_lidc_sizes_follow_from_its_number_of_patches():
     n = lidc.N_PATCHES
     ends = (int(0.6 * n), int(0.8 * n))
@@ -206,11 +233,6 @@ def test_a_wrong_lidc_archive_is_refused(tmp_path):
         archive.writestr("evil.pt", b"cos\nsystem\n(S'true'\ntR.")
     with pytest.raises(DatasetError, match="cannot be read as tensors alone"):
         load_dataset(str(path))
-
-
-def test_without_the_lidc_archive_the_way_to_it_is_told():
-    with pytest.raises(DataUnavailableError, match=r"raghavian/lotenet_pytorch on Bitbucket"):
-        load_dataset("lidc")
 
 
 def test_phantom_is_the_same_every_time_and_its_classes_differ():

@@ -19,6 +19,7 @@ __all__ = [
     "Source",
     "describe_dataset",
     "load_dataset",
+    "obtain_dataset",
     "resolve",
 ]
 
@@ -42,6 +43,26 @@ def describe_dataset(name_or_path: str) -> Description:
     if kind == "medmnist":
         return medmnist_sets.describe(value, name_or_path)
     return npz.describe(value) if kind == "npz" else folder.describe(value)
+
+
+def obtain_dataset(name_or_path: str, *, progress: bool = False) -> None:
+    """Download a data set of which not even the content is known before: `lidc`, on first use.
+
+    Parameters
+    ----------
+    name_or_path : str
+        See the module.
+    progress : bool, default False
+        Show the progress of a download on stderr.
+
+    Raises
+    ------
+    DataUnavailableError
+        If it cannot be had.
+    """
+    kind, value = resolve(name_or_path)
+    if kind == "lidc" and value is None:
+        lidc.obtain(progress=progress)
 
 
 def load_dataset(name_or_path: str, *, progress: bool = False) -> Source:
@@ -72,7 +93,7 @@ def load_dataset(name_or_path: str, *, progress: bool = False) -> Source:
     if kind == "phantom":
         return phantom.load()
     if kind == "lidc":
-        return lidc.load(value)
+        return lidc.load(value, progress=progress)
     if kind == "medmnist":
         return medmnist_sets.load(value, name_or_path, progress=progress)
     return npz.load(value) if kind == "npz" else folder.load(value)

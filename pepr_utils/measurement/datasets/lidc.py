@@ -1,9 +1,9 @@
 """LIDC: the lung patches that the paper's group published with its earlier work on LoTeNet.
 
 `lidc.zip` lies in the repository `raghavian/lotenet_pytorch` on Bitbucket. No checksum of it has
-been published, so it is not downloaded here: whoever has it puts it where `find` looks. What is in
-it is checked instead: 15,096 grey patches of bytes, each with the votes of four radiologists. The
-paper's split is by index, 60/20/20, and a patch is positive if three of the four say so.
+been published, so what is in it is checked instead: 15,096 grey patches of bytes, each with the
+votes of four radiologists. The paper's split is by index, 60/20/20, and a patch is positive if
+three of the four say so.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,13 @@ from pepr_utils.errors import DataUnavailableError
 from pepr_utils.measurement.datasets.arrays import BOMB_BYTES, BOMB_RATIO, archive_errors
 from pepr_utils.measurement.datasets.cache import cache_folder, check_room, exclusive, written_whole
 from pepr_utils.measurement.datasets.npz import file_hash
+from pepr_utils.measurement.datasets.resumable import fetch
 from pepr_utils.measurement.datasets.source import SPLITS, DatasetError, Description, Source
 from pepr_utils.measurement.datasets.stamps import is_stamped, stamp
 from pepr_utils.results.download import MIRROR_VARIABLE
 
 FILE = "lidc.zip"
+URL = "https://bitbucket.org/raghavian/lotenet_pytorch/raw/master/data/lidc.zip"
 N_PATCHES = 15_096
 N_RATERS = 4
 CLASS_NAMES = ("benign or unclear", "malignant: three of four raters")
@@ -48,9 +51,35 @@ def find() -> Path:
         if (folder / FILE).is_file():
             return folder / FILE
     raise DataUnavailableError(
-        f"{FILE} is not there; download it from the repository raghavian/lotenet_pytorch on "
-        f"Bitbucket and put it into {cache}, or into the folder that {MIRROR_VARIABLE} names"
+        f"{FILE} is not there; a run on it by `pepr run --data lidc` downloads it (with --check, "
+        f"nothing else), or fetch {URL} "
+        f"elsewhere and put it into {cache}, or into the folder that {MIRROR_VARIABLE} names"
     )
+
+
+def obtain(*, progress: bool = False) -> Path:
+    """Return where the archive lies, downloading it on first use.
+
+    Parameters
+    ----------
+    progress : bool, default False
+        Show a progress bar on stderr.
+
+    Raises
+    ------
+    DataUnavailableError
+        If it cannot be had, with what to do.
+    """
+    with suppress(DataUnavailableError):
+        return find()
+    path = fetch(FILE, URL, None, folder=cache_folder("lidc"), progress=progress)
+    if not zipfile.is_zipfile(path):
+        path.unlink()
+        raise DataUnavailableError(
+            f"what {URL} gave is no archive; fetch {FILE} from the repository "
+            f"raghavian/lotenet_pytorch on Bitbucket and put it into {path.parent}"
+        )
+    return path
 
 
 def describe(path: Path | None = None) -> Description:
@@ -58,17 +87,17 @@ def describe(path: Path | None = None) -> Description:
     return Description("lidc", file_hash(path or find()))
 
 
-def load(path: Path | None = None) -> Source:
-    """Read the archive, checked throughout.
+def load(path: Path | None = None, *, progress: bool = False) -> Source:
+    """Read the archive, downloading it on first use; checked throughout.
 
     Raises
     ------
     DatasetError
         If patches or votes do not have the number, shape or range that they should have.
     DataUnavailableError
-        If the archive is not there.
+        If the archive cannot be had.
     """
-    path = path or find()
+    path = path or obtain(progress=progress)
     content_hash = file_hash(path)
     folder = cache_folder("arrays", content_hash)
     made = [folder / "patches.npy", folder / "votes.npy"]

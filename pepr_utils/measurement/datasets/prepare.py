@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pepr_utils.measurement.datasets import describe_dataset, load_dataset
+from pepr_utils.measurement.datasets import describe_dataset, load_dataset, obtain_dataset
 from pepr_utils.measurement.datasets.cache import cache_folder, made_once, written_whole
 from pepr_utils.measurement.datasets.source import SPLITS, Description, Source
 
@@ -61,6 +61,7 @@ def prepare_dataset(
     show_download : bool, default False
         Show the progress of a download on stderr.
     """
+    obtain_dataset(name, progress=show_download)
     key = (name, describe_dataset(name), size)
     if key not in _last:
         images = prepare(load_dataset(name, progress=show_download), size, progress=progress)

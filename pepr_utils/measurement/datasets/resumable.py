@@ -22,7 +22,7 @@ class _SourceError(Exception):
     """Why one source did not give the file, in a few words."""
 
 
-def fetch(file: str, url: str, md5: str, *, folder: Path, progress: bool = False) -> Path:
+def fetch(file: str, url: str, md5: str | None, *, folder: Path, progress: bool = False) -> Path:
     """Return the local path of a file, downloading it on first use.
 
     The folder is looked at first, then the folder or URL in ``PEPR_DATA_MIRROR``, then `url`. What
@@ -35,8 +35,9 @@ def fetch(file: str, url: str, md5: str, *, folder: Path, progress: bool = False
         Its name.
     url : str
         Where it comes from.
-    md5 : str
-        Its MD5 sum, in hexadecimal digits.
+    md5 : str or None
+        Its MD5 sum, in hexadecimal digits; None where none was published, and what is in the file
+        has to be checked by the caller.
     folder : pathlib.Path
         Where it goes.
     progress : bool, default False
@@ -49,18 +50,19 @@ def fetch(file: str, url: str, md5: str, *, folder: Path, progress: bool = False
         folder cannot be written.
     """
     target = folder / file
-    if is_stamped(target, md5):
+    if md5 is not None and is_stamped(target, md5):
         return target
     with exclusive(target):
         if target.is_file():
             return _verified(target, md5)
         _fetch(target, url, md5, progress=progress)
-        stamp(target, md5)
+        if md5 is not None:
+            stamp(target, md5)
         return target
 
 
-def _verified(target: Path, md5: str) -> Path:
-    if not is_stamped(target, md5):
+def _verified(target: Path, md5: str | None) -> Path:
+    if md5 is not None and not is_stamped(target, md5):
         found = _md5(target)
         if found != md5:
             raise DataUnavailableError(
@@ -71,14 +73,15 @@ def _verified(target: Path, md5: str) -> Path:
     return target
 
 
-def _fetch(target: Path, url: str, md5: str, *, progress: bool) -> None:
+def _fetch(target: Path, url: str, md5: str | None, *, progress: bool) -> None:
     file, folder = target.name, target.parent
     mirror, failures = os.environ.get(MIRROR_VARIABLE, "").strip(), []
     sources = [f"{mirror.rstrip('/')}/{file}"] if mirror else []
     for source in [*sources, url]:
         try:
             part = _bring(source, folder / f"{file}.part", progress=progress)
-            _check(part, md5)
+            if md5 is not None:
+                _check(part, md5)
             part.replace(target)
             return
         except _SourceError as error:
