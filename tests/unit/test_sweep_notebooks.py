@@ -31,10 +31,9 @@ def test_a_notebook_is_in_the_folder_from_its_first_cell_on(tmp_path):
     with executed.kept(target) as path:
         papermill_io.write("{}", path)
         assert _names(tmp_path) == ["notebooks/.t-0001-5eed5eed.ipynb.tmp"]
-        papermill_io.write(WHOLE, path)
-        assert papermill_io.read(path) == WHOLE
+        papermill_io.write(json.dumps({"cells": [1], "output_path": path}), path)
     assert _names(tmp_path) == ["notebooks/t-0001-5eed5eed.ipynb"]
-    assert target.read_text() == WHOLE
+    assert json.loads(target.read_text())["output_path"] == str(target)
 
 
 def test_a_folder_that_takes_no_notebook_loses_no_run(tmp_path, monkeypatch):
@@ -112,7 +111,7 @@ def done(monkeypatch):
 
 def test_a_worker_that_has_another_folder_says_so_and_leaves_nothing(tmp_path, done, monkeypatch):
     monkeypatch.setattr(task, "LOOK_S", 0.0)
-    with pytest.raises(SweepError, match=f"worker cpu-0 on .* does not see in {tmp_path} what"):
+    with pytest.raises(SweepError, match=f"worker cpu-0 on .* does not see in {tmp_path} what the"):
         execute(_task(tmp_path))
     assert list(tmp_path.iterdir()) == []
 

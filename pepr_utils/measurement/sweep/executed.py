@@ -6,6 +6,7 @@ ends; whoever finds it after its worker was killed gives it its name.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,7 +28,8 @@ class _Keeper:
         self.last: dict[str, bytes] = {}
 
     def write(self, text: str, path: str) -> None:
-        self.last[path] = text.encode()
+        told = json.dumps(path), json.dumps(str(self.targets[path]))
+        self.last[path] = text.replace(*told).encode()  # in papermill's own words on it
         self.save(path)
 
     def save(self, path: str) -> None:

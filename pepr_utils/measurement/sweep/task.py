@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pepr_utils.measurement import orders
+from pepr_utils.measurement.files import FolderError, check_writable
 from pepr_utils.measurement.sweep.errors import SweepError
 from pepr_utils.measurement.sweep.gpus import own_gpu
 
@@ -126,9 +127,8 @@ def execute(task: Task) -> Outcome:
     from pepr_utils.measurement.sweep.executed import kept
 
     environment = _environment(task)
-    scratch = _scratch()
     with (
-        tempfile.TemporaryDirectory(prefix="pepr-", dir=scratch) as place,
+        tempfile.TemporaryDirectory(prefix="pepr-", dir=_scratch()) as place,
         kept(task.executed) as written,
     ):
         return _execute(task, environment, written, Path(place))
@@ -141,8 +141,7 @@ def _check_folder(task: Task) -> None:
         if time.monotonic() > end:
             raise SweepError(
                 f"worker {task.slot} on {socket.gethostname()} does not see in {task.folder} what "
-                "this process writes there; name an output folder that it shares under the same "
-                "path"
+                "the sweep writes there; name an output folder that it has under the same path"
             )
         for folder in (task.folder, task.here.parent):
             with suppress(OSError):  # what is read anew is not what was remembered
@@ -150,12 +149,14 @@ def _check_folder(task: Task) -> None:
         time.sleep(0.2)
 
 
-def _scratch() -> str | None:
-    """The folder of this worker, which is removed with it; None outside of one."""
+def _scratch() -> Path | None:
+    """The folder of this worker, which is removed with it; None outside of one, or where full."""
     from distributed import get_worker
 
-    with suppress(ValueError):
-        return get_worker().local_directory
+    with suppress(ValueError, FolderError):
+        place = Path(get_worker().local_directory)
+        check_writable(place)
+        return place
     return None
 
 
