@@ -9,6 +9,7 @@ import pytest
 from pepr_utils.measurement.sweep import SweepError, cluster
 from pepr_utils.measurement.sweep.cluster import OwnWorkers, Slot, Workers
 from pepr_utils.measurement.sweep.patience import patiently
+from pepr_utils.measurement.sweep.quiet import quiet
 
 FOUND = {
     f"tcp://node:{i}": {"host": "node", "name": f"w{i}", "status": status}
@@ -144,6 +145,6 @@ def test_the_dashboard_of_another_scheduler_needs_no_bokeh_here(page, monkeypatc
 
 def test_dask_is_quiet_as_long_as_it_is_used_and_speaks_again_afterwards():
     client = logging.getLogger("distributed.client")
-    with cluster._quiet():
+    with quiet():
         assert not client.isEnabledFor(logging.ERROR)  # "Failed to reconnect to scheduler"
     assert client.isEnabledFor(logging.WARNING)

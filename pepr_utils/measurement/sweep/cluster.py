@@ -16,6 +16,7 @@ from typing import Any
 from pepr_utils.measurement.sweep.connect import connect, shows_dashboard
 from pepr_utils.measurement.sweep.errors import SweepError
 from pepr_utils.measurement.sweep.patience import patiently
+from pepr_utils.measurement.sweep.quiet import quiet
 from pepr_utils.measurement.sweep.task import DASKS_OWN, Outcome, Task, end_kernels, execute
 from pepr_utils.measurement.sweep.worker import LOG
 
@@ -248,7 +249,7 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
         # A worker that is killed leaves nothing elsewhere.
         tempfile.TemporaryDirectory(prefix="pepr-", ignore_cleanup_errors=True) as scratch,
         dask.config.set(settings | {"temporary-directory": scratch}),
-        _quiet(),
+        quiet(),
     ):
         cluster = SpecCluster(
             workers=workers,
@@ -287,29 +288,10 @@ def their_workers(scheduler: str, *, timeout_s: float = PATIENCE_S) -> Iterator[
     SweepError
         If it is no address and no file, or does not answer.
     """
-    with _quiet():
+    with quiet():
         client = connect(scheduler, timeout_s)
         try:
             yield Workers(client, scheduler)
         finally:
             with suppress(Exception):
                 patiently(lambda: client.close(timeout=CLOSE_S), CLOSE_S)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Dask's own words off the terminal: what matters is said in ours."""
-    import distributed
-
-    names = (distributed.__name__, "tornado", "asyncio")
-    # Dask gives some of those below a level of their own, when it is imported.
-    below = [name for name in logging.root.manager.loggerDict if name.startswith(names)]
-    loggers = [logging.getLogger(name) for name in {*names, *below}]
-    before = [(logger, logger.level) for logger in loggers if logger.name in names or logger.level]
-    for logger, _ in before:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for logger, level in before:
-            logger.setLevel(level)
