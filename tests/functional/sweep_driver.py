@@ -30,6 +30,11 @@ def names(wanted):
     return {f"{run.architecture} {run.seed}": run_id(run) for run in wanted}
 
 
+def waits(wanted):
+    """Options by which runs take until there is a file "go" in the folder."""
+    return {"behaviour": {run.architecture: "wait" for run in wanted}}
+
+
 def measure(wanted, folder, *, options=(), **asked):
     """Sweep in this process."""
     given = {"names": names(wanted), **dict(options)}
@@ -105,6 +110,7 @@ def check_whole(folder, wanted, *, killed=0):
     assert overlaps(folder) == []
     assert noted_runs(folder) == []
     assert not list(Path(folder).glob("running/*.stop"))
+    assert len(list(Path(folder).glob("running/*.here"))) <= killed
     assert len(list(Path(folder).rglob("*.tmp"))) <= killed
     return found
 

@@ -85,22 +85,26 @@ def test_a_worker_that_is_killed_takes_its_kernel_along_and_the_run_is_done_agai
             assert worker != os.getpid()
             killed.extend([running, worker])
             os.kill(worker, signal.SIGKILL)
+            driver.until(lambda: not driver.alive(running.pid))
+            (tmp_path / "go").touch()
 
-    found = driver.measure(runs, tmp_path, watch=kill_worker, options={"seconds": 3.0})
+    found = driver.measure(runs, tmp_path, watch=kill_worker, options=driver.waits(runs))
     running, worker = killed
-    assert not driver.alive(running.pid)
     assert not driver.alive(worker)
     records = driver.check_whole(tmp_path, runs, killed=1)
     assert len(found.done) == 3
     again = [name for name, record in records.items() if record.attempt == 2]
     assert again == [running.run_id]
+    left = sorted(path.name for path in tmp_path.glob("notebooks/*"))
+    assert len(left) > 1  # that of the killed worker too
+    assert all(name[0].isdigit() and name.endswith(".ipynb") for name in left)
 
 
 def test_a_coordinator_that_is_killed_leaves_nothing_running_and_a_resume_repeats_nothing(tmp_path):
     runs = driver.runs(6)
-    process = driver.start(tmp_path, n=6, options={"seconds": 1.0})
+    process = driver.start(tmp_path, n=6, options=driver.waits(runs[3:]))
     try:
-        driver.until(lambda: len(driver.records(tmp_path)) >= 2)
+        driver.until(lambda: len(driver.records(tmp_path)) == 3)
         (note,) = driver.until(lambda: driver.being_measured(tmp_path))
         family = psutil.Process(process.pid).children(recursive=True)
         assert note["pid"] in [child.pid for child in family]
@@ -110,7 +114,8 @@ def test_a_coordinator_that_is_killed_leaves_nothing_running_and_a_resume_repeat
     assert "Warning" not in said
     driver.until(lambda: not any(driver.alive(child.pid) for child in family))
     before = driver.records(tmp_path)
-    assert len(before) < 6
+    assert len(before) == 3
+    (hidden,) = tmp_path.glob("notebooks/.*.ipynb.tmp")
     damaged, *finished = before
     path = tmp_path / "runs" / f"{damaged}.json"
     path.write_text(path.read_text()[:60])
@@ -123,6 +128,7 @@ def test_a_coordinator_that_is_killed_leaves_nothing_running_and_a_resume_repeat
     assert {measured.count(name) for name in finished} == {1}
     assert measured.count(damaged) == 2
     assert [p.name for p in (tmp_path / "superseded").iterdir()] == [path.name]
+    assert hidden.with_name(hidden.name[1:].removesuffix(".tmp")).is_file()
 
 
 def test_two_coordinators_share_a_folder_and_one_takes_over_from_the_other(tmp_path):
@@ -148,18 +154,21 @@ def test_two_coordinators_share_a_folder_and_one_takes_over_from_the_other(tmp_p
 
 
 def test_the_first_ctrl_c_ends_after_the_run_and_the_second_at_once(tmp_path):
-    process = driver.start(tmp_path, n=3, options={"seconds": 2.0})
+    waiting = {"n": 3, "options": driver.waits(driver.runs(3))}
+    process = driver.start(tmp_path, **waiting)
     (note,) = driver.until(lambda: driver.being_measured(tmp_path))
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
+    driver.until(lambda: "finishing" in process.stdout.readline())
+    (tmp_path / "go").touch()
     said, _ = process.communicate(timeout=150)
     assert process.returncode == 1
-    assert "finishing" in said
     assert said.endswith("done 1 failed 0\n")
     assert "Traceback" not in said
     (record,) = driver.records(tmp_path).values()
     assert record.run_id == note["record"]["run_id"]
 
-    process = driver.start(tmp_path, n=3, options={"seconds": 60.0})
+    (tmp_path / "go").unlink()
+    process = driver.start(tmp_path, **waiting)
     (note,) = driver.until(lambda: driver.being_measured(tmp_path))
     os.killpg(process.pid, signal.SIGINT)
     driver.until(lambda: "finishing" in process.stdout.readline())
@@ -169,10 +178,16 @@ def test_the_first_ctrl_c_ends_after_the_run_and_the_second_at_once(tmp_path):
     assert not driver.alive(note["pid"])
     assert not list(tmp_path.glob("running/*.json"))
     assert len(driver.records(tmp_path)) == 1  # it was no failure of the run's
+    # The notebook of each sweep is there, though the second's worker was killed; nothing else is.
+    assert len(list(tmp_path.glob("notebooks/[!.]*.ipynb"))) == 2
+    assert len(list(tmp_path.glob("notebooks/*"))) == 2
+    assert [p.name[:12] for p in Path(os.environ["TMPDIR"]).iterdir()] == ["pepr-devices"]
 
 
-def test_sigterm_ends_at_once_and_a_scheduler_that_goes_away_is_an_error_in_words(tmp_path):
-    file, out = tmp_path / "scheduler.json", tmp_path / "out"
+@pytest.fixture
+def dask(tmp_path):
+    """A Dask cluster of its own: scheduler and worker."""
+    file = tmp_path / "scheduler.json"
     module = [sys.executable, "-m"]
     commands = [
         [*module, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0",
@@ -182,9 +197,21 @@ def test_sigterm_ends_at_once_and_a_scheduler_that_goes_away_is_an_error_in_word
     ]  # fmt: skip
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     scheduler, worker = (subprocess.Popen(command, **quiet) for command in commands)
-    runs, seen, pids = driver.runs(4), [], []
+    try:
+        driver.until(file.is_file)
+        yield file, scheduler
+    finally:
+        for process in (scheduler, worker):
+            process.kill()
+            process.wait()
+
+
+def test_sigterm_ends_at_once_and_a_scheduler_that_goes_away_is_an_error_in_words(tmp_path, dask):
+    (file, scheduler), out = dask, tmp_path / "out"
+    runs, seen, pids, links = driver.runs(4), [], [], set()
 
     def terminate(progress):
+        links.add(progress.dashboard)
         pids.extend(running.pid for running in progress.state.running)
         if pids and len(seen) == 0:
             seen.append(progress)
@@ -195,21 +222,34 @@ def test_sigterm_ends_at_once_and_a_scheduler_that_goes_away_is_an_error_in_word
             scheduler.kill()
             scheduler.wait()
 
-    try:
-        driver.until(file.is_file)
-        found = driver.measure(runs, out, scheduler=str(file), watch=terminate,
-                               options={"seconds": 60.0})  # fmt: skip
-        assert found.waiting == tuple(runs)
-        assert not any(map(driver.alive, pids))  # though the workers are not ours
-        assert driver.being_measured(out) == []
-        with pytest.raises(SweepError, match=r"the scheduler at .*scheduler.json is gone"):
-            driver.measure(runs, out, scheduler=str(file), watch=kill_scheduler,
-                           options={"seconds": 4.0})  # fmt: skip
-        driver.until(lambda: not driver.being_measured(out))
-    finally:
-        for process in (scheduler, worker):
-            process.kill()
-            process.wait()
+    waiting = {"scheduler": str(file), "options": driver.waits(runs)}
+    found = driver.measure(runs, out, watch=terminate, **waiting)
+    assert found.waiting == tuple(runs)
+    assert not any(map(driver.alive, pids))  # though the workers are not ours
+    assert driver.being_measured(out) == []
+    assert links == {None}
+    with pytest.raises(SweepError, match=r"the scheduler at .*scheduler.json is gone"):
+        driver.measure(runs, out, watch=kill_scheduler, **waiting)
+    (out / "go").touch()
+    driver.until(lambda: not driver.being_measured(out))
     records = driver.records(out).values()
     assert {record.status for record in records} <= {"done"}
-    assert len(records) < 4
+    assert len(records) <= 1  # the run that was being measured, if its worker has outlived it
+
+
+def test_a_scheduler_that_is_stuck_keeps_no_sweep_from_its_end(tmp_path, dask):
+    (file, scheduler), out = dask, tmp_path / "out"
+    process = driver.start(out, n=2, scheduler=str(file), options=driver.waits(driver.runs(2)))
+    try:
+        driver.until(lambda: driver.being_measured(out))
+        scheduler.send_signal(signal.SIGSTOP)
+        process.terminate()
+        said, _ = process.communicate(timeout=150)
+    finally:
+        process.kill()
+    assert said.endswith("done 0 failed 0\n")
+    assert not [line for line in said.splitlines() if "distributed" in line]
+    # Its kernel could not be ended: it ends after its run.
+    (out / "go").touch()
+    driver.until(lambda: not driver.being_measured(out))
+    assert len(driver.records(out)) == 1

@@ -130,6 +130,21 @@ def test_every_run_once_in_few_shards(sweep):
     assert len(workers.shards) == 3  # of 15 s x 32 / 30 s
 
 
+def test_workers_are_shown_by_a_file_that_they_have_the_folder(sweep, tmp_path):
+    shown = []
+
+    def deed(name, folder):
+        shown.append(MadeUp.task.here)
+        assert shown[-1].is_file()
+        assert shown[-1].is_relative_to(folder)
+        return _write(name, folder)
+
+    sweep(RUNS[:1], deed)
+    assert not shown[0].exists()
+    # Tasks of two sweeps that begin within a second differ by all that the sweeps differ by.
+    assert MadeUp.task.name.endswith(f"-0001-{MadeUp.task.sweep}")
+
+
 def test_one_that_stands_in_the_way_of_a_shard_is_found_by_halves(sweep):
     """The notebook refuses all of its runs for one of them, before it begins any."""
     refused = set()

@@ -440,8 +440,11 @@ def test_a_kernel_has_the_environment_that_it_would_have_without_dask(
     assert found["MKL_NUM_THREADS"] == "7"
     assert Path(found[orders.DEVICE_LOCK]).name == "GPU-aa.lock"
     assert kernels_environment(OMP_NUM_THREADS="1")["OMP_NUM_THREADS"] == "1"  # the user's own
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert Path(kernels_environment()[orders.DEVICE_LOCK]).name == "gpu-0.lock"
+    for no_card in ("", "-1", "0"):  # slots of a processor do not wait for one another
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", no_card)
+        found = kernels_environment("cpu-1")
+        assert Path(found[orders.DEVICE_LOCK]).name == "cpu-1.lock"
+        assert found["CUDA_VISIBLE_DEVICES"] == no_card
 
 
 @pytest.fixture
@@ -534,15 +537,6 @@ def test_a_client_that_does_not_connect_is_closed_at_once(tmp_path, monkeypatch)
         assert closed[0] == "closed"
 
 
-def test_the_dashboard_of_another_scheduler_needs_no_bokeh_here(monkeypatch):
-    class Client:
-        dashboard_link = "http://node7:8787/status"
-
-    monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda _name: None)
-    assert cluster.Workers(Client(), "tcp://node7:8786").dashboard() == Client.dashboard_link
-    assert cluster.OwnWorkers(Client(), "this machine").dashboard() is None
-
-
 def test_how_a_kernel_ended_is_said_in_words(tmp_path):
     import subprocess
     import sys
@@ -550,14 +544,14 @@ def test_how_a_kernel_ended_is_said_in_words(tmp_path):
     from pepr_utils.measurement.sweep.kernel import Kernel, kill
 
     def ended(code):
-        kernel = Kernel("s", {}, tmp_path / "log", None)
+        kernel = Kernel("s", {}, tmp_path / "log", None, tmp_path)
         process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
         kernel.process = process
         if "sleep" in code:
             kill(process)
         return kernel.ended()
 
-    assert Kernel("s", {}, tmp_path / "log", None).ended() == "did not start"
+    assert Kernel("s", {}, tmp_path / "log", None, tmp_path).ended() == "did not start"
     assert ended("raise SystemExit(70)") == "ended with exit code 70"
     words = "was killed by SIGKILL (most often: the machine ran out of memory)"
     assert ended("import time; time.sleep(60)") == words

@@ -5,20 +5,25 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pepr_utils.measurement.sweep.connect import connect
+from pepr_utils.measurement.sweep.connect import connect, shows_dashboard
 from pepr_utils.measurement.sweep.errors import SweepError
+from pepr_utils.measurement.sweep.patience import patiently
+from pepr_utils.measurement.sweep.quiet import quiet
 from pepr_utils.measurement.sweep.task import DASKS_OWN, Outcome, Task, end_kernels, execute
 from pepr_utils.measurement.sweep.worker import LOG
 
 #: Seconds after which a scheduler that does not answer is taken to be gone.
 PATIENCE_S = 10
+#: How long workers have to end their kernels, and others to say goodbye.
+END_S, CLOSE_S = 3, 2
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,17 @@ class Workers:
         What kernels get that is not in their worker's environment.
     wanted : int or None
         How many slots there are when all are there; None where others decide that.
+    hurried : callable
+        Whether the sweep is to end at once: nobody is waited for any longer.
     """
 
     client: Any
     where: str
     environment: dict[str, str] = field(default_factory=dict)
     wanted: int | None = None
+    hurried: Callable[[], bool] = lambda: False
+    _given: set[str] = field(default_factory=set, init=False, repr=False)
+    _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def slots(self) -> list[Slot]:
         """The workers that are there now.
@@ -70,10 +80,12 @@ class Workers:
             If the scheduler is gone.
         """
         try:
-            # Workers that are about to close have no place for another shard.
-            found = self._ask()["workers"]
+            found = self._known = self._ask()["workers"]
         except (OSError, TimeoutError, KeyError, TypeError, AttributeError, RuntimeError):
-            raise self.gone() from None
+            if not self.hurried():
+                raise self.gone() from None
+            found = self._known
+        # Workers that are about to close have no place for another shard.
         hosts = Counter(worker["host"] for worker in found.values())
         return [
             Slot(address, str(worker.get("name") or address), hosts[worker["host"]])
@@ -90,6 +102,7 @@ class Workers:
 
     def submit(self, task: Task, slot: Slot) -> Any:
         """Give a shard to a slot; Dask itself tries nothing twice."""
+        self._given.add(slot.address)
         return self.client.submit(
             execute,
             task,
@@ -105,7 +118,9 @@ class Workers:
         from distributed import CancelledError, KilledWorker
 
         try:
-            return future.result(timeout=PATIENCE_S)
+            return patiently(
+                lambda: future.result(timeout=PATIENCE_S), PATIENCE_S, hurried=self.hurried
+            )
         except (KilledWorker, CancelledError, OSError, TimeoutError):
             return None
         except SweepError as error:
@@ -117,21 +132,33 @@ class Workers:
             ) from error
 
     def end_kernels(self, sweep: str) -> None:
-        """Kill what a sweep still has running on its workers."""
+        """Kill what a sweep still has running on its workers, as far as they answer."""
+        workers = sorted(self._given & self._known.keys())
+        if not workers:
+            return
+
+        def end() -> None:
+            self.client.run(end_kernels, sweep, workers=workers, on_error="ignore")
+
         with suppress(Exception):  # whoever cannot be asked is gone, and its kernels with it
-            self.client.run(end_kernels, sweep, on_error="ignore")
+            patiently(end, END_S)
 
     def dashboard(self) -> str | None:
         """Address of the scheduler's dashboard; None where it has none."""
         with suppress(Exception):
-            return self.client.dashboard_link or None
+            link = patiently(lambda: self.client.dashboard_link, PATIENCE_S, hurried=self.hurried)
+            return link if link and shows_dashboard(link) else None
         return None
 
     def _ask(self) -> dict[str, Any]:
         async def identity() -> dict[str, Any]:
             return await self.client.scheduler.identity(n_workers=-1)
 
-        return self.client.sync(identity, callback_timeout=PATIENCE_S)
+        return patiently(
+            lambda: self.client.sync(identity, callback_timeout=PATIENCE_S),
+            PATIENCE_S,
+            hurried=self.hurried,
+        )
 
 
 @dataclass
@@ -218,7 +245,12 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
         "distributed.admin.system-monitor.gil.enabled": False,
         "distributed.diagnostics.nvml": False,  # no context of its own on a card that is metered
     }
-    with dask.config.set(settings), _quiet():
+    with (
+        # A worker that is killed leaves nothing elsewhere.
+        tempfile.TemporaryDirectory(prefix="pepr-", ignore_cleanup_errors=True) as scratch,
+        dask.config.set(settings | {"temporary-directory": scratch}),
+        quiet(),
+    ):
         cluster = SpecCluster(
             workers=workers,
             scheduler=scheduler,
@@ -236,7 +268,7 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
                         else (os.cpu_count() or 1)
                     )
                     threads = {"OMP_NUM_THREADS": str(max(1, cores // len(envs)))} | threads
-                yield OwnWorkers(client, "this machine", threads, len(envs), cluster)
+                yield OwnWorkers(client, "this machine", threads, len(envs), cluster=cluster)
         finally:
             with suppress(Exception):
                 cluster.close(timeout=5)
@@ -256,24 +288,10 @@ def their_workers(scheduler: str, *, timeout_s: float = PATIENCE_S) -> Iterator[
     SweepError
         If it is no address and no file, or does not answer.
     """
-    with _quiet():
+    with quiet():
         client = connect(scheduler, timeout_s)
         try:
             yield Workers(client, scheduler)
         finally:
             with suppress(Exception):
-                client.close(timeout=2)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Dask's own words off the terminal: what matters is said in ours."""
-    names = ("distributed", "tornado", "asyncio")
-    before = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)
+                patiently(lambda: client.close(timeout=CLOSE_S), CLOSE_S)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, build_opener
 
 from pepr_utils.measurement.sweep.errors import SweepError
 
@@ -42,6 +46,23 @@ def connect(scheduler: str, timeout_s: float) -> Any:
             f"no scheduler answers at {scheduler} ({type(error).__name__}); start one with "
             "dask scheduler, or leave --scheduler out to use this machine"
         ) from None
+
+
+def shows_dashboard(link: str) -> bool:
+    """Whether something may be seen under a dashboard's address.
+
+    A scheduler that was started without one names an address all the same, where there is no page.
+    One that cannot be reached from here may be so from elsewhere.
+    """
+    if not link.startswith(("http://", "https://")):
+        return True
+    try:
+        with build_opener(ProxyHandler({})).open(link, timeout=2):
+            return True
+    except HTTPError as error:
+        return error.code != HTTPStatus.NOT_FOUND
+    except (OSError, ValueError, HTTPException):
+        return True
 
 
 def _check_address(scheduler: str) -> None:

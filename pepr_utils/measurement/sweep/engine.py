@@ -24,7 +24,7 @@ from pepr_utils.measurement.sweep.notebook import read_notebook
 from pepr_utils.measurement.sweep.state import Progress, State, named_state
 from pepr_utils.measurement.sweep.task import Task
 from pepr_utils.measurement.sweep.tracker import start_quiet_tracker
-from pepr_utils.measurement.sweep.upkeep import check_room
+from pepr_utils.measurement.sweep.upkeep import check_room, tidy_after
 
 #: Seconds between two looks at the tasks, at the folder with its workers, and two words to whoever
 #: watches.
@@ -123,9 +123,9 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
         stop = folder / "running" / f"{own}.stop"
 
         def make(name: str, parameters: Mapping[str, Any], slot: Slot, runs: Sequence[str]) -> Task:
-            return Task(
+            task = Task(
                 sweep=own,
-                name=f"{name}-{own[:4]}",
+                name=f"{name}-{own}",
                 notebook=source,
                 parameters=parameters,
                 folder=folder,
@@ -137,6 +137,8 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
                 runs=tuple(runs),
                 time_limit_s=time_limit_s,
             )
+            _touch(task.here)
+            return task
 
         found = named_state(folder, names)
         if len(found.done) == len(names) and not found.broken:
@@ -147,6 +149,7 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
         with Interrupts() as interrupts:
             try:
                 with _workers(slots, gpus, scheduler, folder, len(names)) as workers:
+                    workers.hurried = lambda: interrupts.asked == AT_ONCE
                     coordinator = Coordinator(
                         names,
                         columns,
@@ -165,6 +168,9 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
                 if not coordinator or not coordinator.may_live:
                     with suppress(OSError):  # a folder that is gone, or read-only by now
                         stop.unlink(missing_ok=True)
+                        tidy_after(folder, own)
+                with suppress(OSError):
+                    stop.with_suffix(".here").unlink(missing_ok=True)
             return teller.tell("ended", now=True)
 
 

@@ -28,8 +28,11 @@ class Kernel:
         Its process, once it has been started.
     """
 
-    def __init__(self, sweep: str, environment: dict[str, str], log: Path, cwd: str | None) -> None:
+    def __init__(
+        self, sweep: str, environment: dict[str, str], log: Path, cwd: str | None, scratch: Path
+    ) -> None:
         self._sweep, self._environment, self._log, self._cwd = sweep, environment, log, cwd
+        self._scratch = scratch
         self.process: subprocess.Popen | None = None
 
     def manager(self) -> type[AsyncKernelManager]:
@@ -38,6 +41,8 @@ class Kernel:
 
         class Manager(AsyncKernelManager):
             async def start_kernel(self, **options: Any) -> None:
+                # Where it goes with the worker: a killed one cannot remove it.
+                self.connection_file = str(kernel._scratch / "kernel.json")
                 with kernel._log.open("ab") as log:
                     await super().start_kernel(
                         **options

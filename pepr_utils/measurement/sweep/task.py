@@ -6,7 +6,7 @@ It never raises what the notebook does: an error, a dead kernel, a killed one ar
 from __future__ import annotations
 
 import os
-import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Mapping
@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pepr_utils.measurement import orders
+from pepr_utils.measurement.files import FolderError, check_writable
+from pepr_utils.measurement.sweep.errors import SweepError
 from pepr_utils.measurement.sweep.gpus import own_gpu
 
 #: What Dask sets in its workers where the user has not. A kernel that measures is to have what it
@@ -31,6 +33,8 @@ DASKS_OWN = {
 #: file that others may write is no safe lock; a card that another user's process is on is noted in
 #: the record by the meter.
 LOCKS = Path(tempfile.gettempdir()) / f"pepr-devices-{getattr(os, 'getuid', lambda: 0)()}"
+#: How long a worker looks for the sign of its sweep (s): a network's disk may show it late.
+LOOK_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,11 @@ class Task:
     time_limit_s: float | None = None
 
     @property
+    def here(self) -> Path:
+        """A file by which a worker knows that it has the folder of the sweep, and no other."""
+        return self.stop.with_suffix(".here")
+
+    @property
     def executed(self) -> Path:
         """Where the executed notebook goes."""
         return self.folder / "notebooks" / f"{self.name}.ipynb"
@@ -110,22 +119,48 @@ def execute(task: Task) -> Outcome:
     Raises
     ------
     SweepError
-        If it is not known which card the worker is to measure on.
+        If it is not known which card the worker is to measure on, or it does not see the folder.
     """
     if task.stop.exists():
         return Outcome("stopped")
+    _check_folder(task)
+    from pepr_utils.measurement.sweep.executed import kept
+
     environment = _environment(task)
-    with tempfile.TemporaryDirectory(prefix="pepr-") as scratch:
-        written = Path(scratch) / "executed.ipynb"
-        try:
-            return _execute(task, environment, written)
-        finally:
-            # A folder without room takes no notebook; what counts are the records.
-            with suppress(OSError):
-                _keep(written, task.executed)
+    with (
+        tempfile.TemporaryDirectory(prefix="pepr-", dir=_scratch()) as place,
+        kept(task.executed) as written,
+    ):
+        return _execute(task, environment, written, Path(place))
 
 
-def _execute(task: Task, environment: dict[str, str], written: Path) -> Outcome:
+def _check_folder(task: Task) -> None:
+    """Raise unless the folder is that of the coordinator, and not of the same name only."""
+    end = time.monotonic() + LOOK_S
+    while not task.here.exists():
+        if time.monotonic() > end:
+            raise SweepError(
+                f"worker {task.slot} on {socket.gethostname()} does not see in {task.folder} what "
+                "the sweep writes there; name an output folder that it has under the same path"
+            )
+        for folder in (task.folder, task.here.parent):
+            with suppress(OSError):  # what is read anew is not what was remembered
+                list(Path(folder).iterdir())
+        time.sleep(0.2)
+
+
+def _scratch() -> Path | None:
+    """The folder of this worker, which is removed with it; None outside of one, or where full."""
+    from distributed import get_worker
+
+    with suppress(ValueError, FolderError):
+        place = Path(get_worker().local_directory)
+        check_writable(place)
+        return place
+    return None
+
+
+def _execute(task: Task, environment: dict[str, str], written: str, scratch: Path) -> Outcome:
     import nbformat
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -138,15 +173,15 @@ def _execute(task: Task, environment: dict[str, str], written: Path) -> Outcome:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.touch()
     except OSError:
-        log = written.with_name("kernel.log")
+        log = scratch / "kernel.log"
     cwd = task.cwd if Path(task.cwd).is_dir() else None
     environment = environment | {orders.LOG: str(log)}
-    kernel = Kernel(task.sweep, environment, log, cwd)
+    kernel = Kernel(task.sweep, environment, log, cwd, scratch)
     outcome = Outcome("whole")
     try:
         papermill.execute_notebook(
             nbformat.reads(task.notebook, as_version=4),
-            str(written),
+            written,
             parameters=dict(task.parameters),
             progress_bar=False,
             log_output=False,
@@ -179,7 +214,9 @@ def _environment(task: Task) -> dict[str, str]:
     card = own_gpu(own)
     if card is not None:
         own["CUDA_VISIBLE_DEVICES"] = card
-    device = own.get("CUDA_VISIBLE_DEVICES", "") or task.slot
+    # Without NVML a number may be that of no card at all; a UUID is of one card only.
+    listed = own.get("CUDA_VISIBLE_DEVICES", "")
+    device = listed if listed.startswith(("GPU-", "MIG-")) else task.slot
     lock = LOCKS / ("".join(c if c.isalnum() or c in "-." else "_" for c in device) + ".lock")
     # Sets keep their order, and the platform's folders raise no warning.
     own |= {"PYTHONHASHSEED": own.get("PYTHONHASHSEED", "0"), "JUPYTER_PLATFORM_DIRS": "1"}
@@ -191,16 +228,6 @@ def _environment(task: Task) -> dict[str, str]:
         runs=task.runs,
         time_limit_s=task.time_limit_s,
     )
-
-
-def _keep(written: Path, target: Path) -> None:
-    """Move the executed notebook to its place, whole."""
-    from pepr_utils.results.atomic import replacing
-
-    if written.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as temporary:
-            shutil.copyfile(written, temporary)
 
 
 def end_kernels(sweep: str, wait_s: float = 5.0) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from contextlib import suppress
@@ -18,17 +19,66 @@ HALF_KEPT_S = 3600
 
 
 def tidy(folder: Path) -> None:
-    """Remove what processes that were killed have left: words to stop, and files half written."""
+    """Remove what processes that were killed have left: words to stop, and files half written.
+
+    Executed notebooks of theirs get their names.
+    """
+    adopt_notebooks(folder)
     kept = {
         "running/*.stop": STOP_KEPT_S,
+        "running/*.here": STOP_KEPT_S,
         "running/*.waiting": STOP_KEPT_S,
+        "notebooks/*.log": STOP_KEPT_S,
+        ".*.tmp": HALF_KEPT_S,
         "*/.*.tmp": HALF_KEPT_S,
     }
     for pattern, kept_s in kept.items():
         for path in folder.glob(pattern):
             with suppress(OSError):  # another sweep tidies too
-                if time.time() - path.stat().st_mtime > kept_s:
+                found = path.stat()
+                if path.suffix == ".log" and found.st_size:
+                    continue
+                if time.time() - found.st_mtime > kept_s:
                     path.unlink()
+
+
+def tidy_after(folder: Path, sweep: str) -> None:
+    """Name the notebooks of a sweep whose workers have ended, and remove its empty logs."""
+    adopt_notebooks(folder, sweep)
+    for path in folder.glob(f"notebooks/*-{sweep}.log"):
+        with suppress(OSError):
+            if not path.stat().st_size:
+                path.unlink()
+
+
+def hidden_notebook(target: Path) -> Path:
+    """Where an executed notebook is as long as its task has not ended.
+
+    Examples
+    --------
+    >>> hidden_notebook(Path("notebooks/t-1.ipynb")).as_posix()
+    'notebooks/.t-1.ipynb.tmp'
+    """
+    return target.with_name(f".{target.name}.tmp")
+
+
+def adopt_notebooks(folder: Path, sweep: str | None = None) -> None:
+    """Give executed notebooks their names where their task has not done so.
+
+    A task that lives after all replaces its notebook when it ends.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The result set's.
+    sweep : str, optional
+        Whose; by default every sweep's.
+    """
+    pattern = hidden_notebook(Path(f"*-{sweep}.ipynb" if sweep else "*.ipynb")).name
+    for path in folder.glob(f"notebooks/{pattern}"):
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            if json.loads(path.read_bytes())["cells"]:  # whole
+                path.replace(path.with_name(path.name[1:].removesuffix(".tmp")))
 
 
 def check_room(folder: Path) -> None:
