@@ -47,6 +47,17 @@ class Ended:
         pass
 
 
+@dataclass
+class Slow(Ended):
+    """That of work which takes a while."""
+
+    looks: int = 0
+
+    def done(self):
+        self.looks += 1
+        return self.looks > 30
+
+
 class MadeUp(Workers):
     """Workers that do a shard at once, by calling `deed` for each of its architectures."""
 
@@ -387,13 +398,6 @@ def test_a_worker_that_begins_no_run_gets_no_more_of_them(sweep, length_s):
 def test_a_worker_that_is_slow_to_begin_is_waited_for(sweep):
     """Before it is said that nothing begins: a kernel that does not start is quicker."""
 
-    class Slow(Ended):
-        looks = 0
-
-        def done(self):
-            self.looks += 1
-            return self.looks > 30
-
     def deed(name, folder):
         if MadeUp.slot == "w1":
             return Outcome("died", "NoSuchKernel", NO_KERNEL)
@@ -403,6 +407,22 @@ def test_a_worker_that_is_slow_to_begin_is_waited_for(sweep):
     found, workers = sweep(RUNS[:8], deed, there=["w1", "w2"], attempts=1, seconds=lambda _run: 1e6)
     assert [record.attempt for record in found.done] == [1] * 8
     assert len(workers.of["w1"]) <= 4
+
+
+def test_so_is_one_whose_first_shard_has_a_run_that_nobody_begins(sweep):
+    """It has refused something too, and is about to begin another."""
+
+    def deed(name, folder):
+        if MadeUp.slot != "w1":
+            return Outcome("died", "NoSuchKernel", NO_KERNEL)
+        if NAMES[0] in MadeUp.now.shards[-1]:
+            return Outcome("error", "RunError", "RunError: one does not take 32 px")
+        _write(name, folder)
+        return Slow(Outcome("whole"))
+
+    found, _ = sweep(RUNS[:8], deed, there=["w1", "w2", "w3"], attempts=1, seconds=lambda _run: 1e6)
+    assert len(found.done) == 7
+    assert [record.architecture for record in found.failed] == NAMES[:1]
 
 
 def test_so_it_is_with_one_that_had_begun_some(sweep):

@@ -20,7 +20,7 @@ from pepr_utils.measurement.sweep.cluster import Slot, Workers
 from pepr_utils.measurement.sweep.errors import SweepError
 from pepr_utils.measurement.sweep.failures import Failure, by_a_coordinator, failure
 from pepr_utils.measurement.sweep.flight import Flight
-from pepr_utils.measurement.sweep.refusals import HOPELESS, Refusals, kind_of
+from pepr_utils.measurement.sweep.refusals import HOPELESS, SUSPECT, Refusals, kind_of
 from pepr_utils.measurement.sweep.shards import MOST, START_UP_S, parameters
 from pepr_utils.measurement.sweep.task import Outcome, Task
 
@@ -273,8 +273,8 @@ class Coordinator:
             name, slot, told, kind_of(why, [name, weights, self.runs[name].architecture])
         )
         self.backlog.again.append(name)
-        fresh = [f for f in self.flights if not refusals.in_row[f.slot.address]]
-        if refusals.alike() >= HOPELESS and not fresh:
+        open_still = [f for f in self.flights if refusals.in_row[f.slot.address] < SUSPECT]
+        if refusals.alike() >= HOPELESS and not open_still:
             raise SweepError(
                 f"{refusals.alike()} runs failed before they began, all alike, and none "
                 f"succeeded:\n{why}\nput it right and give the same command again; no attempt was "
