@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pepr_utils.commands.needs import needs
-from pepr_utils.commands.text_table import clean, count, echo, wrapped
+from pepr_utils.commands.text_table import clean, count, echo, note, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +59,9 @@ def status(context: click.Context, folder: Path, *, as_json: bool) -> None:
     else:
         for line in outcome_lines(folder, plan, now, seconds):
             echo(line)
+        if plan.study and now.failed:
+            most = max(record.attempt for record in now.failed)
+            note(f"the same sweep with --attempts {most + 1} tries the failed runs again")
     total = len(plan.runs) or len(now.done) + len(now.failed) + len(now.running)
     if len(now.done) < total or now.broken or now.killed:
         context.exit(1)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +108,7 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
         _forecast(plan, before, forecaster, output, options)
         return
     after = _run(whole, plan, before, forecaster, output, options)
-    _outcome(plan, after, output, as_json=options["as_json"])
+    _outcome(plan, after, output, attempts=options["attempts"], as_json=options["as_json"])
     if len(after.done) < len(plan.runs):
         context.exit(1)
 
@@ -149,10 +150,24 @@ def _forecast(
         }
         echo(json.dumps(found, indent=1))
         return
-    slots = options["slots"] or (options["gpus"] if options["gpus"] != "auto" else 1) or 1
-    text = lines(plan, rows, intensity, where=str(output), slots=slots, device=forecaster.device)
+    text = lines(
+        plan, rows, intensity, where=str(output), slots=_at_once(options), device=forecaster.device
+    )
     for line in text:
         echo(line)
+
+
+def _at_once(options: dict[str, Any]) -> int:
+    """Runs at once, as far as that is known before a sweep begins."""
+    from pepr_utils.measurement.sweep.errors import SweepError
+    from pepr_utils.measurement.sweep.gpus import find_gpus
+
+    n = options["slots"] or (options["gpus"] if options["gpus"] != "auto" else None)
+    # The cards here say nothing of a cluster, or of the machine that --on has in mind.
+    if n is None and options["scheduler"] is None and options["card"] is None:
+        with suppress(SweepError):
+            n = len(find_gpus("auto", os.environ))
+    return n or 1
 
 
 def _say_what_lacks(options: dict[str, Any]) -> None:
@@ -199,15 +214,18 @@ def _run(
     view = View(sys.stderr, forecaster.seconds, plan.names(), before=before)
 
     begun: list[Path] = []
+    aside: tuple[str, ...] = ()
 
     def watch(progress: Progress) -> None:
+        nonlocal aside
+        aside = progress.aside
         if not begun:  # not before the engine has found that it can begin
             begun.append(write_plan(whole, output, forecaster.seconds))
         forecaster.learn(progress.state.done)
         view.update(progress)
 
     with needs("sweep,train"):
-        return run_sweep(
+        found = run_sweep(
             [planned.run for planned in plan.runs],
             notebook,
             output,
@@ -220,6 +238,9 @@ def _run(
             options=parameters,
             watch=watch,
         )
+    for line in aside:
+        note(line)
+    return found
 
 
 def _on_a_processor(plan: Plan, forecaster: Forecaster, options: dict[str, Any]) -> bool:
@@ -235,7 +256,7 @@ def _of_full_size(plan: Plan) -> bool:
     return any(protocol(p.run.protocol).image_size == IMAGE_SIZE for p in plan.runs)
 
 
-def _outcome(plan: Plan, after: State, output: Path, *, as_json: bool) -> None:
+def _outcome(plan: Plan, after: State, output: Path, *, attempts: int, as_json: bool) -> None:
     from pepr_utils.commands.status import as_json_object, outcome_lines
 
     if as_json:
@@ -243,5 +264,12 @@ def _outcome(plan: Plan, after: State, output: Path, *, as_json: bool) -> None:
         return
     for line in outcome_lines(output, plan, after):
         echo(line)
+    if used_up := [record.attempt for record in after.failed if record.attempt >= attempts]:
+        one = len(used_up) == 1
+        note(
+            f"{count(len(used_up), 'run')} failed and {'has' if one else 'have'} used up "
+            f"{'its' if one else 'their'} {count(attempts, 'attempt')}; --attempts "
+            f"{max(used_up) + 1} tries {'it' if one else 'them'} again"
+        )
     if after.waiting:
         note(f"{count(len(after.waiting), 'run')} left: the same command goes on")

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from pepr_utils.commands.sweep import sweep
 from pepr_utils.errors import PeprError
 from pepr_utils.measurement.locks import note_path
 from pepr_utils.measurement.run import run_id
-from pepr_utils.measurement.sweep import SweepError, engine
+from pepr_utils.measurement.sweep import SweepError, engine, gpus
 from pepr_utils.measurement.sweep.plan import make_plan
 from pepr_utils.measurement.sweep.state import Progress, named_state
 from pepr_utils.measurement.sweep.study import StudyError, load_study
@@ -185,6 +187,27 @@ def test_a_sweep_passes_its_runs_on_and_ends_with_1_where_some_failed(tmp_path, 
     assert "6 of 9 runs done, 0 running, 3 failed, 0 waiting" in done.output
     assert "killed: out of memory" in done.output
     assert "done    mobilevitv2_050 on phantom scratch seed 1" in done.output
+    assert "used up" not in done.stderr  # two of three
+
+
+def test_runs_that_have_used_up_their_attempts_are_said_with_what_tries_them_again(
+    tmp_path, engine_double
+):
+    done = _call("demo", "--output", tmp_path)
+    assert "3 runs failed and have used up their 2 attempts; --attempts 3 tries them" in done.stderr
+    said = _status(tmp_path).stderr
+    assert said == "the same sweep with --attempts 3 tries the failed runs again\n"
+
+
+def test_a_worker_that_got_no_more_runs_is_said_at_the_end(tmp_path, engine_double, monkeypatch):
+    def aside(*arguments, watch, **options):
+        lines = ("worker w1 gets no more runs, since it began none of the last ones: no card",)
+        return double(*arguments, **options, watch=lambda now: watch(replace(now, aside=lines)))
+
+    double = engine.sweep
+    monkeypatch.setattr(engine, "sweep", aside)
+    done = _call("demo", "--output", tmp_path)
+    assert done.stderr.count("worker w1 gets no more runs, since it began none of the last") == 1
 
 
 def test_a_sweep_of_which_all_is_done_ends_with_0(tmp_path, engine_double, demo):
@@ -324,6 +347,21 @@ def test_a_dry_run_says_that_cards_are_lacking(tmp_path):
     assert (
         "GPUs" not in _call("demo", "--output", tmp_path / "out", "--dry-run", "--gpus", 0).stderr
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "at_once"),
+    [((), 3), (("--on", "a card"), 1), (("--scheduler", "x"), 1), (("--gpus", "0"), 1)],
+)
+def test_a_dry_run_divides_its_time_by_the_cards_that_a_sweep_would_use(
+    options, at_once, tmp_path, demo, monkeypatch
+):
+    monkeypatch.setattr(gpus, "find_gpus", lambda wanted, _env: ["GPU-a", "GPU-b", "GPU-c"])
+    for planned in demo.runs[:3]:
+        write_record(record_of(planned.run, planned.run_id), tmp_path)
+    said = _call("demo", "--output", tmp_path, "--dry-run", *options).output
+    found = re.findall(r"(\d) at a time", said)
+    assert found == [str(n) for n in (at_once,) if n > 1]
 
 
 def test_nothing_begins_while_a_data_set_is_not_there(tmp_path, monkeypatch):

@@ -256,6 +256,14 @@ def test_no_basis_at_all_is_dashes_and_not_zeros():
     assert text[3].split() == ["all", "1", "1", "-", "-", "-"]
 
 
+def test_nothing_left_takes_no_time_whatever_is_known():
+    plan = Plan("mine", (Planned(DEMO, "a", "r1"),))
+    rows = outlook(plan.runs, Forecaster([]), {"r1"})
+    text = lines(plan, rows, Intensity(1, "x"), where="DIR", slots=4)
+    assert text[3].split() == ["all", "1", "0", "0", "s", "0", "Wh", "0", "g"]
+    assert "at a time" not in " ".join(text)
+
+
 def test_energies_are_those_of_the_runs_that_are_left(released):
     """The whole paper, by pandas: what was released, and the validation images on top."""
     table = load_result_set("published-repaired").runs

@@ -144,12 +144,12 @@ def test_job_scripts_are_bash_and_use_options_that_exist(name):
     assert "--output" in command
 
 
-def run_script(name, folder, **programs):
+def run_script(name, folder, activate="", **programs):
     """Run a job's script with doubles of what it calls; return how it ended and what they noted."""
     fake, log = folder / ".venv" / "bin", folder / "log"
-    fake.mkdir(parents=True)
-    (fake / "activate").write_text(f'PATH="{fake}:$PATH"\n')
-    log.touch()
+    fake.mkdir(parents=True, exist_ok=True)
+    (fake / "activate").write_text(f'PATH="{fake}:$PATH"\n{activate}')
+    log.write_text("")
     for program, text in programs.items():
         (fake / program).write_text(f'#!/bin/bash\necho "{program} $*" >> {log}\n{text}')
         (fake / program).chmod(0o755)
@@ -169,6 +169,9 @@ ENDLESS = (
 )
 
 
+SCHEDULER = {"dask": 'echo "{}" > "$3"\nexec sleep 20\n', "srun": "exec sleep 20\n"}
+
+
 def test_a_job_that_is_ended_passes_it_on_and_requeues_itself_alone(tmp_path):
     """SIGTERM reaches the sweep first; the number of the array would requeue all of its jobs."""
     done, said = run_script("array.sh", tmp_path, pepr=ENDLESS, scontrol="")
@@ -181,17 +184,41 @@ def test_a_job_that_is_ended_passes_it_on_and_requeues_itself_alone(tmp_path):
 
 
 def test_a_cluster_is_a_scheduler_and_a_worker_for_each_card(tmp_path):
-    scheduler = 'echo "{}" > "$3"\nexec sleep 20\n'
-    done, said = run_script(
-        "cluster.sh", tmp_path, dask=scheduler, srun="exec sleep 20\n", pepr=ENDLESS, scontrol=""
-    )
+    done, said = run_script("cluster.sh", tmp_path, pepr=ENDLESS, scontrol="", **SCHEDULER)
     assert done.returncode == 0, done.stderr
     file = f"{tmp_path}/results/paper/scheduler-77.json"
     worker = f"srun --cpus-per-task=8 dask worker --scheduler-file {file} --nthreads 1"
     assert any(line.startswith(worker) for line in said)
     assert f"pepr sweep paper --output {tmp_path}/results/paper --scheduler {file}" in said
     assert said[-2:] == ["sweep ended", "scontrol requeue 77"]
-    assert list((tmp_path / "results" / "paper").iterdir()) == []
+    assert not list(tmp_path.glob("results/paper/scheduler*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "doubles", "requeue"),
+    [("array.sh", {}, "scontrol requeue 77_3"), ("cluster.sh", SCHEDULER, "scontrol requeue 77")],
+)
+def test_a_job_in_which_no_run_ends_is_not_requeued_for_ever(name, doubles, requeue, tmp_path):
+    """A run that takes longer than the job may: it is begun anew each time."""
+    runs = tmp_path / "results" / "paper" / "runs"
+    endings = []
+    for number in range(6):
+        if number == 2:  # this time, one has ended: it is counted from here
+            runs.mkdir(parents=True)
+            (runs / "a.json").write_text("{}")
+        done, said = run_script(name, tmp_path, pepr=ENDLESS, scontrol="", **doubles)
+        endings.append((done.returncode, requeue in said))
+    assert endings == [(0, True)] * 5 + [(1, False)]
+    assert "is not requeued: it was three times, and no run has ended since" in done.stderr
+    assert "--time-limit-s" in done.stderr
+    assert said[-1] == "sweep ended"
+
+
+@pytest.mark.parametrize("name", ["array.sh", "cluster.sh"])
+def test_a_job_that_is_ended_before_its_sweep_begins_is_requeued_too(name, tmp_path):
+    done, said = run_script(name, tmp_path, activate="kill -TERM $$\n", scontrol="", **SCHEDULER)
+    assert done.returncode == 0, done.stderr
+    assert [line.partition("_")[0] for line in said] == ["scontrol requeue 77"]
 
 
 def test_a_cluster_without_its_scheduler_ends(tmp_path):

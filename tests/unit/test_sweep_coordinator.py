@@ -47,20 +47,33 @@ class Ended:
         pass
 
 
+@dataclass
+class Slow(Ended):
+    """That of work which takes a while."""
+
+    looks: int = 0
+
+    def done(self):
+        self.looks += 1
+        return self.looks > 30
+
+
 class MadeUp(Workers):
     """Workers that do a shard at once, by calling `deed` for each of its architectures."""
 
-    def __init__(self, deed):
+    def __init__(self, deed, there=("w1",)):
         super().__init__(client=None, where="nowhere", wanted=1)
         self.deed, self.shards, self.ended = deed, [], []
+        self.there, self.of = list(there), {}
 
     def slots(self):
-        return [Slot("w1", "w1", 1)]
+        return [Slot(name, name, 1) for name in self.there]
 
     def submit(self, task, slot):
-        MadeUp.task = task
+        MadeUp.now, MadeUp.task, MadeUp.slot = self, task, slot.name
         names = task.parameters["architectures"].split(",")
         self.shards.append(names)
+        self.of.setdefault(slot.name, []).append(names)
         for name in names:
             outcome = self.deed(name, Path(task.parameters["result_set"]))
             if outcome is not None:
@@ -84,8 +97,8 @@ def sweep(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "LOOK_S", 0.01)
     monkeypatch.setattr(backlog, "HOLD_S", 0.05)
 
-    def call(runs, deed, **asked):
-        workers = MadeUp(deed)
+    def call(runs, deed, there=("w1",), **asked):
+        workers = MadeUp(deed, there)
 
         @contextmanager
         def made_up(*_arguments):
@@ -150,24 +163,13 @@ def test_one_that_stands_in_the_way_of_a_shard_is_found_by_halves(sweep):
     refused = set()
 
     def deed(name, folder):
-        shard = workers_of[0].shards[-1]
+        shard = MadeUp.now.shards[-1]
         if NAMES[5] in shard:
             refused.add(tuple(shard))
             return Outcome("error", "RunError", f"RunError: {NAMES[5]} does not take 32 px")
         return _write(name, folder)
 
-    workers_of = []
-    original = MadeUp.__init__
-
-    def noted(self, deed):
-        original(self, deed)
-        workers_of.append(self)
-
-    MadeUp.__init__ = noted
-    try:
-        found, workers = sweep(RUNS, deed, seconds=lambda _run: 1.0, attempts=3)
-    finally:
-        MadeUp.__init__ = original
+    found, workers = sweep(RUNS, deed, seconds=lambda _run: 1.0, attempts=3)
     assert len(found.done) == 39
     (record,) = found.failed
     assert (record.architecture, record.attempt) == (NAMES[5], 3)
@@ -332,14 +334,154 @@ def test_what_says_nothing_against_a_run_is_no_attempt(sweep):
     assert [record.attempt for record in found.done] == [1]
 
 
-def test_three_runs_that_fail_alike_before_they_begin_end_the_sweep(sweep, tmp_path):
+WEIGHTS = "RunError: the weights {}.in1k could not be had; try {}/notebooks/{}.log"
+NO_KERNEL = "its kernel did not start (NoSuchKernel: No such kernel named nokern)"
+
+
+@pytest.mark.parametrize("there", [["w1"], ["w1", "w2"]])
+@pytest.mark.parametrize(
+    ("ended", "error", "why"),
+    [
+        ("error", "RunError", WEIGHTS),
+        ("died", "NoSuchKernel", NO_KERNEL),
+        ("died", "DeadKernelError", "its kernel was killed by SIGKILL"),
+    ],
+)
+def test_runs_that_fail_alike_before_they_begin_end_the_sweep(
+    sweep, tmp_path, ended, error, why, there
+):
     def deed(name, folder):
-        return Outcome("error", "RunError", "RunError: no weights in /nowhere")
+        return Outcome(ended, error, why.format(name, folder, MadeUp.task.name))
 
     with pytest.raises(SweepError, match="3 runs failed before they began, all alike") as raised:
-        sweep(RUNS, deed)
-    assert "no weights in /nowhere" in str(raised.value)
-    assert len(list(tmp_path.glob("runs/*"))) == 3
+        sweep(RUNS, deed, there=there, seconds=lambda _run: 1.0)
+    assert why[:20] in str(raised.value)
+    assert not list(tmp_path.glob("runs/*"))
+    # No attempt was counted: when it has been put right, the same command goes on.
+    found, _ = sweep(RUNS[:6], _write, there=there, attempts=1)
+    assert [record.attempt for record in found.done] == [1] * 6
+
+
+def test_it_takes_few_kernels_to_find_that_out(sweep):
+    begun = []
+
+    def deed(name, folder):
+        begun.append(MadeUp.task.name)
+        return Outcome("error", "RunError", "RunError: no weights in /nowhere")
+
+    with pytest.raises(SweepError):
+        sweep(RUNS, deed, seconds=lambda _run: 1.0)
+    assert len(begun) == 4  # one of forty runs, and three of one
+
+
+def test_two_runs_that_fail_alike_are_no_sweep_that_is_wrong(sweep):
+    found, workers = sweep(
+        RUNS[:2], lambda _n, _f: Outcome("died", "NoSuchKernel", NO_KERNEL), attempts=2
+    )
+    assert [record.attempt for record in found.failed] == [2, 2]
+    assert NO_KERNEL in found.failed[0].failure_reason
+    assert len(workers.shards) == 5  # both at once, and each alone as often as it may be tried
+
+
+def _refuses(bad):
+    """What workers do of which some refuse every run."""
+
+    def deed(name, folder):
+        if MadeUp.slot in bad:
+            return Outcome("error", "RunError", "RunError: measured on X,\nand this is Y")
+        return _write(name, folder)
+
+    return deed
+
+
+@pytest.mark.parametrize("length_s", [1.0, 1e6])
+def test_a_worker_that_begins_no_run_gets_no_more_of_them(sweep, length_s):
+    told = []
+    found, workers = sweep(
+        RUNS, _refuses(["w1"]), there=["w1", "w2"], attempts=1, watch=told.append,
+        seconds=lambda _run: length_s,
+    )  # fmt: skip
+    assert [record.attempt for record in found.done] == [1] * 40
+    assert len(workers.of["w1"]) <= 3
+    assert "running without worker w1" in [progress.doing for progress in told]
+    assert told[-1].aside == (
+        "worker w1 gets no more runs, since it began none of the last ones: RunError: measured on "
+        "X, and this is Y",
+    )
+
+
+def test_a_worker_that_is_slow_to_begin_is_waited_for(sweep):
+    """Before it is said that nothing begins: a kernel that does not start is quicker."""
+
+    def deed(name, folder):
+        if MadeUp.slot == "w1":
+            return Outcome("died", "NoSuchKernel", NO_KERNEL)
+        _write(name, folder)
+        return Slow(Outcome("whole"))
+
+    found, workers = sweep(RUNS[:8], deed, there=["w1", "w2"], attempts=1, seconds=lambda _run: 1e6)
+    assert [record.attempt for record in found.done] == [1] * 8
+    assert len(workers.of["w1"]) <= 4
+
+
+def test_so_is_one_whose_first_shard_has_a_run_that_nobody_begins(sweep):
+    """It has refused something too, and is about to begin another."""
+
+    def deed(name, folder):
+        if MadeUp.slot != "w1":
+            return Outcome("died", "NoSuchKernel", NO_KERNEL)
+        if NAMES[0] in MadeUp.now.shards[-1]:
+            return Outcome("error", "RunError", "RunError: one does not take 32 px")
+        _write(name, folder)
+        return Slow(Outcome("whole"))
+
+    found, _ = sweep(RUNS[:8], deed, there=["w1", "w2", "w3"], attempts=1, seconds=lambda _run: 1e6)
+    assert len(found.done) == 7
+    assert [record.architecture for record in found.failed] == NAMES[:1]
+
+
+def test_so_it_is_with_one_that_had_begun_some(sweep):
+    def deed(name, folder):
+        turned = MadeUp.slot == "w1" and len(MadeUp.now.of["w1"]) > 2
+        return _refuses(["w1"] if turned else [])(name, folder)
+
+    told = []
+    found, workers = sweep(
+        RUNS, deed, there=["w1", "w2"], attempts=1, watch=told.append, seconds=lambda _run: 1e6
+    )
+    assert len(found.done) == 40
+    assert len(workers.of["w1"]) <= 5
+    assert len(told[-1].aside) == 1
+
+
+def test_a_run_that_nobody_begins_is_to_blame_and_no_worker_is(sweep):
+    told, bad = [], {NAMES[2], NAMES[3], NAMES[17], NAMES[30]}
+
+    def deed(name, folder):
+        shard = set(MadeUp.task.parameters["architectures"].split(","))
+        if shard & bad:
+            return Outcome("error", "RunError", "RunError: one does not take 32 px")
+        return _write(name, folder)
+
+    found, _ = sweep(RUNS, deed, there=["w1", "w2"], watch=told.append, seconds=lambda _run: 1.0)
+    assert {record.architecture for record in found.failed} == bad
+    assert [record.attempt for record in found.failed] == [2] * 4
+    assert len(found.done) == 36
+    assert told[-1].aside == ()
+
+
+def test_where_no_worker_is_left_that_begins_a_run_the_sweep_ends(sweep):
+    def deed(name, folder):
+        if MadeUp.slot == "w2":
+            MadeUp.now.there.remove("w2")  # after this one
+        return _refuses(["w1"])(name, folder)
+
+    with pytest.raises(SweepError, match="no worker of nowhere is left that begins") as raised:
+        sweep(RUNS, deed, there=["w1", "w2"], attempts=1, seconds=lambda _run: 1e6)
+    assert "worker w1 gets no more runs, since it began none" in str(raised.value)
+    assert "RunError: measured on X" in str(raised.value)
+    found, _ = sweep(RUNS, _write, attempts=1)
+    assert [record.attempt for record in found.done] == [1] * 40
 
 
 def test_runs_of_an_earlier_sweep_that_was_killed_are_tried_once_more(sweep, tmp_path):
@@ -517,6 +659,27 @@ def test_what_ends_while_the_disk_is_full_is_recorded_when_there_is_room(sweep, 
     assert [record.attempt for record in found.done] == [1, 2]
     assert tried == [NAMES[0], NAMES[1], NAMES[1]]
     assert any("paused: a record could not be written to" in doing for doing in told)
+
+
+def test_a_pause_after_a_failed_write_is_not_for_want_of_a_worker(sweep):
+    told = []
+
+    def deed(name, folder):
+        if len(MadeUp.now.shards) == 1:
+            return Outcome("error", "FolderError", "nothing can be written")
+        return _write(name, folder)
+
+    found, _ = sweep(RUNS[:2], deed, watch=lambda now: told.append(now.doing))
+    assert len(found.done) == 2
+    assert not [doing for doing in told if doing.startswith("waiting")]
+    assert "paused: a record could not be written to" in told[0] + told[1]
+
+
+def test_a_folder_in_place_of_a_record_is_said_before_anything_is_begun(sweep, tmp_path):
+    (tmp_path / "runs" / f"{IDS[NAMES[1]]}.json").mkdir(parents=True)
+    with pytest.raises(FolderError, match=r"\.json is a folder, where a run's record belongs"):
+        sweep(RUNS[:2], _write)
+    assert not list(tmp_path.glob(f"runs/{IDS[NAMES[0]]}*"))
 
 
 def test_why_a_kernel_died_is_not_forgotten_while_the_disk_is_full(sweep, disk):

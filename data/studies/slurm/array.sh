@@ -27,20 +27,38 @@ STUDY=${STUDY:-paper}
 PROJECT=${PROJECT:-$SLURM_SUBMIT_DIR}
 OUTPUT=${OUTPUT:-$PROJECT/results/$(basename "$STUDY" .yaml)}
 
-# shellcheck disable=SC1091
-source "$PROJECT/.venv/bin/activate"
+# This part alone: the number of one of the jobs is that of the array.
+JOB=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
+
+# It stays out of the queue after three times without a new record of the
+# study.
+may_go_back() {
+    local file=$OUTPUT/running/$JOB.requeued records last=-1 times=0
+    records=$({ ls "$OUTPUT/runs" 2>/dev/null || true; } | wc -l)
+    [ ! -s "$file" ] || read -r last times <"$file"
+    [ "$records" = "$last" ] || times=0
+    if [ "$times" -ge 3 ]; then
+        echo "job $JOB is not requeued: it was three times, and no run has" \
+            "ended since. If a run takes longer than the job may, give the" \
+            "job more --time, or let --time-limit-s of the sweep end it." >&2
+        return 1
+    fi
+    # On a full disk it goes back: the sweep waits for room.
+    mkdir -p "$OUTPUT/running" && echo "$records $((times + 1))" >"$file" || true
+}
 
 back_into_the_queue() {
     trap '' TERM
-    kill -TERM "$sweep" 2>/dev/null || true
-    wait "$sweep" || true   # it ends its kernels and frees its locks
-    # This part alone: the number of one of the jobs is that of the array.
-    scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+    jobs -p | xargs -r kill -TERM 2>/dev/null || true
+    wait || true   # it ends its kernels and frees its locks
+    may_go_back || exit 1
+    scontrol requeue "$JOB"
     exit 0
 }
+trap back_into_the_queue TERM
 
+# shellcheck disable=SC1091
+source "$PROJECT/.venv/bin/activate"
 pepr sweep "$STUDY" --output "$OUTPUT" \
     --shard "$SLURM_ARRAY_TASK_ID/$PARTS" &
-sweep=$!
-trap back_into_the_queue TERM
-wait "$sweep"
+wait $!

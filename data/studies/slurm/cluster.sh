@@ -24,11 +24,48 @@ STUDY=${STUDY:-paper}
 PROJECT=${PROJECT:-$SLURM_SUBMIT_DIR}
 OUTPUT=${OUTPUT:-$PROJECT/results/$(basename "$STUDY" .yaml)}
 
+FILE=$OUTPUT/scheduler-$SLURM_JOB_ID.json
+JOB=$SLURM_JOB_ID scheduler='' workers='' begun=''
+
+# It stays out of the queue after three times without a new record of the
+# study.
+may_go_back() {
+    local file=$OUTPUT/running/$JOB.requeued records last=-1 times=0
+    records=$({ ls "$OUTPUT/runs" 2>/dev/null || true; } | wc -l)
+    [ ! -s "$file" ] || read -r last times <"$file"
+    [ "$records" = "$last" ] || times=0
+    if [ "$times" -ge 3 ]; then
+        echo "job $JOB is not requeued: it was three times, and no run has" \
+            "ended since. If a run takes longer than the job may, give the" \
+            "job more --time, or let --time-limit-s of the sweep end it." >&2
+        return 1
+    fi
+    # On a full disk it goes back: the sweep waits for room.
+    mkdir -p "$OUTPUT/running" && echo "$records $((times + 1))" >"$file" || true
+}
+
+end() {
+    for started in $workers $scheduler; do
+        kill "$started" 2>/dev/null && wait "$started" || true
+    done
+    rm -f "$FILE"
+}
+back_into_the_queue() {
+    trap '' TERM
+    if [ -n "$begun" ]; then
+        kill -TERM $! 2>/dev/null || true
+        wait $! || true   # it ends its kernels and frees its locks
+    fi
+    may_go_back || exit 1
+    scontrol requeue "$JOB"
+    exit 0
+}
+trap end EXIT
+trap back_into_the_queue TERM
+
 # shellcheck disable=SC1091
 source "$PROJECT/.venv/bin/activate"
 mkdir -p "$OUTPUT"
-FILE=$OUTPUT/scheduler-$SLURM_JOB_ID.json
-
 dask scheduler --scheduler-file "$FILE" --port 0 --dashboard-address :0 &
 scheduler=$!
 # One worker for each task, with the one card that Slurm gives it, and no
@@ -37,27 +74,11 @@ srun --cpus-per-task="$SLURM_CPUS_PER_TASK" \
     dask worker --scheduler-file "$FILE" --nthreads 1 \
     --memory-limit 0 --preload pepr_utils.measurement.sweep.worker &
 workers=$!
-
-end() {
-    kill "$workers" 2>/dev/null && wait "$workers" || true
-    kill "$scheduler" 2>/dev/null && wait "$scheduler" || true
-    rm -f "$FILE"
-}
-back_into_the_queue() {
-    trap '' TERM
-    kill -TERM "$sweep" 2>/dev/null || true
-    wait "$sweep" || true   # it ends its kernels and frees its locks
-    scontrol requeue "$SLURM_JOB_ID"
-    exit 0
-}
-trap end EXIT
-
 until [ -s "$FILE" ]; do
     sleep 1
     kill -0 "$scheduler"   # else the job ends here
     kill -0 "$workers"
 done
+begun=yes
 pepr sweep "$STUDY" --output "$OUTPUT" --scheduler "$FILE" &
-sweep=$!
-trap back_into_the_queue TERM
-wait "$sweep"
+wait $!

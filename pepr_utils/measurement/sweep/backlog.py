@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,8 @@ class Backlog:
         Runs that may share a shard.
     parts : list of list of str
         Halves of a shard in which one run stands in the way of the others.
+    again : list of str
+        Runs that a worker has refused alone: another one is asked first of all.
     alone : list of str
         Runs that have failed, or are suspected: each is a shard of its own.
     elsewhere : set of str
@@ -73,6 +75,7 @@ class Backlog:
         self.runs, self.folder, self._attempts, self._seconds = runs, folder, attempts, seconds
         self.pending: list[str] = list(runs)
         self.parts: list[list[str]] = []
+        self.again: list[str] = []
         self.alone: list[str] = []
         self.elsewhere: set[str] = set()
         self.once_more: set[str] = set()
@@ -88,7 +91,7 @@ class Backlog:
         Raises
         ------
         FolderError
-            If the folder takes no files.
+            If the folder takes no files, or has something else in place of a record.
         """
         tidy(self.folder)
         record_killed(self.folder, only=self.runs)
@@ -100,10 +103,16 @@ class Backlog:
             elif record_path(self.folder, name).is_file():
                 with suppress(RunningElsewhereError), run_lock(self.folder, name, {}):
                     pass  # whoever takes the lock sets a damaged record aside
+            elif record_path(self.folder, name).is_dir():
+                raise FolderError(
+                    f"{record_path(self.folder, name)} is a folder, where a run's record belongs; "
+                    "move it away"
+                )
 
     def left(self) -> int:
         """Runs that are still to be begun."""
-        return len(self.pending) + sum(map(len, self.parts)) + len(self.alone)
+        shared = len(self.pending) + sum(map(len, self.parts))
+        return shared + len(self.again) + len(self.alone)
 
     def empty(self) -> bool:
         """Whether nothing is left to do; looks at every record once more before it says so."""
@@ -115,7 +124,15 @@ class Backlog:
 
     # -- what is begun next ----------------------------------------------------------------------
 
-    def take(self, *, slots: int, start_up_s: float) -> list[str]:
+    def take_again(self, *, but: Collection[str]) -> list[str]:
+        """Take a run that was refused by a worker, other than some."""
+        for name in [name for name in self.again if name not in but]:
+            self.again.remove(name)
+            if self._wanted(name, alone=True):
+                return [name]
+        return []
+
+    def take(self, *, slots: int, start_up_s: float, most: int = MOST) -> list[str]:
         """Take the next shard; runs that failed go alone, when the others have been begun.
 
         Parameters
@@ -124,6 +141,8 @@ class Backlog:
             How many shards can be done at once.
         start_up_s : float
             How long a kernel takes before its first run (s).
+        most : int
+            How many runs it may have.
         """
         while self.pending:
             # Looked at as far as a shard can reach: a thousand locks are slow on a network's disk.
@@ -137,13 +156,15 @@ class Backlog:
                 start_up_s=start_up_s,
                 slots=slots,
             )
-            n = min(n, len(front))
+            n = min(n, len(front), most)
             names, self.pending = self.pending[:n], self.pending[n:]
             return names
         while self.parts:
             names = [name for name in self.parts.pop(0) if self._wanted(name, alone=False)]
+            if names[most:]:
+                self.parts.insert(0, names[most:])
             if names:
-                return names
+                return names[:most]
         while self.alone:
             name = self.alone.pop(0)
             if self._wanted(name, alone=True):
@@ -276,6 +297,8 @@ class Backlog:
             check_room(self.folder)
         except FolderError as error:
             return str(error)
-        if self.held():
-            return f"a record could not be written to {self.folder}"
-        return None
+        return self.why_held()
+
+    def why_held(self) -> str | None:
+        """Why nothing is begun for a while; None where it may be."""
+        return f"a record could not be written to {self.folder}" if self.held() else None

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,59 +14,21 @@ from typing import Any
 from pepr_utils.measurement.files import FolderError
 from pepr_utils.measurement.killed import forget_killed
 from pepr_utils.measurement.locks import is_held, noted_runs, read_note
-from pepr_utils.measurement.orders import waiting_path
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep.backlog import Backlog
 from pepr_utils.measurement.sweep.cluster import Slot, Workers
 from pepr_utils.measurement.sweep.errors import SweepError
-from pepr_utils.measurement.sweep.failures import by_a_coordinator, failure
-from pepr_utils.measurement.sweep.shards import START_UP_S, parameters
+from pepr_utils.measurement.sweep.failures import Failure, by_a_coordinator, failure
+from pepr_utils.measurement.sweep.flight import Flight
+from pepr_utils.measurement.sweep.refusals import HOPELESS, SUSPECT, Refusals, kind_of
+from pepr_utils.measurement.sweep.shards import MOST, START_UP_S, parameters
 from pepr_utils.measurement.sweep.task import Outcome, Task
 
 #: Errors that say nothing against a run: it is given to a worker again.
 PASSING = ("RunningElsewhereError", "FolderError", "StoppedError")
-#: Runs that fail alike before they begin, and none that succeeds: the sweep itself is wrong.
-HOPELESS = 3
 #: How often a worker may die before a run has begun that it was given alone: not the run's fault.
 LOST = 3
 WORKER_DIED = "WorkerDied"
-
-
-@dataclass
-class Flight:
-    """A shard that a worker has.
-
-    Attributes
-    ----------
-    task, slot, future
-        What was given, to whom, and Dask's word on it.
-    runs : sequence of str
-        Its runs, in their order.
-    attempts : mapping
-        How often each had been tried.
-    began : float
-        When, by the monotonic clock (s).
-    started_up : bool
-        Whether one of its runs was seen to be measured.
-    has_begun : bool
-        Whether that was by its own kernel, as far as was seen.
-    waits : bool
-        Whether its kernel waits for the device, which another has.
-    """
-
-    task: Task
-    slot: Slot
-    future: Any
-    runs: Sequence[str]
-    attempts: Mapping[str, int]
-    began: float
-    started_up: bool = False
-    has_begun: bool = False
-    waits: bool = False
-
-    def waiting_path(self) -> Path:
-        """Where its kernel says that it waits."""
-        return waiting_path(self.task.stop, self.task.log)
 
 
 class Coordinator:
@@ -97,6 +59,8 @@ class Coordinator:
         What is still to be begun.
     flights : list of Flight
         What is being done.
+    refusals : Refusals
+        What ended before it had begun, and which workers get no more for it.
     start_up_s : float
         How long a kernel takes before its first run (s), learnt on the way.
     may_live : bool
@@ -119,12 +83,13 @@ class Coordinator:
         self.options = options
         self.backlog = Backlog(runs, columns, self.folder, attempts=attempts, seconds=seconds)
         self.flights: list[Flight] = []
+        self.refusals = Refusals()
         self.start_up_s = START_UP_S
         self.may_live = False
         self._name, self._n_tasks = f"{datetime.now(UTC):%Y%m%dT%H%M%S}", 0
         self._slots: list[Slot] = []
+        self._columns = columns
         self._lost: Counter[str] = Counter()
-        self._done_here, self._hopeless = False, {}
 
     def over(self) -> bool:
         """Whether nothing is left to do."""
@@ -136,14 +101,12 @@ class Coordinator:
         """Give every free slot a shard, as long as there are any."""
         if not self.backlog.left() or self.backlog.held():
             return
-        at_once = max(1, self.workers.wanted or len(self._slots))
         busy = {flight.slot.address for flight in self.flights}
-        for slot in self._slots:
-            if slot.address in busy:
-                continue
-            names = self.backlog.take(slots=at_once, start_up_s=self.start_up_s)
+        there = self._there()
+        for slot in there:
+            names = [] if slot.address in busy else self._next(slot, others=len(there) > 1)
             if not names:
-                return
+                continue
             self._n_tasks += 1
             runs = [self.runs[name] for name in names]
             given = parameters(runs, self.folder, self.options)
@@ -151,6 +114,31 @@ class Coordinator:
             before = {name: self.backlog.attempt(name) for name in names}
             future = self.workers.submit(task, slot)
             self.flights.append(Flight(task, slot, future, names, before, time.monotonic()))
+        if there and not self.flights:  # nobody is left who could be asked
+            for name in list(self.backlog.again):
+                self._judge(name)
+
+    def _there(self) -> list[Slot]:
+        """The workers that may be given runs."""
+        there = [slot for slot in self._slots if slot.address not in self.refusals.aside]
+        if self._slots and not there and not self.flights:
+            raise SweepError(
+                f"no worker of {self.workers.where} is left that begins a run:\n"
+                + "\n".join(self.refusals.words())
+                + "\nput it right and give the same command again; no attempt was counted for it"
+            )
+        return there
+
+    def _next(self, slot: Slot, *, others: bool) -> list[str]:
+        """What a worker is to do: first of all what another has refused."""
+        refused = [name for name, by in self.refusals.by.items() if slot.address in by]
+        if names := self.backlog.take_again(but=refused):
+            return names
+        if others and self.refusals.gets_none(slot):
+            return []
+        at_once = max(1, self.workers.wanted or len(self._slots))
+        most = 1 if self.refusals.in_row[slot.address] else MOST
+        return self.backlog.take(slots=at_once, start_up_s=self.start_up_s, most=most)
 
     # -- what came of it -------------------------------------------------------------------------
 
@@ -199,7 +187,12 @@ class Coordinator:
         untouched = [name for name, is_now in found.items() if is_now == "untouched"]
         blamed = "failed" in found.values()
         begun = flight.has_begun or blamed or "done" in found.values()
+        if begun:
+            ours = [name for name, is_now in found.items() if is_now in ("done", "failed")]
+            self.refusals.began(flight.slot, ours)
         if not (begun or passing) and len(untouched) > 1:
+            if self._is_refusal(outcome):
+                self.refusals.refused(flight.slot, outcome.why)
             # One of them stands in the way of all: look in which half it is.
             half = len(untouched) // 2
             self.backlog.parts += [untouched[:half], untouched[half:]]
@@ -211,7 +204,8 @@ class Coordinator:
     def _settle_run(self, flight: Flight, outcome: Outcome, name: str, passing: bool) -> str:
         """Sort one run of a shard; say what its own try came to.
 
-        That is ``done``, ``failed``, ``untouched`` where nothing is known of it, or ``another's``.
+        That is ``done``, ``failed``, ``untouched`` where nothing is known of it, ``another's``, or
+        ``blamed`` where it was alone and has not said a word.
         """
         if outcome.ended == "died" and not self.backlog.record_killed(name, outcome.why):
             self.backlog.once_more.discard(name)
@@ -222,17 +216,16 @@ class Coordinator:
         if new and not by_a_coordinator(record):
             self.backlog.once_more.discard(name)
             if record.status == "done":
-                self._done_here = True
                 self.backlog.note_length(record)
             self.backlog.sort(name, alone=True)
             return record.status
         if not passing and self._to_blame(flight, outcome, name):
-            self.backlog.once_more.discard(name)
-            untold = self.backlog.untold.pop(name, 0)
-            self.backlog.owed[name] = failure(outcome, flight.task, flight.attempts[name], untold)
-            self.backlog.sort(name, alone=True)
-            self._note_hopeless(name, outcome)
-            return "failed"
+            told = failure(outcome, flight.task, flight.attempts[name])
+            if self._is_refusal(outcome) and not flight.has_begun:
+                self._refused(flight.slot, name, told, outcome.why)
+            else:
+                self._charge(name, told)
+            return "blamed"
         if new:
             self.backlog.sort(name, alone=True)
             return "another's"
@@ -262,18 +255,46 @@ class Coordinator:
                 return False
         return not self.backlog.is_anothers(name)
 
-    def _note_hopeless(self, name: str, outcome: Outcome) -> None:
-        """End the sweep where every run fails alike before it begins."""
-        if self._done_here or outcome.ended != "error":
-            return
-        alike = self._hopeless.setdefault(outcome.why.replace(name, ""), set())
-        alike.add(name)
-        if len(alike) >= HOPELESS:
+    def _charge(self, name: str, told: Failure) -> None:
+        """Record a failure of a run, which may have attempts left."""
+        self.backlog.once_more.discard(name)
+        self.backlog.owed[name] = replace(told, untold=self.backlog.untold.pop(name, 0))
+        self.backlog.sort(name, alone=True)
+
+    def _is_refusal(self, outcome: Outcome) -> bool:
+        """Whether a shard of which no run has begun ended by its kernel or its notebook."""
+        return outcome.ended in ("error", "died") and outcome.error != WORKER_DIED
+
+    def _refused(self, slot: Slot, name: str, told: Failure, why: str) -> None:
+        """Find out whose fault it is that a run has not begun that was alone; see `Refusals`."""
+        refusals, weights = self.refusals, self._columns[name].get("weights")
+        refusals.refused(slot, why)
+        refusals.alone(
+            name, slot, told, kind_of(why, [name, weights, self.runs[name].architecture])
+        )
+        self.backlog.again.append(name)
+        open_still = [f for f in self.flights if refusals.in_row[f.slot.address] < SUSPECT]
+        if refusals.alike() >= HOPELESS and not open_still:
             raise SweepError(
-                f"{len(alike)} runs failed before they began, all alike, and none succeeded:\n"
-                f"{outcome.why}\nput it right and give the same command again; runs that have used "
-                "up their attempts need a larger number of them"
+                f"{refusals.alike()} runs failed before they began, all alike, and none "
+                f"succeeded:\n{why}\nput it right and give the same command again; no attempt was "
+                "counted"
             )
+        there = {slot.address for slot in self._there()}
+        if not refusals.begun or there - refusals.by[name].keys():
+            return  # another worker is asked, or it is too early to say
+        if slot.address in refusals.begun or len(refusals.by[name]) > 1:
+            self._judge(name)
+        elif refusals.in_row[slot.address] > HOPELESS:  # others have begun theirs, and are gone
+            refusals.set_aside(slot.address)
+
+    def _judge(self, name: str) -> None:
+        """Take a run that has not begun to be to blame for it."""
+        self.backlog.again.remove(name)
+        if told := self.refusals.judge(name):
+            self._charge(name, told)
+        else:
+            self.backlog.sort(name, alone=True)
 
     def _watch_start_up(self) -> None:
         """Learn how long a kernel takes before its first run begins."""
@@ -286,6 +307,8 @@ class Coordinator:
                 flight.started_up = True
                 notes = [read_note(self.folder, name) or {} for name in found]
                 flight.has_begun = str(flight.task.log) in [note.get("log") for note in notes]
+                if flight.has_begun:
+                    self.refusals.began(flight.slot, found)
                 took = time.monotonic() - flight.began
                 self.start_up_s = max(1.0, min(took, 2 * self.start_up_s))
 

@@ -83,8 +83,11 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
         sweep was killed is tried once more by the next one in any case, whoever has recorded the
         kill; if a process dies unseen while this sweep goes on, up to one attempt above this. A
         run that ends a shard without a record, with an exception of the notebook's, has been
-        tried, but is given another one alone before it is recorded as failed. Sweeps that work on
-        one folder at once may have begun the same try: the record's number counts each.
+        tried, but is given another one alone before it is recorded as failed. A run that does not
+        begin at all is given to another worker first, where there is one, before that counts
+        against it. Sweeps that work on one folder at once count what has left a record or a note,
+        whoever tried it; a try that has left neither is known to its own sweep alone, so a run
+        that always ends in that way is tried by each of them.
     time_limit_s : float, optional
         What a run may take (s) before its kernel is ended, and that try has failed. Its log then
         says where it was. Waiting for the device, or for room on the disk, does not count.
@@ -201,6 +204,7 @@ def _run(
                 if not paused:
                     coordinator.give()
                 doing = _doing(coordinator, paused)
+            teller.aside = tuple(coordinator.refusals.words())
             teller.tell(doing, now=changed)
             time.sleep(TICK_S)
     finally:
@@ -210,10 +214,13 @@ def _run(
 
 
 def _doing(coordinator: Coordinator, paused: str | None) -> str:
+    paused = paused or coordinator.backlog.why_held()
     if paused:
         return f"paused: {paused}"
     if coordinator.flights:
-        return "waiting: another sweep has the device" if coordinator.waits() else "running"
+        without = ", ".join(name for name, _why in coordinator.refusals.aside.values())
+        running = f"running without worker {without}" if without else "running"
+        return "waiting: another sweep has the device" if coordinator.waits() else running
     if coordinator.backlog.left():
         return f"waiting: {coordinator.workers.where} has no free worker"
     if n := len(coordinator.backlog.elsewhere):
@@ -234,6 +241,7 @@ class _Teller:
         self._watch, self._names, self._folder = watch, names, folder
         self._slots, self._dashboard = workers.wanted or len(workers.slots()), workers.dashboard()
         self._began, self._told, self._last = datetime.now(UTC), 0.0, ""
+        self.aside: tuple[str, ...] = ()
 
     def tell(self, doing: str, *, now: bool = False) -> State | None:
         """Tell the progress, if it is time or has changed."""
@@ -242,7 +250,8 @@ class _Teller:
         found = named_state(self._folder, self._names)
         self._told, self._last = time.monotonic(), doing
         if self._watch is not None:
-            self._watch(Progress(found, doing, self._began, self._slots, self._dashboard))
+            so_far = found, doing, self._began, self._slots, self._dashboard, self.aside
+            self._watch(Progress(*so_far))
         return found
 
 

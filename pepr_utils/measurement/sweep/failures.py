@@ -37,12 +37,12 @@ class Failure:
     untold: int = 0
 
 
-def failure(outcome: Outcome, task: Task, before: int, untold: int) -> Failure:
+def failure(outcome: Outcome, task: Task, before: int) -> Failure:
     """What is to be recorded of a run that was alone in its task and has left no record."""
     why = outcome.why or "the notebook ended"
     if said := last_words(task.log):
         why += f"; the last that its kernel said: {said}"
-    return Failure(NO_RECORD + " ".join(why.split()), before + 1, untold)
+    return Failure(NO_RECORD + " ".join(why.split()), before + 1)
 
 
 def by_a_coordinator(record: Record) -> bool:

@@ -33,7 +33,7 @@ class Outlook:
     runs, done : int
         How many runs there are, and how many of them are done.
     seconds, energy_kwh : float or None
-        Of those that are not done and have a basis; None if none has.
+        Of those that are not done and have a basis; None if none has, 0 if all are done.
     without_time, without_energy : int
         Runs that are not done and have no basis.
     basis, why : Counter
@@ -88,7 +88,11 @@ def outlook(
         row = rows.setdefault(planned.block, Outlook(planned.block))
         for each in (row, total):
             each.add(forecast(planned.run), done=planned.run_id in done)
-    return [*rows.values(), total]
+    found = [*rows.values(), total]
+    for row in found:
+        if row.done == row.runs:
+            row.seconds = row.energy_kwh = 0.0
+    return found
 
 
 def not_fetched(plan: Plan) -> list[str]:
@@ -142,6 +146,7 @@ def lines(
     """
     total = rows[-1]
     left = total.runs - total.done
+    slots = min(slots, left)
     several = slots > 1 and total.seconds is not None
     shown = rows if len(rows) > 2 else rows[-1:]
     width = max(len("block"), *(len(row.name) for row in shown))

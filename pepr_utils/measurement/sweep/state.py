@@ -80,14 +80,17 @@ class Progress:
     state : State
         How far the runs are.
     doing : str
-        ``"running"``, ``"finishing"`` after a first Ctrl-C, ``"paused: ..."`` with the reason,
-        ``"waiting: ..."`` for another sweep or for workers, ``"ended"`` the last time.
+        ``"running"``, or ``"running without ..."`` workers that begin no run, ``"finishing"`` after
+        a first Ctrl-C, ``"paused: ..."`` with the reason, ``"waiting: ..."`` for another sweep or
+        for workers, ``"ended"`` the last time.
     started_at : datetime.datetime
         When the sweep began.
     slots : int
         How many runs can be measured at once.
     dashboard : str or None
         Address of Dask's dashboard, where there is one.
+    aside : tuple of str
+        A line for each worker that gets no more runs, with the reason.
     """
 
     state: State
@@ -95,6 +98,7 @@ class Progress:
     started_at: datetime
     slots: int
     dashboard: str | None = None
+    aside: tuple[str, ...] = ()
 
 
 def state(
