@@ -10,7 +10,7 @@ import torch
 from pepr_utils.errors import DataUnavailableError
 from pepr_utils.measurement.architectures import Architecture, ArchitectureError, check_size
 from pepr_utils.measurement.timm_import import timm
-from pepr_utils.measurement.training.weights import local_weights
+from pepr_utils.measurement.training.weights import every_weight_fits, local_weights
 
 _PROBE_TIMEOUT_S = 10
 
@@ -82,9 +82,10 @@ def _pretrained(
     try:
         # Unreachable, the hub's client tries for minutes; offline, it uses what it has at once.
         constants.HF_HUB_OFFLINE = offline or not (folder or _answers(constants.ENDPOINT))
-        return timm().create_model(
-            tag, pretrained=True, in_chans=n_channels, pretrained_cfg_overlay=overlay, **size
-        )
+        with every_weight_fits():
+            return timm().create_model(
+                tag, pretrained=True, in_chans=n_channels, pretrained_cfg_overlay=overlay, **size
+            )
     except (AssertionError, TypeError):
         raise
     except Exception as error:  # noqa: BLE001 - network, hub, file and shape errors have no common base
