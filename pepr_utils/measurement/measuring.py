@@ -12,7 +12,7 @@ from pepr_utils.errors import PeprError
 from pepr_utils.measurement.files import FolderError, check_writable
 from pepr_utils.measurement.kept import finished_record, next_attempt
 from pepr_utils.measurement.locks import run_lock
-from pepr_utils.measurement.manifest import check_device
+from pepr_utils.measurement.manifest import check_device, note_device
 from pepr_utils.measurement.metering import carbon_intensity
 from pepr_utils.measurement.orders import time_limit, wait
 from pepr_utils.measurement.predictions import write_predictions
@@ -169,6 +169,8 @@ def _write(folder: Path, record: Record, predictions: Predictions | None) -> Non
             probabilities=predictions.probabilities,
             labels=predictions.labels,
         )
+    if record.device is not None:
+        note_device(folder, record.device)
     write_record(record, folder)
 
 

@@ -395,11 +395,54 @@ def test_a_session_of_a_sweep_waits_for_room(tmp_path, monkeypatch):
     assert session._measured(RUN, tmp_path, options) == "the record"
 
 
-def test_one_folder_is_one_device(tmp_path):
-    (tmp_path / "manifest.json").write_text('{"device": "NVIDIA H100"}')
-    with pytest.raises(RunError, match="was measured on NVIDIA H100, and this is"):
+def test_one_folder_is_one_device_from_its_first_record_on(tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    from pepr_utils.measurement.training import device, perform
+
+    monkeypatch.setattr(perform, "train", _failing)
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text('{"device": "NVIDIA H100"}')  # and no record: nobody's
+    record = measure(RUN, tmp_path)
+    assert json.loads(manifest.read_text()) == {"device": record.device}
+    monkeypatch.setattr(device, "device_name", lambda _device: "NVIDIA H100")
+    other = replace(RUN, seed=2)
+    with pytest.raises(RunError, match=r"was measured on .*, and this is NVIDIA H100"):
+        measure(other, tmp_path)
+    assert len(list(tmp_path.glob("runs/*"))) == 1
+    assert measure(other, tmp_path, any_device=True).device == "NVIDIA H100"
+    assert json.loads(manifest.read_text()) == {"device": record.device}
+    manifest.write_text("{")
+    with pytest.raises(RunError, match=r"manifest\.json is damaged; remove it"):
+        measure(other, tmp_path)
+
+
+def test_a_check_on_another_machine_binds_no_folder(tmp_path, monkeypatch):
+    from pepr_utils.measurement import check_runs
+    from pepr_utils.measurement.training import device, perform
+
+    monkeypatch.setattr(perform, "train", _failing)
+    with monkeypatch.context() as patched:
+        patched.setattr(device, "device_name", lambda _device: "the login node's")
+        assert check_runs([RUN], tmp_path)[0] == []
+    assert list(tmp_path.iterdir()) == []
+    assert measure(RUN, tmp_path).device != "the login node's"
+
+
+def test_a_run_that_is_not_over_binds_its_folder(tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    from pepr_utils.measurement.training import perform
+
+    monkeypatch.setattr(perform, "train", _failing)
+    with (
+        run_lock(tmp_path, "another", {"device": "NVIDIA H100"}),
+        pytest.raises(RunError, match="was measured on NVIDIA H100"),
+    ):
         measure(RUN, tmp_path)
-    assert not (tmp_path / "runs").exists()
+    note = {"pid": 1, "host": "there", "started": "noon", "record": {"device": "NVIDIA H100"}}
+    (tmp_path / "running" / "killed.json").write_text(json.dumps(note))
+    assert measure(replace(RUN, seed=2), tmp_path).device != "NVIDIA H100"
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_anything(tmp_path):
