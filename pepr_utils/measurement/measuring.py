@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pepr_utils.errors import PeprError
 from pepr_utils.measurement.files import FolderError, check_writable
@@ -15,14 +15,10 @@ from pepr_utils.measurement.locks import run_lock
 from pepr_utils.measurement.manifest import check_device, note_device
 from pepr_utils.measurement.metering import carbon_intensity
 from pepr_utils.measurement.orders import time_limit, wait
-from pepr_utils.measurement.predictions import write_predictions
+from pepr_utils.measurement.predictions import Predictions, write_predictions
 from pepr_utils.measurement.protocols import Protocol, protocol
 from pepr_utils.measurement.run import Run, definition, run_id
 from pepr_utils.results import Record, write_record
-
-if TYPE_CHECKING:
-    from pepr_utils.measurement.training.evaluate import Predictions
-
 
 #: What the system says where there is no room.
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -163,12 +159,7 @@ def _keep(folder: Path, record: Record, predictions: Predictions | None) -> None
 
 def _write(folder: Path, record: Record, predictions: Predictions | None) -> None:
     if predictions is not None:
-        write_predictions(
-            folder,
-            record.run_id,
-            probabilities=predictions.probabilities,
-            labels=predictions.labels,
-        )
+        write_predictions(folder, record.run_id, predictions)
     if record.device is not None:
         note_device(folder, record.device)
     write_record(record, folder)

@@ -15,6 +15,7 @@ from pepr_utils.errors import DataUnavailableError
 from pepr_utils.measurement import Run, measure, orders, protocols, record_killed, run_id
 from pepr_utils.measurement.locks import RunningElsewhereError, noted_runs, run_lock
 from pepr_utils.measurement.metering import IntensityError
+from pepr_utils.measurement.predictions import Predictions
 from pepr_utils.measurement.run import RunError
 from pepr_utils.measurement.timm_import import timm
 from pepr_utils.results import load_result_set, read_record
@@ -71,8 +72,9 @@ def test_a_run_learns_and_leaves_a_whole_record(tmp_path):
     assert load_result_set(tmp_path).runs["dataset_hash"].tolist() == ["phantom-3"]
     predicted = read_predictions(tmp_path, record.run_id)
     assert predicted["probabilities"].shape == (96, 3)
-    right = (predicted["predicted"] == predicted["labels"]).mean()
-    assert right == pytest.approx(record.test_accuracy)
+    kept = Predictions(predicted["logits"], predicted["labels"])
+    assert (kept.accuracy(), kept.auc()) == (record.test_accuracy, record.test_auc)
+    assert (predicted["predicted"] == predicted["labels"]).mean() == record.test_accuracy
     assert json.loads((tmp_path / "manifest.json").read_text()) == {"device": record.device}
     assert noted_runs(tmp_path) == []
     assert list(tmp_path.rglob("*.tmp")) == []

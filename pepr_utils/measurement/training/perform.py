@@ -13,12 +13,12 @@ from pepr_utils.measurement.datasets.fractions import subset
 from pepr_utils.measurement.datasets.prepare import Images, prepare_dataset
 from pepr_utils.measurement.measuring import Step, Watch
 from pepr_utils.measurement.metering import Meter, meter
+from pepr_utils.measurement.predictions import Predictions
 from pepr_utils.measurement.protocols import Protocol, protocol
 from pepr_utils.measurement.provenance import git_commit, versions
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.training import device as devices
 from pepr_utils.measurement.training.batches import Batches
-from pepr_utils.measurement.training.evaluate import Predictions
 from pepr_utils.measurement.training.failures import reason
 from pepr_utils.measurement.training.loop import Splits, Trained, train
 from pepr_utils.measurement.training.model import count_parameters, make_model
