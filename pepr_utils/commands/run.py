@@ -108,6 +108,8 @@ def _measured(one: Run, output: Path, options: dict[str, Any]) -> Record:
         click.echo(f"{one.architecture}: failed: {record.failure_reason}", err=True)
     else:
         click.echo(f"{one.architecture}: test accuracy {record.test_accuracy:.4f}", err=True)
+    if record.training_notes:
+        click.echo(f"{one.architecture}: {record.training_notes}", err=True)
     return record
 
 

@@ -140,6 +140,8 @@ def _measure_all(
         said = f"failed: {record.failure_reason}"
         if record.status == "done":
             said = f"test accuracy {record.test_accuracy:.4f}"
+        if record.training_notes:
+            said += f" ({record.training_notes})"
         say(f"{run.architecture}: {said}")
         records.append(record)
     for error in not_measured:

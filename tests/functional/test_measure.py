@@ -289,6 +289,20 @@ def test_an_unexpected_error_is_a_failed_record(tmp_path, monkeypatch, where):
     assert read_record(tmp_path / "runs" / f"{run_id(RUN)}.json") == record
 
 
+def test_the_record_says_what_the_name_of_the_protocol_does_not(tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    from pepr_utils.measurement.training import batches, perform
+
+    monkeypatch.setattr(perform, "train", _failing)
+    assert measure(RUN).training_notes is None
+    in_order = replace(TINY, unshuffled=("phantom",))
+    monkeypatch.setattr(protocols, "PROTOCOLS", {"tiny": in_order})
+    monkeypatch.setattr(batches, "_free_bytes", lambda _device: 0)  # of no interest on a CPU
+    record = measure(RUN, tmp_path)
+    assert record.training_notes == "training images are shown in the order of the file"
+
+
 @pytest.mark.parametrize("intensity", [float("nan"), float("inf"), -1.0])
 def test_a_carbon_intensity_that_is_none_is_refused(tmp_path, intensity):
     message = r"carbon intensity is .* g/kWh; allowed: a finite number"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pepr_utils.measurement import protocols
 from pepr_utils.measurement.datasets import phantom
 from pepr_utils.measurement.predictions import Predictions, write_predictions
 from pepr_utils.measurement.protocols import Protocol
@@ -11,6 +12,7 @@ from pepr_utils.measurement.training.batches import Batches
 from pepr_utils.measurement.training.device import DeviceError, choose_device
 from pepr_utils.measurement.training.failures import TrainingFailedError, reason
 from pepr_utils.measurement.training.loop import Splits, train
+from pepr_utils.measurement.training.perform import is_shuffled
 from pepr_utils.measurement.training.task import Task
 from pepr_utils.results.predictions import read_predictions
 
@@ -39,6 +41,38 @@ def test_a_last_batch_of_one_is_kept_or_left_out_as_the_recipe_says():
     assert _labels(_batches(smallest=1).epoch(1, seed=1, shuffled=False))[-1] == [6]
     assert _labels(_batches(smallest=2).epoch(1, seed=1, shuffled=False))[-1] == [4, 5]
     assert _labels(_batches(smallest=2).ordered())[-1] == [6]
+
+
+@pytest.mark.parametrize(("free_bytes", "fits"), [(22, True), (21, False), (None, True)])
+def test_images_that_do_not_fit_on_the_device_stay_on_the_host_and_it_is_said(
+    free_bytes, fits, monkeypatch
+):
+    from pepr_utils.measurement.training import batches
+
+    monkeypatch.setattr(batches, "_free_bytes", lambda _device: free_bytes)
+    pixels, labels = np.zeros((7, 1, 1, 1), np.uint8), np.zeros(7, int)
+    made = {
+        name: Batches(pixels, labels, np.arange(n), Protocol("x"), torch.device("meta"))
+        for name, n in (("train", 7), ("val", 2), ("test", 2))
+    }
+    assert (made["train"].note is None) is fits
+    said = "train: 7e-09 GB of images are more than a third of the 2.1e-08 GB free on the device"
+    found = Splits(**made).notes()
+    assert found == ([] if fits else [f"{said}, and stay on the host"])
+    on_cpu = Batches(pixels, labels, np.arange(7), Protocol("x"), CPU)
+    assert on_cpu.note is None
+
+
+def test_the_paper_shows_derma_in_the_order_of_the_file_by_any_name_of_it(tmp_path, monkeypatch):
+    paper, fast = protocols.protocol("paper"), protocols.protocol("fast")
+    for name in ("derma", "dermamnist", "dermamnist_224", "dermamnist_28"):
+        assert not is_shuffled(name, paper)
+        assert is_shuffled(name, fast)
+    (tmp_path / "derma").mkdir()  # a stranger's own
+    for name in ("lidc", "pneumonia", "bloodmnist_64", "phantom", str(tmp_path / "derma")):
+        assert is_shuffled(name, paper)
+    monkeypatch.chdir(tmp_path)
+    assert is_shuffled("./derma", paper)
 
 
 def test_order_is_the_files_or_shuffled_by_seed_and_epoch():

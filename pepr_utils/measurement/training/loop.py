@@ -52,6 +52,10 @@ class Splits:
     val: Batches
     test: Batches
 
+    def notes(self) -> list[str]:
+        """What is otherwise than the recipe wants it, by split."""
+        return [f"{name}: {b.note}" for name, b in vars(self).items() if b.note is not None]
+
 
 def train(
     model: torch.nn.Module,
