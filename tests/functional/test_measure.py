@@ -480,6 +480,7 @@ def test_nothing_is_downloaded_for_runs_that_cannot_begin(tmp_path, monkeypatch)
     from pepr_utils.measurement.training import model
 
     monkeypatch.setattr(model, "_pretrained", lambda *_a: pytest.fail("looked for weights"))
+    monkeypatch.setattr(model, "is_online", lambda: True)
     (tmp_path / "file").write_text("")
     run = Run("test_resnet", "phantom", protocol="tiny", pretrained=True)
     (error,), _ = check_runs([run], tmp_path / "file" / "out")

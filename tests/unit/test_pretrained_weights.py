@@ -70,16 +70,43 @@ def test_a_file_that_lacks_one_weight_is_refused_and_a_whole_one_is_not(name, tm
 def test_a_downloaded_file_has_to_fit_too(monkeypatch):
     from timm.models import _builder
 
-    from pepr_utils.measurement.training import model
-
-    monkeypatch.setattr(model, "_answers", lambda _url: True)
     monkeypatch.setattr(_builder, "load_state_dict_from_hf", lambda *_a, **_k: {})
     with (
         torch.device("meta"),
         pytest.raises(DataUnavailableError, match=r"timm's download \(they l"),
     ):
         make_model(find_architecture("dla46_c"), image_size=32, n_channels=1, n_outputs=2,
-                   pretrained=True)  # fmt: skip
+                   pretrained=True, online=True)  # fmt: skip
+
+
+def test_without_a_network_all_missing_weights_are_named_after_one_try(tmp_path, monkeypatch):
+    import requests
+    from huggingface_hub import constants
+
+    from pepr_utils.measurement import Run, check_runs
+
+    tries = []
+
+    def refused(*arguments, **_options):
+        tries.append(arguments)
+        raise requests.exceptions.ConnectionError
+
+    monkeypatch.setattr(requests, "head", refused)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    names = ["test_resnet", "test_vit", "test_convnext", "no_such"]
+    runs = [Run(name, "phantom", "demo", seed=seed) for name in names for seed in (1, 2)]
+    errors, _ = check_runs(runs, tmp_path / "out")
+    unknown, missing = map(str, errors)
+    assert "unknown architecture 'no_such'" in unknown
+    assert missing.startswith(
+        "no network answers, and the weights of 3 architectures are not on this machine: "
+        "test_resnet.r160_in1k, test_vit.r160_in1k, test_convnext.r160_in1k; connect, or give"
+    )
+    assert len(tries) == 1
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # as by the variable of that name
+    (alone,), _ = check_runs(runs[:1], tmp_path / "out")
+    assert str(alone).startswith("the weights test_resnet.r160_in1k could not be had from timm's")
+    assert len(tries) == 1
 
 
 def test_weights_that_have_no_classes_need_no_head(tmp_path):

@@ -9,7 +9,7 @@ error for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,36 @@ _FORMS = ("{}.safetensors", "{}/model.safetensors", "{}.pth", "{}.pt", "{}.bin",
           "{}/pytorch_model.bin")  # fmt: skip
 
 
-class MissingWeightsError(DataUnavailableError):
-    """The weights of a model are not on this machine, and no network brings them."""
+_FIX = (
+    "connect, or give a folder that holds them with --weights, or train from scratch with --scratch"
+)
 
-    def __init__(self, message: str, tag: str) -> None:
-        super().__init__(message)
-        self.tag = tag
+
+class WeightsUnavailableError(DataUnavailableError):
+    """Pretrained weights could not be had, or are not those of the model.
+
+    Attributes
+    ----------
+    tag : str
+        Which.
+    offline : bool
+        Whether they are not on this machine and no network brings them.
+    """
+
+    def __init__(self, tag: str, source: str, reason: str, *, offline: bool = False) -> None:
+        super().__init__(f"the weights {tag} could not be had from {source} ({reason}); {_FIX}")
+        self.tag, self.offline = tag, offline
+
+
+def in_one(errors: Iterable[PeprError]) -> list[PeprError]:
+    """Say in one error which weights are missing where no network answers; leave other errors."""
+    errors = list(errors)
+    missing = [e.tag for e in errors if isinstance(e, WeightsUnavailableError) and e.offline]
+    if len(missing) < 2:
+        return errors
+    others = [e for e in errors if getattr(e, "tag", None) not in missing]
+    said = f"no network answers, and the weights of {len(missing)} architectures are not on this "
+    return [*others, DataUnavailableError(f"{said}machine: {', '.join(missing)}; {_FIX}")]
 
 
 def local_weights(architecture: Architecture, folder: Path) -> Path:
