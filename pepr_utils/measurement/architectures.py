@@ -200,7 +200,7 @@ def _check_judged(names: list[str]) -> None:
             f"did you mean {found[0]!r} by {name!r}?" for name, found in close.items() if found
         ]
         raise ArchitectureError(
-            f"a condition chooses among the paper's {len(papers)} architectures, which "
-            f"{', '.join(others)} {'is' if len(others) == 1 else 'are'} not of; leave the names "
-            "out, or run them without a condition" + "".join(f"; {hint}" for hint in hints)
+            f"a condition chooses among the paper's {len(papers)} architectures; not among them: "
+            f"{', '.join(others)}; leave them out, or name them "
+            "without a condition" + "".join(f"; {hint}" for hint in hints)
         )

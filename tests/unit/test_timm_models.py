@@ -185,8 +185,8 @@ def test_a_condition_drops_no_name_that_it_cannot_judge():
     with pytest.raises(ArchitectureError) as refused:
         select_architectures(["dla46x_c", "dla64_c", "test_resnet"], "n_parameters < 20e6")
     assert str(refused.value).startswith(
-        "a condition chooses among the paper's 131 architectures, which dla64_c, test_resnet are "
-        "not of; leave the names out, or run them without a condition; did you mean 'dla46_c'"
+        "a condition chooses among the paper's 131 architectures; not among them: dla64_c, "
+        "test_resnet; leave them out, or name them without a condition; did you mean 'dla46_c'"
     )
 
 
