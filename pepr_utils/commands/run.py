@@ -17,23 +17,31 @@ if TYPE_CHECKING:
     from pepr_utils.results import Record
 
 
+def _filled(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Refuse an empty text, as of a shell's variable that is not set: it would mean this folder."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty; name a folder, or . for this one")
+    return value
+
+
 @click.command()
-@click.option("--data", "dataset", required=True, metavar="NAME|FOLDER|FILE.npz",
+@click.option("--data", "dataset", required=True, callback=_filled, metavar="NAME|FOLDER|FILE.npz",
               help="phantom, derma, pneumonia, lidc, a MedMNIST flag such as bloodmnist_64, a "
               "folder of images, or a file in MedMNIST's layout.")  # fmt: skip
 @click.option("--architectures", metavar="A,B", default="",
               help="Names, of the paper's 131 or any in timm.")  # fmt: skip
 @click.option("--where", metavar="CONDITION",
-              help="Choose from the paper's 131, such as 'n_parameters < 10e6'.")  # fmt: skip
+              help="Choose from the paper's 131, such as 'n_parameters < 10e6', or from those "
+              "of them that are named.")  # fmt: skip
 @click.option("--protocol", default="fast", show_default=True, help="paper, fast or demo.")
 @click.option("--pretrained/--scratch", default=True, show_default=True,
               help="From ImageNet-1k weights, or from random ones.")  # fmt: skip
 @click.option("--train-fraction", default=1.0, show_default=True,
               help="Share of the training images to use.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True)
-@click.option("--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
+@click.option("--output", required=True, callback=_filled, metavar="DIR",
               help="Folder of the result set; finished runs in it are not repeated.")  # fmt: skip
-@click.option("--weights", type=click.Path(path_type=Path), metavar="DIR",
+@click.option("--weights", callback=_filled, metavar="DIR",
               help="Folder with pretrained weights, for machines without a network.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cuda, cuda:N, mps, cpu.")
 @intensity_option
@@ -41,7 +49,7 @@ if TYPE_CHECKING:
               help="Add to a result set that was measured on another device.")  # fmt: skip
 @click.option("--check", is_flag=True, help="Check everything and stop before training.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of the runs.")
-def run(dataset: str, architectures: str, where: str | None, output: Path, **options: Any) -> None:
+def run(dataset: str, architectures: str, where: str | None, output: str, **options: Any) -> None:
     """Train and meter ARCHITECTURES on a data set, one record each.
 
     Everything that can be wrong is looked for first: data, architectures, weights, device. Then
@@ -59,6 +67,7 @@ def run(dataset: str, architectures: str, where: str | None, output: Path, **opt
     from pepr_utils.measurement import Run, check_runs, record_killed, select_architectures
     from pepr_utils.measurement.datasets.report import report, share_lines
 
+    folder = Path(output)
     names = [name.strip() for name in architectures.split(",") if name.strip()]
     runs = [
         Run(name, dataset, options["protocol"], options["pretrained"],
@@ -66,7 +75,7 @@ def run(dataset: str, architectures: str, where: str | None, output: Path, **opt
         for name in select_architectures(names, where)
     ]  # fmt: skip
     errors, images = check_runs(
-        runs, output, device=options["device"], weights_folder=options["weights"],
+        runs, folder, device=options["device"], weights_folder=options["weights"],
         any_device=options["any_device"], progress=sys.stderr.isatty(),
     )  # fmt: skip
     if errors:
@@ -76,7 +85,7 @@ def run(dataset: str, architectures: str, where: str | None, output: Path, **opt
         sys.exit(2)
     for found in images.values():
         click.echo("\n".join(report(found).lines() + share_lines(found, runs[0])), err=True)
-    for record in record_killed(output):
+    for record in record_killed(folder):
         click.echo(f"{record.architecture}: {record.failure_reason}", err=True)
     if options["check"]:
         click.echo(f"{len(runs)} runs can begin", err=True)
@@ -84,10 +93,10 @@ def run(dataset: str, architectures: str, where: str | None, output: Path, **opt
     records, not_measured = [], []
     for one in runs:
         try:
-            records.append(_measured(one, output, options))
+            records.append(_measured(one, folder, options))
         except PeprError as error:  # such as another process that measures it: the others go on
             not_measured.append(error)
-    _show(records, as_json=options["as_json"], output=output)
+    _show(records, as_json=options["as_json"], output=folder)
     for error in not_measured:
         click.echo(f"not measured here: {error}", err=True)
     if not_measured or any(record.status == "failed" for record in records):
@@ -97,6 +106,7 @@ def run(dataset: str, architectures: str, where: str | None, output: Path, **opt
 def _measured(one: Run, output: Path, options: dict[str, Any]) -> Record:
     from pepr_utils.measurement import measure
     from pepr_utils.measurement.bars import Bar
+    from pepr_utils.measurement.session import in_words
 
     with Bar(one.architecture, shown=sys.stderr.isatty()) as bar:
         record = measure(
@@ -104,10 +114,7 @@ def _measured(one: Run, output: Path, options: dict[str, Any]) -> Record:
             carbon_intensity_g_per_kwh=options["carbon_intensity"],
             any_device=options["any_device"], watch=bar.update,
         )  # fmt: skip
-    if record.status == "failed":
-        click.echo(f"{one.architecture}: failed: {record.failure_reason}", err=True)
-    else:
-        click.echo(f"{one.architecture}: test accuracy {record.test_accuracy:.4f}", err=True)
+    click.echo(in_words(record), err=True)
     return record
 
 

@@ -7,16 +7,21 @@ its images where it needs one, and the smallest size that it takes.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 
-from pepr_utils.errors import PeprError, unknown_name
-from pepr_utils.results import load_architectures, load_timm_models
+from pepr_utils.errors import unknown_name
+from pepr_utils.measurement.architectures_where import ArchitectureError, allowed_values, matching
+from pepr_utils.results import load_timm_models
 
-
-class ArchitectureError(PeprError, ValueError):
-    """An architecture cannot be made as it is asked for."""
+__all__ = [
+    "Architecture",
+    "ArchitectureError",
+    "check_size",
+    "find_architecture",
+    "select_architectures",
+]
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ def find_architecture(name: str) -> Architecture:
 
     timm_name, _, tag = name.partition(".")
     known = timm().list_models(include_tags=False)
-    if timm_name not in known or (tag and name not in timm().list_pretrained()):
+    if timm_name not in known or ("." in name and name not in timm().list_pretrained()):
         close = unknown_name("architecture", name, [*table.index, *known])
         hint = str(close).partition("; did you")[2]
         raise type(close)(
@@ -148,16 +153,19 @@ def select_architectures(
     where : str, optional
         A condition on the columns of ``data/architectures.csv``: ``n_parameters``, ``type``,
         ``efficient``, ``size``, joined by ``and`` and ``or``. Without names it chooses from all
-        of them, with names from these.
+        of them, with names from these, which then have to be of the paper's: of others the
+        table says nothing.
 
     Raises
     ------
     ArchitectureError
-        If the condition cannot be understood, or nothing is left.
+        If the condition cannot be understood or judges a name that is not the paper's, or if
+        nothing is left.
 
     Notes
     -----
-    Names are not looked up here; `check_runs` does, with everything else that can be wrong.
+    Without a condition names are not looked up here; `check_runs` does, with everything else that
+    can be wrong.
 
     Examples
     --------
@@ -166,13 +174,14 @@ def select_architectures(
     """
     chosen = list(dict.fromkeys(names))
     if where is not None:
-        matching = _matching(where)
-        chosen = [n for n in chosen if n in set(matching)] if chosen else matching
+        fitting = matching(where)
+        _check_judged(chosen)
+        chosen = [n for n in chosen if n in set(fitting)] if chosen else fitting
         if not chosen:
             raise ArchitectureError(
                 f"no architecture fits {where!r}"
                 + (f" among {', '.join(names)}" if names else "")
-                + "; loosen the condition"
+                + f"; loosen the condition: {allowed_values(where)}"
             )
     if not chosen:
         raise ArchitectureError(
@@ -181,23 +190,17 @@ def select_architectures(
     return chosen
 
 
-_CONDITION = re.compile(r"[\w\s.<>=!&|()'\"+-]+")
-
-
-def _matching(where: str) -> list[str]:
-    table = load_architectures()[["architecture", "n_parameters", "type", "efficient", "size"]]
-    # Only comparisons and `and`, `or`, `not`: no calls, no attributes, no access to variables.
-    simple = _CONDITION.fullmatch(where) and not re.search(
-        r"[A-Za-z_]\w*\s*\(|\.\s*[A-Za-z_]|__", where
-    )
-    try:
-        if not simple:
-            raise ValueError("only comparisons, and, or, not and brackets are understood")
-        found = table.query(where, engine="python")
-    except Exception as error:  # noqa: BLE001 - pandas raises whatever the parser meets
+def _check_judged(names: list[str]) -> None:
+    """Raise for names that a condition cannot judge: those outside the paper's table."""
+    papers = load_timm_models().index
+    others = [name for name in names if name not in papers]
+    if others:
+        close = {name: get_close_matches(name, papers, n=1) for name in others}
+        hints = [
+            f"did you mean {found[0]!r} by {name!r}?" for name, found in close.items() if found
+        ]
         raise ArchitectureError(
-            f"the condition {where!r} is not understood ({' '.join(str(error).split())}); allowed: "
-            f'comparisons of {", ".join(table.columns)}, such as "n_parameters < 10e6 and '
-            "type == 'CNN'\""
-        ) from None
-    return found["architecture"].tolist()
+            f"a condition chooses among the paper's {len(papers)} architectures; not among them: "
+            f"{', '.join(others)}; leave them out, or name them "
+            "without a condition" + "".join(f"; {hint}" for hint in hints)
+        )

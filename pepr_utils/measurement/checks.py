@@ -25,7 +25,8 @@ def check_runs(
 ) -> tuple[list[PeprError], dict[tuple[str, int], Images]]:
     """Try all that runs need short of training: device, folder, data, models, weights.
 
-    Every image is decoded and every model made once, so weights are downloaded here.
+    Every image is decoded and every model made once, so weights are downloaded here. Nothing is
+    left in the folder.
 
     Parameters
     ----------
@@ -44,6 +45,8 @@ def check_runs(
         The data sets, by name and image size (px).
     """
     from pepr_utils.measurement.training.device import choose_device, device_name
+    from pepr_utils.measurement.training.model import is_online
+    from pepr_utils.measurement.training.weights import in_one
 
     runs, folder = list(runs), Path(folder)
     errors: dict[str, PeprError] = {}
@@ -68,15 +71,26 @@ def check_runs(
 
         attempt(data)
     weights = None if weights_folder is None else Path(weights_folder)
+    # Tried once: without a network, all weights that are missing are to be named, and soon.
+    online = is_online() if weights is None and any(run.pretrained for run in runs) else None
     for run in dict.fromkeys(runs):
         # Nothing is downloaded for runs that cannot begin; names and sizes are checked still.
-        wanted = run.pretrained and not (errors and weights is None)
-        attempt(lambda run=run, wanted=wanted: _make(run, images, weights, pretrained=wanted))
-    return list(errors.values()), images
+        wanted = run.pretrained and not (errors and online)
+
+        def model(run: Run = run, wanted: bool = wanted) -> None:
+            _make(run, images, weights, online=online, pretrained=wanted)
+
+        attempt(model)
+    return in_one(errors.values()), images
 
 
 def _make(
-    run: Run, images: dict[tuple[str, int], Images], weights: Path | None, *, pretrained: bool
+    run: Run,
+    images: dict[tuple[str, int], Images],
+    weights: Path | None,
+    *,
+    online: bool | None,
+    pretrained: bool,
 ) -> None:
     """Make the model of a run and discard it; without its data, at least its name is checked."""
     from pepr_utils.measurement.training.model import make_model
@@ -91,4 +105,5 @@ def _make(
         n_outputs=Task.of(found.source, recipe).n_outputs if found else 2,
         pretrained=pretrained,
         weights_folder=weights,
+        online=online,
     )

@@ -1,56 +1,55 @@
-"""A result set is measured on one model of device: the first run writes it down."""
+"""A result set is measured on one model of device: its first record writes it down."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 
+from pepr_utils.measurement.files import write_whole
+from pepr_utils.measurement.locks import is_held, noted_runs, read_note
 from pepr_utils.measurement.run import RunError
+from pepr_utils.results.record_files import record_paths
 
 FILE = "manifest.json"
 
 
 def check_device(folder: Path, device: str, *, any_device: bool = False) -> None:
-    """Write the device of a result set down, or compare with what is written.
+    """Compare a device with the one that a result set is measured on; nothing is written.
 
     Energies of different devices are not comparable, and runs of different devices are different
-    experiments: a folder with both would look like one study and be two.
+    experiments: a folder with both would look like one study and be two. A folder without a
+    record is nobody's, unless a run is being measured in it now.
 
     Raises
     ------
     RunError
-        If the set was measured on another device and `any_device` is not set.
+        If the set is measured on another device and `any_device` is not set.
     """
-    path = Path(folder) / FILE
-    if not path.is_file():
-        _create(path, {"device": device})
-    try:
-        first = json.loads(path.read_bytes())["device"]
-    except (ValueError, KeyError, TypeError):
-        raise RunError(f"{path} is damaged; remove it, and the next run writes it anew") from None
-    if first != device and not any_device:
+    first = _device_of(Path(folder))
+    if first not in (None, device) and not any_device:
         raise RunError(
             f"the result set in {folder} was measured on {first}, and this is {device}; "
             "choose another folder, or say --any-device to add runs that are scored apart"
         )
 
 
-def _create(path: Path, content: dict[str, str]) -> None:
-    """Write the file if no other process has: the first one's stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(json.dumps(content) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+def note_device(folder: Path, device: str) -> None:
+    """Write the device of a result set down, for its first record; later ones change nothing."""
+    path = Path(folder) / FILE
+    if not (path.is_file() and record_paths(folder)):
+        write_whole(path, (json.dumps({"device": device}) + "\n").encode())
+
+
+def _device_of(folder: Path) -> str | None:
+    """The device that a folder is bound to, by its records or by a run that is not over."""
+    path = folder / FILE
+    if record_paths(folder) and path.is_file():
         try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return
-        except OSError:  # a file system without hard links
-            Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+            return str(json.loads(path.read_bytes())["device"])
+        except (ValueError, KeyError, TypeError):
+            raise RunError(
+                f"{path} is damaged; remove it, and the next run writes it anew"
+            ) from None
+    notes = [read_note(folder, name) for name in noted_runs(folder) if is_held(folder, name)]
+    found = [note["record"].get("device") for note in notes if note is not None]
+    return next((device for device in found if device), None)

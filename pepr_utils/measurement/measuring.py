@@ -7,22 +7,19 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pepr_utils.errors import PeprError
 from pepr_utils.measurement.files import FolderError, check_writable
 from pepr_utils.measurement.kept import finished_record, next_attempt
 from pepr_utils.measurement.locks import run_lock
-from pepr_utils.measurement.manifest import check_device
+from pepr_utils.measurement.manifest import check_device, note_device
 from pepr_utils.measurement.metering import carbon_intensity
 from pepr_utils.measurement.orders import check_expected, hold, time_limit
-from pepr_utils.measurement.predictions import write_predictions
+from pepr_utils.measurement.predictions import Predictions, write_predictions
 from pepr_utils.measurement.protocols import Protocol, protocol
 from pepr_utils.measurement.run import Run, definition, name_of
 from pepr_utils.results import Record, write_record
-
-if TYPE_CHECKING:
-    from pepr_utils.measurement.training.evaluate import Predictions
 
 
 @dataclass(frozen=True)
@@ -181,12 +178,9 @@ def _rescue(record: Record, predictions: Predictions | None) -> Path | None:
 
 def _write(folder: Path, record: Record, predictions: Predictions | None) -> None:
     if predictions is not None:
-        write_predictions(
-            folder,
-            record.run_id,
-            probabilities=predictions.probabilities,
-            labels=predictions.labels,
-        )
+        write_predictions(folder, record.run_id, predictions)
+    if record.device is not None:
+        note_device(folder, record.device)
     write_record(record, folder)
 
 

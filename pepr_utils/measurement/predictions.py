@@ -1,20 +1,89 @@
-"""The test predictions of a run, image by image, kept beside its record."""
+"""The test predictions of a run: what follows from them, and how they are kept."""
 
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from pepr_utils.measurement.files import write_whole
-from pepr_utils.results.predictions import FOLDER
+from pepr_utils.results.predictions import FOLDER, log_odds, probabilities
 
 
-def write_predictions(
-    folder: Path, run_id: str, *, probabilities: np.ndarray, labels: np.ndarray
-) -> Path:
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says about each image of a split.
+
+    Attributes
+    ----------
+    logits : numpy.ndarray
+        float32, n x outputs: one for two classes, or one per class or label.
+    labels : numpy.ndarray
+        int64, n or n x labels: the truth.
+    """
+
+    logits: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an image may have several labels."""
+        return self.labels.ndim == 2
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """Probability of each class or label: float64, n x classes."""
+        return probabilities(self.logits, self.multi_label)
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """Likeliest class of each image, or its likeliest label."""
+        if self.logits.shape[1] == 1:
+            return (self.logits[:, 0] > 0).astype(np.int64)
+        return self.logits.argmax(axis=1)
+
+    def n_not_finite(self) -> int:
+        """Number of images about which the model says something that is no finite number."""
+        return int((~np.isfinite(self.logits)).any(axis=1).sum())
+
+    def accuracy(self) -> float:
+        """Share of images whose likeliest class is right; of labels, where there are several."""
+        from sklearn.metrics import accuracy_score
+
+        if self.multi_label:
+            said = (self.logits > 0).astype(np.int64)
+            return float(accuracy_score(self.labels.ravel(), said.ravel()))
+        return float(accuracy_score(self.labels, self.predicted))
+
+    def auc(self) -> float | None:
+        """Area under the ROC curve: of the second of two classes, else the mean over classes.
+
+        With more than two classes each is taken against the rest, without weights. Classes that
+        the split does not have, or has only, count for nothing; None where that leaves none.
+        Images are ranked by log-odds, which differ wherever the model's outputs do.
+        """
+        from sklearn.metrics import roc_auc_score
+
+        scores = log_odds(self.logits, self.multi_label)
+        columns = scores.shape[1]
+        truth = self.labels if self.multi_label else np.eye(columns, dtype=int)[self.labels]
+        wanted = [1] if columns == 2 and not self.multi_label else range(columns)
+        areas = [
+            roc_auc_score(truth[:, c], scores[:, c])
+            for c in wanted
+            if 0 < truth[:, c].sum() < len(truth)
+        ]
+        return float(np.mean(areas)) if areas else None
+
+
+def write_predictions(folder: Path, run_id: str, predictions: Predictions) -> Path:
     """Write ``folder/predictions/<run_id>.npz``: a few kilobytes, written whole.
+
+    The logits are kept as the model gave them: accuracy and AUC of the record follow from the file
+    to the last digit.
 
     Parameters
     ----------
@@ -22,16 +91,14 @@ def write_predictions(
         The result set's folder.
     run_id : str
         The run.
-    probabilities : numpy.ndarray
-        n x classes; kept as float16, beside the class that they single out.
-    labels : numpy.ndarray
-        n, or n x labels.
+    predictions : Predictions
+        Its predictions for the test images.
     """
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
-        probabilities=probabilities.astype(np.float16),
-        predicted=probabilities.argmax(axis=1).astype(np.uint16),
-        labels=labels.astype(np.uint16),
+        logits=predictions.logits.astype(np.float32),
+        predicted=predictions.predicted.astype(np.uint16),
+        labels=predictions.labels.astype(np.uint16),
     )
     return write_whole(Path(folder) / FOLDER / f"{run_id}.npz", buffer.getvalue())

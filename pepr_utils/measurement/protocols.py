@@ -28,7 +28,8 @@ class Protocol:
     optimizer : {"adam"}
         Adam with torch's defaults and no decay or schedule, as in the released loop.
     unshuffled : tuple of str
-        Data sets whose training images are shown in the order of the file, in every epoch. The
+        Data sets whose training images are shown in the order of the file, in every epoch, under
+        whatever name and size of the set they are asked for; the record says so. The
         released loop does so for Derma: its loader is made without a sampler. LIDC is shuffled.
     smallest_batch : int
         A last batch with fewer images is left out. The released loop keeps a last batch of one

@@ -77,6 +77,8 @@ def in_words(record: Record) -> str:
     if record.status == "failed":
         return f"{record.architecture}: failed: {record.failure_reason}"
     said = f"{record.architecture}: test accuracy {record.test_accuracy:.4f}"
+    if record.training_notes:
+        said += f" ({record.training_notes})"
     if record.energy_kwh is not None:
         return said
     return f"{said}; its energy is not known: {record.meter_notes or 'nothing could meter it'}"
@@ -89,7 +91,16 @@ def result_folder(result_set: str | Path) -> Path:
     --------
     >>> result_folder("mine").as_posix(), result_folder("/data/mine").as_posix()
     ('results/mine', '/data/mine')
+
+    Raises
+    ------
+    RunError
+        If it is empty.
     """
+    if not str(result_set).strip():
+        raise RunError(
+            "result_set is empty; allowed: a name for a folder under results, or a folder"
+        )
     path = Path(result_set).expanduser()
     return path if path.is_absolute() or len(path.parts) > 1 else Path("results") / path
 

@@ -149,6 +149,11 @@ class Run(_Row):
     meter_notes: str | None = _field(
         "what the meter did not measure and why, and what is doubtful", None
     )
+    training_notes: str | None = _field(
+        "what of the training does not follow from the protocol's name, such as the order of the "
+        "images or that they did not fit on the device",
+        None,
+    )
     versions: dict[str, str] | None = _field("versions of the software that measured", None)
     git_commit: str | None = _field("commit of this project that measured", None)
 

@@ -103,6 +103,8 @@ def test_all_that_is_wrong_is_said_before_anything_is_trained(tmp_path):
         (["--architectures", "test_resnet", "--train-fraction", "2"], "train_fraction is 2.0"),
         (["--where", "n_params < 1"], "is not understood"),
         ([], "no architecture named"),
+        (["--architectures", "resnet18d."], "unknown architecture 'resnet18d.'"),
+        (["--where", "0"], "'0' does not say yes or no"),
         (["--architectures", "test_resnet", "--pretrained", "--weights", "/nowhere",
           "--protocol", "demo"], "no weights of test_resnet in /nowhere (there is no such folder)"),
     ],
@@ -118,6 +120,20 @@ def test_each_wrong_option_is_one_line(arguments, message, tmp_path, monkeypatch
     assert message in said
     assert said.removesuffix("nothing was trained\n").count("\n") == 1
     assert not list(tmp_path.glob("runs/*"))
+
+
+@pytest.mark.parametrize("option", ["--output", "--weights", "--data"])
+def test_an_empty_path_is_not_this_folder(option, tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from pepr_utils.commands.run import run
+
+    monkeypatch.chdir(tmp_path)
+    given = {"--data": "phantom", "--output": "out", "--architectures": "test_resnet", option: " "}
+    done = CliRunner().invoke(run, [part for pair in given.items() for part in pair])
+    assert done.exit_code == 2
+    assert f"Invalid value for '{option}': it is empty; name a folder" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

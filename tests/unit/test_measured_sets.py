@@ -64,6 +64,11 @@ def test_a_session_is_a_result_set_without_what_else_is_in_its_folder(tmp_path):
         session.Session(tmp_path, None, (failed,)).result_set()
 
 
+def test_a_result_set_without_a_name_is_not_the_folder_of_all():
+    with pytest.raises(RunError, match="result_set is empty"):
+        session.result_folder(" ")
+
+
 def test_numbers_of_the_chapter(tmp_path):
     numbers = scored_runs.numbers(_write(tmp_path), majority_accuracy=0.7)
     assert (numbers["n-runs"], numbers["n-done"], numbers["n-failed"]) == ("4", "3", "1")

@@ -77,7 +77,7 @@ def test_any_other_model_of_timm_works_by_name_and_by_weights():
     assert find_architecture("test_vit").size_arguments(64) == {"img_size": 64}
 
 
-@pytest.mark.parametrize("name", ["resnet18x", "resnet50.no_such_tag"])
+@pytest.mark.parametrize("name", ["resnet18x", "resnet50.no_such_tag", "resnet18d."])
 def test_an_unknown_architecture_is_named(name):
     with pytest.raises(UnknownNameError, match=f"unknown architecture '{name}'; allowed: one of"):
         find_architecture(name)
@@ -128,11 +128,73 @@ def test_conditions_choose():
         "__import__('os')",
         "n_parameters",
         "type.str.len() > 1",
+        "",
+        "1",
+        "0",
+        "True",
+        "type",
+        "n_parameters - n_parameters",
+        "efficient and n_parameters",
+        "'CNN' == 'CNN'",
+        "n_parameters < 'a'",
+        "index < 1",
+        "(" * 1000,
+        "\0",
     ],
 )
 def test_a_condition_that_is_none_is_refused(where):
-    with pytest.raises(ArchitectureError, match="is not understood"):
+    with pytest.raises(ArchitectureError, match="is not understood") as refused:
         select_architectures(where=where)
+    assert "allowed: comparisons of architecture, n_parameters, type, efficient" in str(
+        refused.value
+    )
+    assert "Index" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        ("n_params < 10", "'n_params' is none of the columns; did you mean 'n_parameters'?"),
+        ("type == CNN", "'CNN' is none of the columns; text stands in quotes"),
+        ("type = 'CNN'", "two equal signs compare"),
+        ("type < 'CNN'", "text is compared by ==, !="),
+        ("n_parameters == 'small'", "a number is compared with text"),
+        ("n_parameters", "'n_parameters' does not say yes or no"),
+    ],
+)
+def test_a_condition_is_refused_in_words(where, why):
+    with pytest.raises(ArchitectureError) as refused:
+        select_architectures(where=where)
+    assert f"is not understood: {why}; allowed" in str(refused.value)
+
+
+def test_conditions_are_what_they_are_in_a_table():
+    for where in (
+        "n_parameters < 10e6 and type == 'CNN'",
+        "not efficient or size == 'small'",
+        "5e6 < n_parameters <= 1e7 and not (type == 'CNN' or efficient == False)",
+        "efficient and (n_parameters < 3e6)",
+        "type != 'CNN' & efficient | architecture == 'vgg11'",
+    ):
+        expected = load_architectures().query(where, engine="python")["architecture"].tolist()
+        assert select_architectures(where=where) == expected
+        assert 0 < len(expected) < 131
+
+
+def test_a_condition_drops_no_name_that_it_cannot_judge():
+    with pytest.raises(ArchitectureError) as refused:
+        select_architectures(["dla46x_c", "dla64_c", "test_resnet"], "n_parameters < 20e6")
+    assert str(refused.value).startswith(
+        "a condition chooses among the paper's 131 architectures; not among them: dla64_c, "
+        "test_resnet; leave them out, or name them without a condition; did you mean 'dla46_c'"
+    )
+
+
+def test_what_fits_nothing_is_told_what_there_is():
+    with pytest.raises(ArchitectureError, match=r"condition: type is CNN or Other$"):
+        select_architectures(where='type == "cnn"')
+    with pytest.raises(ArchitectureError, match=r"n_parameters is from 1,068,440 to 133,047,848$"):
+        select_architectures(["vgg11"], "n_parameters < 10")
 
 
 def test_nothing_chosen_is_an_error():

@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 import torch
 
+from pepr_utils.measurement import protocols
 from pepr_utils.measurement.datasets import phantom
+from pepr_utils.measurement.predictions import Predictions, write_predictions
 from pepr_utils.measurement.protocols import Protocol
 from pepr_utils.measurement.training.batches import Batches
 from pepr_utils.measurement.training.device import DeviceError, choose_device
-from pepr_utils.measurement.training.evaluate import Predictions
 from pepr_utils.measurement.training.failures import TrainingFailedError, reason
 from pepr_utils.measurement.training.loop import Splits, train
+from pepr_utils.measurement.training.perform import is_shuffled
 from pepr_utils.measurement.training.task import Task
+from pepr_utils.results.predictions import read_predictions
 
 CPU = torch.device("cpu")
 
@@ -40,6 +43,38 @@ def test_a_last_batch_of_one_is_kept_or_left_out_as_the_recipe_says():
     assert _labels(_batches(smallest=2).ordered())[-1] == [6]
 
 
+@pytest.mark.parametrize(("free_bytes", "fits"), [(22, True), (21, False), (None, True)])
+def test_images_that_do_not_fit_on_the_device_stay_on_the_host_and_it_is_said(
+    free_bytes, fits, monkeypatch
+):
+    from pepr_utils.measurement.training import batches
+
+    monkeypatch.setattr(batches, "_free_bytes", lambda _device: free_bytes)
+    pixels, labels = np.zeros((7, 1, 1, 1), np.uint8), np.zeros(7, int)
+    made = {
+        name: Batches(pixels, labels, np.arange(n), Protocol("x"), torch.device("meta"))
+        for name, n in (("train", 7), ("val", 2), ("test", 2))
+    }
+    assert (made["train"].note is None) is fits
+    said = "train: 7e-09 GB of images are more than a third of the 2.1e-08 GB free on the device"
+    found = Splits(**made).notes()
+    assert found == ([] if fits else [f"{said}, and stay on the host"])
+    on_cpu = Batches(pixels, labels, np.arange(7), Protocol("x"), CPU)
+    assert on_cpu.note is None
+
+
+def test_the_paper_shows_derma_in_the_order_of_the_file_by_any_name_of_it(tmp_path, monkeypatch):
+    paper, fast = protocols.protocol("paper"), protocols.protocol("fast")
+    for name in ("derma", "dermamnist", "dermamnist_224", "dermamnist_28"):
+        assert not is_shuffled(name, paper)
+        assert is_shuffled(name, fast)
+    (tmp_path / "derma").mkdir()  # a stranger's own
+    for name in ("lidc", "pneumonia", "bloodmnist_64", "phantom", str(tmp_path / "derma")):
+        assert is_shuffled(name, paper)
+    monkeypatch.chdir(tmp_path)
+    assert is_shuffled("./derma", paper)
+
+
 def test_order_is_the_files_or_shuffled_by_seed_and_epoch():
     unshuffled = _labels(_batches().epoch(2, seed=1, shuffled=False))
     assert unshuffled == [[0, 1], [2, 3], [4, 5], [6]]
@@ -50,29 +85,66 @@ def test_order_is_the_files_or_shuffled_by_seed_and_epoch():
     assert first != _labels(_batches().epoch(1, seed=2, shuffled=True))
 
 
+def _of(probabilities, labels):
+    """Predictions of such probabilities of one of several classes."""
+    return Predictions(np.log(np.array(probabilities)), np.array(labels))
+
+
 def test_accuracy_and_auc_by_hand():
-    two = Predictions(
-        np.array([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7], [0.2, 0.8]]), np.array([0, 0, 1, 1]), False
-    )
+    two = _of([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7], [0.2, 0.8]], [0, 0, 1, 1])
+    np.testing.assert_allclose(two.probabilities[1], [0.4, 0.6])
     assert two.accuracy() == 0.75
     assert two.auc() == 1.0
     # Of the four pairs of a positive and a negative, three are in order.
-    other = Predictions(
-        np.array([[0.9, 0.1], [0.25, 0.75], [0.3, 0.7], [0.2, 0.8]]), np.array([0, 0, 1, 1]), False
-    )
+    other = _of([[0.9, 0.1], [0.25, 0.75], [0.3, 0.7], [0.2, 0.8]], [0, 0, 1, 1])
     assert other.auc() == 0.75
-    several = Predictions(
-        np.array([[0.9, 0.2], [0.6, 0.7]]), np.array([[1, 0], [0, 1]]), multi_label=True
-    )
+    # The odds of 9 to 1, 1 to 4, 3 to 2 and 7 to 3.
+    several = Predictions(np.log([[9, 1 / 4], [3 / 2, 7 / 3]]), np.array([[1, 0], [0, 1]]))
+    np.testing.assert_allclose(several.probabilities, [[0.9, 0.2], [0.6, 0.7]])
     assert several.accuracy() == 0.75
     assert several.auc() == 1.0
-    one_class = Predictions(np.array([[0.9, 0.1]]), np.array([0]), False)
-    assert one_class.auc() is None
+    assert _of([[0.9, 0.1]], [0]).auc() is None
 
 
 def test_a_class_that_the_split_lacks_counts_for_nothing():
-    three = Predictions(np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]), np.array([0, 1]), False)
-    assert three.auc() == 1.0
+    assert _of([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]], [0, 1]).auc() == 1.0
+
+
+def test_images_of_which_a_model_is_very_sure_are_ranked_still():
+    sure = np.array([18, 20, 25, 30], np.float32)  # all of them 1 as probabilities of float32
+    labels = np.array([0, 0, 1, 1])
+    assert Predictions(sure[:, None], labels).auc() == 1.0
+    assert Predictions(sure[:, None] + 100, labels).auc() == 1.0
+    assert Predictions(np.stack([0 * sure, sure + 100], axis=1), labels).auc() == 1.0
+    several = np.stack([-sure, sure], axis=1) + 100
+    assert Predictions(several, np.eye(2, dtype=int)[labels]).auc() == 1.0
+    three = np.stack([-sure - 100, sure + 100, 0 * sure], axis=1)
+    assert Predictions(three, np.array([0, 0, 1, 1])).auc() == 1.0
+
+
+@pytest.mark.parametrize(("outputs", "classes"), [(1, 2), (2, 2), (5, 5), (3, 0)])
+def test_accuracy_and_auc_follow_from_the_file_to_the_last_digit(tmp_path, outputs, classes):
+    rng = np.random.default_rng(0)
+    logits = (rng.normal(size=(300, outputs)) * 30).astype(np.float32)
+    labels = rng.integers(0, classes or 2, (300,) if classes else (300, outputs))
+    given = Predictions(logits, labels)
+    write_predictions(tmp_path, "r", given)
+    found = read_predictions(tmp_path, "r")
+    again = Predictions(found["logits"], found["labels"])
+    assert (again.accuracy(), again.auc()) == (given.accuracy(), given.auc())
+    np.testing.assert_array_equal(found["probabilities"], given.probabilities)
+    if classes:
+        assert (found["predicted"] == found["labels"]).mean() == given.accuracy()
+        np.testing.assert_allclose(found["probabilities"].sum(axis=1), 1)
+
+
+def test_predictions_of_an_earlier_version_can_be_read(tmp_path):
+    (tmp_path / "predictions").mkdir()
+    half = np.array([[0.25, 0.75]], np.float16)
+    np.savez(tmp_path / "predictions" / "r.npz", probabilities=half, predicted=[1], labels=[1])
+    found = read_predictions(tmp_path, "r")
+    assert set(found) == {"probabilities", "predicted", "labels"}
+    assert found["probabilities"].tolist() == [[0.25, 0.75]]
 
 
 def test_two_classes_have_one_output_and_binary_cross_entropy():
@@ -82,7 +154,6 @@ def test_two_classes_have_one_output_and_binary_cross_entropy():
     expected = (np.log(2) + np.log1p(np.exp(-2.0))) / 2
     assert task.loss(logits, labels).item() == pytest.approx(expected, rel=1e-6)
     assert task.n_correct(logits, labels).item() == 1
-    np.testing.assert_allclose(task.probabilities(logits)[0], [0.5, 0.5])
 
 
 def test_more_classes_have_cross_entropy_and_labels_are_apart():
@@ -153,6 +224,30 @@ def test_a_loss_that_is_not_finite_ends_the_training(every_step):
                       read_loss_every_step=every_step)  # fmt: skip
     with pytest.raises(TrainingFailedError, match="the loss is nan"):
         _train(recipe, *_separable())
+
+
+class _NotANumberOnceEvaluated(torch.nn.Linear):
+    """Trains as any other, and says nothing of use in its second evaluation."""
+
+    evaluations = 0
+
+    def eval(self):
+        self.evaluations += 1
+        return super().eval()
+
+    def forward(self, images):
+        outputs = super().forward(images.flatten(1))
+        return outputs if self.training or self.evaluations < 3 else outputs * float("nan")
+
+
+@pytest.mark.parametrize("labels", [_separable()[1], np.zeros(40, int)])
+def test_outputs_that_are_no_numbers_end_the_training(labels):
+    recipe = Protocol("x", epochs=3, batch_size=8)
+    with pytest.raises(TrainingFailedError) as failed:
+        _train(recipe, _separable()[0], labels, _NotANumberOnceEvaluated(1, 2))
+    assert str(failed.value) == (
+        "after epoch 2 the model's outputs are not finite for 40 of 40 validation images"
+    )
 
 
 def test_images_that_fill_no_batch_are_a_failure():

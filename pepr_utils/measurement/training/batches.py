@@ -27,6 +27,11 @@ class Batches:
         Decides size of batches, where images are kept and how they lie in memory.
     device : torch.device
         Where the batches are needed.
+
+    Attributes
+    ----------
+    note : str or None
+        Why the images are not kept on the device, where the recipe wants them there.
     """
 
     def __init__(
@@ -45,9 +50,11 @@ class Batches:
             else torch.contiguous_format
         )
         self._pixels, self._indices = pixels, indices
-        self._resident = None
-        if recipe.on_device and device.type != "cpu" and _fits(pixels, len(indices), device):
-            self._resident = torch.from_numpy(np.ascontiguousarray(pixels[indices])).to(device)
+        self._resident = self.note = None
+        if recipe.on_device and device.type != "cpu":
+            self.note = _too_much(len(indices) * int(np.prod(pixels.shape[1:])), device)
+            if self.note is None:
+                self._resident = torch.from_numpy(np.ascontiguousarray(pixels[indices])).to(device)
 
     def __len__(self) -> int:
         """Number of images."""
@@ -80,9 +87,17 @@ class Batches:
             yield floats.contiguous(memory_format=self.layout), self.labels[at]
 
 
-def _fits(pixels: np.ndarray, n: int, device: torch.device) -> bool:
-    """Whether images leave the device room for the training: a third of what is free."""
-    if device.type != "cuda":
-        return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return n * int(np.prod(pixels.shape[1:])) < free / 3
+def _too_much(n_bytes: int, device: torch.device) -> str | None:
+    """Say why so many bytes leave a device no room for the training: a third of what is free."""
+    free = _free_bytes(device)
+    if free is None or n_bytes < free / 3:
+        return None
+    return (
+        f"{n_bytes / 1e9:.3g} GB of images are more than a third of the {free / 1e9:.3g} GB free "
+        "on the device, and stay on the host"
+    )
+
+
+def _free_bytes(device: torch.device) -> int | None:
+    """Free memory of a device; None where its driver does not say."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None

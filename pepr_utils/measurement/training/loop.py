@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import torch
 
 from pepr_utils.measurement.metering import Meter
+from pepr_utils.measurement.predictions import Predictions
 from pepr_utils.measurement.protocols import Protocol
 from pepr_utils.measurement.training.batches import Batches
 from pepr_utils.measurement.training.device import synchronize
-from pepr_utils.measurement.training.evaluate import Predictions, evaluate
+from pepr_utils.measurement.training.evaluate import evaluate
 from pepr_utils.measurement.training.failures import TrainingFailedError
 from pepr_utils.measurement.training.task import Task
 
@@ -50,6 +51,10 @@ class Splits:
     train: Batches
     val: Batches
     test: Batches
+
+    def notes(self) -> list[str]:
+        """What is otherwise than the recipe wants it, by split."""
+        return [f"{name}: {b.note}" for name, b in vars(self).items() if b.note is not None]
 
 
 def train(
@@ -87,7 +92,7 @@ def train(
     Raises
     ------
     TrainingFailedError
-        If the loss is not finite, or no batch is large enough.
+        If the loss or what the model says of an image is not finite, or no batch is large enough.
     """
     device = splits.train.device
     autocast = _autocast(recipe, device)
@@ -114,10 +119,12 @@ def train(
         if epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs:
             with meter.window("eval", epoch):
                 started = time.perf_counter()
-                val = evaluate(model, splits.val, task, autocast=autocast)
-                test = evaluate(model, splits.test, task, autocast=autocast)
+                val = evaluate(model, splits.val, autocast=autocast)
+                test = evaluate(model, splits.test, autocast=autocast)
                 synchronize(device)
                 eval_time = time.perf_counter() - started
+            _check_finite(val, "validation", epoch)
+            _check_finite(test, "test", epoch)
             val_accuracy, test_accuracy = val.accuracy(), test.accuracy()
         results.append(
             EpochResult(epoch, loss, accuracy, val_accuracy, test_accuracy, train_time, eval_time)
@@ -157,6 +164,15 @@ def _epoch(
     if not done:
         raise TrainingFailedError("the training images do not fill the smallest batch allowed")
     return float(loss_sum) / done, float(correct) / done
+
+
+def _check_finite(predictions: Predictions, split: str, epoch: int) -> None:
+    """Raise where a model says what is no number: its accuracy would be that of some class."""
+    if n := predictions.n_not_finite():
+        raise TrainingFailedError(
+            f"after epoch {epoch} the model's outputs are not finite for {n:,} of "
+            f"{len(predictions.labels):,} {split} images"
+        )
 
 
 def _optimizer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from pathlib import Path
 
 import torch
@@ -10,9 +11,13 @@ import torch
 from pepr_utils.errors import DataUnavailableError
 from pepr_utils.measurement.architectures import Architecture, ArchitectureError, check_size
 from pepr_utils.measurement.timm_import import timm
-from pepr_utils.measurement.training.weights import local_weights
+from pepr_utils.measurement.training.weights import (
+    WeightsUnavailableError,
+    every_weight_fits,
+    local_weights,
+)
 
-_PROBE_TIMEOUT_S = 10
+_TIMEOUT_S = 10
 
 
 def make_model(
@@ -23,6 +28,7 @@ def make_model(
     n_outputs: int,
     pretrained: bool,
     weights_folder: Path | None = None,
+    online: bool | None = None,
 ) -> torch.nn.Module:
     """Return the model of a run, on the CPU, ready to be trained.
 
@@ -40,6 +46,8 @@ def make_model(
         From the pinned weights, or with random ones.
     weights_folder : pathlib.Path, optional
         Where the weights lie; without it timm downloads them.
+    online : bool, optional
+        Whether the server of the weights answers, where that was tried already; see `is_online`.
 
     Raises
     ------
@@ -55,7 +63,7 @@ def make_model(
             return timm().create_model(
                 architecture.timm_name, num_classes=n_outputs, in_chans=n_channels, **size
             )
-        model = _pretrained(architecture, n_channels, size, weights_folder)
+        model = _pretrained(architecture, n_channels, size, weights_folder, online)
         model.reset_classifier(n_outputs)
         return model
     except (AssertionError, TypeError, ValueError) as error:
@@ -67,7 +75,11 @@ def make_model(
 
 
 def _pretrained(
-    architecture: Architecture, n_channels: int, size: dict[str, int], folder: Path | None
+    architecture: Architecture,
+    n_channels: int,
+    size: dict[str, int],
+    folder: Path | None,
+    online: bool | None,
 ) -> torch.nn.Module:
     tag = architecture.pinned_weights()
     overlay = {} if folder is None else {"file": str(local_weights(architecture, folder))}
@@ -78,33 +90,39 @@ def _pretrained(
         logger.setLevel(logging.CRITICAL)
     from huggingface_hub import constants
 
-    offline = constants.HF_HUB_OFFLINE
+    if folder is None and online is None:
+        online = is_online()
+    offline, patience = constants.HF_HUB_OFFLINE, socket.getdefaulttimeout()
     try:
         # Unreachable, the hub's client tries for minutes; offline, it uses what it has at once.
-        constants.HF_HUB_OFFLINE = offline or not (folder or _answers(constants.ENDPOINT))
-        return timm().create_model(
-            tag, pretrained=True, in_chans=n_channels, pretrained_cfg_overlay=overlay, **size
-        )
+        constants.HF_HUB_OFFLINE = offline or not (folder or online)
+        socket.setdefaulttimeout(_TIMEOUT_S)  # for the few weights that are not on the hub
+        with every_weight_fits():
+            return timm().create_model(
+                tag, pretrained=True, in_chans=n_channels, pretrained_cfg_overlay=overlay, **size
+            )
     except (AssertionError, TypeError):
         raise
     except Exception as error:  # noqa: BLE001 - network, hub, file and shape errors have no common base
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataUnavailableError(
-            f"the weights {tag} could not be had from {source} ({reason}); connect, or give a "
-            "folder that holds them with --weights, or train from scratch with --scratch"
-        ) from None
+        missing = not (folder or online or isinstance(error, DataUnavailableError))
+        raise WeightsUnavailableError(tag, source, reason, offline=missing) from None
     finally:
         constants.HF_HUB_OFFLINE = offline
+        socket.setdefaulttimeout(patience)
         for logger, level in zip(quiet, levels, strict=True):
             logger.setLevel(level)
 
 
-def _answers(url: str) -> bool:
-    """Whether a server answers at all within a few seconds."""
+def is_online() -> bool:
+    """Whether the server of the weights answers at all within a few seconds, and may be asked."""
     import requests
+    from huggingface_hub import constants
 
+    if constants.HF_HUB_OFFLINE:
+        return False
     try:
-        requests.head(url, timeout=_PROBE_TIMEOUT_S)
+        requests.head(constants.ENDPOINT, timeout=_TIMEOUT_S)
     except requests.exceptions.RequestException:
         return False
     return True

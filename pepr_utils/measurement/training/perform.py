@@ -9,16 +9,18 @@ from typing import Any
 import torch
 
 from pepr_utils.measurement.architectures import find_architecture
+from pepr_utils.measurement.datasets import resolve
 from pepr_utils.measurement.datasets.fractions import subset
+from pepr_utils.measurement.datasets.medmnist_sets import split_size
 from pepr_utils.measurement.datasets.prepare import Images, prepare_dataset
 from pepr_utils.measurement.measuring import Step, Watch
 from pepr_utils.measurement.metering import Meter, meter
+from pepr_utils.measurement.predictions import Predictions
 from pepr_utils.measurement.protocols import Protocol, protocol
 from pepr_utils.measurement.provenance import git_commit, versions
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.training import device as devices
 from pepr_utils.measurement.training.batches import Batches
-from pepr_utils.measurement.training.evaluate import Predictions
 from pepr_utils.measurement.training.failures import reason
 from pepr_utils.measurement.training.loop import Splits, Trained, train
 from pepr_utils.measurement.training.model import count_parameters, make_model
@@ -78,23 +80,27 @@ def perform(
             pretrained=run.pretrained,
             weights_folder=weights_folder,
         )
+        shuffled = is_shuffled(run.dataset, recipe)
+        notes = [] if shuffled else ["training images are shown in the order of the file"]
         known |= {"n_parameters": count_parameters(model), "n_parameters_of": "trained model"}
         with meter(device, carbon_intensity=carbon_intensity_g_per_kwh) as measured:
             try:
+                splits = _splits(images, chosen, recipe, device)
+                notes += splits.notes()
                 trained = train(
                     _placed(model, recipe, device),
-                    _splits(images, chosen, recipe, device),
+                    splits,
                     task,
                     recipe,
                     seed=run.seed,
-                    shuffled=run.dataset not in recipe.unshuffled,
+                    shuffled=shuffled,
                     meter=measured,
                     tick=lambda epoch, done, n: tell(Step("train", epoch, recipe.epochs, done, n)),
                 )
                 failure = None
             except Exception as error:  # noqa: BLE001 - one failure must not end the other runs
                 trained, failure = None, reason(error, device)
-    known |= _metered(measured)
+    known |= _metered(measured) | {"training_notes": "; ".join(notes) or None}
     if trained is None:
         return Record(**known, status="failed", failure_reason=failure), None
     record = Record(
@@ -105,6 +111,26 @@ def perform(
         epochs=_epochs(trained, measured),
     )
     return record, trained.test
+
+
+def is_shuffled(dataset: str, recipe: Protocol) -> bool:
+    """Whether a recipe shuffles the training images of a data set.
+
+    A set of MedMNIST is the same by each of its names and in each of its sizes: ``derma`` is
+    ``dermamnist``, and ``dermamnist_64``. A folder or file is none of them, whatever it is called.
+
+    Examples
+    --------
+    >>> paper = protocol("paper")
+    >>> [is_shuffled(name, paper) for name in ("derma", "dermamnist", "dermamnist_224", "lidc")]
+    [False, False, False, True]
+    """
+    return _set_name(dataset) not in {_set_name(name) for name in recipe.unshuffled}
+
+
+def _set_name(dataset: str) -> str:
+    kind, value = resolve(dataset)
+    return split_size(value)[0] if kind == "medmnist" else dataset
 
 
 def _placed(model: torch.nn.Module, recipe: Protocol, device: torch.device) -> torch.nn.Module:

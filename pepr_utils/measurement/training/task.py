@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
@@ -56,13 +55,3 @@ class Task:
         if self.multi_label:
             return ((logits > 0).long() == labels).float().mean(dim=1).sum()
         return (logits.argmax(dim=1) == labels).sum()
-
-    def probabilities(self, logits: torch.Tensor) -> np.ndarray:
-        """Probability of each class or label, float32, n x classes."""
-        logits = logits.float()
-        if self.one_logit:
-            positive = torch.sigmoid(logits[:, 0])
-            return torch.stack([1 - positive, positive], dim=1).cpu().numpy()
-        if self.multi_label:
-            return torch.sigmoid(logits).cpu().numpy()
-        return torch.softmax(logits, dim=1).cpu().numpy()

@@ -2,19 +2,57 @@
 
 A missing or unfitting weight is an error before anything is trained. timm itself drops weights
 that do not fit, quietly, once the number of classes differs; here the model is first made with
-the weights' own classes, where every weight has to fit, and its head is replaced afterwards.
+the weights' own classes, where every weight has to fit, and its head is replaced afterwards. For
+some families, such as DLA, timm does not mind weights that are missing either; here that is an
+error for all of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from pepr_utils.errors import DataUnavailableError
+from pepr_utils.errors import DataUnavailableError, PeprError
 from pepr_utils.measurement.architectures import Architecture
+from pepr_utils.measurement.timm_import import timm
 
 #: How a file of weights may be called below the folder.
 _FORMS = ("{}.safetensors", "{}/model.safetensors", "{}.pth", "{}.pt", "{}.bin",
           "{}/pytorch_model.bin")  # fmt: skip
+
+
+_FIX = (
+    "connect, or give a folder that holds them with --weights, or train from scratch with --scratch"
+)
+
+
+class WeightsUnavailableError(DataUnavailableError):
+    """Pretrained weights could not be had, or are not those of the model.
+
+    Attributes
+    ----------
+    tag : str
+        Which.
+    offline : bool
+        Whether they are not on this machine and no network brings them.
+    """
+
+    def __init__(self, tag: str, source: str, reason: str, *, offline: bool = False) -> None:
+        super().__init__(f"the weights {tag} could not be had from {source} ({reason}); {_FIX}")
+        self.tag, self.offline = tag, offline
+
+
+def in_one(errors: Iterable[PeprError]) -> list[PeprError]:
+    """Say in one error which weights are missing where no network answers; leave other errors."""
+    errors = list(errors)
+    missing = [e.tag for e in errors if isinstance(e, WeightsUnavailableError) and e.offline]
+    if len(missing) < 2:
+        return errors
+    others = [e for e in errors if getattr(e, "tag", None) not in missing]
+    said = f"no network answers, and the weights of {len(missing)} architectures are not on this "
+    return [*others, DataUnavailableError(f"{said}machine: {', '.join(missing)}; {_FIX}")]
 
 
 def local_weights(architecture: Architecture, folder: Path) -> Path:
@@ -23,7 +61,7 @@ def local_weights(architecture: Architecture, folder: Path) -> Path:
     Raises
     ------
     DataUnavailableError
-        If there is none; the message says which names are looked for.
+        If there is none; the message says which names are looked for, and where they come from.
     """
     tag = architecture.pinned_weights()
     for form in _FORMS:
@@ -34,5 +72,57 @@ def local_weights(architecture: Architecture, folder: Path) -> Path:
     raise DataUnavailableError(
         f"no weights of {architecture.name} in {folder}{where}; expected "
         f"{_FORMS[0].format(tag)}, {_FORMS[1].format(tag)} or {_FORMS[2].format(tag)}; on a "
-        f"machine with a network `hf download timm/{tag} --local-dir {folder / tag}` brings them"
+        f"machine with a network {_how_to_get(tag, folder)}"
     )
+
+
+def _how_to_get(tag: str, folder: Path) -> str:
+    """Say how weights come by hand: from timm's page on the hub, or from an address of their own.
+
+    Two of the paper's, of the first squeeze-and-excitation networks, are not on the hub.
+    """
+    try:
+        known = timm().get_pretrained_cfg(tag)
+    except PeprError:  # no timm on this machine, which only plans
+        known = None
+    if known is not None and known.url and not known.hf_hub_id:
+        return f"download {known.url} and save it as {folder / f'{tag}.pth'}"
+    repository = known.hf_hub_id if known is not None and known.hf_hub_id else "timm/"
+    repository += tag if repository.endswith("/") else ""
+    return f"`hf download {repository} --local-dir {folder / tag}` brings them"
+
+
+@contextmanager
+def every_weight_fits() -> Iterator[None]:
+    """Refuse, within the block, weights that leave any value of a model as it was initialised.
+
+    timm decides by family of models whether it minds (``pretrained_strict``), and no argument of
+    `timm.create_model` changes that. What a file has besides is left to timm: the DLA networks'
+    have layers that were never used. Weights from training without classes, as of ConvNeXt V2,
+    have no head, and so no normalisation before it; it is new like the head itself.
+
+    Raises
+    ------
+    DataUnavailableError
+        Naming how many values are missing, and one of them.
+    """
+    import torch
+
+    plain = torch.nn.Module.load_state_dict
+
+    def load(model: torch.nn.Module, state_dict: Any, *arguments: Any, **options: Any) -> Any:
+        result = plain(model, state_dict, *arguments, **options)
+        headless = getattr(model, "num_classes", None) == 0
+        missing = [k for k in result.missing_keys if not (headless and k.startswith("head."))]
+        if missing:
+            raise DataUnavailableError(
+                f"they lack {len(missing)} of the model's {len(model.state_dict())} arrays, "
+                f"such as {missing[0]!r}"
+            )
+        return result
+
+    torch.nn.Module.load_state_dict = load
+    try:
+        yield
+    finally:
+        torch.nn.Module.load_state_dict = plain
