@@ -87,15 +87,15 @@ def in_words(record: Record) -> str:
 def result_folder(result_set: str | Path) -> Path:
     """Folder of a result set: a path as it is, a bare name under ``results``.
 
-    Examples
-    --------
-    >>> result_folder("mine").as_posix(), result_folder("/data/mine").as_posix()
-    ('results/mine', '/data/mine')
-
     Raises
     ------
     RunError
         If it is empty.
+
+    Examples
+    --------
+    >>> result_folder("mine").as_posix(), result_folder("/data/mine").as_posix()
+    ('results/mine', '/data/mine')
     """
     if not str(result_set).strip():
         raise RunError(
