@@ -104,10 +104,13 @@ def ended_unseen(record: Record) -> bool:
 
 def _words(note: dict[str, Any], because: str | None) -> str:
     log = note.get("log")
-    said = "" if log and hung(Path(log)) else last_words(log)  # which is every thread's stack
+    if log and hung(Path(log)):  # its last words are the stack of every thread
+        said, ended = "", because or f"ended at its time limit; {Path(log).name} says where it was"
+    else:
+        said, ended = last_words(log), because or UNSEEN
     return (
         f"{KILLED}process {note['pid']} on {note['host']}, which began at {note['started']}, "
-        + (because or UNSEEN)
+        + ended
         + (f"{SAID}{said}" if said else "")
     )
 

@@ -25,7 +25,7 @@ def check_device(folder: Path, device: str, *, any_device: bool = False) -> None
     RunError
         If the set is measured on another device and `any_device` is not set.
     """
-    first = _device_of(Path(folder))
+    first = _device_of(Path(folder), device)
     if first not in (None, device) and not any_device:
         raise RunError(
             f"the result set in {folder} was measured on {first}, and this is {device}; "
@@ -40,8 +40,8 @@ def note_device(folder: Path, device: str) -> None:
         write_whole(path, (json.dumps({"device": device}) + "\n").encode())
 
 
-def _device_of(folder: Path) -> str | None:
-    """The device that a folder is bound to, by its records or by a run that is not over."""
+def _device_of(folder: Path, own: str) -> str | None:
+    """The device that a folder is bound to, by its records or by another's run in it."""
     path = folder / FILE
     if record_paths(folder) and path.is_file():
         try:
@@ -52,4 +52,4 @@ def _device_of(folder: Path) -> str | None:
             ) from None
     notes = [read_note(folder, name) for name in noted_runs(folder) if is_held(folder, name)]
     found = [note["record"].get("device") for note in notes if note is not None]
-    return next((device for device in found if device), None)
+    return next((device for device in found if device not in (None, own)), None)

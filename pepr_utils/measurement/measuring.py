@@ -140,6 +140,8 @@ def measure(
     with run_lock(folder, identity, note):
         if found := finished_record(folder, identity):  # another process was quicker
             return found
+        # The device was waited for: meanwhile others may have begun the folder with theirs.
+        check_device(folder, known["device"], any_device=any_device)
         with time_limit():
             record, predictions = done()
         _keep(folder, record, predictions)

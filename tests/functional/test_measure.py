@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from pepr_utils.measurement.metering import IntensityError
 from pepr_utils.measurement.predictions import Predictions
 from pepr_utils.measurement.run import RunError
 from pepr_utils.measurement.timm_import import timm
-from pepr_utils.results import load_result_set, read_record
+from pepr_utils.results import Record, load_result_set, read_record
 from pepr_utils.results.predictions import read_predictions
 
 #: A recipe for models of timm that are made for tests.
@@ -454,6 +455,26 @@ def test_one_folder_is_one_device_from_its_first_record_on(tmp_path, monkeypatch
     manifest.write_text("{")
     with pytest.raises(RunError, match=r"manifest\.json is damaged; remove it"):
         measure(other, tmp_path)
+
+
+def test_a_folder_that_others_began_while_the_device_was_waited_for(tmp_path, monkeypatch):
+    from pepr_utils.measurement import manifest, measuring
+    from pepr_utils.measurement.training import perform
+
+    monkeypatch.setattr(perform, "train", lambda *_a, **_k: pytest.fail("trained"))
+    theirs = {"run_id": "r1", "architecture": "resnet18d", "dataset": "phantom", "status": "done",
+              "test_accuracy": 0.5}  # fmt: skip
+
+    @contextmanager
+    def waits(*arguments):
+        measuring._write(tmp_path, Record(**theirs, device="NVIDIA H100"), None)
+        with run_lock(*arguments):
+            yield
+
+    monkeypatch.setattr(measuring, "run_lock", waits)
+    with pytest.raises(RunError, match="was measured on NVIDIA H100"):
+        measure(RUN, tmp_path)
+    assert json.loads((tmp_path / manifest.FILE).read_text()) == {"device": "NVIDIA H100"}
 
 
 def test_a_check_on_another_machine_binds_no_folder(tmp_path, monkeypatch):

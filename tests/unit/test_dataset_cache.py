@@ -6,6 +6,7 @@ import io
 import resource
 import shutil
 import zipfile
+from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -158,6 +159,17 @@ def source_of(size):
     """Phantom at another size, so that it has to be resized."""
     grown = {s: np.resize(i, (len(i), size, size, 1)) for s, i in phantom.load().images.items()}
     return type(phantom.load())(**{**vars(phantom.load()), "images": grown})
+
+
+def test_what_a_killed_process_has_left_takes_no_room(tmp_path, monkeypatch):
+    left = tmp_path / ".x.npy.tmp"
+    left.write_bytes(bytes(1000))
+    room = namedtuple("room", "total used free")
+    usage = lambda _folder: room(2000, 0, 2000 - (1000 if left.exists() else 0))  # noqa: E731
+    monkeypatch.setattr(cache_module.shutil, "disk_usage", usage)
+    with cache_module.written_whole(tmp_path / "x.npy", 1500, "x") as file:
+        file.write(bytes(1500))
+    assert (tmp_path / "x.npy").stat().st_size == 1500
 
 
 @pytest.mark.usefixtures("small_files_only")

@@ -1,5 +1,7 @@
 """A folder's images that would be left out or altered: each is said before training, or refused."""
 
+import struct
+
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
@@ -118,6 +120,26 @@ def test_photographs_are_turned_upright(tmp_path, name, depth):
     assert found.shape == (40, 20)
     assert (found[:, 12:] > 240).all()
     assert (found[:, :8] < 15).all()
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind", "n", "value"),
+    [(0x128, 2, 4, b"2\0\0\0"), (0x100, 5, 1, b"\x28\0\0\0"), (0x103, 7, 4, b"\0\0\0\6"),
+     (0x8769, 4, 1, b"\x60\xea\0\0")],
+)  # fmt: skip
+def test_exif_that_cannot_be_written_again_is_no_obstacle(tmp_path, tag, kind, n, value):
+    """A unit of resolution as text, a width as a fraction, a pointer beyond the end."""
+    entries = sorted([(tag, kind, n, value), (0x112, 3, 1, b"\6\0\0\0")])
+    packed = b"".join(struct.pack("<HHL4s", *entry) for entry in entries)
+    exif = b"Exif\0\0II*\0" + struct.pack("<LH", 8, len(entries)) + packed + bytes(36)
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "a.jpg", exif=exif)
+    assert image_file.look(tmp_path / "a.jpg").size == (20, 30)
+    assert image_file.read(tmp_path / "a.jpg", n_channels=3).shape == (30, 20, 3)
+
+
+def test_a_png_whose_exif_is_garbage_is_read_as_it_is(tmp_path):
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / "a.png", exif=b"garbage" * 9)
+    assert image_file.read(tmp_path / "a.png", n_channels=1).shape == (20, 30, 1)
 
 
 def test_turned_images_are_said_and_an_upright_one_is_not(tmp_path):

@@ -287,6 +287,22 @@ def test_a_data_set_that_goes_away_fails_its_runs_and_no_others(sweep, tmp_path,
     )  # fmt: skip
 
 
+def test_what_another_sweep_measures_does_not_speak_for_a_worker(sweep, tmp_path):
+    """A worker refuses all its runs, one of which another sweep has measured meanwhile."""
+    tried = []
+
+    def deed(name, folder):
+        if not tried:
+            _write(name, folder)
+            _leave_note(name, folder, log="/elsewhere.log")
+        tried.append(name)
+        return Outcome("error", "RunError", "the weights lack")
+
+    with pytest.raises(SweepError, match="no attempt was counted"):
+        sweep(RUNS[:8], deed, attempts=2)
+    assert [read_record(path).status for path in tmp_path.glob("runs/*")] == ["done"]
+
+
 def test_a_damaged_note_does_not_keep_its_run_from_being_measured(sweep, tmp_path):
     path = note_path(tmp_path, IDS[RUNS[0].architecture])
     path.parent.mkdir()

@@ -14,7 +14,7 @@ import pytest
 from pepr_utils.measurement import Run, measuring, orders, record_killed, run_id
 from pepr_utils.measurement.files import FolderError
 from pepr_utils.measurement.kept import next_attempt
-from pepr_utils.measurement.killed import forget_killed
+from pepr_utils.measurement.killed import ended_unseen, forget_killed
 from pepr_utils.measurement.locks import is_held, note_path, noted_runs, run_lock
 from pepr_utils.measurement.metering import meter
 from pepr_utils.measurement.metering.nvml import Nvml
@@ -383,6 +383,15 @@ def test_a_damaged_note_stands_in_nobodys_way(tmp_path, content):
     with run_lock(tmp_path, "r2", {}):  # and what lives is left alone
         assert record_killed(tmp_path) == []
         assert noted_runs(tmp_path) == ["r2"]
+
+
+def test_a_run_that_hung_is_known_as_such_whoever_records_it(tmp_path):
+    log = tmp_path / "kernel.log"
+    log.write_text("Timeout (0:00:05)!\nThread 0x1 (most recent call first):\n  File ...\n")
+    _note(tmp_path, A, log=str(log))
+    (record,) = record_killed(tmp_path)
+    assert record.failure_reason.endswith("ended at its time limit; kernel.log says where it was")
+    assert not ended_unseen(record)
 
 
 def test_a_run_that_is_not_the_one_asked_for_is_refused(in_sweep, monkeypatch):

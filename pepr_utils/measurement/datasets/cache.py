@@ -93,8 +93,9 @@ def written_whole(target: Path, n_bytes: int, what: str) -> Iterator[BinaryIO]:
     DatasetError
         If there is no room, with the folder, the room needed and the room there.
     """
-    check_room(target.parent, n_bytes, what)
     temporary = target.with_name(f".{target.name}.tmp")
+    temporary.unlink(missing_ok=True)  # a killed process has left it, with all its room
+    check_room(target.parent, n_bytes, what)
     try:
         with temporary.open("wb") as file:
             _reserve(file, n_bytes)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from pepr_utils.measurement.datasets.source import DatasetError
 
@@ -23,6 +23,16 @@ _GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
 _DEEP = ("I", "I;16", "I;16B", "I;16L")
 #: Part of the content hash of a folder: it changes with anything that changes a pixel.
 VERSION = "upright-1"
+#: What turns an image upright, by its EXIF orientation.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 #: EXIF orientations that swap width and height.
 _ON_ITS_SIDE = (5, 6, 7, 8)
 
@@ -143,7 +153,7 @@ def read(path: Path, *, n_channels: int, deep_range: int = 65535) -> np.ndarray:
             pixels = _pixels(path, image).astype(np.float64).clip(0, deep_range)
             grey = np.round(pixels * (255 / deep_range)).astype(np.uint8)
             return np.repeat(grey[..., None], n_channels, axis=2)
-        _turn_upright(path, image)
+        image = _upright(path, image)  # noqa: PLW2901 - the file is closed with the block
         try:
             if image.mode == "P":
                 image = image.convert("RGBA")  # noqa: PLW2901 - the palette may be transparent
@@ -172,22 +182,26 @@ def _opened(path: Path) -> Image.Image:
 
 
 def _pixels(path: Path, image: Image.Image) -> np.ndarray:
-    _turn_upright(path, image)
-    return np.asarray(image)
+    return np.asarray(_upright(path, image))
 
 
-def _turn_upright(path: Path, image: Image.Image) -> None:
-    """Decode an image and apply its EXIF orientation, as every viewer of photographs does."""
+def _upright(path: Path, image: Image.Image) -> Image.Image:
+    """Decode an image and apply its EXIF orientation, as every viewer of photographs does.
+
+    Nothing else of its EXIF data is looked at: much of what cameras and scanners write there
+    cannot be written again, which Pillow's own way of doing this would try.
+    """
     if image.format == "TIFF":
         # Pillow maps some TIFF files into memory by their name, with the sides of the turned
         # image, and turns the result again; without a name it reads them, which is right.
         image.filename = ""
     try:
-        image.load()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ImageOps.exif_transpose(image, in_place=True)
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+            image.load()
+            method = _UPRIGHT.get(_orientation(image))
+            return image if method is None else image.transpose(method)
+    except Exception as error:  # noqa: BLE001 - a foreign file fails in any way it likes
         raise _damaged(path, error) from None
 
 

@@ -115,8 +115,11 @@ class Coordinator:
             future = self.workers.submit(task, slot)
             self.flights.append(Flight(task, slot, future, names, before, time.monotonic()))
         if there and not self.flights:  # nobody is left who could be asked
-            for name in list(self.backlog.again):
+            again = list(self.backlog.again)
+            for name in again:
                 self._judge(name)
+            if not again:  # nor is there a run to ask about
+                self.refusals.in_row.clear()
 
     def _there(self) -> list[Slot]:
         """The workers that may be given runs."""
@@ -186,9 +189,10 @@ class Coordinator:
         found = {name: self._settle_run(flight, outcome, name, passing) for name in flight.runs}
         untouched = [name for name, is_now in found.items() if is_now == "untouched"]
         blamed = "failed" in found.values()
-        begun = flight.has_begun or blamed or "done" in found.values()
+        ours = [name for name, is_now in found.items() if is_now in ("done", "failed")]
+        # What another process measures of the shard says nothing of this worker.
+        begun = flight.has_begun or not flight.others.issuperset(ours)
         if begun:
-            ours = [name for name, is_now in found.items() if is_now in ("done", "failed")]
             self.refusals.began(flight.slot, ours)
         if not (begun or passing) and len(untouched) > 1:
             if self._is_refusal(outcome):
@@ -298,19 +302,21 @@ class Coordinator:
 
     def _watch_start_up(self) -> None:
         """Learn how long a kernel takes before its first run begins."""
-        fresh = [flight for flight in self.flights if not flight.started_up]
+        fresh = [flight for flight in self.flights if not flight.has_begun]
         if not fresh:
             return
         noted = set(noted_runs(self.folder))
         for flight in fresh:
             if found := noted.intersection(flight.runs):
-                flight.started_up = True
-                notes = [read_note(self.folder, name) or {} for name in found]
-                flight.has_begun = str(flight.task.log) in [note.get("log") for note in notes]
-                if flight.has_begun:
-                    self.refusals.began(flight.slot, found)
-                took = time.monotonic() - flight.began
-                self.start_up_s = max(1.0, min(took, 2 * self.start_up_s))
+                notes = {name: read_note(self.folder, name) for name in found}
+                logs = {name: note.get("log") for name, note in notes.items() if note is not None}
+                own = {name for name, log in logs.items() if log == str(flight.task.log)}
+                flight.others |= logs.keys() - own
+                if own:
+                    flight.has_begun = True
+                    self.refusals.began(flight.slot, own)
+                    took = time.monotonic() - flight.began
+                    self.start_up_s = max(1.0, min(took, 2 * self.start_up_s))
 
     # -- the end ---------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,12 @@ class Flight:
         How often each had been tried.
     began : float
         When, by the monotonic clock (s).
-    started_up : bool
-        Whether one of its runs was seen to be measured.
     has_begun : bool
-        Whether that was by its own kernel, as far as was seen.
+        Whether its own kernel was seen to measure one of its runs.
     waits : bool
         Whether its kernel waits for the device, which another has.
+    others : set of str
+        Its runs that another process was seen to measure.
     """
 
     task: Task
@@ -40,9 +40,9 @@ class Flight:
     runs: Sequence[str]
     attempts: Mapping[str, int]
     began: float
-    started_up: bool = False
     has_begun: bool = False
     waits: bool = False
+    others: set[str] = field(default_factory=set)
 
     def waiting_path(self) -> Path:
         """Where its kernel says that it waits."""
