@@ -71,8 +71,8 @@ class Backlog:
         attempts: int,
         seconds: Callable[[Run], float | None],
     ) -> None:
-        self._columns = columns
-        self.runs, self.folder, self._attempts, self._seconds = runs, folder, attempts, seconds
+        self.runs, self.columns, self.folder = runs, columns, folder
+        self._attempts, self._seconds = attempts, seconds
         self.pending: list[str] = list(runs)
         self.parts: list[list[str]] = []
         self.again: list[str] = []
@@ -281,7 +281,7 @@ class Backlog:
                 self.elsewhere.add(name)
                 return
         if name in self.owed:
-            if not record_failure(self.folder, name, self._columns[name], self.owed[name]):
+            if not record_failure(self.folder, name, self.columns[name], self.owed[name]):
                 self._look_later(name)
                 return
             del self.owed[name]

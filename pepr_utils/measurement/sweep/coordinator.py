@@ -8,13 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from pepr_utils.measurement.files import FolderError
 from pepr_utils.measurement.killed import forget_killed
 from pepr_utils.measurement.locks import is_held, noted_runs, read_note
-from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep.backlog import Backlog
 from pepr_utils.measurement.sweep.cluster import Slot, Workers
 from pepr_utils.measurement.sweep.errors import SweepError
@@ -36,27 +34,17 @@ class Coordinator:
 
     Parameters
     ----------
-    runs : dict
-        The runs, by name and in their order.
-    columns : dict
-        What the record of each says before anything is done.
-    folder : pathlib.Path
-        The result set.
+    backlog : Backlog
+        What is still to be begun.
     workers : Workers
-        Who does them.
+        Who does it.
     make : callable
         Makes a task of its name, its parameters, its slot and the names of its runs.
-    attempts : int
-        How often a run is tried.
-    seconds : callable
-        Forecast length of a run (s), or None.
     options : dict
         Further parameters of the notebook.
 
     Attributes
     ----------
-    backlog : Backlog
-        What is still to be begun.
     flights : list of Flight
         What is being done.
     refusals : Refusals
@@ -69,26 +57,20 @@ class Coordinator:
 
     def __init__(
         self,
-        runs: Mapping[str, Run],
-        columns: Mapping[str, Mapping[str, Any]],
-        folder: Path,
+        backlog: Backlog,
         workers: Workers,
         *,
         make: Callable[[str, Mapping[str, Any], Slot, Sequence[str]], Task],
-        attempts: int,
-        seconds: Callable[[Run], float | None],
         options: dict[str, Any],
     ) -> None:
-        self.runs, self.folder, self.workers, self.make = runs, Path(folder), workers, make
-        self.options = options
-        self.backlog = Backlog(runs, columns, self.folder, attempts=attempts, seconds=seconds)
+        self.backlog, self.workers, self.make, self.options = backlog, workers, make, options
+        self.folder = backlog.folder
         self.flights: list[Flight] = []
         self.refusals = Refusals()
         self.start_up_s = START_UP_S
         self.may_live = False
         self._name, self._n_tasks = f"{datetime.now(UTC):%Y%m%dT%H%M%S}", 0
         self._slots: list[Slot] = []
-        self._columns = columns
         self._lost: Counter[str] = Counter()
 
     def over(self) -> bool:
@@ -108,7 +90,7 @@ class Coordinator:
             if not names:
                 continue
             self._n_tasks += 1
-            runs = [self.runs[name] for name in names]
+            runs = [self.backlog.runs[name] for name in names]
             given = parameters(runs, self.folder, self.options)
             task = self.make(f"{self._name}-{self._n_tasks:04d}", given, slot, names)
             before = {name: self.backlog.attempt(name) for name in names}
@@ -271,11 +253,10 @@ class Coordinator:
 
     def _refused(self, slot: Slot, name: str, told: Failure, why: str) -> None:
         """Find out whose fault it is that a run has not begun that was alone; see `Refusals`."""
-        refusals, weights = self.refusals, self._columns[name].get("weights")
+        refusals, weights = self.refusals, self.backlog.columns[name].get("weights")
+        architecture = self.backlog.runs[name].architecture
         refusals.refused(slot, why)
-        refusals.alone(
-            name, slot, told, kind_of(why, [name, weights, self.runs[name].architecture])
-        )
+        refusals.alone(name, slot, told, kind_of(why, [name, weights, architecture]))
         self.backlog.again.append(name)
         open_still = [f for f in self.flights if refusals.in_row[f.slot.address] < SUSPECT]
         if refusals.alike() >= HOPELESS and not open_still:

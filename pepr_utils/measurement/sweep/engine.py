@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pepr_utils.errors import PeprError
 from pepr_utils.measurement.measuring import definition_columns
 from pepr_utils.measurement.run import Run, definition, name_of
+from pepr_utils.measurement.sweep.backlog import Backlog
 from pepr_utils.measurement.sweep.cluster import Slot, Workers, own_workers, their_workers
 from pepr_utils.measurement.sweep.coordinator import Coordinator
 from pepr_utils.measurement.sweep.errors import SweepError
@@ -153,16 +154,9 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
             try:
                 with _workers(slots, gpus, scheduler, folder, len(names)) as workers:
                     workers.hurried = lambda: interrupts.asked == AT_ONCE
-                    coordinator = Coordinator(
-                        names,
-                        columns,
-                        folder,
-                        workers,
-                        make=make,
-                        attempts=attempts,
-                        seconds=seconds or (lambda _run: None),
-                        options=given,
-                    )
+                    forecast = seconds or (lambda _run: None)
+                    backlog = Backlog(names, columns, folder, attempts=attempts, seconds=forecast)
+                    coordinator = Coordinator(backlog, workers, make=make, options=given)
                     teller = _Teller(watch, names, folder, workers)
                     _run(coordinator, interrupts, teller, stop, own)
             finally:
