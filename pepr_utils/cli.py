@@ -15,7 +15,7 @@ COMMANDS = {
     "data": (
         "pepr_utils.commands.data",
         "data",
-        "Fetch the published data; look into result sets.",
+        "Look into result sets; verify the embedded data.",
     ),
     "score": (
         "pepr_utils.commands.score",
@@ -89,7 +89,6 @@ def pepr() -> None:
 
     \b
     Example:
-      pepr data fetch          # the data that the paper's authors released
       pepr data show published # what is in it
       pepr score models.csv --performance accuracy --cost energy_wh
       pepr audit published     # what is doubtful in it

@@ -14,7 +14,7 @@ def data_dir() -> Path:
 
     Examples
     --------
-    >>> (data_dir() / "architectures.csv").is_file()
+    >>> (data_dir() / "timm_models.csv").is_file()
     True
     """
     packaged = _PACKAGE / "_data"
@@ -27,7 +27,7 @@ def data_file(name: str) -> Path:
     Parameters
     ----------
     name : str
-        File name relative to ``data/``, such as ``"architectures.csv"``.
+        File name relative to ``data/``, such as ``"timm_models.csv"``.
 
     Raises
     ------

@@ -42,22 +42,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def obtain():
-    """Call a function on the authors' data; without them a test is skipped, but in CI it fails."""
-    from pepr_utils.errors import DataUnavailableError
-
-    def call(function, name):
-        try:
-            return function(name)
-        except DataUnavailableError as error:
-            (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
-
-    return call
-
-
-@pytest.fixture(scope="session")
-def published(obtain):
+def published():
     """The authors' released data as a result set."""
     from pepr_utils.results import load_result_set
 
-    return obtain(load_result_set, "published")
+    return load_result_set("published")
+
+
+@pytest.fixture(scope="session")
+def embedded():
+    """The embedded tables, as text."""
+    from pepr_utils.results import published
+
+    return {name: published.read_text(name) for name in published.TABLES}
+
+
+@pytest.fixture(scope="session")
+def released(embedded):
+    """The authors' files, restored: `test_release` holds them against the pinned SHA-256."""
+    from pepr_utils.results.release import restore
+
+    return restore(embedded)

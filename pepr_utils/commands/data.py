@@ -1,10 +1,12 @@
-"""`pepr data`: fetch the pinned downloads, list result sets, check and summarise one."""
+"""`pepr data`: list result sets, check and summarise one, verify the embedded release."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,80 +17,122 @@ if TYPE_CHECKING:
     from pepr_utils.results import ResultSet
 
 
-_DERIVED = {
-    "published-repaired": "published, with copied energies replaced; see `pepr data show --changes`"
+_EMBEDDED = {
+    "published": "what the authors released",
+    "published-repaired": "published with copied energies replaced; `pepr data show --changes`",
 }
+#: Differences that `verify` prints; `--json` has all.
+MOST_SHOWN = 20
 
 
 @click.group()
 def data() -> None:
-    """Fetch the published data; look into result sets.
+    """Look into result sets; compare the embedded data with the authors' files.
 
     \b
     Example:
-      pepr data fetch
       pepr data show my_results.csv
+      pepr data verify
     """
 
 
 @data.command()
-@click.argument("files", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of file and path.")
-def fetch(files: tuple[str, ...], as_json: bool) -> None:
-    """Download the authors' released FILES (default: all), checked by SHA-256.
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of differences.")
+@click.option(
+    "--write",
+    "target",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write the tables that follow from the authors' files into this folder, instead.",
+)
+def verify(as_json: bool, target: Path | None) -> None:
+    """Compare the embedded tables with the authors' released files, cell by cell.
 
-    The cache is looked at first, then the folder or URL in PEPR_DATA_MIRROR, then the pinned
-    upstream address. PEPR_DATA_CACHE moves the cache.
+    The files are read from the folder or URL in PEPR_DATA_MIRROR, else downloaded from the pinned
+    commit. Exit code 1: something differs, or a file has not the pinned SHA-256.
 
     \b
     Example:
-      pepr data fetch
-      PEPR_DATA_MIRROR=/media/usb/pepr pepr data fetch all_results.csv
+      pepr data verify
+      PEPR_DATA_MIRROR=/media/usb/pepr pepr data verify --json
     """
-    from pepr_utils.results.download import fetch as fetch_file
-    from pepr_utils.results.download import registry
+    from pepr_utils.results import published, release
+    from pepr_utils.results.download import fetch
+    from pepr_utils.results.download import release as pinned
 
-    names = files or tuple(registry()["published"].sha256)
-    paths = {name: fetch_file(name, progress=sys.stderr.isatty()) for name in names}
-    if as_json:
-        click.echo(json.dumps([{"file": n, "path": str(p)} for n, p in paths.items()], indent=1))
+    sums = pinned().sha256
+    files = {name: fetch(name, progress=sys.stderr.isatty()) for name in sums}
+    if target:
+        target.mkdir(parents=True, exist_ok=True)
+        release.write_tables(release.embed(files), target)
+        click.echo(f"written: {', '.join(published.TABLES)} in {target}")
         return
-    for path in paths.values():
-        click.echo(path)
+    found = release.differences(
+        files, {name: published.read_text(name) for name in published.TABLES}
+    )
+    actual = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    found = [
+        {
+            "file": name,
+            "row": None,
+            "column": "SHA-256",
+            "released": actual[name],
+            "embedded": sums[name],
+        }
+        for name in files
+        if actual[name] != sums[name]
+    ] + found
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        _show_differences(found, files)
+    sys.exit(1 if found else 0)
+
+
+def _show_differences(found: list[dict[str, object]], files: dict[str, bytes]) -> None:
+    for one in found[:MOST_SHOWN]:
+        place = "".join(
+            f", {word}{one[key]}" for key, word in (("row", "row "), ("column", "")) if one[key]
+        )
+        click.echo(f"{one['file']}{place}: {one['released']}, embedded: {one['embedded']}")
+    if len(found) > MOST_SHOWN:
+        click.echo(f"and {len(found) - MOST_SHOWN:,} more: add --json for all")
+    click.echo(
+        f"{len(found):,} differences"
+        if found
+        else f"{len(files)} files: every released value is embedded as it is"
+    )
 
 
 @data.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 def list_(as_json: bool) -> None:
-    """List the pinned files with their licence and the named result sets.
+    """List the named result sets, and the authors' files that are embedded.
 
     \b
     Example:
       pepr data list
     """
+    from pepr_utils.paths import data_dir
     from pepr_utils.results import available_result_sets
-    from pepr_utils.results.download import cache_folder, is_cached, registry
+    from pepr_utils.results.download import release
 
+    pinned = release()
     rows = [
-        {
-            "kind": "file",
-            "name": file,
-            "where": str(cache_folder(group) / file)
-            if is_cached(file, group=group)
-            else "not fetched",
-            "what": f"{pinned.what[file]} ({pinned.repository}, {pinned.license})",
-        }
-        for group, pinned in registry().items()
-        for file in pinned.sha256
-    ]
-    rows += [
         {
             "kind": "result set",
             "name": name,
-            "where": str(folder or "downloaded files"),
-            "what": _DERIVED.get(name, ""),
+            "where": str(folder or data_dir() / "published"),
+            "what": _EMBEDDED.get(name, ""),
         }
         for name, folder in available_result_sets().items()
+    ] + [
+        {
+            "kind": "file",
+            "name": file,
+            "where": f"{pinned.repository} at {pinned.commit[:12]}",
+            "what": what,
+        }
+        for file, what in pinned.what.items()
     ]
     if as_json:
         click.echo(json.dumps(rows, indent=1))

@@ -15,7 +15,6 @@ import click
 from pepr_utils.commands.intensity import intensity_option
 from pepr_utils.commands.needs import needs
 from pepr_utils.commands.text_table import count, echo, note
-from pepr_utils.errors import PeprError
 
 if TYPE_CHECKING:
     from pepr_utils.measurement.sweep.forecast import Forecaster
@@ -122,10 +121,7 @@ def _forecaster(plan: Plan, before: State, output: Path, options: dict[str, Any]
 
     sources = [Source.of(load_result_set(name)) for name in options["basis"]]
     if _of_full_size(plan):
-        try:
-            sources.append(Source.of(load_result_set(_LAST_BASIS)))
-        except PeprError as error:
-            note(f"the published runs are no basis: {error}")
+        sources.append(Source.of(load_result_set(_LAST_BASIS)))
     forecaster = Forecaster(sources, device=options["card"] or device_of(output))
     forecaster.learn(before.done)
     return forecaster
@@ -251,7 +247,7 @@ def _on_a_processor(plan: Plan, forecaster: Forecaster, options: dict[str, Any])
 
 def _of_full_size(plan: Plan) -> bool:
     from pepr_utils.measurement.protocols import protocol
-    from pepr_utils.results.published import IMAGE_SIZE
+    from pepr_utils.results.release import IMAGE_SIZE
 
     return any(protocol(p.run.protocol).image_size == IMAGE_SIZE for p in plan.runs)
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from pepr_utils.errors import DataUnavailableError
 from pepr_utils.reporting.numbers import NOT_AVAILABLE, fixed
 from pepr_utils.results import ResultSet, load_result_set, score_runs
 from pepr_utils.results.audit.checks_meter import between
@@ -135,7 +134,7 @@ def of_sampling(frame: pd.DataFrame, few_samples: int) -> dict[str, str]:
     }
 
 
-def net_of_idle(idle_w: float) -> pd.DataFrame | None:
+def net_of_idle(idle_w: float) -> pd.DataFrame:
     """Rankings of the published fine-tuned experiments, with and without an idle power.
 
     Only runs whose power is possible have a say: of the others the time is not known.
@@ -147,14 +146,10 @@ def net_of_idle(idle_w: float) -> pd.DataFrame | None:
 
     Returns
     -------
-    pandas.DataFrame or None
-        One row per experiment: models, places that change, the largest change and Kendall's tau;
-        None where the published data cannot be had.
+    pandas.DataFrame
+        One row per experiment: models, places that change, the largest change and Kendall's tau.
     """
-    try:
-        published = load_result_set(PUBLISHED)
-    except DataUnavailableError:
-        return None
+    published = load_result_set(PUBLISHED)
     runs, power = published.finished, implied_power(published)
     possible = power["possible"].fillna(False).astype(bool) & power["time_s"].notna()
     chosen = possible & runs["train_fraction"].eq(1) & runs["pretrained"].fillna(False).astype(bool)
@@ -181,13 +176,10 @@ def net_of_idle(idle_w: float) -> pd.DataFrame | None:
     return pd.DataFrame(rows)
 
 
-def of_idle(table: pd.DataFrame | None, idle_w: float) -> dict[str, str]:
+def of_idle(table: pd.DataFrame, idle_w: float) -> dict[str, str]:
     """Numbers on the subtraction of an idle power, for the text."""
-    found = {"idle-w": f"{idle_w:g}"}
-    if table is None:
-        names = ("n-moved", "n-places", "largest-move", "tau")
-        return found | dict.fromkeys(names, NOT_AVAILABLE)
-    return found | {
+    return {
+        "idle-w": f"{idle_w:g}",
         "n-moved": f"{table['places that change'].sum()}",
         "n-places": f"{table['models'].sum()}",
         "largest-move": f"{table['largest change'].max()}",

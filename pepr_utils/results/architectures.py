@@ -7,20 +7,21 @@ from functools import cache
 import pandas as pd
 
 from pepr_utils.paths import data_file
+from pepr_utils.results import published
 
 #: The paper's limit between small-scale and large-scale models, in trainable parameters.
 LARGE_ABOVE = 24_600_000
 
 
 def load_architectures() -> pd.DataFrame:
-    """Return the model space, one row per architecture, from ``data/architectures.csv``.
+    """Return the model space, one row per architecture, in the order of the authors' table.
 
     Returns
     -------
     pandas.DataFrame
         ``architecture``; ``n_parameters`` (with the 1,000-class ImageNet head); ``type`` (CNN or
         Other); ``efficient`` (bool); ``link`` to the publication; ``printed_parameters_m``, the
-        paper's table in units of 10^6, as printed (text); ``size`` (small or large, by
+        paper's Table A.1 in units of 10^6, as printed (text); ``size`` (small or large, by
         `size_class`).
 
     Examples
@@ -33,8 +34,12 @@ def load_architectures() -> pd.DataFrame:
 
 @cache
 def _model_space() -> pd.DataFrame:
-    frame = pd.read_csv(data_file("architectures.csv"), dtype={"printed_parameters_m": "string"})
-    frame["efficient"] = frame["efficient"].astype(bool)
+    frame = published.read_text("architectures.csv")
+    frame = frame.astype({"n_parameters": "int64", "efficient": "int64"}).astype(
+        {"efficient": bool}
+    )
+    printed = pd.read_csv(data_file("table_a1.csv"), dtype={"printed_parameters_m": "string"})
+    frame = frame.merge(printed[["architecture", "printed_parameters_m"]], on="architecture")
     return frame.assign(size=size_class(frame["n_parameters"]))
 
 

@@ -1,177 +1,82 @@
-"""The set `published`: the authors' released table, adapted to the record's columns and units.
+"""The authors' released data as they are embedded in ``data/published``; see `release`.
 
-The authors' file has one row per architecture and experiment and is read as it is: values are
-converted in unit or renamed, never corrected. Its column `infer_time` is 0 in every row and
-is not carried over, since what was not measured is null here.
+Values were renamed and rearranged, never corrected. `infer_time`, 0 in every row of the authors'
+table, is not among them: what was not measured is null here.
 """
 
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import pandas as pd
 
 from pepr_utils.errors import InvalidTableError
-from pepr_utils.results.download import fetch, registry
-from pepr_utils.results.tables import check_table, check_values, columns
+from pepr_utils.paths import data_dir
+from pepr_utils.results.release import parse
+from pepr_utils.results.tables import check_table
 
-FILE = "all_results.csv"
-N_EPOCHS = 10
-#: Height and width of the images (px; paper, section 3).
-IMAGE_SIZE = 256
-
-#: What the authors' `dataset` column says: data set, pretrained, share of the training images.
-EXPERIMENTS = {
-    "derma": ("derma", False, 1.0),
-    "derma_pt": ("derma", True, 1.0),
-    "derma_small": ("derma", True, 0.1),
-    "derma_smallest": ("derma", True, 0.01),
-    "lidc": ("lidc", True, 1.0),
-    "lidc_small": ("lidc", True, 0.1),
-    "pneumonia": ("pneumonia", True, 1.0),
-    "pneumonia_small": ("pneumonia", True, 0.1),
-}
-
-#: Number of classes and of training images (paper, section 3), and of the test images that the
-#: released accuracies average over: full batches of 32.
-DATASETS = {
-    "derma": {"n_classes": 7, "n_train": 7007, "n_test": 1984},
-    "lidc": {"n_classes": 2, "n_train": 9057, "n_test": 3008},
-    "pneumonia": {"n_classes": 2, "n_train": 4708, "n_test": 608},
-}
-
-#: Our column for each of theirs that is carried over unchanged.
-_RENAMED = {
-    "model": "architecture",
-    "num_param": "n_parameters",
-    "energy": "energy_kwh",
-    "co2": "co2eq_g",
-    "memR": "reserved_memory_gb",
-    "memM": "peak_memory_gb",
-    "train_time": "released_train_time_s",
-    "inf_time": "released_inf_time_s",
-    "memA": "released_allocated_memory_gb",
-    "memT": "released_total_memory_gb",
-}
-_EPOCH_COLUMNS = [f"test_{i:02d}" for i in range(N_EPOCHS)]
-_NEEDED = ["dataset", *_RENAMED, *_EPOCH_COLUMNS, "tr_acc"]
-
-
-def content_hash() -> str:
-    """SHA-256 of the authors' table, fetched if need be."""
-    fetch(FILE)
-    return registry()["published"].sha256[FILE]
+CHECKSUMS = "SHA256SUMS"
+TABLES = ("runs.csv", "epochs.csv", "architectures.csv", "countries.csv", "imagenet.csv")
+_FIX = "restore it with `git checkout -- data/published`, or install pepr-utils again"
 
 
 def read() -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    """Fetch and adapt the authors' table: `runs`, `epochs` and the content hash."""
-    return *adapt_file(fetch(FILE)), content_hash()
-
-
-def adapt_file(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Adapt a file in the authors' format.
+    """Read the tables `runs` and `epochs`, and their content hash.
 
     Raises
     ------
     InvalidTableError
-        If a column is missing, an experiment is unknown or a value is not allowed.
+        If an embedded file is damaged or missing.
     """
-    try:
-        released = pd.read_csv(path)
-    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise InvalidTableError(f"{path.name}: not a readable CSV table ({error})") from None
-    return adapt(released, source=path.name)
+    runs = check_table(read_text("runs.csv"), required=["run_id"], source="runs.csv")
+    epochs = check_table(
+        read_text("epochs.csv"), required=["run_id"], table="epochs", source="epochs.csv"
+    )
+    return runs, epochs, content_hash()
 
 
-def adapt(released: pd.DataFrame, *, source: str = FILE) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Turn the authors' table into the tidy tables `runs` and `epochs`.
+def content_hash() -> str:
+    """SHA-256 of the two files that make the result set `published`."""
+    both = _content("runs.csv") + _content("epochs.csv")
+    return hashlib.sha256(both).hexdigest()
+
+
+def read_text(name: str) -> pd.DataFrame:
+    """Read one embedded table as text: an empty value is an empty text.
 
     Parameters
     ----------
-    released : pandas.DataFrame
-        One row per architecture and experiment, with the authors' columns.
-    source : str
-        What messages call it.
-
-    Returns
-    -------
-    runs, epochs : pandas.DataFrame
-        One row per run, in the order of the input, and ten rows per run.
+    name : str
+        One of `TABLES`.
 
     Raises
     ------
     InvalidTableError
-        If a column is missing, an experiment is unknown, a run stands twice or a value is not
-        allowed in its column.
+        If the file is damaged or missing; the message names it.
+
+    Examples
+    --------
+    >>> read_text("architectures.csv").loc[0, ["architecture", "n_parameters"]].tolist()
+    ['dla46x_c', '1068440']
     """
-    _check_layout(released, source)
-    arms = pd.DataFrame(
-        [EXPERIMENTS[d] for d in released["dataset"]],
-        columns=["dataset", "pretrained", "train_fraction"],
-    )
-    runs = released[list(_RENAMED)].rename(columns=_RENAMED).reset_index(drop=True)
-    runs = runs.assign(**{name: arms[name] for name in arms})
-    for name in ("n_classes", "n_train", "n_test"):
-        runs[name] = arms["dataset"].map(lambda d, name=name: DATASETS[d][name])
-    runs["n_train"] = runs["n_train"].where(runs["train_fraction"] == 1.0)
-    runs = runs.assign(
-        run_id=[_run_id(*key) for key in zip(released["dataset"], released["model"], strict=True)],
-        status="done",
-        attempt=1,
-        image_size=IMAGE_SIZE,
-        protocol="paper",
-        n_parameters_of="ImageNet-1k head",
-        test_accuracy=released[_EPOCH_COLUMNS[-1]].to_numpy(),
-        energy_window="train+eval",
-        energy_method="carbontracker",
-        device="NVIDIA GeForce RTX 3090",
-    )
-    epochs = released[_EPOCH_COLUMNS].set_axis(range(1, N_EPOCHS + 1), axis="columns")
-    epochs = (
-        epochs.set_axis(runs["run_id"])
-        .stack()
-        .rename("test_accuracy")
-        .rename_axis(["run_id", "epoch"])
-    )
-    epochs = epochs.reset_index()
-    last = epochs["epoch"] == N_EPOCHS
-    epochs.loc[last, "train_accuracy"] = released["tr_acc"].to_numpy()
-    runs = check_table(runs, required=["run_id"], source=source)
-    return runs, check_table(epochs, required=["run_id"], table="epochs", source=source)
+    return parse(_content(name), name)
 
 
-def _check_layout(released: pd.DataFrame, source: str) -> None:
-    for name in _NEEDED:
-        if name not in released:
-            raise InvalidTableError(
-                f"{source}: no column {name!r}; the authors' table has {', '.join(_NEEDED)}"
-            )
-    strange = released.index[~released["dataset"].isin(EXPERIMENTS)]
-    if len(strange):
-        row = released.index.get_loc(strange[0])
+def _content(name: str) -> bytes:
+    """Content of an embedded file, after a look at its SHA-256."""
+    path = data_dir() / "published" / name
+    try:
+        sums = (path.parent / CHECKSUMS).read_text("utf-8", errors="replace")
+        content = path.read_bytes()
+    except OSError as error:
         raise InvalidTableError(
-            f"{source}: row {row + 1}, column 'dataset' is {str(released['dataset'].iloc[row])!r}; "
-            f"allowed: {', '.join(EXPERIMENTS)}"
-        )
-    twice = released.duplicated(["model", "dataset"])
-    if twice.any():
-        row = int(twice.to_numpy().argmax())
-        model, dataset = released[["model", "dataset"]].iloc[row]
+            f"the embedded file {error.filename} cannot be read ({error.strerror}); {_FIX}"
+        ) from None
+    actual = hashlib.sha256(content).hexdigest()
+    expected = {file: digest for digest, _, file in (s.partition("  ") for s in sums.splitlines())}
+    if actual != expected.get(name):
         raise InvalidTableError(
-            f"{source}: row {row + 1} repeats {model!r} on {dataset!r}; keep one"
+            f"the embedded file {path} is damaged: its SHA-256 is {actual[:12]}..., and "
+            f"{CHECKSUMS} has {expected.get(name, 'none')[:12]}...; {_FIX}"
         )
-    _check_values(released, source)
-
-
-def _check_values(released: pd.DataFrame, source: str) -> None:
-    """Check numbers under the authors' own column names, so that a message can be followed."""
-    runs, epochs = columns("runs"), columns("epochs")
-    spec = {theirs: runs[ours] for theirs, ours in _RENAMED.items()}
-    spec |= dict.fromkeys([*_EPOCH_COLUMNS, "tr_acc"], epochs["test_accuracy"])
-    for theirs, column in spec.items():
-        check_values(released[theirs], column, source, nullable=False)
-
-
-def _run_id(experiment: str, model: str) -> str:
-    return "published-" + hashlib.sha256(f"{experiment}/{model}".encode()).hexdigest()[:16]
+    return content

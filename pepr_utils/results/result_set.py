@@ -80,7 +80,7 @@ class ResultSet:
 
 
 def available_result_sets() -> dict[str, Path | None]:
-    """Named result sets and their folders; the published ones have none, being downloaded."""
+    """Named result sets and their folders of records; the published ones have none."""
     named: dict[str, Path | None] = {PUBLISHED: None, REPAIRED: None}
     for parent in (data_dir() / "results", Path("results")):
         for folder in sorted(parent.glob("*")):
@@ -95,9 +95,8 @@ def load_result_set(name_or_path: str | os.PathLike[str]) -> ResultSet:
     Parameters
     ----------
     name_or_path : str or path
-        ``"published"`` (the authors' data, downloaded on first use), ``"published-repaired"`` (the
-        same with copied energies replaced, each changed cell in ``changes``), the name of a folder
-        under
+        ``"published"`` (the authors' data), ``"published-repaired"`` (the same with copied
+        energies replaced, each changed cell in ``changes``), the name of a folder under
         ``data/results`` or ``results``, a folder of records (``runs/<run_id>.json``), or a CSV
         file with at least the columns ``architecture``, ``dataset``, ``test_accuracy`` (a
         fraction) and ``energy_kwh``.
@@ -107,13 +106,12 @@ def load_result_set(name_or_path: str | os.PathLike[str]) -> ResultSet:
     UnknownNameError
         If there is neither such a set nor such a file.
     InvalidTableError
-        If a record or table is malformed; the message names the value and its place.
-    DataUnavailableError
-        If the published data cannot be had.
+        If a record or table is malformed, or an embedded file is damaged; the message names the
+        value and its place.
 
     Examples
     --------
-    >>> load_result_set("published").runs.shape[0]  # doctest: +SKIP
+    >>> load_result_set("published").runs.shape[0]
     1048
     """
     kind, path = _locate(name_or_path)

@@ -74,7 +74,7 @@ from pepr_utils.errors import DataUnavailableError
 def content_hash(name):
     content = pathlib.Path("toy.txt").read_text()
     if content == "lost":
-        raise DataUnavailableError("toy.csv could not be had")
+        raise DataUnavailableError("toy.csv could not be downloaded")
     return content
 
 results.content_hash = content_hash
@@ -176,8 +176,8 @@ def test_a_chapter_whose_data_is_lost_is_a_stub_until_it_comes(book):
     book.write("toy.txt", "lost")
     code, out = book.build()
     assert code == 0, out
-    assert "its data could not be had: a stub" in out
-    assert "toy.csv could not be had" in book.page("counted")
+    assert "its data could not be downloaded: a stub" in out
+    assert "toy.csv could not be downloaded" in book.page("counted")
     assert "<em>Not available: this needs data" in book.page("index")
     assert "alpha-is-2" in book.page("index")
     assert "n-is-7" not in book.page("index")
@@ -188,7 +188,7 @@ def test_a_chapter_whose_data_is_lost_is_a_stub_until_it_comes(book):
     assert book.executed("chapter", "site") == {"counted"}
     assert "n-is-7" in book.page("index")
     assert "d" * 12 in book.page("counted")
-    assert "could not be had" not in book.page("counted")
+    assert "could not be downloaded" not in book.page("counted")
 
 
 def test_a_chapter_that_lacks_another_file_is_a_stub_until_it_comes(book):
@@ -201,7 +201,7 @@ def test_a_chapter_that_lacks_another_file_is_a_stub_until_it_comes(book):
     book.write("counted.md", lacking)
     code, out = book.build("chapter")
     assert code == 0, out
-    assert "its data could not be had: a stub" in out
+    assert "its data could not be downloaded: a stub" in out
     book.write("x.csv", "")
     assert book.executed() == {"counted"}
 

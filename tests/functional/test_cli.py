@@ -24,7 +24,7 @@ def test_help_has_an_example_everywhere():
     for arguments in (
         [],
         ["data"],
-        ["data", "fetch"],
+        ["data", "verify"],
         ["data", "list"],
         ["data", "show"],
         ["audit"],
@@ -41,19 +41,46 @@ def test_show_summarises_each_experiment(published):
     assert "1,048 runs, 10,480 epochs" in _pepr("data", "show", "published").stdout
 
 
-def test_fetch_fills_the_cache_from_a_mirror(published, tmp_path):
-    from pepr_utils.results.download import cache_folder
+@pytest.fixture
+def mirror(released, tmp_path):
+    """A folder with the authors' files, as far as the embedded tables restore them."""
+    for name, content in released.items():
+        (tmp_path / name).write_bytes(content)
+    return tmp_path
 
-    mirror = cache_folder()
-    done = _pepr(
-        "data",
-        "fetch",
-        "all_results.csv",
-        PEPR_DATA_CACHE=str(tmp_path),
-        PEPR_DATA_MIRROR=str(mirror),
-    )
+
+#: What is embedded of timm's results are three of the file's nine columns.
+TIMM = {"file": "results-imagenet.csv", "row": None, "column": "SHA-256"}
+
+
+def test_verify_compares_cell_by_cell(mirror, tmp_path):
+    done = _pepr("data", "verify", "--json", PEPR_DATA_MIRROR=str(mirror))
+    assert [{k: d[k] for k in TIMM} for d in json.loads(done.stdout)] == [TIMM]
+    table = (mirror / "model_names.csv").read_text()
+    (mirror / "model_names.csv").write_text(table.replace("1301400", "1301401"))
+    done = _pepr("data", "verify", PEPR_DATA_MIRROR=str(mirror))
+    assert done.returncode == 1
+    assert "model_names.csv, row 2, num_param: 1301401, embedded: 1301400\n" in done.stdout
+    assert "model_names.csv, SHA-256: " in done.stdout
+    assert done.stdout.endswith("3 differences\n")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe no table", b"model,energy\na,1\n"])
+def test_verify_shows_what_a_foreign_mirror_holds(mirror, content):
+    (mirror / "all_results.csv").write_bytes(content)
+    done = _pepr("data", "verify", PEPR_DATA_MIRROR=str(mirror))
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "all_results.csv" in done.stdout
+
+
+def test_verify_writes_the_tables_that_are_embedded(mirror, tmp_path):
+    from pepr_utils.paths import data_dir
+
+    done = _pepr("data", "verify", "--write", str(tmp_path / "new"), PEPR_DATA_MIRROR=str(mirror))
     assert done.returncode == 0, done.stderr
-    assert [p.name for p in tmp_path.rglob("*.csv")] == ["all_results.csv"]
+    new = {p.name: p.read_bytes() for p in (tmp_path / "new").iterdir()}
+    ours = (data_dir() / "published").iterdir()
+    assert new == {p.name: p.read_bytes() for p in ours}
 
 
 def test_list_names_files_and_sets():
@@ -66,7 +93,6 @@ def test_list_names_files_and_sets():
     [
         (["data", "show", "publishd"], "unknown result set 'publishd'; allowed: published"),
         (["data", "show", "bad.csv"], "row 1, column 'test_accuracy' is '91.5'"),
-        (["data", "fetch", "all_result.csv"], "did you mean 'all_results.csv'?"),
         (["dat"], "No such command 'dat'"),
         (["audit"], "no SET; name one, such as: pepr audit published"),
         (["audit", "bad.csv"], "row 1, column 'test_accuracy' is '91.5'"),
@@ -146,12 +172,12 @@ def test_the_repaired_set_shows_what_it_changed(published):
 def test_no_network_and_no_mirror(tmp_path):
     dead = "http://127.0.0.1:9"
     done = _pepr(
-        "data", "fetch",
+        "data", "verify",
         PEPR_DATA_CACHE=str(tmp_path), PEPR_DATA_MIRROR="",
         HTTPS_PROXY=dead, https_proxy=dead, NO_PROXY="", no_proxy="",
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "all_results.csv could not be had" in done.stderr
+    assert "all_results.csv could not be downloaded" in done.stderr
     assert "PEPR_DATA_MIRROR" in done.stderr
     assert not list(tmp_path.rglob("*.csv"))

@@ -8,7 +8,6 @@ import pytest
 from pepr_utils.errors import NotAvailableError, UnknownNameError
 from pepr_utils.reporting.figures import access, imagenet
 from pepr_utils.results import load_result_set
-from pepr_utils.results.download import fetch
 
 
 @pytest.fixture
@@ -38,11 +37,11 @@ def test_a_region_is_all_publications_over_all_inhabitants(table):
     assert access.chart(frame.reset_index()).to_dict(validate=True)
 
 
-def test_the_regions_of_the_release(obtain):
+def test_the_regions_of_the_release(released):
     """Read again with the standard library alone."""
-    table = obtain(access.countries, "published")
-    with fetch("regions_papers_data_2023.csv").open(encoding="utf-8") as file:
-        rows = [r for r in csv.DictReader(file) if r["Region_updated"] == "Western Europe"]
+    table = access.countries()
+    lines = released["regions_papers_data_2023.csv"].decode().splitlines()
+    rows = [r for r in csv.DictReader(lines) if r["Region_updated"] == "Western Europe"]
     expected = 1e6 * sum(int(r["num_papers"]) for r in rows) / sum(int(r["pop"]) for r in rows)
     frame = access.data(table)
     found = frame[(frame["region"] == "Western Europe") & (frame["year"] == 2022)]
@@ -57,7 +56,7 @@ def test_the_regions_of_the_release(obtain):
     assert both.loc["Norway"].tolist() == [52_141, 49_551]
     assert both["population, 2022"].isna()["Micronesia"]
     assert len(both) == len(access.NEIGHBOURS)
-    with pytest.raises(UnknownNameError, match="unknown download 'demo'; allowed: published"):
+    with pytest.raises(UnknownNameError, match="unknown release 'demo'; allowed: published"):
         access.countries("demo")
 
 
@@ -71,7 +70,7 @@ def planted(monkeypatch):
         ("large.pinned", 288, 83.0),
         ("large.pinned", 192, 80.0),
     ]
-    frame = pd.DataFrame(rows, columns=["model", "img_size", "top1"])
+    frame = pd.DataFrame(rows, columns=["weights", "image_size", "top1_percent"])
     monkeypatch.setattr(imagenet, "validation", lambda: frame)
 
 
@@ -116,8 +115,7 @@ def test_the_released_join_takes_the_first_name_that_contains(planted, with_weig
         imagenet.data(with_weights, join="name")
 
 
-def test_the_published_join(obtain, published):
-    obtain(fetch, imagenet.FILE)
+def test_the_published_join(published):
     frame = imagenet.data(published).set_index("architecture")
     assert (frame["match"] == "same weights").all()
     assert frame.loc["resnet18d", "matched"] == "resnet18d.ra2_in1k"

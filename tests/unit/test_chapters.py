@@ -107,7 +107,7 @@ def test_a_stub_keeps_title_and_labels_and_says_why():
     for kept in ("(sec-a)=", "# The title", "## A part", ":label: eq-a", "$$ y = 2 $$ (eq-b)"):
         assert kept in text.source
     assert text.source.index("no mirror and no network") < text.source.index("## A part")
-    assert "PEPR_DATA_MIRROR" in text.source
+    assert "no mirror and no network" in text.source
     assert "models" not in text.source
     assert "not_labelled" not in text.source
     assert figure.metadata["mystnb"]["figure"]["name"] == "fig-a"
@@ -134,7 +134,7 @@ def test_a_stub_needs_a_title():
 )
 def test_values_of_stubs_are_replaced(role, docname, replaced):
     text = without_stubs(f"Stays.\n\na {role} b\n\nc {role} d", docname, {"notebooks/lost"})
-    lost = "*Not available: this needs data that could not be had.*"
+    lost = "*Not available: this needs data that could not be downloaded.*"
     assert text == (f"Stays.\n\n{lost}" if replaced else f"Stays.\n\na {role} b\n\nc {role} d")
 
 

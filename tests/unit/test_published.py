@@ -1,60 +1,21 @@
-"""The adapter of the authors' data: hand-made rows, the real file, and files that are not right."""
+"""The embedded data of the authors, and embedded files that are damaged."""
 
-from dataclasses import replace
+import shutil
+from hashlib import sha256
 
-import pandas as pd
 import pytest
 
-from pepr_utils.errors import DataUnavailableError, InvalidTableError
+from pepr_utils.errors import InvalidTableError
+from pepr_utils.paths import data_dir
 from pepr_utils.results import (
     add_classes,
     content_hash,
-    download,
     experiment_labels,
     load_architectures,
 )
-from pepr_utils.results.published import EXPERIMENTS, adapt, adapt_file
-
-
-@pytest.fixture
-def released():
-    """Two rows in the authors' layout, with values that are easy to follow."""
-    row = {
-        "model": "resnet18d", "num_param": 11_709_000, "type": "CNN", "efficient": 0,
-        "memT": 25.4, "memR": 1.72, "memA": 0.2, "memM": 1.48, "energy": 0.017, "co2": 1.25,
-        "train_time": 10.6, "infer_time": 0, "inf_time": 0.9, "tr_acc": 0.98, "dataset": "derma",
-        **{f"test_{i:02d}": 0.5 + i / 100 for i in range(10)},
-    }  # fmt: skip
-    return pd.DataFrame([row, row | {"dataset": "lidc_small", "model": "vgg11"}])
-
-
-def test_units_names_and_arms(released):
-    runs, _ = adapt(released)
-    first, second = runs.to_dict("records")
-    assert (first["dataset"], first["pretrained"], first["train_fraction"]) == ("derma", False, 1.0)
-    assert (second["dataset"], second["pretrained"], second["train_fraction"]) == (
-        "lidc",
-        True,
-        0.1,
-    )
-    assert first["energy_kwh"] == 0.017
-    assert first["co2eq_g"] == 1.25
-    assert first["reserved_memory_gb"] == 1.72
-    assert first["peak_memory_gb"] == 1.48
-    assert first["released_train_time_s"] == 10.6
-    assert first["test_accuracy"] == 0.59
-    assert first["n_train"] == 7007
-    assert pd.isna(second["n_train"])
-    assert first["energy_window"] == "train+eval"
-    assert "train_time_s" not in runs
-
-
-def test_epochs_are_in_order_and_only_the_last_has_a_training_accuracy(released):
-    runs, epochs = adapt(released)
-    mine = epochs[epochs["run_id"] == runs["run_id"][0]]
-    assert mine["epoch"].tolist() == list(range(1, 11))
-    assert mine["test_accuracy"].tolist() == pytest.approx([0.5 + i / 100 for i in range(10)])
-    assert mine["train_accuracy"].notna().tolist() == [False] * 9 + [True]
+from pepr_utils.results import published as published_tables
+from pepr_utils.results.published import TABLES
+from pepr_utils.results.release import EXPERIMENTS
 
 
 def test_the_real_set(published):
@@ -102,68 +63,6 @@ def test_classes_are_joined_by_name_not_by_order(published):
     }
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "message"),
-    [
-        (
-            "energy",
-            -0.5,
-            "row 2, column 'energy' is '-0.5'; allowed: a finite number of at least 0",
-        ),
-        ("energy", float("inf"), "row 2, column 'energy' is 'inf'"),
-        ("energy", None, "row 2, column 'energy' is empty"),
-        ("test_03", 57.2, "row 2, column 'test_03' is '57.2'.*divide percentages by 100"),
-        ("num_param", "many", "row 2, column 'num_param' is 'many'; allowed: a whole number"),
-        ("dataset", "dermo", "row 2, column 'dataset' is 'dermo'; allowed: derma, derma_pt"),
-    ],
-)
-def test_a_wrong_value_is_named_with_its_place(released, column, value, message):
-    released[column] = released[column].astype(object)
-    released.loc[1, column] = value
-    with pytest.raises(InvalidTableError, match=message):
-        adapt(released)
-
-
-def test_missing_column_and_repeated_run(released):
-    with pytest.raises(InvalidTableError, match="no column 'co2'"):
-        adapt(released.drop(columns="co2"))
-    with pytest.raises(InvalidTableError, match="row 2 repeats 'resnet18d' on 'derma'"):
-        adapt(pd.concat([released.iloc[[0]], released.iloc[[0]]], ignore_index=True))
-
-
-def test_a_file_that_is_no_table(tmp_path):
-    path = tmp_path / "all_results.csv"
-    path.write_bytes(b"\x00\xff\xfe not a table")
-    with pytest.raises(InvalidTableError, match=r"all_results\.csv"):
-        adapt_file(path)
-
-
-@pytest.mark.parametrize(
-    ("theirs", "dataset", "pretrained", "fraction", "n_classes", "n_train", "n_test"),
-    [
-        ("derma", "derma", False, 1.0, 7, 7007, 1984),
-        ("derma_pt", "derma", True, 1.0, 7, 7007, 1984),
-        ("derma_small", "derma", True, 0.1, 7, None, 1984),
-        ("derma_smallest", "derma", True, 0.01, 7, None, 1984),
-        ("lidc", "lidc", True, 1.0, 2, 9057, 3008),
-        ("lidc_small", "lidc", True, 0.1, 2, None, 3008),
-        ("pneumonia", "pneumonia", True, 1.0, 2, 4708, 608),
-        ("pneumonia_small", "pneumonia", True, 0.1, 2, None, 608),
-    ],
-)
-def test_what_each_experiment_of_the_authors_is(
-    released, theirs, dataset, pretrained, fraction, n_classes, n_train, n_test
-):
-    """Training images as in section 3 of the paper; test images in full batches of 32."""
-    runs, _ = adapt(released.head(1).assign(dataset=theirs))
-    run = runs.iloc[0]
-    assert run["dataset"] == dataset
-    assert run["pretrained"] == pretrained
-    assert run["train_fraction"] == fraction
-    assert (run["n_classes"], run["n_test"]) == (n_classes, n_test)
-    assert pd.isna(run["n_train"]) if n_train is None else run["n_train"] == n_train
-
-
 @pytest.mark.parametrize("column", ["num_param", "type", "efficient", "link"])
 def test_the_model_space_is_the_authors_table(names, column):
     ours = load_architectures().rename(columns={"n_parameters": "num_param"})
@@ -177,18 +76,19 @@ def test_printed_parameter_counts_are_the_authors_rounded(names):
     assert printed.to_dict() == {m: f"{n / 1e6:.1f}" for m, n in names["num_param"].items()}
 
 
-def test_the_hash_is_of_the_authors_file(published):
-    assert content_hash("published") == published.content_hash
-    assert published.content_hash.startswith("1f624ef1a684")
+def test_the_hash_is_of_the_embedded_files(published):
+    folder = data_dir() / "published"
+    both = (folder / "runs.csv").read_bytes() + (folder / "epochs.csv").read_bytes()
+    assert content_hash("published") == published.content_hash == sha256(both).hexdigest()
 
 
-def test_no_hash_of_data_that_cannot_be_had(tmp_path, monkeypatch):
-    groups = {
-        name: replace(group, base_url="http://127.0.0.1:9/")
-        for name, group in download.registry().items()
-    }
-    monkeypatch.setattr(download, "registry", lambda: groups)
-    monkeypatch.setenv("PEPR_DATA_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("PEPR_DATA_MIRROR", str(tmp_path / "missing"))
-    with pytest.raises(DataUnavailableError, match=r"all_results\.csv could not be had"):
-        content_hash("published")
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("damage", [lambda c: c[:-1], lambda c: c.replace(b"0", b"1", 1), None])
+def test_a_damaged_embedded_file_is_named(name, damage, tmp_path, monkeypatch):
+    folder = shutil.copytree(data_dir() / "published", tmp_path / "published")
+    content = (folder / name).read_bytes()
+    (folder / name).unlink() if damage is None else (folder / name).write_bytes(damage(content))
+    monkeypatch.setattr(published_tables, "data_dir", lambda: tmp_path)
+    with pytest.raises(InvalidTableError, match=rf"{name}.*git checkout") as caught:
+        published_tables.read_text(name)
+    assert "\n" not in str(caught.value)

@@ -14,7 +14,7 @@ from pepr_utils.measurement.sweep.plan import Plan, Planned, make_plan, read_pla
 from pepr_utils.measurement.sweep.study import StudyError, load_study
 from pepr_utils.measurement.timm_import import TrainingUnavailableError
 from pepr_utils.results import load_architectures
-from pepr_utils.results.published import EXPERIMENTS
+from pepr_utils.results.release import EXPERIMENTS
 
 SMALL = """\
 blocks:

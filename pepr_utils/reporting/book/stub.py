@@ -1,4 +1,4 @@
-"""The page that stands in for a chapter whose data cannot be had.
+"""The page that stands in for a chapter whose data could not be downloaded.
 
 It keeps what other pages refer to: the title, the headings, and every label of a figure, table
 or equation. What would be a number says that it is not available.
@@ -13,7 +13,7 @@ from typing import Any
 from pepr_utils.reporting.book.chapters import BookError
 
 NOT_AVAILABLE = "*not available*"
-_MISSING = "Not available: the data could not be had."
+_MISSING = "Not available: the data could not be downloaded."
 
 # A role that puts in a computed value: {glue:text}`page.ipynb::key:s`, the page being optional.
 _GLUE = re.compile(r"\{glue:(?:text|md)?\}`(?:(?P<page>[^`:]+)::)?[^`]*`")
@@ -23,7 +23,7 @@ _GLUE_BLOCK = re.compile(
     r"^```\{glue[^}]*\}[^\n]*\n:doc: *(?P<page>\S+)\n.*?^```$", re.MULTILINE | re.DOTALL
 )
 
-_LOST = "*Not available: this needs data that could not be had.*"
+_LOST = "*Not available: this needs data that could not be downloaded.*"
 
 # Where a paragraph or a list item ends.
 _BLOCK_END = re.compile(r"\n\n+|\n(?=- )")
@@ -31,15 +31,15 @@ _BLOCK_END = re.compile(r"\n\n+|\n(?=- )")
 _TITLE = re.compile(r"^# .+$", re.MULTILINE)
 
 _NOTICE = """\
-```{{admonition}} This chapter's data could not be had
+```{{admonition}} This chapter's data could not be downloaded
 :class: warning
 
 Its numbers, tables and figures are computed from data that was not there when the site was built:
 
 > {reason}
 
-Set `PEPR_DATA_MIRROR` to a folder or an address that holds it, or connect to a network, and run
-`make paper` again: the chapter then takes the place of this page.
+Connect to a network, or do what the message says, and run `make paper` again: the chapter then
+takes the place of this page.
 ```"""
 
 
@@ -51,7 +51,7 @@ def stub_notebook(notebook: Any, reason: str) -> Any:
     notebook : nbformat.NotebookNode
         The chapter as it is written, not executed.
     reason : str
-        Why the data could not be had, in one sentence.
+        Why the data could not be downloaded, in one sentence.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def without_stubs(text: str, docname: str, stubs: set[str]) -> str:
     >>> print(without_stubs(text, "book/index", {"notebooks/a"}))
     Models.
     <BLANKLINE>
-    *Not available: this needs data that could not be had.*
+    *Not available: this needs data that could not be downloaded.*
     <BLANKLINE>
     - Still here.
     >>> without_stubs(text, "book/index", set()) == text

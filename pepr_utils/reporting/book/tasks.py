@@ -71,7 +71,7 @@ def site_task(root: Path) -> dict[str, Any]:
     }
 
 
-_WORDS = {"stub": "its data could not be had: a stub"}
+_WORDS = {"stub": "its data could not be downloaded: a stub"}
 
 
 class Progress(ZeroReporter):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from pepr_utils.errors import unknown_name
 from pepr_utils.reporting.numbers import fixed
 from pepr_utils.reporting.theme import PALETTE
-from pepr_utils.results.download import fetch
+from pepr_utils.results.published import read_text
 
-#: The year of each file, as the paper and the released plotting code give it.
-FILES = {2013: "regions_papers_data_2013.csv", 2022: "regions_papers_data_2023.csv"}
 #: Of both years; no group of models has these.
 YEAR_COLOURS = {"2013": PALETTE[7], "2022": PALETTE[5]}
 
@@ -21,7 +20,7 @@ def countries(release: str = "published") -> pd.DataFrame:
     Parameters
     ----------
     release : str, default "published"
-        The release that the tables are part of, a name in ``data/registry.toml``.
+        The release that the tables are part of; there is one.
 
     Returns
     -------
@@ -34,23 +33,14 @@ def countries(release: str = "published") -> pd.DataFrame:
     ------
     UnknownNameError
         If there is no such release.
-    DataUnavailableError
-        If a file cannot be had.
     """
-    parts = []
-    for year, file in FILES.items():
-        table = pd.read_csv(fetch(file, group=release), keep_default_na=False)
-        part = pd.DataFrame(
-            {
-                "country": table["name"].str.strip(),
-                "region": table["Region_updated"],
-                "year": year,
-                "publications": table["num_papers"].astype(int),
-                "population": table["pop"].astype(int),
-            }
-        )
-        parts.append(part)
-    found = pd.concat(parts, ignore_index=True)
+    if release != "published":
+        raise unknown_name("release", release, ["published"])
+    table = read_text("countries.csv")
+    counts = table[["year", "publications", "population"]].astype("int64")
+    found = pd.DataFrame(
+        {"country": table["country"].str.strip(), "region": table["region"]} | dict(counts)
+    )
     return found.assign(per_million=1e6 * found["publications"] / found["population"])
 
 

@@ -23,10 +23,9 @@ from pepr_utils.reporting.figures.common import (
 from pepr_utils.reporting.significance import Comparison, Tested, compare_samples, families
 from pepr_utils.reporting.significance.tables import p_words
 from pepr_utils.results import ResultSet, add_classes, load_timm_models
-from pepr_utils.results.download import fetch
+from pepr_utils.results.published import read_text
 from pepr_utils.scoring import normalize, pepr
 
-FILE = "results-imagenet.csv"
 #: Image size (px) that the study trains at; of several results, that nearest to it is taken.
 IMAGE_SIZE = 256
 JOINS = {
@@ -43,15 +42,10 @@ def validation() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        In the order of the file (by falling accuracy): ``model`` as ``arch.tag``, ``img_size``
-        (px), ``top1`` (%), and timm's other columns.
-
-    Raises
-    ------
-    DataUnavailableError
-        If the file cannot be had.
+        In the order of the release (by falling accuracy): ``weights`` as ``arch.tag``,
+        ``image_size`` (px), ``top1_percent``.
     """
-    return pd.read_csv(fetch(FILE))
+    return read_text("imagenet.csv").astype({"image_size": "int64", "top1_percent": "float64"})
 
 
 def memory_runs(result_set: ResultSet) -> pd.DataFrame:
@@ -101,8 +95,6 @@ def data(result_set: ResultSet, *, join: Join = "weights", alpha: float = 1.0) -
     ------
     UnknownNameError
         If there is no such join.
-    DataUnavailableError
-        If timm's table cannot be had.
     """
     if join not in JOINS:
         raise unknown_name("join", join, JOINS)
@@ -143,20 +135,20 @@ def data(result_set: ResultSet, *, join: Join = "weights", alpha: float = 1.0) -
 
 
 def _by_weights(results: pd.DataFrame, tag: object) -> tuple[object, object, float]:
-    rows = results[results["model"] == tag]
+    rows = results[results["weights"] == tag]
     if rows.empty:
         return pd.NA, pd.NA, np.nan
-    nearest = (rows["img_size"] - IMAGE_SIZE).abs().idxmin()
+    nearest = (rows["image_size"] - IMAGE_SIZE).abs().idxmin()
     return _row(rows.loc[nearest])
 
 
 def _by_substring(results: pd.DataFrame, name: str) -> tuple[object, object, float]:
-    rows = results[results["model"].str.contains(re.escape(name))]
+    rows = results[results["weights"].str.contains(re.escape(name))]
     return (pd.NA, pd.NA, np.nan) if rows.empty else _row(rows.iloc[0])
 
 
 def _row(row: pd.Series) -> tuple[object, object, float]:
-    return row["model"], int(row["img_size"]), float(row["top1"]) / 100
+    return row["weights"], int(row["image_size"]), float(row["top1_percent"]) / 100
 
 
 def _kind(matched: object, tag: object, name: str) -> str:
