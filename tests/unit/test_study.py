@@ -55,7 +55,7 @@ def runs(tmp_path):
 def test_the_papers_study_is_what_the_authors_released():
     names = load_architectures()["architecture"]
     expected = {
-        Run(name, dataset, "paper", pretrained, fraction, 1)
+        Run(name, dataset, "paper", pretrained == "true", float(fraction), 1)
         for dataset, pretrained, fraction in EXPERIMENTS.values()
         for name in names
     }
