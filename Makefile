@@ -30,8 +30,8 @@ $(READY): requirements.lock pyproject.toml tools/setup_env.sh
 paper: $(READY) ## Build the paper as a web site: _build/html/index.html
 	@$(RUN) doit
 
-test: $(READY) ## Run all tests
-	@$(RUN) pytest
+test: $(READY) ## Run all tests, on every core
+	@$(RUN) pytest -n logical --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## Check style and formatting
 	@$(RUN) ruff check .

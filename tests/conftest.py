@@ -1,8 +1,13 @@
-"""The order in which tests run (fast ones first, the browser last) and the published data."""
+"""What every process of a test session has alike, their order (the browser last), shared data."""
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,11 +25,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 _METERS = tempfile.TemporaryDirectory(prefix="pepr-meters-")
 os.environ["PEPR_METER_FOLDER"] = _METERS.name
 
-# A shell ignores these in what it starts in the background, and the tests' own processes would.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-if hasattr(signal, "SIGQUIT") and signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
-    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+# nohup, and a shell in what it starts in the background, leaves signals ignored, and every process
+# that a test starts would ignore them too. A handler that does nothing is not inherited.
+for _name, _handler in (
+    ("SIGINT", signal.default_int_handler),
+    ("SIGQUIT", lambda *_: None),
+    ("SIGHUP", lambda *_: None),
+):
+    _number = getattr(signal, _name, None)
+    if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 _TESTS = Path(__file__).parent
 _ORDER = ("unit", "functional", "book")
@@ -39,6 +49,77 @@ def _rank(item: pytest.Item) -> tuple[int, bool]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_rank)
+
+
+class Build:
+    """The build of the site, as `make paper` does it, beside the tests that do not need it.
+
+    One process of the session has it, every process may wait for it: by the files in its folder.
+    """
+
+    def __init__(self, folder):
+        command = '"$0" -m doit >"$1/output" 2>&1; echo $? >"$1/ends"; mv "$1/ends" "$1/exit_code"'
+        self._process = subprocess.Popen(
+            ["sh", "-c", command, sys.executable, folder],
+            cwd=_TESTS.parent, stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+
+    def stop(self):
+        """End it, where the tests have ended before it."""
+        for number in (signal.SIGINT, signal.SIGKILL):
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, number)
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(20)
+
+
+_BUILD = pytest.StashKey[Build]()
+_FOLDER = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    given = getattr(config, "workerinput", {}).get("site_build")
+    config.stash[_FOLDER] = Path(given or tempfile.mkdtemp(prefix="pepr-site-build-"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node) -> None:
+    """Tell a worker of pytest-xdist where to wait for the build."""
+    node.workerinput["site_build"] = str(node.config.stash[_FOLDER])
+
+
+def _begin(config: pytest.Config, chosen: list[str]) -> None:
+    """Begin the build at once, and once: it takes minutes, and most tests come before its own."""
+    wanted = any(name.startswith("tests/book/") for name in chosen)
+    if wanted and _BUILD not in config.stash and not config.option.collectonly:
+        config.stash[_BUILD] = Build(config.stash[_FOLDER])
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):
+        _begin(session.config, [item.nodeid for item in session.items])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node, ids: list[str]) -> None:
+    _begin(node.config, ids)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if build := config.stash.get(_BUILD, None):
+        build.stop()
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(config.stash[_FOLDER], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def site(request):
+    """The site, built as `make paper` builds it."""
+    folder = request.config.stash[_FOLDER]
+    while not (folder / "exit_code").exists():
+        time.sleep(0.2)
+    assert (folder / "exit_code").read_text() == "0\n", (folder / "output").read_text()
+    return _TESTS.parent / "_build" / "html"
 
 
 @pytest.fixture(scope="session")

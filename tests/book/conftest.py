@@ -1,25 +1,17 @@
-"""The built site and a browser that opens it, shared by the tests of the book."""
+"""A browser that opens the built site, shared by the tests of the book."""
 
 import functools
 import http.server
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-HTML = ROOT / "_build" / "html"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _FLAGS = (
     "--headless=new",
@@ -53,57 +45,6 @@ class Visit:
     def foreign(self):
         """Requests that left the machine."""
         return [url for url in self.requests if not url.startswith(_LOCAL)]
-
-
-class Build:
-    """The build of the site, as `make paper` does it, beside the tests that do not need it."""
-
-    def __init__(self):
-        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in `stop`
-        polite = ["nice", "-n", "10"] if shutil.which("nice") else []  # the tests come first
-        self._process = subprocess.Popen(
-            [*polite, sys.executable, "-m", "doit"],
-            cwd=ROOT, stdout=self._said, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-
-    def wait(self):
-        """Wait for its end; return its exit code and what it said."""
-        code = self._process.wait()
-        self._said.seek(0)
-        return code, self._said.read()
-
-    def stop(self):
-        """End it, where the tests have ended before it."""
-        for number in (signal.SIGINT, signal.SIGKILL):
-            if self._process.poll() is None:
-                os.killpg(self._process.pid, number)
-                with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(20)
-        self._said.close()
-
-
-_BUILD = pytest.StashKey[Build]()
-
-
-def pytest_collection_finish(session):
-    """Begin the build at once: it takes minutes, and most tests come before those of the book."""
-    chosen = any("site" in getattr(item, "fixturenames", ()) for item in session.items)
-    if chosen and not session.config.option.collectonly:
-        session.config.stash[_BUILD] = Build()
-
-
-def pytest_sessionfinish(session):
-    build = session.config.stash.get(_BUILD, None)
-    if build is not None:
-        build.stop()
-
-
-@pytest.fixture(scope="session")
-def site(request):
-    """The site, built as `make paper` builds it."""
-    code, said = request.config.stash[_BUILD].wait()
-    assert code == 0, said
-    return HTML
 
 
 @pytest.fixture(scope="session")

@@ -34,12 +34,17 @@ def test_the_terminal_tells_the_command_of_ctrl_c_itself(monkeypatch):
     assert run(("sh", "-c", command), None).exit_code == 0
 
 
-def test_what_is_to_be_ignored_is_ignored_by_the_command_too():
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+@pytest.mark.parametrize("name", ["HUP", "QUIT", "INT"])
+def test_what_is_to_be_ignored_is_ignored_by_both(name):
+    """As under nohup, or in the background of a script."""
+    number = getattr(signal, f"SIG{name}")
+    before = signal.signal(number, signal.SIG_IGN)
     try:
-        assert run(("sh", "-c", "kill -HUP $$; exit 3"), None).exit_code == 3
+        command = f"kill -{name} $PPID; kill -{name} $$; exit 3"
+        assert run(("sh", "-c", command), None).exit_code == 3
+        assert signal.getsignal(number) is signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(number, before)
 
 
 def test_a_signal_that_comes_while_the_command_starts_is_kept(monkeypatch):

@@ -74,6 +74,8 @@ class MadeUp(Workers):
         names = task.parameters["architectures"].split(",")
         self.shards.append(names)
         self.of.setdefault(slot.name, []).append(names)
+        if slot.name not in self.there:  # gone, and the coordinator has not looked since
+            return Ended("worker died")
         for name in names:
             outcome = self.deed(name, Path(task.parameters["result_set"]))
             if outcome is not None:
