@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections import Counter
+from typing import Any
 
 import click
 
@@ -75,11 +77,40 @@ class _LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         module, attribute, _ = COMMANDS[name]
-        return getattr(importlib.import_module(module), attribute)
+        return _refusing_repeats(getattr(importlib.import_module(module), attribute))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items()])
+
+
+def _refusing_repeats(command: click.Command) -> click.Command:
+    """Let a command refuse an option that is given twice and counts once: the last would win."""
+    for inner in getattr(command, "commands", {}).values():
+        _refusing_repeats(inner)
+    make_parser = type(command).make_parser
+
+    def checking(ctx: click.Context) -> Any:
+        parser = make_parser(command, ctx)
+        parse = parser.parse_args
+
+        def parse_args(args: list[str]) -> tuple:
+            values, rest, order = parse(args)
+            for option, n in Counter(order).items():
+                if n > 1 and isinstance(option, click.Option) and _counts_once(option):
+                    name = "/".join([*option.opts[-1:], *option.secondary_opts[-1:]])
+                    raise click.UsageError(f"{name} is given {n} times; keep one", ctx)
+            return values, rest, order
+
+        parser.parse_args = parse_args
+        return parser
+
+    command.make_parser = checking
+    return command
+
+
+def _counts_once(option: click.Option) -> bool:
+    return not (option.multiple or option.count or (option.is_flag and not option.secondary_opts))
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -112,11 +112,42 @@ class Comparison:
         ranges = [f"{cost} {_range(costs[cost])}" for cost in self.costs]
         return ", ".join([count(len(known), "row"), *ranges])
 
+    def weights(self, text: str | None) -> dict[str, float]:
+        """Weight of each cost, by what ``--weights`` says."""
+        if text is None:
+            if (n := len(self.costs)) > 1:
+                share = round(1 / n, 2)
+                such = ",".join([f"{share:g}"] * (n - 1) + [f"{1 - share * (n - 1):.2g}"])
+                raise click.UsageError(
+                    f"{n} costs need --weights that sum to 1, such as --weights {such}"
+                )
+            return {self.costs[0]: 1.0}
+        try:
+            weights = [float(part) for part in text.split(",")]
+        except ValueError:
+            raise click.UsageError(
+                f"--weights is {text!r}; allowed: numbers with commas between, such as 0.5,0.5"
+            ) from None
+        if len(weights) != len(self.costs):
+            raise click.UsageError(
+                f"--weights has {count(len(weights), 'number')} for "
+                f"{count(len(self.costs), 'cost')} ({', '.join(self.costs)}); allowed: one for "
+                "each --cost"
+            )
+        return dict(zip(self.costs, weights, strict=True))
+
     def within(self, parts: list) -> str:
         """Over what costs were normalised: the words for the last line of the output."""
         if self.groups is not None:
             return f"within each of {count(len(parts), 'group')} ({self.grouped_by})"
         return f"over {self.scope(parts[0][1])}"
+
+
+def weighed(weights: dict[str, float]) -> str:
+    """What the resource is made of, in words."""
+    if len(weights) == 1:
+        return next(iter(weights))
+    return " + ".join(f"{weight:g} x {cost}" for cost, weight in weights.items()) + ", each"
 
 
 def _range(values: pd.Series) -> str:
@@ -126,20 +157,23 @@ def _range(values: pd.Series) -> str:
     return f"{low} in all" if values.min() == values.max() else f"{low} to {high}"
 
 
-def comparing(*, several_costs: bool = False, any_numbers: bool = False) -> Callable:
+def comparing(*, any_numbers: bool = False) -> Callable:
     """Give a command the argument TABLE and the options that say what is compared.
 
     The command is called with a function that makes the `Comparison` (`costs_above_zero` for the
     rule `log`) and its own options.
     """
-    cost_help = "Cost column, in any unit" + ("; several with --weights." if several_costs else ".")
     options = [
         click.argument("table", metavar="TABLE"),
         click.option(
             "--performance", metavar="COL",
             help="Performance column" + ("." if any_numbers else ", fractions from 0 to 1."),
         ),
-        click.option("--cost", metavar="COL", multiple=several_costs, help=cost_help),
+        click.option(
+            "--cost", metavar="COL", multiple=True,
+            help="Cost column, in any unit; may be given several times"
+            + ("." if any_numbers else ", with --weights."),
+        ),
         click.option(
             "--by", metavar="COL", multiple=True,
             help="Compare within groups of equal COL; may be given several times.",
@@ -156,8 +190,6 @@ def comparing(*, several_costs: bool = False, any_numbers: bool = False) -> Call
     def decorate(command: Callable) -> Callable:
         @functools.wraps(command)
         def run(*, table, performance, cost, by, together, label, **own):
-            costs = list(cost) if several_costs else [cost] if cost else []
-
             def read(*, costs_above_zero: bool = False) -> Comparison:
                 from pepr_utils.results.user_table import load_user_table
 
@@ -166,7 +198,7 @@ def comparing(*, several_costs: bool = False, any_numbers: bool = False) -> Call
                     {"lower": 0.0, "upper": 1.0},
                     {"lower": 0.0, "lower_open": costs_above_zero},
                 )  # fmt: skip
-                return _compare(loaded, (performance, costs), ranges, (by, together), label)
+                return _compare(loaded, (performance, list(cost)), ranges, (by, together), label)
 
             return command(read, **own)
 
@@ -175,6 +207,13 @@ def comparing(*, several_costs: bool = False, any_numbers: bool = False) -> Call
         return run
 
     return decorate
+
+
+def weights_option(function: Callable) -> Callable:
+    """Add ``--weights``."""
+    return click.option("--weights", metavar="W1,W2", help="Weight of each --cost; together 1.")(
+        function
+    )
 
 
 def _compare(

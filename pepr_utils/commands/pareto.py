@@ -26,7 +26,8 @@ ADDED = ["pareto", "knee"]
     metavar="P,C",
     default="high,low",
     show_default=True,
-    help="Which direction of performance and of cost is better: high or low.",
+    help="Which direction of performance and of cost is better: high or low; of several costs one "
+    "for all or one for each.",
 )
 @click.option("--all", "everything", is_flag=True, help="Show all models, the front marked.")
 @output_options
@@ -37,23 +38,26 @@ def pareto(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Show the models of TABLE that no other beats in both performance and cost.
+    """Show the models of TABLE that no other beats in performance and every cost.
 
     They are sorted by cost. The knee, where a further gain begins to cost disproportionately, is
-    marked. Any two numbers will do; nothing is normalised. TABLE and the options for its columns
-    are as for `pepr score`.
+    marked where there is one --cost; a front over several has none. Any numbers will do; nothing
+    is normalised. TABLE and the options for its columns are as for `pepr score`.
 
     \b
     Example:
       pepr pareto models.csv --performance accuracy --cost energy_wh
       pepr pareto models.csv --performance loss --cost gb --better low,low
+      pepr pareto models.csv --performance auc --cost kwh --cost gb
       pepr pareto published --cost M --all
     """
     comparison = read()
     check_output(comparison.table, ADDED, output)
     found = _front(comparison, tuple(word.strip() for word in better.split(",")))
     order = comparison.numbers.sort_values(
-        [*comparison.costs, comparison.performance], ascending=[True, False], kind="stable"
+        [*comparison.costs, comparison.performance],
+        ascending=[True] * len(comparison.costs) + [False],
+        kind="stable",
     ).index
     order = order[comparison.known[order]]
     parts = list(comparison.parts(order))
@@ -67,19 +71,24 @@ def pareto(
 
 
 def _front(comparison: Comparison, better: tuple[str, ...]) -> pd.DataFrame:
-    """Whether each row is on its group's front, and its knee; null where it is not compared."""
+    """Whether each row is on its group's front, and its knee; null where it is not compared.
+
+    Of several costs there is no knee: null throughout.
+    """
     import pandas as pd
 
     known = comparison.known
-    p, c = comparison.numbers[comparison.performance], comparison.numbers[comparison.costs[0]]
+    p, c = comparison.numbers[comparison.performance], comparison.numbers[comparison.costs]
     found = pd.DataFrame(index=known.index, columns=ADDED, dtype="boolean")
     found.loc[known, "pareto"] = pareto_front(
         p[known].to_numpy(), c[known].to_numpy(), better=better, by=comparison.codes()
     )
+    if len(comparison.costs) > 1:
+        return found
     found.loc[known, "knee"] = False
     for _, rows in comparison.parts(known.index[known]):
         if len(rows):
-            knee = pareto_knee(p[rows].to_numpy(), c[rows].to_numpy(), better=better)
+            knee = pareto_knee(p[rows].to_numpy(), c.loc[rows].to_numpy(), better=better)
             if knee is not None:
                 found.loc[rows[knee], "knee"] = True
     return found
@@ -102,22 +111,26 @@ def _print_text(
     comparison: Comparison, found: pd.DataFrame, parts: list, shown: list, better: str
 ) -> None:
     text: list[str] = []
+    n_costs = len(comparison.costs)
+    knees = found["knee"].fillna(value=False)
     for (label, compared), (_, rows) in zip(parts, shown, strict=True):
         on_front = int(_flags(found, compared).sum())
         of = f"{on_front:,} of {count(len(compared), 'model')} on the front"
-        if on_front and not found.loc[compared, "knee"].any():
+        if on_front and n_costs == 1 and not knees[compared].any():
             of += ", which has no knee"
         text.append(clean(of if label is None else f"{label}: {of}"))
         marks = [
             "knee" if knee else "yes" if on else ""
-            for on, knee in found.loc[rows, ADDED].itertuples(index=False)
+            for on, knee in zip(found.loc[rows, "pareto"], knees[rows], strict=True)
         ]
         if on_front:
             text += lines({**comparison.cells(rows), "front": marks}, name="model")
         text.append("")
-    first, second = (word.strip() for word in better.split(","))
+    first, *others = (word.strip() for word in better.split(","))
+    directions = [first, *(others if len(others) == n_costs else others * n_costs)]
+    named = zip(directions, [comparison.performance, *comparison.costs], strict=True)
     text += wrapped(
-        "front: no other model is at least as good in both and better in one; better is "
-        f"{first} {comparison.performance}, {second} {comparison.costs[0]}"
+        f"front: no other model is at least as good in {'both' if n_costs == 1 else 'all'} and "
+        f"better in one; better is {', '.join(map(' '.join, named))}"
     )
     echo("\n".join(text))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from pepr_utils.commands.comparison import Comparison, comparing
+from pepr_utils.commands.comparison import Comparison, comparing, weighed, weights_option
 from pepr_utils.commands.output import check_output, output_options, write_output
-from pepr_utils.commands.text_table import clean, count, echo, fraction, lines, number, wrapped
+from pepr_utils.commands.text_table import clean, echo, fraction, lines, number, wrapped
 from pepr_utils.errors import ScoreInputError
-from pepr_utils.scoring import NORMALIZATIONS, normalize, pepr_weighted
+from pepr_utils.scoring import NORMALIZATIONS, normalize, pepr, weighted_resource
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,7 @@ class _Rule:
     lower: float | None
     upper: float | None
     outside: str | None
-    weights: list[float]
+    weights: dict[str, float]
     alpha: float
 
     def in_words(self) -> str:
@@ -47,8 +47,8 @@ class _Rule:
 
 
 @click.command()
-@comparing(several_costs=True)
-@click.option("--weights", metavar="W1,W2", help="Weight of each --cost; together 1.")
+@comparing()
+@weights_option
 @click.option(
     "--alpha",
     type=click.FloatRange(min=1),
@@ -94,7 +94,7 @@ def score(read: Callable[..., Comparison], top: int | None, as_json: bool, **opt
     _check_bounds(method, options["lower"], options["upper"], options["outside"])
     comparison = read(costs_above_zero=method == "log")
     check_output(comparison.table, ADDED, output)
-    rule = _Rule(normalize=method, weights=_weights(weights, comparison.costs), **options)
+    rule = _Rule(normalize=method, weights=comparison.weights(weights), **options)
     scored = _score(comparison, rule)
     parts = list(comparison.parts(_ranked(comparison, scored)))
     write_output(comparison.table, scored, output)
@@ -124,28 +124,6 @@ def _check_bounds(
         raise click.UsageError("--outside has a meaning with --normalize fixed only")
 
 
-def _weights(text: str | None, costs: list[str]) -> list[float]:
-    if text is None:
-        if len(costs) > 1:
-            raise click.UsageError(
-                f"{len(costs)} costs need --weights that sum to 1, such as --weights "
-                + ",".join([f"{1 / len(costs):.3g}"] * len(costs))
-            )
-        return [1.0]
-    try:
-        weights = [float(part) for part in text.split(",")]
-    except ValueError:
-        raise click.UsageError(
-            f"--weights is {text!r}; allowed: numbers with commas between, such as 0.5,0.5"
-        ) from None
-    if len(weights) != len(costs):
-        raise click.UsageError(
-            f"--weights has {count(len(weights), 'number')} for {count(len(costs), 'cost')} "
-            f"({', '.join(costs)}); allowed: one for each --cost"
-        )
-    return weights
-
-
 def _score(comparison: Comparison, rule: _Rule) -> pd.DataFrame:
     """Resource, score and rank of every row, null where it is not scored."""
     import pandas as pd
@@ -164,11 +142,11 @@ def _score(comparison: Comparison, rule: _Rule) -> pd.DataFrame:
         )
         for cost in comparison.costs
     ]
-    each = np.column_stack(resources)
+    resource = weighted_resource(np.column_stack(resources), list(rule.weights.values()))
     performance = comparison.numbers.loc[known, comparison.performance].to_numpy()
     scored = pd.DataFrame(index=known.index, columns=ADDED, dtype="float64")
-    scored.loc[known, "pepr"] = pepr_weighted(performance, each, rule.weights, alpha=rule.alpha)
-    scored.loc[known, "resource"] = np.minimum(each @ np.array(rule.weights), 1.0)
+    scored.loc[known, "pepr"] = pepr(performance, resource, alpha=rule.alpha)
+    scored.loc[known, "resource"] = resource
     groups = pd.Series(0, index=known.index) if comparison.groups is None else comparison.groups
     rank = scored["pepr"].groupby(groups).rank(method="min", ascending=False)
     return scored.assign(rank=rank.astype("Int64"))
@@ -191,7 +169,7 @@ def _ranked(comparison: Comparison, scored: pd.DataFrame) -> pd.Index:
     """Rows from the best score down; of equal ones the cheaper first, then as in the table."""
     cost = comparison.numbers[comparison.costs[0]]
     order = scored.assign(best=-scored["pepr"], cost=cost)
-    return order.sort_values(["best", "cost"], kind="stable", na_position="last").index
+    return order.sort_values(["best", "resource", "cost"], kind="stable", na_position="last").index
 
 
 def _print_json(comparison: Comparison, scored: pd.DataFrame, parts: list) -> None:
@@ -218,10 +196,6 @@ def _print_text(
             "PePR": map(fraction, scored.loc[rows[:top], "pepr"]),
         }
         text += [*lines(columns, name="model"), ""]
-    resource = comparison.costs[0]
-    if len(comparison.costs) > 1:
-        costs = zip(rule.weights, comparison.costs, strict=True)
-        resource = " + ".join(f"{weight:g} x {cost}" for weight, cost in costs) + ", each"
-    how = f"{resource} by {rule.in_words()} {comparison.within(parts)}"
+    how = f"{weighed(rule.weights)} by {rule.in_words()} {comparison.within(parts)}"
     text += wrapped(f"resource: {how}; alpha {rule.alpha:g}")
     echo("\n".join(text))

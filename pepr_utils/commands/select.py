@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pepr_utils.commands.comparison import Comparison, comparing, refuse_reserved
+from pepr_utils.commands.comparison import (
+    Comparison,
+    comparing,
+    refuse_reserved,
+    weighed,
+    weights_option,
+)
 from pepr_utils.commands.output import check_output, output_options, write_output
 from pepr_utils.commands.text_table import (
     clean,
@@ -39,6 +45,7 @@ Found = Selection | InfeasibleBudgetError
 
 @click.command()
 @comparing()
+@weights_option
 @click.option(
     "--max",
     "maximum",
@@ -90,6 +97,7 @@ def select(
     top: int,
     as_json: bool,
     output: Path | None,
+    weights: str | None,
     **how: Any,
 ) -> None:
     """Choose the best model of TABLE that stays within every budget.
@@ -105,9 +113,11 @@ def select(
       pepr select published --max energy_kwh=20Wh --max reserved_memory_gb=8
       pepr select published --min test_accuracy=0.7 --objective performance
       pepr select models.csv --performance auc --cost kwh --max kwh=2 -o chosen.csv
+      pepr select models.csv --performance auc --cost kwh --cost gb --weights 0.7,0.3
     """
     comparison = read()
     check_output(comparison.table, ADDED, output)
+    how["cost"] = comparison.weights(weights)
     limits = {
         "maximum": _limits(comparison, "--max", maximum),
         "minimum": _limits(comparison, "--min", minimum),
@@ -182,7 +192,6 @@ def _choose(
         return choose(
             rows,
             performance=comparison.performance,
-            cost=comparison.costs[0],
             label="model",
             **limits,
             **how,
@@ -240,7 +249,7 @@ def _print_text(
         rule = how["method"].replace("minmax", "min-max")
         best = how["objective"].replace("pepr", "PePR")
         text += wrapped(
-            f"best: highest {best}; resource: {comparison.costs[0]} by {rule} over all "
+            f"best: highest {best}; resource: {weighed(how['cost'])} by {rule} over all "
             f"models compared, within budget or not; alpha {how['alpha']:g}"
         )
         echo("\n".join(text))

@@ -9,7 +9,7 @@ from pepr_utils.scoring.curve import CurveOptimum, pepr_curve, pepr_optimum
 from pepr_utils.scoring.integral import IntegralRepresentation, integral_representation
 from pepr_utils.scoring.normalization import NORMALIZATIONS, normalize
 from pepr_utils.scoring.pareto import pareto_front, pareto_knee
-from pepr_utils.scoring.score import pepr, pepr_weighted
+from pepr_utils.scoring.score import pepr, pepr_weighted, weighted_resource
 from pepr_utils.scoring.selection import Selection, select
 from pepr_utils.scoring.smoothing import SmoothCurve, smooth_curve
 from pepr_utils.scoring.stability import (
@@ -50,4 +50,5 @@ __all__ = [
     "score_intervals",
     "select",
     "smooth_curve",
+    "weighted_resource",
 ]

@@ -1,4 +1,4 @@
-"""The Pareto front of performance against cost, in O(n log n), and its knee."""
+"""The Pareto front of performance against one cost or several, and the knee of it."""
 
 from __future__ import annotations
 
@@ -11,29 +11,34 @@ from pepr_utils.scoring.arrays import group_codes, pandas_index, sorted_by_group
 
 #: Which direction of (performance, cost) is better, by default: higher accuracy, lower energy.
 BETTER = ("high", "low")
+#: Up to this many models are compared each with each.
+_FEW = 64
 
 
 def pareto_front(
     performance: Any,
     cost: Any,
     *,
-    better: tuple[str, str] = BETTER,
+    better: tuple[str, ...] = BETTER,
     by: Any = None,
     missing: str = "error",
 ) -> Any:
     """Flag the models that no other model beats.
 
-    A model is beaten (dominated) if another one is at least as good in both values and better in
-    one of them. Models that are equal in both values do not beat each other: either all of them
+    A model is beaten (dominated) if another one is at least as good in every value and better in
+    one of them. Models that are equal in every value do not beat each other: either all of them
     are on the front or none.
 
     Parameters
     ----------
-    performance, cost : array_like or pandas.Series, shape (n,)
-        Any two numbers of each model, in any unit; neither is normalised.
-    better : pair of {"high", "low"}, default ("high", "low")
-        Which direction of the first and of the second value is better: ``("low", "low")`` for a
-        loss against energy, ``("high", "high")`` for two kinds of performance.
+    performance : array_like or pandas.Series, shape (n,)
+        Any number of each model, in any unit; not normalised.
+    cost : array_like, pandas.Series or pandas.DataFrame, shape (n,) or (n, k)
+        Likewise one cost, or several: one kind on each position of the last axis.
+    better : tuple of {"high", "low"}, default ("high", "low")
+        Which direction of performance and of cost is better: ``("low", "low")`` for a loss against
+        energy, ``("high", "high")`` for two kinds of performance. Of several costs either one
+        direction for all or one for each.
     by : array_like, shape (n,), optional
         Group label of each model; each group has its own front.
     missing : {"error", "drop"}, default "error"
@@ -55,18 +60,25 @@ def pareto_front(
     --------
     >>> pareto_front([0.9, 0.8, 0.8, 0.7], [3.0, 1.0, 2.0, 1.0]).tolist()
     [True, True, False, False]
+
+    The third costs less of the second kind than the first two:
+
+    >>> pareto_front([0.9, 0.8, 0.8, 0.7], [[3, 5], [1, 5], [2, 4], [1, 6]]).tolist()
+    [True, True, True, False]
     """
-    index = pandas_index(performance, cost, by)
+    of_cost = [cost[name] for name in cost] if hasattr(cost, "columns") else [cost]
+    index = pandas_index(performance, *of_cost, by)
     p, c, present = _values(performance, cost, better, missing)
     codes, n_groups = None, 1
     if by is not None:
         codes, n_groups = group_codes(by, p, what="performance")
+    find = _front if c.ndim == 1 else _joint_front
     if present.all():
-        front = _front(p, c, codes, n_groups)
+        front = find(p, c, codes, n_groups)
     else:
         front = np.zeros(p.size, dtype=bool)
         codes = None if codes is None else codes[present]
-        front[present] = _front(p[present], c[present], codes, n_groups)
+        front[present] = find(p[present], c[present], codes, n_groups)
     if index is None:
         return front
     import pandas as pd
@@ -89,7 +101,7 @@ def pareto_knee(
     Parameters
     ----------
     performance, cost, better, missing
-        As for `pareto_front`.
+        As for `pareto_front`; one cost.
 
     Returns
     -------
@@ -111,6 +123,10 @@ def pareto_knee(
     True
     """
     p, c, present = _values(performance, cost, better, missing)
+    if c.ndim != 1:
+        raise ScoreInputError(
+            f"cost has shape {c.shape}; allowed: one cost, since a front of several has no knee"
+        )
     front = np.asarray(pareto_front(performance, cost, better=better, missing=missing))
     on = np.flatnonzero(front & present)
     on = on[np.lexsort((on, c[on]))]
@@ -128,27 +144,118 @@ _STRAIGHT = 1e-12
 
 
 def _values(
-    performance: Any, cost: Any, better: tuple[str, str], missing: str
+    performance: Any, cost: Any, better: tuple[str, ...], missing: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Both values as floats, signed so that high performance and low cost are better."""
+    """All values as floats, signed so that high performance and low cost are better."""
     if missing not in ("error", "drop"):
         raise unknown_name("value of missing", str(missing), ("error", "drop"))
-    if not isinstance(better, (tuple, list)) or len(better) != len(BETTER):
+    allow = missing == "drop"
+    p = to_floats(performance, "performance", allow_nan=allow)
+    c = to_floats(cost, "cost", allow_nan=allow)
+    c = c[:, 0] if c.ndim == 2 and c.shape[1] == 1 else c
+    if p.ndim != 1 or c.ndim not in (1, 2) or p.size != len(c):
         raise ScoreInputError(
-            f"better is {better!r}; allowed: a pair of 'high' or 'low', such as {BETTER}"
+            f"performance has shape {p.shape} and cost {c.shape}; allowed: two lists of one "
+            "length, or rows of several costs"
+        )
+    _check_directions(better, c)
+    lacking = np.isnan(c)
+    present = ~(np.isnan(p) | (lacking if c.ndim == 1 else lacking.any(axis=1)))
+    signs = np.where(np.array(better[1:]) == "high", -1.0, 1.0)
+    flipped = (signs < 0).any()
+    return (-p if better[0] == "low" else p), (c * signs if flipped else c), present
+
+
+def _check_directions(better: tuple[str, ...], c: np.ndarray) -> None:
+    n_costs = 1 if c.ndim == 1 else c.shape[1]
+    if not isinstance(better, (tuple, list)) or len(better) not in (2, 1 + n_costs):
+        each = "" if n_costs == 1 else f", or {1 + n_costs} of them for {n_costs} costs"
+        raise ScoreInputError(
+            f"better is {better!r}; allowed: a pair of 'high' or 'low', such as {BETTER}{each}"
         )
     for direction in better:
         if direction not in BETTER:
             raise unknown_name("direction in better", str(direction), BETTER)
-    allow = missing == "drop"
-    p = to_floats(performance, "performance", allow_nan=allow)
-    c = to_floats(cost, "cost", allow_nan=allow)
-    if p.ndim != 1 or p.shape != c.shape:
-        raise ScoreInputError(
-            f"performance has shape {p.shape} and cost {c.shape}; allowed: two lists of one length"
-        )
-    present = ~(np.isnan(p) | np.isnan(c))
-    return (-p if better[0] == "low" else p), (-c if better[1] == "high" else c), present
+
+
+def _joint_front(
+    p: np.ndarray, c: np.ndarray, codes: np.ndarray | None, n_groups: int
+) -> np.ndarray:
+    """The front over several costs, group by group."""
+    values = np.column_stack([c, -p])
+    if codes is None:
+        return _undominated(values)
+    front = np.zeros(p.size, dtype=bool)
+    order = sorted_by_group(codes, None, n_groups)
+    for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
+        front[rows] = _undominated(values[rows])
+    return front
+
+
+def _undominated(values: np.ndarray) -> np.ndarray:
+    """Which rows no other is at most equal to in every column and smaller in one."""
+    front = np.ones(len(values), dtype=bool)
+    if len(values) > _FEW:  # one good row spares most of the others the sorting
+        good = values[(values / (np.abs(values).max(axis=0) + 1)).sum(axis=1).argmin()]
+        front = (values < good).any(axis=1) | (values == good).all(axis=1)
+    front[front] = _undominated_by_sorting(values[front])
+    return front
+
+
+def _undominated_by_sorting(values: np.ndarray) -> np.ndarray:
+    """Sort the rows, set equal ones aside, and look at each different one."""
+    order = np.lexsort(values.T[::-1])
+    ordered = values[order]
+    new = np.ones(len(values), dtype=bool)
+    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    distinct = np.zeros(new.sum(), dtype=bool)
+    distinct[_front_of_sorted(ordered[new])] = True
+    front = np.empty(len(values), dtype=bool)
+    front[order] = distinct[np.cumsum(new) - 1]
+    return front
+
+
+def _front_of_sorted(rows: np.ndarray) -> np.ndarray:
+    """Positions of the undominated among different rows in lexicographic order.
+
+    A row can be beaten by an earlier one only, so the first column needs no look. After Kung,
+    Luccio and Preparata (1975): the front of the first half, and what it leaves of the second's.
+    """
+    if len(rows) <= _FEW:
+        at_most = (rows[:, None, 1:] <= rows[None, :, 1:]).all(axis=2)
+        return np.flatnonzero(~np.triu(at_most, 1).any(axis=0))
+    half = len(rows) // 2
+    first, second = _front_of_sorted(rows[:half]), half + _front_of_sorted(rows[half:])
+    left = second[~_reached(rows[first, 1:], rows[second, 1:])]
+    return np.concatenate([first, left])
+
+
+def _reached(points: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """For each row, whether one of `points` is at most equal to it in every column."""
+    if not points.size or not rows.size:
+        return np.zeros(len(rows), dtype=bool)
+    if points.shape[1] == 1:
+        return rows[:, 0] >= points.min()
+    if points.shape[1] == 2:
+        order = np.argsort(points[:, 0])
+        lowest = np.minimum.accumulate(points[order, 1])
+        n_before = np.searchsorted(points[order, 0], rows[:, 0], side="right")
+        return (n_before > 0) & (lowest[n_before - 1] <= rows[:, 1])
+    if len(points) * len(rows) <= _FEW**2:
+        return (points[:, None] <= rows[None]).all(axis=2).any(axis=0)
+    # Part both at a value of the first column; across it the other columns decide.
+    column = points[:, 0]
+    edge = np.partition(column, len(column) // 2)[len(column) // 2]
+    low = column < edge
+    if tied := not low.any():
+        low = column == edge
+    above = rows[:, 0] >= edge
+    found = np.zeros(len(rows), dtype=bool)
+    found[above] = _reached(points[low, 1:], rows[above, 1:])
+    found[above] |= _reached(points[~low], rows[above])
+    if not tied:
+        found[~above] = _reached(points[low], rows[~above])
+    return found
 
 
 def _front(p: np.ndarray, c: np.ndarray, codes: np.ndarray | None, n_groups: int) -> np.ndarray:

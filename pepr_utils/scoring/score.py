@@ -107,6 +107,32 @@ def pepr_weighted(performance: Any, resources: Any, weights: Any, *, alpha: floa
     >>> pepr_weighted([0.9, 0.8], [[0.5], [0.0]], weights=[1.0]).tolist()
     [0.6, 0.8]
     """
+    return pepr(performance, weighted_resource(resources, weights), alpha=alpha)
+
+
+def weighted_resource(resources: Any, weights: Any) -> Any:
+    r"""Join several resources into one: :math:`\sum_i w_i R_i`.
+
+    Parameters
+    ----------
+    resources, weights
+        As for `pepr_weighted`.
+
+    Returns
+    -------
+    float, numpy.ndarray or pandas.Series
+        The resource in [0, 1]. A pandas index is kept.
+
+    Raises
+    ------
+    ScoreInputError
+        As `pepr_weighted` does of weights and resources.
+
+    Examples
+    --------
+    >>> weighted_resource([[1.0, 0.0], [0.5, 0.1]], weights=[0.75, 0.25]).tolist()
+    [0.75, 0.4]
+    """
     w = to_floats(weights, "weight")
     r = to_floats(resources, "resource")
     if w.ndim != 1 or r.ndim == 0 or r.shape[-1] != w.size:
@@ -130,5 +156,4 @@ def pepr_weighted(performance: Any, resources: Any, weights: Any, *, alpha: floa
         )
     check_unit_interval(r, resources, "resource", "pass each cost through normalize() first")
     index = resources.index if hasattr(resources, "columns") else None
-    total = like_input(np.minimum(r @ (w / w.sum()), 1.0), index, "resource")
-    return pepr(performance, total, alpha=alpha)
+    return like_input(np.minimum(r @ (w / w.sum()), 1.0), index, "resource")

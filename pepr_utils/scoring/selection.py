@@ -12,7 +12,7 @@ from pepr_utils.errors import InfeasibleBudgetError, ScoreInputError, unknown_na
 from pepr_utils.scoring.arrays import to_floats, to_number
 from pepr_utils.scoring.normalization import check_finds_bounds, normalize
 from pepr_utils.scoring.pareto import pareto_front
-from pepr_utils.scoring.score import pepr
+from pepr_utils.scoring.score import pepr, weighted_resource
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ class Selection:
         All models that meet the budgets, best first: the table's rows with ``rank``,
         ``resource``, ``pepr`` and ``pareto`` (on the front of all models, budgets or not).
     n_candidates : int
-        Models with a performance and a cost, within budget or not.
+        Models with a performance and every cost, within budget or not.
     n_unknown : int
         Candidates left out because a budgeted value of theirs is missing.
     """
@@ -49,7 +49,7 @@ def select(
     table: pd.DataFrame,
     *,
     performance: str = "test_accuracy",
-    cost: str = "energy_kwh",
+    cost: str | Mapping[str, float] = "energy_kwh",
     maximum: Mapping[str, float] | None = None,
     minimum: Mapping[str, float] | None = None,
     objective: str = "pepr",
@@ -59,20 +59,23 @@ def select(
 ) -> Selection:
     """Choose the best model that stays within every budget.
 
-    The resource is normalised over all models that have a performance and a cost, before any is
+    The resource is normalised over all models that have a performance and every cost, before any is
     left out: a budget decides which models may be chosen, not what they score.
 
     Parameters
     ----------
     table : pandas.DataFrame
         One row per model, all of one experiment.
-    performance, cost : str
-        Columns of the performance (in [0, 1]) and of the cost that the score is made of.
+    performance : str
+        Column of the performance (in [0, 1]).
+    cost : str or mapping of str to float
+        Column of the cost; of several costs, the weight of each column (see `pepr_weighted`).
     maximum, minimum : mapping of str to float, optional
         Budgets: the largest and smallest value that a column may have, in the column's unit. A
         missing value meets no budget.
     objective : {"pepr", "performance"}, default "pepr"
-        What is maximised. Ties go to the smaller cost, then to the earlier row.
+        What is maximised. Ties go to the smaller resource, then to the smaller first cost, then to
+        the earlier row.
     alpha, method
         See `pepr` and `normalize`; any rule but ``fixed``, which needs bounds.
     label : str, optional
@@ -91,8 +94,8 @@ def select(
     UnknownNameError
         If a column or the objective does not exist.
     ScoreInputError
-        If a value is out of range, a budget is no number, no row has both values, or a column that
-        is used has the name of one that is added.
+        If a value is out of range, a budget is no number, no row has every value, a column that
+        is used has the name of one that is added, or the weights do not sum to 1.
 
     Examples
     --------
@@ -117,7 +120,11 @@ def select(
         twice = table.columns[table.columns.duplicated()][0]
         raise ScoreInputError(f"column {twice!r} stands in the table twice; keep one")
     budgets = _budgets(maximum, minimum)
-    for column in (performance, cost, *(b.column for b in budgets)):
+    weights = {cost: 1.0} if isinstance(cost, str) else cost
+    if not isinstance(weights, Mapping) or not weights:
+        raise ScoreInputError(f"cost is {cost!r}; allowed: a column, or columns with their weights")
+    costs = list(weights)
+    for column in (performance, *costs, *(b.column for b in budgets)):
         if column not in table:
             raise unknown_name("column", column, table.columns)
         if column in ADDED:
@@ -126,15 +133,16 @@ def select(
             )
     if objective not in OBJECTIVES:
         raise unknown_name("objective", str(objective), OBJECTIVES)
-    rows = _candidates(table, performance, cost)
-    scored = _score(rows, performance, cost, alpha=alpha, method=method)
+    rows = _candidates(table, [performance, *costs])
+    scored = _score(rows, performance, weights, alpha=alpha, method=method)
     met = np.array([b.met(rows[b.column]) for b in budgets]).reshape(len(budgets), len(rows))
     known = np.array([rows[b.column].notna() for b in budgets]).reshape(met.shape)
     feasible = met.all(axis=0)
     if not feasible.any():
         raise _infeasible(rows, budgets, met, known, _labels(rows, label))
     aim = scored["pepr"] if objective == "pepr" else to_floats(rows[performance], performance)
-    order = np.lexsort((to_floats(rows[cost], cost), -np.asarray(aim)))  # stable: earlier rows
+    first_cost = to_floats(rows[costs[0]], costs[0])
+    order = np.lexsort((first_cost, scored["resource"], -np.asarray(aim)))  # stable: earlier rows
     ranking = scored.iloc[order[feasible[order]]]
     ranking = ranking.assign(rank=np.arange(1, len(ranking) + 1))
     return Selection(
@@ -178,24 +186,32 @@ def _budgets(
     return found
 
 
-def _candidates(table: pd.DataFrame, performance: str, cost: str) -> pd.DataFrame:
-    rows = table[table[performance].notna() & table[cost].notna()]
+def _candidates(table: pd.DataFrame, needed: list[str]) -> pd.DataFrame:
+    rows = table[table[needed].notna().all(axis=1)]
     if rows.empty:
+        both = "both " if len(needed) == 2 else ""
         raise ScoreInputError(
-            f"no row has both {performance!r} and {cost!r}; at least one is needed"
+            f"no row has {both}{' and '.join(map(repr, needed))}; at least one is needed"
         )
     return rows
 
 
 def _score(
-    rows: pd.DataFrame, performance: str, cost: str, *, alpha: float, method: str
+    rows: pd.DataFrame,
+    performance: str,
+    weights: Mapping[str, float],
+    *,
+    alpha: float,
+    method: str,
 ) -> pd.DataFrame:
-    resource = normalize(rows[cost], method=method)
+    costs = np.column_stack([to_floats(rows[cost], "cost") for cost in weights])
+    each = np.column_stack([normalize(rows[cost], method=method) for cost in weights])
+    resource = weighted_resource(each, list(weights.values()))
     return rows.assign(
         rank=0,
         resource=resource,
         pepr=pepr(rows[performance], resource, alpha=alpha),
-        pareto=pareto_front(rows[performance], rows[cost]),
+        pareto=pareto_front(rows[performance], costs),
     )
 
 

@@ -110,6 +110,50 @@ def test_errors_are_one_line_and_exit_two(arguments, message, tmp_path, monkeypa
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["score", "x.csv", "--performance", "a", "--performance", "b"], "--performance"),
+        (["score", "x.csv", "--weights", "1", "--weights=1"], "--weights"),
+        (["pareto", "x.csv", "-o", "a.csv", "--output", "b.csv"], "--output"),
+        (["select", "x.csv", "--alpha", "1", "--alpha", "2"], "--alpha"),
+        (["run", "--data", "x", "--output", "y", "--scratch", "--pretrained"],
+         "--pretrained/--scratch"),
+        (["sweep", "demo", "--output", "a", "--output", "b"], "--output"),
+        (["meter", "--pue", "1", "--pue", "2", "--", "true"], "--pue"),
+    ],
+)  # fmt: skip
+def test_an_option_that_counts_once_is_refused_twice(arguments, name):
+    done = _pepr(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"Error: {name} is given 2 times; keep one" in done.stderr
+
+
+def test_no_option_lets_the_last_one_win():
+    """Every command of every group, whatever options it gets: it refuses, or it takes several."""
+    import click
+
+    from pepr_utils.cli import pepr
+
+    context = click.Context(pepr)
+    tops = [pepr.get_command(context, name) for name in pepr.list_commands(context)]
+    commands = [
+        inner for top in tops for inner in (getattr(top, "commands", {}) or {"": top}).values()
+    ]
+    assert len(commands) > len(tops)
+    for command in commands:
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.is_flag and not option.multiple:
+                parser = command.make_parser(click.Context(command))
+                with pytest.raises(click.UsageError, match="is given 2 times; keep one"):
+                    parser.parse_args([option.opts[0], "1", option.opts[-1], "2"])
+
+
+def test_what_follows_the_command_of_meter_is_its_own():
+    done = _pepr("meter", "--simulate", "1", "--", "printf", "%s%s", "--pue", "--pue")
+    assert (done.returncode, done.stdout) == (0, "--pue--pue")
+
+
 CLEAN = """\
 architecture,dataset,test_accuracy,energy_kwh,train_time_s,device
 a,w,0.871,0.0170,150.1,NVIDIA GeForce RTX 3090

@@ -177,6 +177,14 @@ def test_names_of_any_script_width_and_control_characters(pepr, table):
     assert long in {row["model"] for row in _objects(pepr(*arguments, "--json"))}
 
 
+def test_the_weights_that_are_suggested_are_taken(pepr, table):
+    path = table("model,acc,kwh,gb,s\na,0.9,1,2,3\nb,0.8,2,1,1\n")
+    asked = ("score", path, "--performance", "acc", "--cost", "kwh", "--cost", "gb", "--cost", "s")
+    suggested = re.search(r"such as (--weights) (\S+)", pepr(*asked).err).groups()
+    assert suggested[1] == "0.33,0.33,0.34"
+    assert pepr(*asked, *suggested).code == 0
+
+
 # --- score: output
 
 
@@ -338,7 +346,10 @@ def test_bad_tables(pepr, table, command, content, message, fix):
         (["score", *COLUMNS, "FILE", "--lower", "5"], "--lower has no meaning"),
         (["score", *COLUMNS, "FILE", "--outside", "clip"], "--normalize fixed only"),
         (["score", *COLUMNS, "FILE", "--cost", "memory_gb"], "such as --weights 0.5,0.5"),
+        (["select", *COLUMNS, "FILE", "--cost", "memory_gb"], "such as --weights 0.5,0.5"),
+        (["select", *COLUMNS, "FILE", "--cost", "memory_gb", "--weights", "1"], "1 number for 2"),
         (["score", *COLUMNS, "FILE", "--cost", "memory_gb", "--weights", "1,2"], "sum to 3"),
+        (["pareto", *COLUMNS, "FILE", "--cost", "energy_wh"], "'energy_wh' is asked for twice"),
         (["score", *COLUMNS, "FILE", "--weights", "0.5,0.5"], "2 numbers for 1 cost"),
         (["score", *COLUMNS, "FILE", "--weights", "all"], "numbers with commas between"),
         (["pareto", *COLUMNS, "FILE", "--better", "hi,low"], "allowed: high, low"),
@@ -409,6 +420,32 @@ def test_pareto_takes_any_numbers_and_directions_by_group(pepr, table):
     assert "low loss, low kwh" in text
 
 
+JOINT = """\
+model,accuracy,energy_wh,memory_gb
+small,0.8,10,2
+lean,0.8,40,1
+beaten,0.7,20,3
+"""
+
+
+def test_pareto_over_several_costs(pepr, table, tmp_path):
+    """Lean is off the front of energy alone; beaten loses to small in all three."""
+    path, target = table(JOINT), tmp_path / "front.csv"
+    asked = ("pareto", path, *COLUMNS, "--cost", "memory_gb")
+    rows = _objects(pepr(*asked, "--json", "-o", target))
+    assert [(row["model"], row["memory_gb"]) for row in rows] == [("small", 2), ("lean", 1)]
+    assert [row["knee"] for row in rows] == [None, None]
+    assert pd.read_csv(target)["pareto"].tolist() == [True, True, False]
+    done = pepr(*asked)
+    assert done.out.splitlines()[0] == "2 of 3 models on the front"
+    assert "as good in all and better in one" in done.out
+    assert "high accuracy, low energy_wh, low memory_gb" in done.out
+    turned = pepr(*asked, "--better", "high,low,high", "--all", "--json")
+    assert [(row["model"], row["pareto"]) for row in _objects(turned)] == [
+        ("small", True), ("beaten", True), ("lean", False),
+    ]  # fmt: skip
+
+
 def test_pareto_writes_all_rows(pepr, table, tmp_path):
     target = tmp_path / "front.csv"
     pepr("pareto", table(), *COLUMNS, "-o", target)
@@ -450,6 +487,16 @@ def test_select_options(pepr, table, options, names):
     assert [model["model"] for model in found["models"]] == names
     assert found["feasible"] is True
     assert found["n_candidates"] == 4
+
+
+def test_select_weighs_several_costs(pepr, table):
+    """R as in `test_score_weighs_several_costs`: 0, 0.2375 and 1."""
+    weighed = ("--cost", "memory_gb", "--weights", "0.75,0.25")
+    (found,) = _objects(pepr("select", table(), *COLUMNS, *weighed, "--json"))
+    assert [m["pepr"] for m in found["models"]] == pytest.approx([0.8, 0.9 / 1.2375, 0.475])
+    assert found["n_candidates"] == 3
+    told = " ".join(pepr("select", table(), *COLUMNS, *weighed).out.split())
+    assert "resource: 0.75 x energy_wh + 0.25 x memory_gb, each by min-max over" in told
 
 
 def test_an_infeasible_budget_is_a_finding(pepr, table):

@@ -66,6 +66,57 @@ def test_order_of_models_is_of_no_consequence(models, random):
     np.testing.assert_array_equal(pareto_front(p[order], c[order]), pareto_front(p, c)[order])
 
 
+JOINT = st.integers(2, 4).flatmap(
+    lambda n: st.lists(st.tuples(st.integers(0, 2), *[COARSE] * n), min_size=1, max_size=90)
+)
+
+
+@given(JOINT, st.booleans())
+def test_joint_front_beats_what_is_off_it_and_nothing_on_it(models, grouped):
+    """Of several costs; ties and duplicates abound, and enough models for every path."""
+    table = np.array(models, dtype=float)
+    groups, p, costs = table[:, 0] * grouped, table[:, 1], table[:, 2:]
+    front = pareto_front(p, costs, by=groups if grouped else None)
+    values = np.column_stack([-p, costs])
+    for i, row in enumerate(values):
+        rivals = values[front & (groups == groups[i])]
+        beaten = ((rivals <= row).all(axis=1) & (rivals < row).any(axis=1)).any()
+        assert beaten != front[i]
+
+
+def _all_beaten_or_not(values):
+    at_most = (values[:, None] <= values[None]).all(axis=2)
+    return ~(at_most & (values[:, None] < values[None]).any(axis=2)).any(axis=0)
+
+
+@pytest.mark.parametrize("n_costs", [2, 3, 4])
+def test_joint_front_of_many(n_costs):
+    """More than are compared each with each: few on the front, all on it, and many ties."""
+    rng = np.random.default_rng(n_costs)
+    uniform = rng.random((700, n_costs + 1))
+    shares = uniform / uniform.sum(axis=1, keepdims=True)
+    for values in (uniform, shares, np.floor(uniform * 6), np.floor(shares * 20)):
+        front = pareto_front(-values[:, 0], values[:, 1:])
+        np.testing.assert_array_equal(front, _all_beaten_or_not(values))
+    assert pareto_front(-shares[:, 0], shares[:, 1:]).all()
+
+
+def test_joint_front_by_hand():
+    """By energy alone b beats c and d; with memory beside it, d only."""
+    p, kwh, gb = [0.9, 0.8, 0.8, 0.7], [3.0, 1.0, 2.0, 1.0], [5.0, 5.0, 4.0, 6.0]
+    costs = pd.DataFrame({"kwh": kwh, "gb": gb}, index=list("abcd"))
+    assert pareto_front(p, kwh).tolist() == [True, True, False, False]
+    found = pareto_front(p, costs)
+    assert found.to_dict() == {"a": True, "b": True, "c": True, "d": False}
+    assert pareto_front(p, costs[["kwh"]]).tolist() == [True, True, False, False]
+    # With much memory better, d joins and c, dearer than b and with less memory, leaves.
+    turned = pareto_front(p, costs, better=("high", "low", "high"))
+    assert turned.tolist() == [True, True, False, True]
+    assert pareto_front(p, costs, better=("low", "high")).tolist() == [True, False, True, True]
+    gap = costs.assign(gb=[5.0, np.nan, 4.0, 6.0])
+    assert pareto_front(p, gap, missing="drop").tolist() == [True, False, True, True]
+
+
 def test_many_models_in_many_groups():
     """Beside a front found group by group; enough models for every path of the sort."""
     rng = np.random.default_rng(1)
@@ -163,11 +214,21 @@ def test_no_knee(p, c):
         ([0.5], [1], {"better": "high"}, "better is 'high'; allowed: a pair"),
         ([0.5], [1], {"better": ("high",)}, "allowed: a pair"),
         ([0.5], [1], {"better": 1}, "allowed: a pair"),
+        ([0.5], [1], {"better": ("high", "low", "low")}, r"such as \('high', 'low'\)$"),
+        ([0.5], [[1, 2]], {"better": ("high",) * 4}, "or 3 of them for 2 costs"),
+        ([0.5], [[[1]]], {}, "rows of several costs"),
+        ([0.5, 0.6], [[1, 2]], {}, r"cost \(1, 2\)"),
+        ([0.5, 0.6], [[1, 2], [np.nan, 2]], {}, "cost at position 1, 0 is nan"),
     ],
 )
 def test_refuses(function, p, c, options, message):
     with pytest.raises(ScoreInputError, match=message):
         function(p, c, **options)
+
+
+def test_a_joint_front_has_no_knee():
+    with pytest.raises(ScoreInputError, match=r"shape \(1, 2\); allowed: one cost"):
+        pareto_knee([0.5], [[1, 2]])
 
 
 def test_unknown_options():

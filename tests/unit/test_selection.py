@@ -69,6 +69,22 @@ def test_the_rule_and_the_columns_are_heeded():
     assert _names(by_memory) == ["e", "c", "a"]  # 0.8, 0.9 / (1 + 1/7), 0.3; by hand
 
 
+def test_several_costs_by_hand():
+    """Of a and c, which have all: R is 0.75 x 0 + 0.25 x 1 and 0.75 x 1 + 0.25 x 0."""
+    chosen = select(TABLE, cost={"energy_kwh": 0.75, "memory_gb": 0.25})
+    assert _names(chosen) == ["c", "a"]
+    assert chosen.ranking["resource"].tolist() == [0.75, 0.25]
+    assert chosen.ranking["pepr"].tolist() == pytest.approx([0.9 / 1.75, 0.6 / 1.25])
+    assert chosen.ranking["pareto"].tolist() == [True, True]
+    assert chosen.n_candidates == 2
+
+
+def test_of_equal_scores_the_smaller_resource_is_first():
+    table = pd.DataFrame({"p": [0.0, 0.0], "wh": [1.0, 2.0], "gb": [9.0, 1.0]})
+    options = {"performance": "p", "cost": {"wh": 0.25, "gb": 0.75}}
+    assert select(table, **options).ranking.index.tolist() == [1, 0]
+
+
 def test_columns_of_other_types():
     table = pd.DataFrame(
         {
@@ -212,6 +228,9 @@ def test_what_names_a_model():
         ({"maximum": {"memory_gb": np.nan}}, ScoreInputError, "'memory_gb' is nan"),
         ({"maximum": {"architecture": 8}}, ScoreInputError, "architecture at row 10 is 'a'"),
         ({"alpha": 0.5}, ScoreInputError, "alpha is 0.5"),
+        ({"cost": ["energy_kwh", "memory_gb"]}, ScoreInputError, "columns with their weights"),
+        ({"cost": {}}, ScoreInputError, "allowed: a column"),
+        ({"cost": {"energy_kwh": 0.5, "memory_gb": 0.6}}, ScoreInputError, "weights sum to 1.1"),
         ({"method": "fixed"}, ScoreInputError, "needs both"),
     ],
 )

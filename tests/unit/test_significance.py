@@ -108,6 +108,41 @@ def test_hedges_g_by_hand():
     assert paired.effect > 0
 
 
+def test_of_two_pairs_no_effect_size_is_defined():
+    """The correction at one degree of freedom is 0; at two it is 1 / sqrt(pi).
+
+    Of the pairs the differences are 0.2 and 0.3: t is 5, and p of one degree of freedom is
+    1 - 2 atan(5) / pi. Of three pairs the standard deviations are 0.05 and 0.1.
+    """
+    two = _compare([0.9, 0.8], [0.7, 0.5], PAIRED)
+    assert np.isnan([two.effect, two.effect_low, two.effect_high]).all()
+    assert two.p == pytest.approx(1 - 2 * np.arctan(5) / np.pi)
+    three = _compare([0.9, 0.8, 0.85], [0.7, 0.5, 0.6], PAIRED)
+    assert three.effect == pytest.approx(0.25 / np.sqrt(0.00625) / np.sqrt(np.pi))
+    unpaired = _compare([0.9, 0.8], [0.7, 0.5], UNPAIRED)
+    # J(2) again; variances 0.005 and 0.02
+    assert unpaired.effect == pytest.approx(0.25 / np.sqrt(0.0125) / np.sqrt(np.pi))
+
+
+def test_equal_differences_give_no_t_test_and_no_interval():
+    """Of 0.1 in each pair, but for rounding, nothing is known of the spread."""
+    tested = _compare([0.9, 0.8, 0.6], [0.8, 0.7, 0.5], PAIRED, families=["x", "y", "z"] * 2)
+    assert np.isnan([tested.p_paired, tested.t_low, tested.t_high, tested.p_equivalence]).all()
+    assert np.isnan([tested.difference_low, tested.difference_high]).all()
+    assert tested.conclusion() == "no difference"
+    assert (tested.p_wilcoxon, tested.p_student < 1) == (0.25, True)  # 2 of the 8 signs
+    assert tested.effect > 0
+
+
+def test_a_rank_test_of_few_values_with_ties_counts_arrangements():
+    """Two and two of six arrangements are the extreme ones; three and three, two of twenty."""
+    tested = _compare([0.9, 0.9], [0.5, 0.5], UNPAIRED)
+    assert tested.p_mann_whitney == pytest.approx(1 / 3)
+    assert np.isnan([tested.p_welch, tested.p_student, tested.t_low, tested.p_equivalence]).all()
+    three = _compare([0.9, 0.9, 0.8], [0.5, 0.5, 0.4], UNPAIRED)
+    assert three.p_mann_whitney == pytest.approx(0.1)
+
+
 def test_holm_by_hand():
     # sorted 0.01, 0.02, 0.03, 0.04, times 4, 3, 2, 1, made monotone
     assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
@@ -150,12 +185,15 @@ def test_resamples_draw_families_whole():
     assert (family_weights(names, 500, seed=4) != weights).any()
 
 
-def test_an_interval_of_one_family_has_no_width_and_one_of_many_is_scipys():
+def test_there_is_no_interval_of_one_family_and_one_of_many_is_scipys():
     rng = np.random.default_rng(5)
     a, b = rng.normal(0.8, 0.02, 40), rng.normal(0.7, 0.02, 40)
     one = _compare(a, b, UNPAIRED, families=["x"] * 80)
-    assert one.difference_low == pytest.approx(one.difference)
-    assert one.difference_high == pytest.approx(one.difference)
+    assert np.isnan([one.difference_low, one.median_difference_high, one.effect_low]).all()
+    assert one.effect > 0
+    each = _compare(a, b, UNPAIRED, families=["x"] * 40 + ["y"] * 40)
+    assert np.isnan([each.difference_low, each.equivalence_high]).all()
+    assert not each.equivalent_by_families
     many = _compare(a, b, UNPAIRED)
     expected = stats.bootstrap(
         (a, b), lambda x, y, axis: x.mean(axis) - y.mean(axis), method="percentile", rng=1

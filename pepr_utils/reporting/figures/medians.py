@@ -20,7 +20,7 @@ from pepr_utils.reporting.significance.resampling import (
     percentiles,
     weighted_median,
 )
-from pepr_utils.reporting.significance.tables import p_words
+from pepr_utils.reporting.significance.tables import interval, p_words
 from pepr_utils.reporting.significance.testing import LEVEL, N_RESAMPLES
 from pepr_utils.results import ResultSet
 
@@ -159,7 +159,7 @@ def chart(frame: pd.DataFrame) -> alt.LayerChart | alt.Chart:
 def _words(row: dict) -> str:
     return (
         f"{row['dataset']}: {row['difference']:.3f} "
-        f"({row['difference_low']:.3f} to {row['difference_high']:.3f}), p {p_words(row['p'])}"
+        f"({interval(row['difference_low'], row['difference_high'])}), p {p_words(row['p'])}"
     )
 
 
@@ -171,8 +171,8 @@ def describe(frame: pd.DataFrame) -> str:
     for dataset, part in frame.groupby("dataset", sort=False):
         small, large = (part[part["size"] == size].iloc[0] for size in ("small", "large"))
         parts.append(
-            f"{dataset}: small {small['median']:.3f} ({small['low']:.3f} to {small['high']:.3f}), "
-            f"large {large['median']:.3f} ({large['low']:.3f} to {large['high']:.3f}), "
+            f"{dataset}: small {small['median']:.3f} ({interval(small['low'], small['high'])}), "
+            f"large {large['median']:.3f} ({interval(large['low'], large['high'])}), "
             f"difference {small['difference']:.3f}, p {p_words(small['p'])}."
         )
     return "Median PePR-E of small and large models with 95 % intervals. " + " ".join(parts)

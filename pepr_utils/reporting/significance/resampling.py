@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+#: Values in [0, 1] that differ by no more have no spread.
+ROUNDING = 1e-12
+
 
 def family_weights(families: Sequence[str], n_resamples: int, seed: int) -> np.ndarray:
     """How often each model stands in each resample when families are drawn with replacement.
@@ -87,13 +90,16 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def percentiles(draws: np.ndarray, level: float) -> tuple[float, float]:
     """Percentile interval; NaN where fewer than half of the resamples have a value.
 
+    NaN too where all have the same one, as of a single family: nothing was varied, which does not
+    say that nothing varies.
+
     Examples
     --------
     >>> percentiles(np.arange(101.0), 0.5)
     (25.0, 75.0)
     """
     known = draws[np.isfinite(draws)]
-    if known.size < draws.size / 2:
+    if known.size < draws.size / 2 or np.ptp(known) <= ROUNDING:
         return float("nan"), float("nan")
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

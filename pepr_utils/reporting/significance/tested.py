@@ -17,7 +17,8 @@ class Tested:
     Differences are a minus b, in units of accuracy or score. Intervals are 95 % percentile
     intervals of a bootstrap that draws families of architectures; ``t_low`` and ``t_high`` are the
     declared *t*-test's own interval, which counts every model as independent. What does not apply
-    or is not known is NaN or None.
+    or is not known is NaN or None: of values without spread no *t*-test, of one family no
+    bootstrap, and of two pairs no effect size is defined.
 
     Attributes
     ----------
@@ -119,7 +120,11 @@ class Tested:
         }
         if self.p_paired is None:
             return unpaired
-        return {"paired t": self.p_paired, "Wilcoxon": self.p_wilcoxon or NAN, **unpaired}
+        return {
+            "paired t": self.p_paired,
+            "Wilcoxon": NAN if self.p_wilcoxon is None else self.p_wilcoxon,
+            **unpaired,
+        }
 
     def conclusion(self, p: float | None = None, level: float = USUAL) -> str:
         """First or second group higher, or no significant difference, by a *p* at a level."""

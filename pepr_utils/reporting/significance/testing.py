@@ -13,6 +13,7 @@ from scipy.special import gammaln
 
 from pepr_utils.reporting.significance.comparisons import MARGIN, USUAL, Comparison
 from pepr_utils.reporting.significance.resampling import (
+    ROUNDING,
     family_weights,
     percentiles,
     weighted_mean,
@@ -26,6 +27,8 @@ from pepr_utils.scoring import beats_majority
 
 N_RESAMPLES = 5000
 LEVEL = 0.95
+#: Up to this many values, ties among them, a rank test counts every arrangement.
+_FEW = 12
 
 
 def test(
@@ -93,7 +96,7 @@ def compare_samples(
     )
     a, b = first["value"].to_numpy(float), second["value"].to_numpy(float)
     paired = comparison.paired
-    with warnings.catch_warnings():  # values without spread: NaN, as the tables show it
+    with warnings.catch_warnings():  # of values that hardly differ
         warnings.simplefilter("ignore", RuntimeWarning)
         tested = _tests(a, b, paired)
         tested["p_equivalence"] = equivalence(a, b, margin, paired=paired)
@@ -124,15 +127,30 @@ def compare_samples(
 def _tests(a: np.ndarray, b: np.ndarray, paired: bool) -> dict[str, float | None]:
     declared = stats.ttest_rel(a, b) if paired else stats.ttest_ind(a, b, equal_var=False)
     interval = declared.confidence_interval(LEVEL)
+    told, told_apart = _spread(a, b, paired), _spread(a, b, paired=False)
     return {
-        "p_student": float(stats.ttest_ind(a, b).pvalue),
-        "p_welch": float(stats.ttest_ind(a, b, equal_var=False).pvalue),
-        "p_mann_whitney": float(stats.mannwhitneyu(a, b, alternative="two-sided").pvalue),
-        "p_paired": float(declared.pvalue) if paired else None,
+        "p_student": float(stats.ttest_ind(a, b).pvalue) if told_apart else NAN,
+        "p_welch": float(stats.ttest_ind(a, b, equal_var=False).pvalue) if told_apart else NAN,
+        "p_mann_whitney": _rank_sum(a, b),
+        "p_paired": (float(declared.pvalue) if told else NAN) if paired else None,
         "p_wilcoxon": _signed_rank(a - b) if paired else None,
-        "t_low": float(interval.low),
-        "t_high": float(interval.high),
+        "t_low": float(interval.low) if told else NAN,
+        "t_high": float(interval.high) if told else NAN,
     }
+
+
+def _spread(a: np.ndarray, b: np.ndarray, paired: bool) -> bool:
+    """Whether a *t*-test has a spread to divide by; without one it would give 0, 1 or anything."""
+    parts = (a - b,) if paired else (a, b)
+    return bool(max(np.ptp(part) for part in parts) > ROUNDING)
+
+
+def _rank_sum(a: np.ndarray, b: np.ndarray) -> float:
+    """*p* of Mann and Whitney; SciPy takes a normal approximation of ties, whatever the number."""
+    both = np.concatenate([a, b])
+    tied_few = both.size <= _FEW and np.unique(both).size < both.size
+    method = stats.PermutationMethod() if tied_few else "auto"
+    return float(stats.mannwhitneyu(a, b, alternative="two-sided", method=method).pvalue)
 
 
 def _signed_rank(differences: np.ndarray) -> float:
@@ -143,7 +161,7 @@ def equivalence(a: np.ndarray, b: np.ndarray, margin: float, *, paired: bool) ->
     """*p* of two one-sided *t*-tests that the difference of the means is as large as a margin.
 
     Below 0.05 says that it is smaller, whichever way it goes; the same as a 90 % interval that
-    lies within the margins.
+    lies within the margins. NaN of values without spread.
 
     Examples
     --------
@@ -151,6 +169,8 @@ def equivalence(a: np.ndarray, b: np.ndarray, margin: float, *, paired: bool) ->
     >>> bool(equivalence(a, a + 0.001, 0.02, paired=False) < 0.05)
     True
     """
+    if not _spread(a, b, paired):
+        return NAN
     if paired:
         d = a - b
         low = stats.ttest_1samp(d, -margin, alternative="greater").pvalue
@@ -162,7 +182,10 @@ def equivalence(a: np.ndarray, b: np.ndarray, margin: float, *, paired: bool) ->
 
 
 def _hedges(difference, var_a, var_b, n_a, n_b, paired: bool):
-    """Hedges's g of numbers or arrays; NaN without spread."""
+    """Hedges's g of numbers or arrays; NaN without spread, or of two pairs.
+
+    At one degree of freedom the correction is 0, whatever the difference.
+    """
     if paired:
         variance, freedom = (var_a + var_b) / 2, n_a - 1
     else:
@@ -171,7 +194,8 @@ def _hedges(difference, var_a, var_b, n_a, n_b, paired: bool):
     correction = np.exp(gammaln(freedom / 2) - gammaln((freedom - 1) / 2)) * np.sqrt(2 / freedom)
     spread = np.sqrt(variance)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(spread > 0, correction * difference / spread, np.nan)
+        known = (spread > ROUNDING) & (np.asarray(freedom) > 1)
+        return np.where(known, correction * difference / spread, np.nan)
 
 
 def _intervals(
@@ -217,7 +241,7 @@ def _control(first: pd.DataFrame, second: pd.DataFrame, paired: bool) -> dict[st
     tested = stats.ttest_rel(a, b) if paired else stats.ttest_ind(a, b, equal_var=False)
     return {
         "control_difference": a.mean() - b.mean(),
-        "p_control": float(tested.pvalue),
+        "p_control": float(tested.pvalue) if _spread(a, b, paired) else NAN,
         "cost_share": of_cost / of_score if of_score else NAN,
     }
 
