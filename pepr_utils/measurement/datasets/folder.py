@@ -93,10 +93,12 @@ def _notes(seen: list[Seen], n_channels: int, n_deep: int, deep_range: int) -> l
     if n_channels == 3 and any(image_file.is_grey(mode) for mode in modes):
         n = sum(k for mode, k in modes.items() if image_file.is_grey(mode))
         notes.append(f"{n} of {len(seen)} images are grey among coloured ones: made RGB")
-    if n := sum(k for mode, k in modes.items() if mode in ("RGBA", "LA", "PA")):
+    if n := sum(k for mode, k in modes.items() if mode.split(";")[0] in ("RGBA", "LA", "PA")):
         notes.append(f"{n} of {len(seen)} images have transparency: it is dropped")
     if n_deep:
         notes.append(
             f"{n_deep} of {len(seen)} images have 16 bits: 0 to {deep_range} becomes 0 to 255"
         )
+    if n := sum(s.is_inverted for s in seen):
+        notes.append(f"{n} of {len(seen)} images have 0 as white (TIFF, 16 bits): inverted")
     return notes

@@ -1,6 +1,6 @@
 """What a folder of images holds: which files, of which class, in which split, and what is left out.
 
-Only names and bytes are looked at here; no image is opened.
+Names and bytes are looked at here; of images, no more than what the header says of 16 bits.
 """
 
 from __future__ import annotations
@@ -108,6 +108,8 @@ def _list_cached(folder: Path, _newest: int, _count: int) -> Listing:
             raise DatasetError(f"{folder}: no image in {split}; each split needs some")
     lines = [f"{split}\0{kept[i.label]}\0{i.digest}" for split in SPLITS for i in items[split]]
     versions = [_SPLIT_VERSION if not by_split else _GIVEN_VERSION, image_file.VERSION]
+    if any(image_file.is_deep_or_inverted(i.path) for split in SPLITS for i in items[split]):
+        versions.append(image_file.DEEP_VERSION)
     content = "\n".join([*versions, *sorted(lines)])
     digest = hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
     return Listing(items, tuple(kept), tuple(notes), digest)
