@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pepr_utils.measurement.datasets.source import DatasetError
 
@@ -288,8 +288,9 @@ def _upright(path: Path, image: Image.Image) -> Image.Image:
 
 
 def _damaged(path: Path, error: Exception) -> DatasetError:
+    why = "of no known kind" if isinstance(error, UnidentifiedImageError) else error
     return DatasetError(
-        f"{path}: not a readable image ({error}); repair it, save it as PNG, or remove it"
+        f"{path}: not a readable image ({why}); repair it, save it as PNG, or remove it"
     )
 
 
