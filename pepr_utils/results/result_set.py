@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pepr_utils.errors import InvalidTableError, unknown_name
+from pepr_utils.errors import InvalidTableError, UnknownNameError, unknown_name
 from pepr_utils.paths import data_dir
 from pepr_utils.results import published, records
 from pepr_utils.results.csv_table import read_rows
@@ -158,6 +158,11 @@ def content_hash(name_or_path: str | os.PathLike[str]) -> str:
 
 
 def _locate(name_or_path: str | os.PathLike[str]) -> tuple[str, Path]:
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise UnknownNameError(
+            f"result_set is {name_or_path!r}; allowed: a name or path as text, such as "
+            f"{PUBLISHED!r} (papermill -r result_set {name_or_path} hands it over as text)"
+        )
     name = os.fspath(name_or_path)
     named = available_result_sets()
     if name in (PUBLISHED, REPAIRED):

@@ -1,6 +1,8 @@
 """A folder's images that would be left out or altered: each is said before training, or refused."""
 
+import os
 import struct
+import unicodedata
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from PIL import ExifTags, Image
 
 from pepr_utils.measurement.datasets import describe_dataset, image_file, load_dataset
 from pepr_utils.measurement.datasets.folder_listing import list_folder
+from pepr_utils.measurement.datasets.prepare import prepare
 from pepr_utils.measurement.datasets.source import DatasetError
 
 
@@ -190,3 +193,74 @@ def test_copies_of_one_class_in_two_given_splits_are_left_to_the_report(tmp_path
     for split in ("train", "test"):
         picture(800).save(folder / split / "benign" / "copy.png")
     assert load_dataset(folder).sizes() == {"train": 11, "val": 10, "test": 11}
+
+
+def test_a_class_that_is_only_tested_is_named_and_a_difference_in_case_is_hinted_at(tmp_path):
+    folder = given(tmp_path / "x")
+    (folder / "test" / "malignant").rename(folder / "test" / "unsure")
+    message = r"class 'unsure' is among the test images but not among the training images; add"
+    with pytest.raises(DatasetError, match=message):
+        load_dataset(folder)
+    (folder / "test" / "unsure").rename(folder / "test" / "Malignant")
+    message = r"class 'Malignant' is among the test .*; if 'malignant' is the same class, give both"
+    with pytest.raises(DatasetError, match=message):
+        load_dataset(folder)
+
+
+def test_classes_that_differ_in_case_alone_are_said(tmp_path):
+    folder = fill(tmp_path / "x")
+    (folder / "malignant").rename(folder / "Benign")
+    said = "classes 'Benign' and 'benign' differ in case alone: they are 2 classes"
+    assert said in notes(folder)
+
+
+def test_one_name_in_two_forms_of_unicode_is_one_class(tmp_path):
+    composed, decomposed = (unicodedata.normalize(form, "bénin") for form in ("NFC", "NFD"))
+    folder = given(tmp_path / "x")
+    for split in ("train", "val", "test"):
+        name = decomposed if split == "test" else composed
+        (folder / split / "benign").rename(folder / split / name)
+    fill(folder / "val", first=9000, n=1)
+    (folder / "val" / "benign").rename(folder / "val" / decomposed)
+    source = load_dataset(folder)
+    assert [unicodedata.normalize("NFC", name) for name in source.class_names] == [
+        composed,
+        "malignant",
+    ]
+    assert source.sizes() == {"train": 10, "val": 11, "test": 10}
+
+
+def test_a_name_that_is_not_utf_8_is_refused_and_shown_escaped(tmp_path):
+    folder, ill, data = fill(tmp_path / "x"), *map(os.fsdecode, (b"malad\xe9e", b"donn\xe9es"))
+    try:
+        (folder / "malignant").rename(folder / ill)
+    except OSError:  # a file system that has no such names
+        return
+    message = r"a class folder in .*x: its name 'malad\\udce9e' is not UTF-8; rename it"
+    with pytest.raises(DatasetError, match=message):
+        load_dataset(folder)
+    (folder / ill).rename(folder / "malignant")
+    folder.rename(tmp_path / data)
+    with pytest.raises(DatasetError, match=r"its name 'donn\\udce9es' is not UTF-8"):
+        load_dataset(tmp_path / data)
+
+
+def test_all_images_that_cannot_be_read_are_named_at_once(tmp_path):
+    folder = fill(tmp_path / "x", n=9)
+    for k in range(5):  # empty files in two classes are no copies of one image
+        (folder / ("benign" if k % 2 else "malignant") / f"bad{k}.png").touch()
+    with pytest.raises(DatasetError) as caught:
+        load_dataset(folder)
+    assert "and 4 more images that cannot be read: " in str(caught.value)
+    assert str(caught.value).count("bad") == 4
+    assert str(caught.value).endswith(" and 1 more)")
+
+
+def test_so_are_those_that_turn_out_to_be_damaged_when_decoded(tmp_path):
+    folder = fill(tmp_path / "x")
+    cut = [folder / "benign" / "0.png", folder / "benign" / "1.png", folder / "malignant" / "2.png"]
+    for k, path in enumerate(cut):
+        path.write_bytes(path.read_bytes()[: -60 - k])
+    with pytest.raises(DatasetError, match="and 2 more images that cannot be read: ") as caught:
+        prepare(load_dataset(folder), 16)
+    assert all(str(path) in str(caught.value) for path in cut)

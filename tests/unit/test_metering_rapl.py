@@ -45,6 +45,55 @@ def test_packages_of_one_name_are_two(packages):
     assert found == [("package-0 (intel-rapl:0)", 1.0), ("package-0 (intel-rapl:1)", 5.0)]
 
 
+def show(folder, joules):
+    """Set counters of /sys, by their entry."""
+    for entry, energy in joules.items():
+        (folder / f"intel-rapl:{entry}" / "energy_uj").write_text(str(int(energy * 1e6)))
+
+
+def test_one_counter_that_two_dies_show_is_counted_once(packages):
+    folder = packages({
+        "intel-rapl:0": ("package-0-die-0", 10**9, RANGE),
+        "intel-rapl:0:0": ("dram", 7 * 10**8, RANGE),
+        "intel-rapl:1": ("package-0-die-1", 10**9, RANGE),
+        "intel-rapl:1:0": ("dram", 7 * 10**8, RANGE),
+        "intel-rapl:2": ("package-1-die-0", 3 * 10**9, RANGE),
+    })  # fmt: skip
+    with meter("cpu", interval_s=10, idle_s=0) as m:
+        for epoch in (1, 2):
+            with m.window("train", epoch):
+                own = 136 * epoch
+                show(folder, {"0": 1000 + own, "1": 1000 + own, "0:0": 700 + 9 * epoch,
+                              "1:0": 700 + 9 * epoch, "2": 3000 + own})  # fmt: skip
+    parts = [(p.kind, p.device, p.energy_j) for p in m.components("train")]
+    # package-1-die-0 moves as much as the others, and is another counter
+    assert parts == [("cpu", "package-0-die-0", 272), ("memory", "dram of package-0-die-0", 18),
+                     ("cpu", "package-1-die-0", 272)]  # fmt: skip
+    assert m.it_energy_kwh() * 3.6e6 == pytest.approx(272 + 18 + 272)
+    said = "cpu: package-0-die-1: the same counter as package-0-die-0, counted once"
+    assert said in m.notes
+
+
+def test_a_counter_that_moves_between_two_readings_of_it_is_still_one(packages):
+    folder = packages({f"intel-rapl:{i}": (f"package-0-die-{i}", 0, RANGE) for i in (0, 1)})
+    with meter("cpu", interval_s=10, idle_s=0) as m:
+        for epoch in range(1, 9):
+            with m.window("train", epoch):
+                late = 0.1 if epoch in (3, 8) else 0.0
+                show(folder, {"0": 5 * epoch, "1": 5 * epoch + late})
+    (cpu,) = (p for p in m.components("train") if p.kind == "cpu")
+    assert cpu.energy_j == pytest.approx(40)
+
+
+def test_counters_that_begin_alike_are_two(packages):
+    folder = packages({f"intel-rapl:{i}": (f"package-{i}", 0, RANGE) for i in (0, 1)})
+    with meter("cpu", interval_s=10, idle_s=0) as m:
+        for epoch, (one, two) in enumerate(((5, 5), (9, 8), (14, 11), (18, 15), (21, 19)), 1):
+            with m.window("train", epoch):
+                show(folder, {"0": one, "1": two})
+    assert [p.energy_j for p in m.components() if p.kind == "cpu"] == [21, 19]
+
+
 def test_a_counter_that_goes_round_is_followed_between_the_windows_ends(packages):
     size = 10**10  # 10 kJ
     folder = packages({"intel-rapl:0": ("package-0", 0, size)})

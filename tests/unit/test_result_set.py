@@ -197,6 +197,13 @@ def test_runs_that_differ_in_a_key_column_are_two_experiments(csv, column, first
     assert score_runs(loaded.runs)["pepr"].tolist() == [0.9, 0.8]
 
 
+@pytest.mark.parametrize("value", [2024, None, 1.5, ["published"]])
+def test_a_set_that_is_no_text_names_the_parameter(value):
+    for function in (load_result_set, content_hash):
+        with pytest.raises(UnknownNameError, match=r"result_set is .*; allowed: a name or path"):
+            function(value)
+
+
 def test_names_that_look_alike_in_a_key_are_kept_apart(csv):
     names = ["a/b", "a_b", "a%2Fb"]
     loaded = load_result_set(csv(HEADER, *(f"m,{name},0.9,2.0" for name in names)))

@@ -546,6 +546,33 @@ def test_a_client_that_does_not_connect_is_closed_at_once(tmp_path, monkeypatch)
         assert closed[0] == "closed"
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [("", "it is empty"), ('{"address": "tcp://127.0.', "it is not the JSON"),
+     ("not json", "it is not the JSON"), ("[1]", "it is not the JSON"), (b"\xff\xfe", "it is not"),
+     ('{"type": "Scheduler"}', "it has no address"), ('{"address": 8786}', "is no text")],
+)  # fmt: skip
+def test_a_scheduler_file_without_an_address_is_named(tmp_path, content, why):
+    file = tmp_path / "scheduler.json"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(SweepError, match=f"file {file} names no scheduler: .*{why}.*; end the"):
+        connect(str(file), 0.2)
+
+
+def test_a_scheduler_file_that_is_being_written_is_waited_for(tmp_path, monkeypatch):
+    import threading
+
+    from pepr_utils.measurement.sweep import connect as module
+
+    file = tmp_path / "scheduler.json"
+    file.write_text('{"address": "tcp://127')
+    monkeypatch.setattr(module, "_client", lambda place, _timeout_s: place)
+    writer = threading.Timer(0.3, file.write_text, ['{"address": "tcp://127.0.0.1:8786"}'])
+    writer.start()
+    assert connect(str(file), 60) == {"scheduler_file": str(file)}
+    writer.join()
+
+
 def test_how_a_kernel_ended_is_said_in_words(tmp_path):
     import subprocess
     import sys

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pepr_utils.errors import unknown_name
 from pepr_utils.measurement.datasets import folder, lidc, medmnist_sets, npz, phantom
-from pepr_utils.measurement.datasets.source import DatasetError, Description, Source
+from pepr_utils.measurement.datasets.source import DatasetError, Description, Source, check_name
 
 __all__ = [
     "DatasetError",
@@ -128,6 +128,7 @@ def resolve(name_or_path: str) -> tuple[str, str | Path | None]:
     if "/" not in flag and medmnist_sets.split_size(flag)[0] in medmnist_sets.index():
         return "medmnist", flag
     path = Path(name).expanduser()
+    check_name(path.resolve().name, "a data set")
     if path.is_dir():
         return "folder", path
     if path.name == lidc.FILE and path.is_file():

@@ -17,9 +17,11 @@ from pepr_utils.measurement.datasets.folder_listing import Item, list_folder
 from pepr_utils.measurement.datasets.image_file import Seen
 from pepr_utils.measurement.datasets.source import (
     SPLITS,
+    DatasetError,
     Description,
     Source,
     check_labels,
+    unreadable,
 )
 
 
@@ -54,16 +56,23 @@ def load(folder: Path) -> Source:
     """
     listing = list_folder(folder)
     every = [item for split in SPLITS for item in listing.items[split]]
-    seen = [image_file.look(item.path) for item in every]
+    seen, faults, top = [], [], 0
+    for item in every:
+        try:
+            seen.append(image_file.look(item.path))
+            if image_file.is_deep(seen[-1].mode):
+                top = max(top, image_file.largest_value(item.path))
+        except DatasetError as error:
+            faults.append(str(error))
+    if faults:
+        raise unreadable(faults)
     n_channels = 1 if all(image_file.is_grey(found.mode) for found in seen) else 3
-    deep = [i.path for i, s in zip(every, seen, strict=True) if image_file.is_deep(s.mode)]
-    top = max((image_file.largest_value(path) for path in deep), default=0)
     deep_range = max(255, (1 << max(top, 1).bit_length()) - 1)
     labels = {
         split: np.array([item.label for item in listing.items[split]], dtype=np.int64)
         for split in SPLITS
     }
-    check_labels(labels, len(listing.class_names), name=str(folder))
+    check_labels(labels, listing.class_names, name=str(folder))
     return Source(
         folder.resolve().name,
         listing.content_hash,
@@ -71,11 +80,11 @@ def load(folder: Path) -> Source:
         {s: ImageFiles(listing.items[s], n_channels, deep_range) for s in SPLITS},
         labels,
         n_channels,
-        notes=(*listing.notes, *_notes(seen, n_channels, len(deep), deep_range)),
+        notes=(*listing.notes, *_notes(seen, n_channels, deep_range)),
     )
 
 
-def _notes(seen: list[Seen], n_channels: int, n_deep: int, deep_range: int) -> list[str]:
+def _notes(seen: list[Seen], n_channels: int, deep_range: int) -> list[str]:
     """What was done to bring the images to one form."""
     notes = []
     sizes, modes = {s.size for s in seen}, Counter(s.mode for s in seen)
@@ -93,10 +102,10 @@ def _notes(seen: list[Seen], n_channels: int, n_deep: int, deep_range: int) -> l
     if n_channels == 3 and any(image_file.is_grey(mode) for mode in modes):
         n = sum(k for mode, k in modes.items() if image_file.is_grey(mode))
         notes.append(f"{n} of {len(seen)} images are grey among coloured ones: made RGB")
-    if n := sum(k for mode, k in modes.items() if mode in ("RGBA", "LA", "PA")):
+    if n := sum(k for mode, k in modes.items() if mode.split(";")[0] in ("RGBA", "LA", "PA")):
         notes.append(f"{n} of {len(seen)} images have transparency: it is dropped")
-    if n_deep:
-        notes.append(
-            f"{n_deep} of {len(seen)} images have 16 bits: 0 to {deep_range} becomes 0 to 255"
-        )
+    if n := sum(image_file.is_deep(s.mode) for s in seen):
+        notes.append(f"{n} of {len(seen)} images have 16 bits: 0 to {deep_range} becomes 0 to 255")
+    if n := sum(s.is_inverted for s in seen):
+        notes.append(f"{n} of {len(seen)} images have 0 as white (TIFF, 16 bits): inverted")
     return notes

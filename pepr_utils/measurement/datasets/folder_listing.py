@@ -1,11 +1,12 @@
 """What a folder of images holds: which files, of which class, in which split, and what is left out.
 
-Only names and bytes are looked at here; no image is opened.
+Names and bytes are looked at here; of images, no more than what the header says of 16 bits.
 """
 
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from pepr_utils.measurement.datasets import image_file
-from pepr_utils.measurement.datasets.source import SPLITS, DatasetError
+from pepr_utils.measurement.datasets.source import SPLITS, DatasetError, check_name
 
 #: Shares of the split that is made here; part of the content hash through its version.
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
@@ -73,12 +74,20 @@ def _list_cached(folder: Path, _newest: int, _count: int) -> Listing:
     tops = _folders(folder)
     by_split = _split_folders(folder, tops)
     splits = by_split or {"all": folder}
-    class_folders = {s: _class_folders(p, folder) for s, p in splits.items()}
+    class_folders = _joined({s: _class_folders(p, folder) for s, p in splits.items()})
     names = sorted({name for found in class_folders.values() for name in found})
     files, notes = _files(class_folders, names, folder)
     notes += _beside(folder, tops, by_split)
     kept = [n for n in names if any(files[s][n] for s in splits)]
     notes += [f"class {name!r} has no image: it is left out" for name in names if name not in kept]
+    alike = defaultdict(list)
+    for name in kept:
+        alike[name.casefold()].append(repr(name))
+    notes += [
+        f"classes {' and '.join(several)} differ in case alone: they are {len(several)} classes"
+        for several in alike.values()
+        if len(several) > 1
+    ]
     if len(kept) < 2:
         raise DatasetError(
             f"{folder}: {len(kept)} class{'es' * (len(kept) != 1)} with images "
@@ -108,6 +117,8 @@ def _list_cached(folder: Path, _newest: int, _count: int) -> Listing:
             raise DatasetError(f"{folder}: no image in {split}; each split needs some")
     lines = [f"{split}\0{kept[i.label]}\0{i.digest}" for split in SPLITS for i in items[split]]
     versions = [_SPLIT_VERSION if not by_split else _GIVEN_VERSION, image_file.VERSION]
+    if any(image_file.is_deep_or_inverted(i.path) for split in SPLITS for i in items[split]):
+        versions.append(image_file.DEEP_VERSION)
     content = "\n".join([*versions, *sorted(lines)])
     digest = hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
     return Listing(items, tuple(kept), tuple(notes), digest)
@@ -138,14 +149,29 @@ def _split_folders(folder: Path, tops: list[Path]) -> dict[str, Path]:
     return {split: path for split, (path,) in found.items()}
 
 
-def _class_folders(parent: Path, folder: Path) -> dict[str, Path]:
-    found = {p.name: p for p in _folders(parent)}
+def _class_folders(parent: Path, folder: Path) -> list[Path]:
+    found = _folders(parent)
+    for path in found:
+        check_name(path.name, f"a class folder in {parent}")
     if not found:
         raise DatasetError(
             f"{parent}: no folders in it; allowed: one folder of images per class, or train, val "
             f"and test with these in {folder.name}"
         )
     return found
+
+
+def _joined(class_folders: Mapping[str, list[Path]]) -> dict[str, dict[str, list[Path]]]:
+    """Folders by split and class; names that Unicode holds equal (NFC, NFD) are one class."""
+    names: dict[str, str] = {}
+    for name in sorted({p.name for found in class_folders.values() for p in found}):
+        names.setdefault(unicodedata.normalize("NFC", name), name)
+    joined: dict[str, dict[str, list[Path]]] = {}
+    for split, found in class_folders.items():
+        joined[split] = defaultdict(list)
+        for path in found:
+            joined[split][names[unicodedata.normalize("NFC", path.name)]].append(path)
+    return joined
 
 
 def _beside(folder: Path, tops: list[Path], by_split: Mapping[str, Path]) -> list[str]:
@@ -181,19 +207,20 @@ def _passed_over(folder: Path, reasons: Mapping[str, Sequence[Path]]) -> list[st
 
 
 def _files(
-    class_folders: dict[str, dict[str, Path]], names: list[str], folder: Path
+    class_folders: dict[str, dict[str, list[Path]]], names: list[str], folder: Path
 ) -> tuple[dict[str, dict[str, list[Path]]], list[str]]:
     """Images by split and class, and a note on files that have no image's name."""
     files: dict[str, dict[str, list[Path]]] = defaultdict(dict)
     skipped, links = [], []
     for split, found in class_folders.items():
         for name in names:
-            every = sorted(found[name].rglob("*")) if name in found else []
-            every = [p for p in every if not _is_hidden(p, found[name])]
-            below = [p for p in every if p.is_file()]
-            links += [p for p in every if p.is_symlink() and not p.is_file()]
-            files[split][name] = [p for p in below if _is_image(p, found[name])]
-            skipped += [p for p in below if not _is_image(p, found[name])]
+            files[split][name] = []
+            for parent in found.get(name, ()):
+                every = [p for p in sorted(parent.rglob("*")) if not _is_hidden(p, parent)]
+                below = [p for p in every if p.is_file()]
+                links += [p for p in every if p.is_symlink() and not p.is_file()]
+                files[split][name] += [p for p in below if _is_image(p, parent)]
+                skipped += [p for p in below if not _is_image(p, parent)]
     return files, _passed_over(
         folder,
         {
@@ -204,12 +231,13 @@ def _files(
 
 
 def _check_one_class_each(items: Sequence[Item]) -> None:
-    """Refuse the same bytes in two classes, in whichever splits."""
+    """Refuse the same bytes in two classes, in whichever splits; an empty file is no image."""
     first: dict[str, Item] = {}
     twice = [
         (item, other)
         for item in items
         if (other := first.setdefault(item.digest, item)).label != item.label
+        and item.path.stat().st_size
     ]
     if twice:
         item, other = twice[0]

@@ -7,22 +7,29 @@ proportion, is refused by name.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pepr_utils.measurement.datasets.source import DatasetError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 #: More pixels than this are taken for a decompression bomb; a full chest X-ray has a tenth.
 MAX_PIXELS = 100_000_000
-_GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
-_DEEP = ("I", "I;16", "I;16B", "I;16L")
+#: Modes of more than 8 bits: Pillow's, which have one channel, and those that it cuts to 8 bits.
+_DEEP_GREY = ("I", "I;16", "I;16B", "I;16L")
+_CUT = ("LA;16", "RGB;16", "RGBA;16")
+_GREY = ("1", "L", "LA", "LA;16", *_DEEP_GREY)
 #: Part of the content hash of a folder: it changes with anything that changes a pixel.
 VERSION = "upright-1"
+#: The same, of a folder with an image for which `is_deep_or_inverted` holds.
+DEEP_VERSION = "deep-1"
+#: What undoes Pillow's choice of the high byte of two; N is the order of this machine.
+_OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 #: What turns an image upright, by its EXIF orientation.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -43,19 +50,22 @@ class Seen(NamedTuple):
     Attributes
     ----------
     mode : str
-        Pillow's name of what a pixel is.
+        Pillow's name of what a pixel is; or LA;16, RGB;16, RGBA;16, which Pillow has no names for.
     size : tuple of int
         Width and height (px), upright.
     is_turned : bool
         Whether its EXIF orientation says to turn or mirror it.
     has_more_pages : bool
         Whether there is more in the file than the first page, which is read.
+    is_inverted : bool
+        Whether 0 is white in an image of more than 8 bits. (Pillow inverts those of 8 bits.)
     """
 
     mode: str
     size: tuple[int, int]
     is_turned: bool
     has_more_pages: bool
+    is_inverted: bool
 
 
 def look(path: Path) -> Seen:
@@ -67,15 +77,60 @@ def look(path: Path) -> Seen:
         If it is no image, has too many pixels, or a mode that cannot be brought to bytes.
     """
     with _opened(path) as image:
-        mode, size, orientation = image.mode, image.size, _orientation(image)
+        mode, size, orientation = _mode(path, image), image.size, _orientation(image)
+        is_inverted = _is_inverted(image)
         if orientation in _ON_ITS_SIDE and image.format != "TIFF":  # whose size is upright already
             size = size[::-1]
-        found = Seen(mode, size, orientation in range(2, 9), _has_more_pages(image))
-    if mode == "F":
-        raise DatasetError(
-            f"{path}: its pixels are floats, whose range is not known; save it with 8 or 16 bits"
-        )
-    return found
+        more = _has_more_pages(image)
+    return Seen(mode, size, orientation in range(2, 9), more, is_inverted)
+
+
+def is_deep_or_inverted(path: Path) -> bool:
+    """Whether `look` finds colour or transparency of 16 bits, or 0 as white in over 8 bits.
+
+    Of files other than TIFF no more than the beginning is looked at.
+    """
+    with path.open("rb") as file:
+        head = file.read(26)
+    if head.startswith((b"II", b"MM")):
+        try:
+            seen = look(path)
+        except DatasetError:
+            return False
+        return seen.is_inverted or seen.mode in _CUT
+    return head.startswith(b"\x89PNG") and head[24:25] == b"\x10" and head[25:] in b"\2\4\6"
+
+
+def _mode(path: Path, image: Image.Image) -> str:
+    """Pillow's mode, or that of `_CUT` where Pillow would keep the high bytes alone."""
+    if image.mode == "F":
+        raise _unclear(path, "its pixels are floats, whose range is not known")
+    if image.format not in ("PNG", "TIFF"):
+        return image.mode
+    kind, is_deep, _ = _raw_mode(image).partition(";16")
+    if image.format == "TIFF":
+        tags = image.tag_v2
+        if image.mode == "L" and 2 in tags.get(ExifTags.Base.SampleFormat, ()):
+            raise _unclear(path, "its 8 bits are signed")
+        is_deep = is_deep or max(tags.get(ExifTags.Base.BitsPerSample, (1,))) > 8
+    if not is_deep or image.mode in _DEEP_GREY:
+        return image.mode
+    mode = {"RGBX": "RGB"}.get(kind, kind) + ";16"
+    if mode not in _CUT:  # CMYK, colours times transparency, or planes one after the other
+        raise _unclear(path, f"its pixels of 16 bits are laid out in an uncommon way ({kind})")
+    return mode
+
+
+def _raw_mode(image: Image.Image) -> str:
+    """Pillow's name of how pixels lie in the file."""
+    arguments = image.tile[0].args if image.tile else image.mode
+    return arguments if isinstance(arguments, str) else arguments[0]
+
+
+def _is_inverted(image: Image.Image) -> bool:
+    if image.format != "TIFF" or image.mode not in _DEEP_GREY:
+        return False
+    return image.tag_v2.get(ExifTags.Base.PhotometricInterpretation) == 0
 
 
 def _orientation(image: Image.Image) -> int:
@@ -107,7 +162,7 @@ def is_grey(mode: str) -> bool:
 
 def is_deep(mode: str) -> bool:
     """Whether its pixels have more than 8 bits."""
-    return mode in _DEEP
+    return mode in (*_DEEP_GREY, *_CUT)
 
 
 def largest_value(path: Path) -> int:
@@ -119,7 +174,7 @@ def largest_value(path: Path) -> int:
         If it has negative values, or cannot be decoded.
     """
     with _opened(path) as image:
-        pixels = _pixels(path, image)
+        pixels = _deep_pixels(path, image)
         low, high = int(pixels.min()), int(pixels.max())
     if low < 0:
         raise DatasetError(
@@ -141,7 +196,7 @@ def read(path: Path, *, n_channels: int, deep_range: int = 65535) -> np.ndarray:
         Grey or colour; transparency is dropped, palettes are resolved, and an EXIF orientation
         is applied.
     deep_range : int
-        What counts as white in images of 16 bits.
+        What counts as white in images of 16 bits, or as black where 0 is white.
 
     Raises
     ------
@@ -149,15 +204,16 @@ def read(path: Path, *, n_channels: int, deep_range: int = 65535) -> np.ndarray:
         If the file cannot be decoded.
     """
     with _opened(path) as image:
-        if is_deep(image.mode):
-            pixels = _pixels(path, image).astype(np.float64).clip(0, deep_range)
-            grey = np.round(pixels * (255 / deep_range)).astype(np.uint8)
-            return np.repeat(grey[..., None], n_channels, axis=2)
-        image = _upright(path, image)  # noqa: PLW2901 - the file is closed with the block
+        if is_deep(_mode(path, image)):
+            pixels = _deep_pixels(path, image).astype(np.float64).clip(0, deep_range)
+            pixels = deep_range - pixels if _is_inverted(image) else pixels
+            upright = Image.fromarray(np.round(pixels * (255 / deep_range)).astype(np.uint8))
+        else:
+            upright = _upright(path, image)
         try:
-            if image.mode == "P":
-                image = image.convert("RGBA")  # noqa: PLW2901 - the palette may be transparent
-            array = np.asarray(image.convert("L" if n_channels == 1 else "RGB"))
+            if upright.mode == "P":
+                upright = upright.convert("RGBA")  # the palette may be transparent
+            array = np.asarray(upright.convert("L" if n_channels == 1 else "RGB"))
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise _damaged(path, error) from None
     return array[..., None] if n_channels == 1 else array
@@ -181,8 +237,34 @@ def _opened(path: Path) -> Image.Image:
     return image
 
 
-def _pixels(path: Path, image: Image.Image) -> np.ndarray:
-    return np.asarray(_upright(path, image))
+def _deep_pixels(path: Path, image: Image.Image) -> np.ndarray:
+    """Pixels of more than 8 bits, height x width, x 3 where there is colour; no transparency.
+
+    Of two bytes Pillow keeps the high one; decoded again as if they were in the other order, it
+    keeps the low one.
+    """
+    mode, raw = _mode(path, image), _raw_mode(image)
+    if mode in _DEEP_GREY:
+        return np.asarray(_upright(path, image))
+    if mode == "LA;16":
+        _decode_as(image, "RGBA")  # as many bytes: two of the grey, two of the transparency
+        high, low = np.moveaxis(np.asarray(_upright(path, image)), 2, 0)[:2].astype(np.uint16)
+    else:
+        with _opened(path) as again:
+            _decode_as(again, raw[:-1] + _OTHER_BYTE[raw[-1]])
+            high, low = (
+                np.asarray(_upright(path, part))[..., :3].astype(np.uint16)
+                for part in (image, again)
+            )
+    return high * 256 + low
+
+
+def _decode_as(image: Image.Image, raw: str) -> None:
+    """Make Pillow take an image's pixels for others."""
+    image.tile = [
+        part._replace(args=raw if isinstance(part.args, str) else (raw, *part.args[1:]))
+        for part in image.tile
+    ]
 
 
 def _upright(path: Path, image: Image.Image) -> Image.Image:
@@ -206,4 +288,11 @@ def _upright(path: Path, image: Image.Image) -> Image.Image:
 
 
 def _damaged(path: Path, error: Exception) -> DatasetError:
-    return DatasetError(f"{path}: not a readable image ({error}); repair or remove it")
+    why = "of no known kind" if isinstance(error, UnidentifiedImageError) else error
+    return DatasetError(
+        f"{path}: not a readable image ({why}); repair it, save it as PNG, or remove it"
+    )
+
+
+def _unclear(path: Path, what: str) -> DatasetError:
+    return DatasetError(f"{path}: {what}; save it as PNG of 8 or 16 bits")

@@ -66,14 +66,15 @@ def load(
     found = unpack(path, KEYS, cache_folder("arrays", content_hash))
     labels = {split: _labels(path.name, split, found[f"{split}_labels"]) for split in SPLITS}
     n_classes = len(class_names) if class_names else _n_classes(path.name, labels)
-    check_labels(labels, n_classes, name=path.name)
+    class_names = class_names or tuple(f"class {i}" for i in range(n_classes))
+    check_labels(labels, class_names, name=path.name)
     notes = _one_hot_notes(path.name, labels)
     images = {split: found[f"{split}_images"] for split in SPLITS}
     images = {s: i[..., None] if i.ndim == 3 else i for s, i in images.items()}
     return Source(
         name or path.stem,
         content_hash,
-        class_names or tuple(f"class {i}" for i in range(n_classes)),
+        class_names,
         images,
         labels,
         images["train"].shape[3],

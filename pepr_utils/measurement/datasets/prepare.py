@@ -13,7 +13,13 @@ from PIL import Image
 
 from pepr_utils.measurement.datasets import describe_dataset, load_dataset, obtain_dataset
 from pepr_utils.measurement.datasets.cache import cache_folder, made_once, written_whole
-from pepr_utils.measurement.datasets.source import SPLITS, Description, Source
+from pepr_utils.measurement.datasets.source import (
+    SPLITS,
+    DatasetError,
+    Description,
+    Source,
+    unreadable,
+)
 
 #: Part of the name of the kept files: it changes with the way of resizing.
 _VERSION = "bilinear-1"
@@ -87,7 +93,8 @@ def prepare(
     Raises
     ------
     DatasetError
-        If an image cannot be decoded; the message names its file. If the disk of the cache is full.
+        If images cannot be decoded; the message names their files. If the disk of the cache is
+        full.
     DataUnavailableError
         If the cache cannot be written and does not hold the images.
     """
@@ -100,10 +107,27 @@ def prepare(
             if progress is not None:
                 progress(before + n, total)
 
-        pixels[split] = _resized(source, split, images, size, tick)
+        try:
+            pixels[split] = _resized(source, split, images, size, tick)
+        except DatasetError:
+            if faults := _faults(source):
+                raise unreadable(faults) from None
+            raise
         done += len(images)
         tick(len(images), done - len(images))
     return Images(source, pixels, {s: np.asarray(source.labels[s]) for s in SPLITS})
+
+
+def _faults(source: Source) -> list[str]:
+    """What is wrong with each image that cannot be decoded: all are tried, once one has failed."""
+    faults = []
+    for split in SPLITS:
+        for i in range(len(source.images[split])):
+            try:
+                source.images[split][i]
+            except DatasetError as error:
+                faults.append(str(error))
+    return faults
 
 
 def _resized(

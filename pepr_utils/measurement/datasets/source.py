@@ -83,16 +83,52 @@ class Source:
         return {split: len(self.labels[split]) for split in SPLITS}
 
 
-def check_labels(labels: Mapping[str, np.ndarray], n_classes: int, *, name: str) -> None:
+def check_name(name: str, what: str) -> None:
+    """Raise unless a name from the file system is UTF-8, as it has to be in a record.
+
+    Raises
+    ------
+    DatasetError
+        Naming it, with what it is the name of.
+    """
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise DatasetError(f"{what}: its name {name!r} is not UTF-8; rename it")
+
+
+def unreadable(faults: Sequence[str]) -> DatasetError:
+    """Make one error of all that is wrong with single files: the first, and which others there are.
+
+    Parameters
+    ----------
+    faults : sequence of str
+        What is wrong with each, as ``file: reason; fix``; at least one.
+
+    Examples
+    --------
+    >>> print(unreadable(["a.png: empty; remove it", "b.png: cut; remove it"]))
+    a.png: empty; remove it (and 1 more image that cannot be read: b.png)
+    """
+    names = [fault.partition(": ")[0] for fault in faults[1:]]
+    if not names:
+        return DatasetError(faults[0])
+    plural = "images that cannot be read" if len(names) > 1 else "image that cannot be read"
+    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    shown = ", ".join(names[:3]) + rest
+    return DatasetError(f"{faults[0]} (and {len(names)} more {plural}: {shown})")
+
+
+def check_labels(
+    labels: Mapping[str, np.ndarray], class_names: Sequence[str], *, name: str
+) -> None:
     """Check that labels are classes of the data set and that training can see all that is tested.
 
     Raises
     ------
     DatasetError
-        Naming the split and the index of the first label that is not allowed.
+        Naming the split and the index of the first label that is not allowed, or the class.
     """
     for split, values in labels.items():
-        upper = 1 if values.ndim == 2 else n_classes - 1
+        upper = 1 if values.ndim == 2 else len(class_names) - 1
         bad = (values < 0) | (values > upper)
         bad = bad.any(axis=1) if bad.ndim == 2 else bad
         if bad.any():
@@ -103,15 +139,18 @@ def check_labels(labels: Mapping[str, np.ndarray], n_classes: int, *, name: str)
             )
     if labels["train"].ndim == 2:
         return
-    seen = set(np.unique(labels["train"]).tolist())
+    seen = [class_names[label] for label in np.unique(labels["train"])]
     if len(seen) < 2:
         raise DatasetError(
-            f"{name}: all training images are of one class ({seen}); at least two are needed"
+            f"{name}: all training images are of one class ({seen[0]}); at least two are needed"
         )
     for split in ("val", "test"):
-        unseen = sorted(set(np.unique(labels[split]).tolist()) - seen)
-        if unseen:
-            raise DatasetError(
-                f"{name}: class {unseen[0]} is among the {split} images but not among the "
-                "training images; add images of it to the training split, or remove it"
-            )
+        for label in np.unique(labels[split]):
+            if (unseen := class_names[label]) not in seen:
+                alike = [other for other in seen if other.casefold() == unseen.casefold()]
+                raise DatasetError(
+                    f"{name}: class {unseen!r} is among the {split} images but not among the "
+                    "training images; "
+                    + (f"if {alike[0]!r} is the same class, give both one name; " if alike else "")
+                    + "add images of it to the training split, or remove it"
+                )

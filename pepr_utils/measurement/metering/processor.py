@@ -9,7 +9,7 @@ from pepr_utils.measurement.metering.hardware import Hardware
 from pepr_utils.measurement.metering.integrate import count
 from pepr_utils.measurement.metering.marks import Span
 from pepr_utils.measurement.metering.quantities import NO_COUNTER, Component
-from pepr_utils.measurement.metering.rapl import Domain
+from pepr_utils.measurement.metering.rapl import Domain, counters
 from pepr_utils.measurement.metering.sharing import (
     BUSY_CORES,
     BUSY_SHARE,
@@ -27,7 +27,8 @@ SHORT_S = 1.0
 def processor(hardware: Hardware, spans: Sequence[Span]) -> list[tuple[Component, ...]]:
     """Components of processor and memory in each window."""
     uses = {span.kind: _use(hardware, span.kind, spans) for span in spans}
-    return [_components(hardware, span, uses[span.kind]) for span in spans]
+    domains = counters(hardware.rapl.domains)
+    return [_components(hardware, domains, span, uses[span.kind]) for span in spans]
 
 
 class Use(NamedTuple):
@@ -63,16 +64,17 @@ def _use(hardware: Hardware, kind: str, spans: Sequence[Span]) -> Use:
     )
 
 
-def _components(hardware: Hardware, span: Span, use: Use) -> tuple[Component, ...]:
-    domains = hardware.rapl.domains
+def _components(
+    hardware: Hardware, domains: list[tuple[Domain, list[str]]], span: Span, use: Use
+) -> tuple[Component, ...]:
     if domains:
-        found = [_by_rapl(hardware, domain, span, use) for domain in domains]
+        found = [_by_rapl(hardware, *one, span, use) for one in domains]
     elif hardware.estimate is not None:
         found = [_estimated(hardware, span, use)]
     else:
         why = tuple(hardware.processor_notes)
         found = [Component("cpu", "unknown", None, None, span.seconds, notes=why)]
-    if not any(domain.kind == "memory" for domain in domains):
+    if not any(domain.kind == "memory" for domain, _ in domains):
         found.append(Component("memory", NO_COUNTER, None, None, span.seconds))
     return tuple(found)
 
@@ -97,11 +99,15 @@ def _estimated(hardware: Hardware, span: Span, use: Use) -> Component:
     return Component("cpu", guess.device, energy, "tdp-estimate", span.seconds, notes=tuple(notes))
 
 
-def _by_rapl(hardware: Hardware, domain: Domain, span: Span, use: Use) -> Component:
+def _by_rapl(
+    hardware: Hardware, domain: Domain, mirrors: list[str], span: Span, use: Use
+) -> Component:
     before, after = (mark.rapl.get(domain.entry) for mark in (span.start, span.end))
     energy, why = domain.energy_j(before, after)
     n_dropped = count(domain.dropped_s, span.start.time_s, span.end.time_s)
     notes = [f"not measured by RAPL: {why}"] if why else []
+    if mirrors:
+        notes.append(f"{', '.join(mirrors)}: the same counter as {domain.name}, counted once")
     if use.shared:
         energy = None
         notes.append(

@@ -1,10 +1,11 @@
-"""RAPL: the energy counters of processors and their memory, read from /sys, each domain once."""
+"""RAPL: the energy counters of processors and their memory, read from /sys, each once."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -117,6 +118,28 @@ class Rapl:
         if not any(domain.kind == "cpu" for domain in found):
             return cls(lacking=f"{POWERCAP} has no processor package (a virtual machine?)")
         return cls(_told_apart(found))
+
+
+def counters(domains: Sequence[Domain]) -> list[tuple[Domain, list[str]]]:
+    """Return domains that each show a counter of their own, with the names that show it too.
+
+    The dies of some processors show one counter of the package. They are known by its values and
+    not by their names: most readings of one are readings of the other. A reading is one of some
+    four thousand million steps of a counter, so that two packages share several by chance in no
+    run. Not all need be the same, as a counter may move between the two being read.
+    """
+    found: list[tuple[Domain, list[str]]] = []
+    for domain in domains:
+        values = set(domain.values_uj)
+        for first, mirrors in found:
+            others = set(first.values_uj)
+            n_common = len(values & others)
+            if n_common > 1 and 2 * n_common > min(len(values), len(others)):
+                mirrors.append(domain.name)
+                break
+        else:
+            found.append((domain, []))
+    return found
 
 
 def _told_apart(domains: list[Domain]) -> tuple[Domain, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTPException
@@ -11,6 +13,9 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 from pepr_utils.measurement.sweep.errors import SweepError
+
+#: A scheduler that has just begun may be writing its file for so long (s).
+WRITTEN_AFTER_S = 5.0
 
 
 def connect(scheduler: str, timeout_s: float) -> Any:
@@ -26,7 +31,7 @@ def connect(scheduler: str, timeout_s: float) -> Any:
     Raises
     ------
     SweepError
-        If it is neither, or nobody answers.
+        If it is neither, or the file names no address, or nobody answers.
     """
     path = Path(scheduler)
     if path.suffix == ".json" or path.is_file():
@@ -35,6 +40,7 @@ def connect(scheduler: str, timeout_s: float) -> Any:
                 f"the scheduler file {scheduler} is not there; dask scheduler --scheduler-file "
                 f"{scheduler} writes it"
             )
+        _check_file(path, min(timeout_s, WRITTEN_AFTER_S))
         place = {"scheduler_file": str(path)}
     else:
         _check_address(scheduler)
@@ -63,6 +69,29 @@ def shows_dashboard(link: str) -> bool:
         return error.code != HTTPStatus.NOT_FOUND
     except (OSError, ValueError, HTTPException):
         return True
+
+
+def _check_file(path: Path, seconds: float) -> None:
+    """Raise unless a scheduler file names an address, at the latest after so many seconds."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            content = path.read_bytes()
+            if isinstance(json.loads(content)["address"], str):
+                return
+            why = "its address is no text"
+        except KeyError:
+            why = "it has no address"
+        except (ValueError, TypeError):
+            why = "it is not the JSON of a scheduler" if content else "it is empty"
+        except OSError as error:
+            why = f"it cannot be read: {error.strerror}"
+        if time.monotonic() >= until:
+            raise SweepError(
+                f"the scheduler file {path} names no scheduler: {why}; end the scheduler that "
+                f"wrote it, remove it and start dask scheduler --scheduler-file {path} again"
+            )
+        time.sleep(0.1)
 
 
 def _check_address(scheduler: str) -> None:
