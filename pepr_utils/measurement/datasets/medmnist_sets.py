@@ -7,10 +7,10 @@ file enters the cache only after its sum is right. Only the index is imported of
 from __future__ import annotations
 
 import importlib.util
-import sys
+import runpy
+import warnings
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from pepr_utils.measurement.datasets import npz
@@ -28,25 +28,17 @@ _LARGEST = 224
 @cache
 def index() -> dict[str, dict[str, Any]]:
     """The package's index of two-dimensional sets, by flag such as ``"dermamnist"``."""
-    return {f: entry for f, entry in _info().INFO.items() if not f.endswith("3d")}
-
-
-def _info() -> ModuleType:
-    """The package's module of facts, without the package: that would import torchvision."""
     spec = importlib.util.find_spec("medmnist")
     if spec is None or not spec.submodule_search_locations:
         raise TrainingUnavailableError(
             "MedMNIST's index is not installed; in a clone run `make env`, elsewhere "
             "`pip install 'pepr-utils[train]'`"
         )
+    # Its module of facts, without the package: that would import torchvision.
     path = Path(spec.submodule_search_locations[0]) / "info.py"
-    name = "_pepr_medmnist_info"
-    if name not in sys.modules:
-        module_spec = importlib.util.spec_from_file_location(name, path)
-        module = importlib.util.module_from_spec(module_spec)
-        sys.modules[name] = module
-        module_spec.loader.exec_module(module)
-    return sys.modules[name]
+    with warnings.catch_warnings(action="ignore"):  # it makes a folder in a home that may be closed
+        found = runpy.run_path(str(path))["INFO"]
+    return {flag: entry for flag, entry in found.items() if not flag.endswith("3d")}
 
 
 def split_size(name: str) -> tuple[str, int]:
