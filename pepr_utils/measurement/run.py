@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class Run:
     Raises
     ------
     RunError
-        If the share or the seed is out of range.
+        If the share or the seed is out of range, or of a wrong type.
 
     Examples
     --------
@@ -60,13 +61,15 @@ class Run:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 < self.train_fraction <= 1:
+        if not isinstance(self.train_fraction, Real) or not 0 < self.train_fraction <= 1:
             raise RunError(
-                f"train_fraction is {self.train_fraction}; allowed: above 0 and at most 1, "
+                f"train_fraction is {self.train_fraction!r}; allowed: above 0 and at most 1, "
                 "such as 0.1 for a tenth"
             )
-        if not 0 <= self.seed < 2**31:
-            raise RunError(f"seed is {self.seed}; allowed: a whole number from 0 to 2^31 - 1")
+        if not isinstance(self.seed, Integral) or not 0 <= self.seed < 2**31:
+            raise RunError(f"seed is {self.seed!r}; allowed: a whole number from 0 to 2^31 - 1")
+        if not isinstance(self.pretrained, bool):
+            raise RunError(f"pretrained is {self.pretrained!r}; allowed: True or False")
 
 
 def definition(run: Run, weights_folder: Path | None = None) -> dict[str, Any]:

@@ -142,6 +142,11 @@ def fine_tune(
     RunError
         Before anything is trained, with everything that is wrong; or if no run was measured here.
     """
+    text = {"dataset": dataset, "where": where or "", "result_set": result_set, "device": device,
+            "weights": weights or ""}  # fmt: skip
+    for name, value in text.items():  # such as a number that a notebook was given
+        if not isinstance(value, str | Path):
+            raise RunError(f"{name} is {value!r}; allowed: text")
     if isinstance(architectures, str):
         architectures = [name.strip() for name in architectures.split(",") if name.strip()]
     folder = result_folder(result_set)

@@ -86,15 +86,34 @@ def test_weights_of_ones_own_count_by_their_content(tmp_path):
     assert run_id(BASE, tmp_path) == run_id(BASE)  # from scratch
 
 
-@pytest.mark.parametrize("fraction", [0, -0.1, 1.01, float("nan")])
+@pytest.mark.parametrize("fraction", [0, -0.1, 1.01, float("nan"), "a tenth", None])
 def test_a_share_out_of_range_is_refused(fraction):
     with pytest.raises(RunError, match=r"train_fraction is .*allowed: above 0 and at most 1"):
         Run("resnet18d", "phantom", train_fraction=fraction)
 
 
-def test_a_seed_out_of_range_is_refused():
-    with pytest.raises(RunError, match="seed is -1"):
-        Run("resnet18d", "phantom", seed=-1)
+@pytest.mark.parametrize("seed", [-1, 1.5, "one", None])
+def test_a_seed_that_is_none_is_refused(seed):
+    with pytest.raises(RunError, match=f"seed is {seed!r}; allowed: a whole number"):
+        Run("resnet18d", "phantom", seed=seed)
+
+
+def test_pretrained_as_text_is_refused():
+    with pytest.raises(RunError, match="pretrained is 'no'; allowed: True or False"):
+        Run("resnet18d", "phantom", pretrained="no")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("dataset", 3), ("where", 3), ("result_set", 2024), ("result_set", None), ("device", 0),
+     ("weights", 3)],
+)  # fmt: skip
+def test_a_parameter_of_a_notebook_that_is_no_text_is_named(tmp_path, name, value):
+    from pepr_utils.measurement.session import fine_tune
+
+    asked = {"dataset": "phantom", "result_set": str(tmp_path), name: value}
+    with pytest.raises(RunError, match=f"{name} is {value}; allowed: text"):
+        fine_tune(architectures="resnet18d", **asked)
 
 
 def test_unknown_names_suggest():
