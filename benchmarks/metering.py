@@ -57,7 +57,7 @@ def cost(seconds: float, window: float) -> dict[str, float]:
         start = time.monotonic() - began
         in_windows = n = 0
         until = time.monotonic() + seconds
-        thread = measured._hardware._thread
+        thread = measured._hardware._sampler
         clock = None if thread is None else time.pthread_getcpuclockid(thread.ident)
         before = 0.0 if clock is None else time.clock_gettime(clock)
         while time.monotonic() < until:

@@ -205,16 +205,15 @@ def doubles():
 @pytest.fixture
 def bare_machine(monkeypatch, tmp_path, doubles):
     """A machine with nothing to read, and a processor that is guessed to draw 60 W."""
-    from pepr_utils.measurement.metering import hardware, idle, neighbours, rapl, sharing
-    from pepr_utils.measurement.metering.estimate import Estimate
+    from pepr_utils.measurement.metering import carbontracker, cpu, idle, rapl
 
     for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(neighbours.FOLDER, str(tmp_path / "meters"))
     doubles.install(monkeypatch, [])
     monkeypatch.setattr(rapl, "POWERCAP", tmp_path / "none")
-    monkeypatch.setattr(sharing, "PROC_STAT", tmp_path / "none")
-    monkeypatch.setattr(hardware, "estimate", lambda: Estimate("Guess", 60.0, "a list"))
+    monkeypatch.setattr(cpu, "PROC_STAT", tmp_path / "none")
+    guess = carbontracker.Estimate("Guess", 60.0, "a list")
+    monkeypatch.setattr(carbontracker, "estimate", lambda: guess)
     idle.seen_before.cache_clear()
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from pepr_utils.measurement import metering
-from pepr_utils.measurement.metering import integrate, meter
+from pepr_utils.measurement.metering import meter, readings
 
 RANGE = 262_143_328_850  # of most packages, in microjoules
 QUICK = {"interval_s": 0.01, "idle_s": 0.0}
@@ -180,9 +180,9 @@ def test_a_replayed_trace_comes_out_as_its_integral(monkeypatch, doubles):
 
 
 def test_figures_that_differ_in_a_long_window_are_flagged(monkeypatch, doubles):
-    from pepr_utils.measurement.metering import quantities
+    from pepr_utils.measurement.metering import energy
 
-    monkeypatch.setattr(quantities, "COMPARED_ABOVE_S", 0.15)
+    monkeypatch.setattr(energy, "COMPARED_ABOVE_S", 0.15)
     doubles.install(monkeypatch, [doubles.Gpu("GPU-a", 200.0, error=1.2)])
     with meter("cuda", **QUICK) as m:
         _windows(m, 0.2)
@@ -212,7 +212,7 @@ def test_a_dropped_sample_is_counted_and_its_time_filled(monkeypatch, doubles):
 def test_a_card_that_is_lost_in_a_window_leaves_no_energy(monkeypatch, doubles, counter):
     card = doubles.Gpu("GPU-a", counter=counter)
     doubles.install(monkeypatch, [card])
-    monkeypatch.setattr(integrate, "MAX_GAP_S", 0.5)
+    monkeypatch.setattr(readings, "MAX_GAP_S", 0.5)
     with meter("cuda", **QUICK) as m:
         with m.window("train", 1):
             time.sleep(0.1)
@@ -261,7 +261,7 @@ def test_a_slice_has_not_the_energy_of_its_card(monkeypatch, doubles, slices):
             time.sleep(0.02)
         assert m.energy_kwh() is None
         assert m.gpu_kwh("counter") is m.gpu_kwh("polled") is None
-        assert any("a slice (MIG) of a card" in note for note in m.notes)
+        assert any("a slice (MIG) of a GPU" in note for note in m.notes)
 
 
 def test_other_processes_on_the_card_are_counted(monkeypatch, doubles):
@@ -271,7 +271,7 @@ def test_other_processes_on_the_card_are_counted(monkeypatch, doubles):
     with meter("cuda", **QUICK) as m:
         pass
     assert m.components()[0].other_processes == 1
-    assert any("1 other process on the card" in note for note in m.notes)
+    assert any("1 other process on the GPU" in note for note in m.notes)
 
 
 def test_idle_power_is_watched_once_and_not_subtracted(monkeypatch, doubles):
@@ -287,9 +287,9 @@ def test_idle_power_is_watched_once_and_not_subtracted(monkeypatch, doubles):
 
 
 def test_nothing_to_read_is_no_energy(monkeypatch):
-    from pepr_utils.measurement.metering import hardware
+    from pepr_utils.measurement.metering import carbontracker
 
-    monkeypatch.setattr(hardware, "estimate", lambda: None)
+    monkeypatch.setattr(carbontracker, "estimate", lambda: None)
     with meter("cpu", **QUICK) as m:
         pass
     assert m.energy_kwh() is None
@@ -297,7 +297,7 @@ def test_nothing_to_read_is_no_energy(monkeypatch):
     assert m.as_dict()["components"][0]["energy_j"] is None
 
 
-@pytest.mark.parametrize("where", ["open", "mark"])
+@pytest.mark.parametrize("where", ["__init__", "mark"])
 def test_a_meter_that_breaks_does_not_stop_the_block(monkeypatch, where):
     from pepr_utils.measurement.metering.hardware import Hardware
 
@@ -317,7 +317,7 @@ def test_an_error_of_the_block_passes_through_and_what_was_used_is_known(monkeyp
     doubles.install(monkeypatch, [doubles.Gpu("GPU-a")])
     with pytest.raises(ZeroDivisionError), meter("cuda", **QUICK) as m, m.window("train", 1):
         assert time.sleep(0.05) or 1 / 0
-    assert not m._hardware._thread.is_alive()
+    assert not m._hardware._sampler.is_alive()
     assert m.energy_kwh("train") > 0
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pynvml
 import pytest
 
-from pepr_utils.measurement.metering import hardware, memory, meter, nvml
+from pepr_utils.measurement.metering import carbontracker, memory, meter, nvml
 
 pytestmark = pytest.mark.usefixtures("bare_machine")
 
@@ -28,7 +28,7 @@ def test_a_card_off_the_bus_is_missing_and_not_forgotten(monkeypatch, doubles):
     assert [p.energy_j is None for p in m.components() if p.kind == "gpu"] == [False, True]
     assert m.it_energy_kwh() is None
     assert "gpu not measured" in m.method()
-    assert _said(m, "card 1 cannot be read: NVML: GPU is lost")
+    assert _said(m, "GPU 1 cannot be read: NVML: GPU is lost")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a")  # it is none of ours
     with meter(**QUICK) as m:
         time.sleep(0.15)
@@ -63,26 +63,19 @@ def test_a_driver_that_fails_leaves_no_energy_where_there_may_be_a_card(
     assert _said(m, "NVML: ")
 
 
-@pytest.mark.parametrize("where", ["components", "stop"])
+@pytest.mark.parametrize("where", ["components", "close"])
 def test_a_meter_that_breaks_at_its_end_leaves_the_block_alone(monkeypatch, doubles, where):
-    from pepr_utils.measurement.metering import measured, polling
+    from pepr_utils.measurement.metering.hardware import Hardware
 
     def broken(*_arguments, **_options):
         raise RuntimeError("reading broke")
 
     doubles.install(monkeypatch, [doubles.Gpu("GPU-a", 200.0)])
-    if where == "components":
-        monkeypatch.setattr(measured, "components", broken)
-    else:
-        thread = SimpleNamespace(is_alive=lambda: True, stop=broken)
-        monkeypatch.setattr(polling, "start", lambda *_arguments, **_options: thread)
+    monkeypatch.setattr(Hardware, where, broken)
     with meter("cuda", **QUICK) as m:
         time.sleep(0.15)
-    if where == "components":
-        assert m.energy_kwh() is None
-        assert _said(m, "reading broke")
-    else:
-        assert m.energy_kwh() > 0
+    assert (m.energy_kwh() is None) == (where == "components")
+    assert _said(m, "reading broke")
     with pytest.raises(ZeroDivisionError), meter("cuda", **QUICK) as m:
         assert 1 / 0
     assert m.duration_s() > 0
@@ -114,18 +107,16 @@ assert m.intensity.g_per_kwh == 3 and m.pue == 1.2
 
 
 def test_counters_are_read_where_nothing_can_be_sampled(monkeypatch, doubles):
-    from pepr_utils.measurement.metering import polling
-
-    def broken(*_arguments, **_options):
+    def broken(_handle):
         raise ImportError("numpy broke")
 
-    monkeypatch.setattr(polling, "start", broken)
+    monkeypatch.setattr(carbontracker, "gpu_power", broken)
     doubles.install(monkeypatch, [doubles.Gpu("GPU-a", 200.0)])
     with meter("cuda", **QUICK) as m:
         time.sleep(0.15)
     part = m.components()[0]
     assert (part.method, part.polled_j) == ("counter", None)
-    assert _said(m, "nothing is sampled: carbontracker did not start")
+    assert _said(m, "GPU power is not sampled: carbontracker did not start")
 
 
 def test_an_argument_that_cannot_be_is_said_before_the_block():
@@ -136,21 +127,24 @@ def test_an_argument_that_cannot_be_is_said_before_the_block():
             pytest.fail("the block began")
 
 
-def test_carbontrackers_way_of_ending_the_process_is_shut(doubles, tmp_path):
-    code = f"""
-import runpy, time
-doubles = runpy.run_path({doubles.__file__!r})
-class Set: setattr = staticmethod(setattr)
-doubles["install"](Set, [doubles["Gpu"]("GPU-a")])
-from pepr_utils.measurement.metering import hardware, meter
-def fail(self, time_s): raise RuntimeError("the sampler broke")
-hardware.Hardware._also = fail
-with meter("cuda", interval_s=0.01, idle_s=0) as m:
-    time.sleep(0.2)
-print("done", m.components()[0].method)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "done counter\n"), done.stderr
+def test_a_sample_that_fails_ends_neither_the_process_nor_the_sampling(monkeypatch, doubles):
+    from pepr_utils.measurement.metering.gpu import Gpu
+
+    note, calls = Gpu.note_used, []
+
+    def fail_once(self):
+        calls.append(1)
+        if len(calls) == 2:  # the first is the meter's own, at the start of the block
+            raise RuntimeError("the sampler broke")
+        note(self)
+
+    monkeypatch.setattr(Gpu, "note_used", fail_once)
+    doubles.install(monkeypatch, [doubles.Gpu("GPU-a", 200.0, counter=False)])
+    with meter("cuda", **QUICK) as m:
+        time.sleep(0.15)
+    part = m.components()[0]
+    assert part.energy_j == pytest.approx(200 * part.duration_s)
+    assert _said(m, "the sampler broke")
 
 
 def test_a_card_without_its_processor_says_what_it_covers(monkeypatch, doubles):
@@ -158,13 +152,13 @@ def test_a_card_without_its_processor_says_what_it_covers(monkeypatch, doubles):
     with meter("cuda", **QUICK) as m:
         time.sleep(0.15)
     assert m.covers == ("gpu", "cpu")
-    monkeypatch.setattr(hardware, "estimate", lambda: None)
+    monkeypatch.setattr(carbontracker, "estimate", lambda: None)
     with meter("cuda", **QUICK) as m:
         time.sleep(0.15)
     assert m.it_energy_kwh() * 3.6e6 == pytest.approx(m.components()[0].energy_j)
     assert m.covers == ("gpu",)
-    assert sum("no processor estimate" in note for note in m.notes) == 1
-    assert "no processor estimate" in "".join(m.components()[1].notes)
+    assert sum("no CPU estimate" in note for note in m.notes) == 1
+    assert "no CPU estimate" in "".join(m.components()[1].notes)
     assert m.method() == "nvml: gpu counter; cpu not measured"
 
 

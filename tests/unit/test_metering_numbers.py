@@ -3,8 +3,7 @@
 import pandas as pd
 import pytest
 
-from pepr_utils.measurement.metering.integrate import energy_j
-from pepr_utils.measurement.metering.quantities import Samples
+from pepr_utils.measurement.metering.readings import Samples, energy_j
 from pepr_utils.reporting import metering_numbers
 from pepr_utils.reporting.figures import sampling
 from pepr_utils.results import load_result_set
@@ -63,6 +62,6 @@ def test_no_idle_power_moves_no_place():
 def test_every_method_of_the_records_is_explained():
     from typing import get_args
 
-    from pepr_utils.measurement.metering.quantities import Method
+    from pepr_utils.measurement.metering.energy import Method
 
     assert set(metering_numbers.methods()["method"]) == set(get_args(Method))

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pepr_utils.measurement.metering import occupancy
-from pepr_utils.measurement.metering.integrate import energy_j
-from pepr_utils.measurement.metering.quantities import Component, Samples, Window, total
-from pepr_utils.measurement.metering.sharing import Load, descendants, is_shared, others
-from pepr_utils.measurement.metering.visible import Card, visible_cards
+from pepr_utils.measurement.metering import gpu
+from pepr_utils.measurement.metering.cpu import load, others, own_processes
+from pepr_utils.measurement.metering.energy import Component, Window, flags, total
+from pepr_utils.measurement.metering.gpu import Gpu
+from pepr_utils.measurement.metering.nvml import Card, Nvml, visible_cards
+from pepr_utils.measurement.metering.readings import Load, Mark, Samples, Span, energy_j
 
 ALIKE = [
     Card(0, "GPU-aa1", "X"),
@@ -68,7 +69,7 @@ def test_numbers_of_unlike_cards_need_the_bus_order():
 
 
 def test_a_name_that_is_no_card_is_said():
-    assert "'9', which is no card" in visible_cards(ALIKE, {"CUDA_VISIBLE_DEVICES": "9"}).notes[0]
+    assert "'9', which is no GPU" in visible_cards(ALIKE, {"CUDA_VISIBLE_DEVICES": "9"}).notes[0]
 
 
 def test_a_replayed_trace_has_its_integral_within_a_per_cent():
@@ -111,42 +112,64 @@ def test_a_gap_outside_the_window_does_not_matter():
     assert energy_j(samples, 100.0, 101.0) == 100.0
 
 
+def _span(seconds, machine_s, own_s, begin_s=0.0):
+    before, after = Load(100.0, 0.0), Load(100.0 + machine_s, own_s)
+    return Span("train", 1, Mark(begin_s, {}, before), Mark(begin_s + seconds, {}, after))
+
+
 @pytest.mark.parametrize(
-    ("machine", "mine", "shared"),
-    [(10, 10, False), (14, 10, False), (16, 10, True), (106, 100, False), (None, 10, None)],
+    ("machine", "own", "cores", "shared"),
+    [
+        (10, 10, 0.0, False),
+        (14, 10, 0.4, False),  # not half a core
+        (16, 10, 0.6, True),
+        (106, 100, 0.6, False),  # not a tenth of all CPU time
+        (9.99, 10, 0.0, False),  # ticks that round down are no negative load
+    ],
 )
-def test_the_rule_of_a_shared_machine(machine, mine, shared):
-    after = Load(None if machine is None else 100.0 + machine, float(mine))
-    assert is_shared(Load(100.0, 0.0), after, 10.0) is shared
+def test_the_rule_of_a_shared_machine(machine, own, cores, shared):
+    assert others([_span(10.0, machine, own)]) == (pytest.approx(cores), shared)
 
 
-def test_ticks_that_round_down_are_no_negative_load():
-    assert others(Load(5.0, 0.0), Load(5.0, 0.01), 1.0) == 0.0
+def test_windows_are_judged_together_and_not_without_a_reading():
+    half = [_span(10.0, 16.0, 10.0), _span(10.0, 10.0, 10.0, begin_s=20.0)]
+    assert others(half) == (pytest.approx(0.3), False)
+    assert others([*half, Span("train", 3, Mark(50.0), Mark(60.0))]) is None
 
 
 @pytest.mark.parametrize(
-    ("found", "n", "said"),
+    ("found", "n", "note"),
     [
         (set(), 0, None),
         ({1}, 0, None),
-        ({1, 5}, 1, "1 other process on the card"),
-        ({5, 6}, 2, "2 processes on the card, ours not among them: their energy"),
-        ({5, 7}, None, "2 processes on the card, ours not among them as far as"),
+        ({1, 5}, 1, "1 other process on the GPU: their energy"),
+        ({5, 6}, 2, "2 other processes on the GPU: their energy"),
+        ({5, 7}, None, "whether others use the GPU cannot be told"),
     ],
 )
-def test_processes_on_a_card_are_told_apart_where_they_can_be_seen(
-    monkeypatch, tmp_path, found, n, said
+def test_processes_on_a_gpu_are_told_apart_where_they_can_be_seen(
+    monkeypatch, tmp_path, found, n, note
 ):
-    monkeypatch.setattr(occupancy, "PROC", tmp_path)
+    monkeypatch.setattr(gpu, "PROC", tmp_path)
     for pid in (1, 2, 5, 6):  # 7 has a number of the host
         (tmp_path / str(pid)).mkdir()
-    nobody = occupancy.look(0.0, set(), {1, 2})
-    others, words = occupancy.summary([nobody, occupancy.look(1.0, found, {1, 2})])
-    assert others == n
-    assert words == said or words.startswith(said)
-    assert occupancy.look(0.0, None, {1}) is None
-    # An empty list while this process computes on the card knows nobody, not even this process.
-    assert occupancy.summary([occupancy.look(0.0, set(), {1}, computing=True)]) == (None, None)
+    device = Gpu(Card(0, "GPU-a", "X"), Nvml())
+    for time_s, listed in ((0.0, set()), (1.0, found), (2.0, None)):
+        monkeypatch.setattr(Nvml, "processes", lambda _self, _card, listed=listed: listed)
+        device.look(time_s, {1, 2})
+    (part,) = device.components([_span(3.0, 0.0, 0.0)], 0.2, None)
+    assert part.other_processes == n
+    assert [text for text in part.notes if "GPU" in text] == ([] if note is None else [
+        text for text in part.notes if text.startswith(note)])  # fmt: skip
+
+
+def test_an_empty_list_of_processes_while_torch_computes_is_not_believed(monkeypatch):
+    device = Gpu(Card(0, "GPU-a", "X"), Nvml())
+    monkeypatch.setattr(Nvml, "processes", lambda _self, _card: set())
+    monkeypatch.setattr(gpu, "torch_in_use", object)
+    device.look(1.0, {1})
+    (part,) = device.components([_span(3.0, 0.0, 0.0)], 0.2, None)
+    assert part.other_processes is None
 
 
 def test_a_sum_is_null_where_a_part_is():
@@ -162,7 +185,7 @@ def test_counter_and_samples_are_compared_in_long_windows(seconds, apart):
     part = Component("gpu", "card", 110.0, "counter", seconds, counter_j=110.0, polled_j=100.0)
     window = Window("train", 1, seconds, (part,))
     assert window.disagreement == apart
-    assert any("9.1% apart" in flag for flag in window.flags) == (apart is not None)
+    assert any("9.1% apart" in flag for flag in flags([window])) == (apart is not None)
 
 
 def test_the_meter_brings_no_torch():
@@ -176,15 +199,15 @@ def test_the_meter_brings_no_torch():
 
 def test_the_work_of_children_is_ones_own():
     work = "import time\nwhile time.process_time() < 0.5: pass\nprint('done', flush=True)\ninput()"
-    before = Load.now(descendants())
+    before = load(own_processes())
     with subprocess.Popen(
         [sys.executable, "-c", work], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as child:
         child.stdout.readline()
-        assert child.pid in descendants()
-        alive = Load.now(descendants())
+        assert child.pid in own_processes()
+        alive = load(own_processes())
         child.communicate("\n")
-    after = Load.now(descendants())
-    assert child.pid not in descendants()
-    for load in (alive, after):  # it counts while it lives, and when it has been waited for
-        assert load.mine_s - before.mine_s > 0.45
+    after = load(own_processes())
+    assert child.pid not in own_processes()
+    for found in (alive, after):  # it counts while it lives, and when it has been waited for
+        assert found.own_s - before.own_s > 0.45

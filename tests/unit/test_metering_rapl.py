@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from pepr_utils.measurement.metering import meter, sharing
+from pepr_utils.measurement.metering import cpu, meter
 
 pytestmark = pytest.mark.usefixtures("bare_machine")
 
@@ -33,7 +33,7 @@ def test_packages_and_memory_are_summed_once(packages, monkeypatch, tmp_path):
     assert [p.energy_j for p in m.components()] == pytest.approx(expected)
     assert m.it_energy_kwh() == pytest.approx(sum(expected) / 3.6e6)
     assert m.method() == "powercap: cpu rapl; powercap: memory rapl"
-    assert any("whether others used the processor is not known" in note for note in m.notes)
+    assert any("whether others used the CPU is not known" in note for note in m.notes)
 
 
 def test_packages_of_one_name_are_two(packages):
@@ -81,8 +81,8 @@ def test_a_counter_that_moves_between_two_readings_of_it_is_still_one(packages):
             with m.window("train", epoch):
                 late = 0.1 if epoch in (3, 8) else 0.0
                 show(folder, {"0": 5 * epoch, "1": 5 * epoch + late})
-    (cpu,) = (p for p in m.components("train") if p.kind == "cpu")
-    assert cpu.energy_j == pytest.approx(40)
+    (package,) = (p for p in m.components("train") if p.kind == "cpu")
+    assert package.energy_j == pytest.approx(40)
 
 
 def test_counters_that_begin_alike_are_two(packages):
@@ -136,16 +136,28 @@ def test_on_a_shared_machine_the_processor_is_not_this_runs(
     folder = packages({"intel-rapl:0": ("package-0", 0, RANGE)})
     doubles.install(monkeypatch, [doubles.Gpu("GPU-a")])
     stat = tmp_path / "stat"
-    monkeypatch.setattr(sharing, "PROC_STAT", stat)
+    monkeypatch.setattr(cpu, "PROC_STAT", stat)
     stat.write_text("cpu 0 0 0 0 0 0 0 0\n")
     with meter("cuda", **QUICK) as m:
         time.sleep(0.15)
         (folder / "intel-rapl:0" / "energy_uj").write_text("9000000")
         stat.write_text("cpu 5000 0 0 0 0 0 0 0\n")  # 50 s of work, none of it ours
-    cpu = m.components()[1]
-    assert cpu.energy_j is None
-    assert "RAPL counts the whole package" in cpu.notes[0]
+    package = m.components()[1]
+    assert package.energy_j is None
+    assert "RAPL counts the whole package" in package.notes[0]
     assert m.it_energy_kwh() * 3.6e6 == pytest.approx(
         m.components()[0].energy_j
     )  # the card alone, and
     assert m.method() == "nvml: gpu counter; cpu not measured"  # the key of the runs says so
+
+
+def test_an_estimate_stays_on_a_busy_machine_and_says_so(monkeypatch, tmp_path):
+    stat = tmp_path / "stat"
+    monkeypatch.setattr(cpu, "PROC_STAT", stat)
+    stat.write_text("cpu 0 0 0 0 0 0 0 0\n")
+    with meter("cpu", **QUICK) as m:
+        time.sleep(0.05)
+        stat.write_text("cpu 5000 0 0 0 0 0 0 0\n")
+    assert m.it_energy_kwh() * 3.6e6 == pytest.approx(60 * m.duration_s())
+    assert m.method() == "carbontracker: cpu tdp-estimate"
+    assert any("estimate: whole CPU charged; others kept" in note for note in m.notes)

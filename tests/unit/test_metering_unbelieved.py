@@ -4,15 +4,8 @@ import time
 
 import pytest
 
-from pepr_utils.measurement.metering import (
-    hardware,
-    meter,
-    occupancy,
-    quantities,
-    reading,
-    sharing,
-    steps,
-)
+from pepr_utils.measurement.metering import cpu, energy, gpu, hardware, meter, readings
+from pepr_utils.measurement.metering.readings import Counter
 
 pytestmark = pytest.mark.usefixtures("bare_machine")
 
@@ -25,7 +18,7 @@ def _said(m, words):
 
 
 @pytest.mark.parametrize(
-    ("readings", "range_j", "energy", "why"),
+    ("values", "range_j", "expected", "why"),
     [
         ([(0, 5.0), (1, 15.0), (2, 40.0)], None, 35.0, None),
         ([(0, 5.0)], None, None, "both ends"),
@@ -41,16 +34,22 @@ def _said(m, words):
         ),
         ([(0, 5.0), (1, 9000.0)], None, None, "reset: its step would be"),
         ([(0, 5.0), (1e-6, 6.0), (1, 50.0)], None, 45.0, None),  # a step of the counter itself
-        ([(0, 5.0), (60, 6.0)], 262_143.0, None, "not read for 60 s, and may go round in 52.4 s"),
+        (
+            [(0, 5.0), (60, 6.0)],
+            262_143.0,
+            None,
+            "not read for 60 s, and may wrap around in 52.4 s",
+        ),
         ([(0, 5.0), (50, 6.0), (100, 7.0)], 262_143.0, 2.0, None),
-        ([(0, 5.0), (20, 6.0)], 0, None, "may go round in 13.1 s"),
+        ([(0, 5.0), (20, 6.0)], 0, None, "may wrap around in 13.1 s"),
         ([(0, 5.0), (2000, 6.0)], None, 1.0, None),
     ],
 )
-def test_one_rule_says_what_a_counter_is_believed(readings, range_j, energy, why):
-    times, joules = zip(*readings, strict=True)
-    found, reason = steps.counted(times, joules, range_j=range_j)
-    assert found == (None if energy is None else pytest.approx(energy))
+def test_one_rule_says_what_a_counter_is_believed(values, range_j, expected, why):
+    times, joules = zip(*values, strict=True)
+    counter = Counter(lambda: None, range_j, list(times), list(joules))
+    found, reason = counter.energy_j(0, len(values) - 1 or None)
+    assert found == (None if expected is None else pytest.approx(expected))
     assert (reason is None) == (why is None)
     assert why is None or why in reason
 
@@ -74,13 +73,13 @@ def test_a_card_that_says_nothing_but_zero_has_no_energy(monkeypatch, doubles):
             time.sleep(0.2)
         part = m.components()[0]
         assert (part.energy_j, part.method, m.energy_kwh()) == (None, None, None)
-        assert _said(m, "the driver said 0 W throughout")
+        assert _said(m, "the driver gave 0 W throughout")
         assert _said(m, "stood still") == counter
 
 
 def test_a_window_shorter_than_the_counters_step_is_sampled_and_has_no_say(monkeypatch, doubles):
-    for module in (reading, quantities):  # a slow machine makes no window long by this
-        monkeypatch.setattr(module, "STEP_S", 0.3)
+    for module in (gpu, energy):  # a slow machine makes no window long by this
+        monkeypatch.setattr(module, "COUNTER_STEP_S", 0.3)
     card = doubles.Gpu("GPU-a", 200.0)
     card.energy = lambda t: 200 * (int(t * 10) / 10)
     doubles.install(monkeypatch, [card])
@@ -160,31 +159,14 @@ def test_readings_of_rapl_that_fail_are_counted_and_a_long_gap_is_no_energy(pack
     assert part.energy_j == 5.0
     assert part.n_dropped > 2
     assert _said(whole, "readings of RAPL failed")
-    monkeypatch.setattr(steps, "MOST_W", RANGE / 1e6 / 0.2)  # goes round in 0.2 s
+    monkeypatch.setattr(readings, "MOST_W", RANGE / 1e6 / 0.2)  # goes round in 0.2 s
     spoilt = run()
     assert spoilt.it_energy_kwh() is None
-    assert _said(spoilt, "and may go round in 0.2 s")
-
-
-def test_a_sampling_thread_that_ends_early_is_said(monkeypatch, doubles, packages):
-    folder = packages({"intel-rapl:0": ("package-0", 0, RANGE)})
-    doubles.install(monkeypatch, [doubles.Gpu("GPU-a", 200.0)])
-
-    def fail(_self, _time_s):
-        raise RuntimeError("no more")
-
-    monkeypatch.setattr(hardware.Hardware, "_also", fail)
-    with meter("cuda", **QUICK) as m:
-        time.sleep(0.15)
-        (folder / "intel-rapl:0" / "energy_uj").write_text("5000000")
-    assert _said(m, "the sampling thread ended early")
-    assert m.components()[0].method == "counter"
+    assert _said(spoilt, "and may wrap around in 0.2 s")
 
 
 def test_a_slow_interval_has_a_longer_gap(monkeypatch, doubles):
-    from pepr_utils.measurement.metering import integrate
-
-    monkeypatch.setattr(integrate, "MAX_GAP_S", 0.1)
+    monkeypatch.setattr(readings, "MAX_GAP_S", 0.1)
     doubles.install(monkeypatch, [doubles.Gpu("GPU-a", 200.0, counter=False)])
     with meter("cuda", interval_s=0.5, idle_s=0) as m:
         time.sleep(0.8)
@@ -193,7 +175,7 @@ def test_a_slow_interval_has_a_longer_gap(monkeypatch, doubles):
 
 
 def test_a_counter_beside_samples_of_nothing_is_all_apart(monkeypatch, doubles):
-    monkeypatch.setattr(quantities, "COMPARED_ABOVE_S", 0.1)
+    monkeypatch.setattr(energy, "COMPARED_ABOVE_S", 0.1)
     card = doubles.Gpu("GPU-a", 0.0)
     card.energy = lambda t: 200 * t
     doubles.install(monkeypatch, [card])
@@ -219,7 +201,7 @@ def test_every_window_with_few_samples_says_so_once_per_kind(monkeypatch, double
 def test_one_short_window_does_not_spoil_the_run(packages, monkeypatch, tmp_path):
     folder = packages({"intel-rapl:0": ("package-0", 0, RANGE)})
     stat = tmp_path / "stat"
-    monkeypatch.setattr(sharing, "PROC_STAT", stat)
+    monkeypatch.setattr(cpu, "PROC_STAT", stat)
     stat.write_text("cpu 0 0 0 0 0 0 0 0\n")
     with meter("cpu", **QUICK) as m:
         for kind, epoch in (("train", 1), ("train", 2), ("train", 3), ("eval", 4)):
@@ -235,7 +217,7 @@ def test_one_short_window_does_not_spoil_the_run(packages, monkeypatch, tmp_path
 def test_others_on_the_card_are_seen_in_mid_window(monkeypatch, doubles):
     import os
 
-    monkeypatch.setattr(occupancy, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(hardware, "LOOK_EVERY_S", 0.02)
     card = doubles.Gpu("GPU-a")
     doubles.install(monkeypatch, [card])
     card.pids = [os.getpid()]
@@ -243,7 +225,7 @@ def test_others_on_the_card_are_seen_in_mid_window(monkeypatch, doubles):
         card.pids = [1, os.getpid()]
         changed_s = time.monotonic()  # a look that began before the window is not the window's
         until = changed_s + 10
-        while time.monotonic() < until and m._hardware.seen["GPU-a"][-1].time_s <= changed_s:
+        while time.monotonic() < until and m._hardware.gpus[0].looks[-1][0] <= changed_s:
             time.sleep(0.01)
         card.pids = [os.getpid()]
     assert m.components()[0].other_processes == 1
@@ -251,9 +233,9 @@ def test_others_on_the_card_are_seen_in_mid_window(monkeypatch, doubles):
     with meter(**QUICK) as m:
         time.sleep(0.05)
     assert m.components()[0].other_processes == 1
-    assert _said(m, "1 process on the card, ours not among them")
+    assert _said(m, "1 other process on the GPU")
     card.pids = [2**31 - 1]  # a number that cannot be seen from here, as in a container
     with meter(**QUICK) as m:
         time.sleep(0.05)
     assert m.components()[0].other_processes is None
-    assert _said(m, "as far as can be told from here")
+    assert _said(m, "whether others use the GPU cannot be told from here")

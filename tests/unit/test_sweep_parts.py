@@ -17,8 +17,7 @@ from pepr_utils.measurement.kept import next_attempt
 from pepr_utils.measurement.killed import ended_unseen, forget_killed
 from pepr_utils.measurement.locks import is_held, note_path, noted_runs, run_lock
 from pepr_utils.measurement.metering import meter
-from pepr_utils.measurement.metering.nvml import Nvml
-from pepr_utils.measurement.metering.visible import Card
+from pepr_utils.measurement.metering.nvml import Card, Nvml
 from pepr_utils.measurement.run import RunError
 from pepr_utils.measurement.sweep import SweepError, cluster, gpus
 from pepr_utils.measurement.sweep.connect import connect
@@ -414,11 +413,11 @@ def test_a_card_that_cannot_be_read_is_no_slot(doubles, monkeypatch):
 
 
 def test_a_processor_that_runs_share_has_no_estimated_energy(in_sweep, monkeypatch):
-    from pepr_utils.measurement.metering import hardware
-    from pepr_utils.measurement.metering.estimate import Estimate
+    from pepr_utils.measurement.metering import carbontracker, rapl
 
-    monkeypatch.setattr(hardware, "estimate", lambda: Estimate("X", 50.0, "rated power"))
-    monkeypatch.setattr(hardware.Rapl, "find", lambda: hardware.Rapl(lacking="none"))
+    guess = carbontracker.Estimate("X", 50.0, "rated power")
+    monkeypatch.setattr(carbontracker, "estimate", lambda: guess)
+    monkeypatch.setattr(rapl.Rapl, "find", lambda: rapl.Rapl(lacking="none"))
     with meter("cpu", idle_s=0) as measured:
         pass
     assert measured.energy_kwh() is None

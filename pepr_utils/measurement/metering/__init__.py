@@ -10,10 +10,12 @@ carbontracker is inside it, and NVML's energy counter and RAPL beside it; what e
 see is the book's chapter "What is measured and how well". torch is never imported here.
 """
 
-from pepr_utils.measurement.metering.intensity import Intensity, IntensityError, carbon_intensity
-from pepr_utils.measurement.metering.measured import Meter
-from pepr_utils.measurement.metering.meter import IDLE_S, INTERVAL_S, meter
-from pepr_utils.measurement.metering.quantities import (
+from pepr_utils.measurement.metering.carbontracker import (
+    Intensity,
+    IntensityError,
+    carbon_intensity,
+)
+from pepr_utils.measurement.metering.energy import (
     COMPARED_ABOVE_S,
     DISAGREEMENT,
     FEW_SAMPLES,
@@ -21,6 +23,7 @@ from pepr_utils.measurement.metering.quantities import (
     Memory,
     Window,
 )
+from pepr_utils.measurement.metering.meter import IDLE_S, INTERVAL_S, Meter, meter
 
 __all__ = [
     "COMPARED_ABOVE_S",

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from pepr_utils.measurement.metering.estimate import estimate
+from pepr_utils.measurement.metering import carbontracker, cpu, rapl
 from pepr_utils.measurement.metering.memory import resident_peak
-from pepr_utils.measurement.metering.nvml import Nvml
-from pepr_utils.measurement.metering.rapl import POWERCAP, Rapl
-from pepr_utils.measurement.metering.sharing import Load
-from pepr_utils.measurement.metering.visible import Card, visible_cards
+from pepr_utils.measurement.metering.nvml import Card, Nvml, visible_cards
 
 
 @dataclass(frozen=True)
@@ -38,14 +35,14 @@ class Possibility:
 
 
 def possibilities() -> list[Possibility]:
-    """Try every method once and say what came of it; torch is not needed.
+    """Try every method once and report the outcome; torch is not needed.
 
     Examples
     --------
     >>> sorted({found.part for found in possibilities()})
     ['cpu', 'gpu', 'memory', 'meter', 'sharing']
     """
-    return [_meter(), *_cards(), *_processor(), *_memory(), _sharing()]
+    return [_meter(), *_gpus(), *_cpu_and_memory(), _resident(), _sharing()]
 
 
 def _meter() -> Possibility:
@@ -57,81 +54,69 @@ def _meter() -> Possibility:
     return Possibility("meter", "carbontracker", True, f"version {version}")
 
 
-def _cards() -> list[Possibility]:
+def _gpus() -> list[Possibility]:
     nvml = Nvml.open()
     try:
         chosen = visible_cards(nvml.cards, os.environ)
         why = nvml.lacking or "; ".join(chosen.notes)
         if not chosen.cards:
-            why = why or f"CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES')} names none"
-            return _no_card(why)
-        return [row for card in chosen.cards for row in _card(nvml, card)]
+            listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+            return _no_gpu(why or f"CUDA_VISIBLE_DEVICES={listed} names none")
+        return [row for card in chosen.cards for row in _gpu(nvml, card)]
     finally:
         nvml.close()
 
 
-def _no_card(why: str) -> list[Possibility]:
+def _no_gpu(why: str) -> list[Possibility]:
     return [Possibility("gpu", method, False, why) for method in ("counter", "polled")]
 
 
-def _card(nvml: Nvml, card: Card) -> list[Possibility]:
+def _gpu(nvml: Nvml, card: Card) -> list[Possibility]:
     name = f"{card.name} {card.uuid}"
     if card.lacking:
-        return _no_card(f"{card.lacking}; a block that may use it has no energy")
+        return _no_gpu(f"{card.lacking}; a block that may use it has no energy")
     if card.divided:
-        return _no_card(f"{name}: divided (MIG); only the energy of the whole card is known")
-    power, limit = nvml.power_w(card), nvml.power_limit_w(card)
-    now = f"{name}: {power:.0f} W now" if power else ""
-    if power and limit is not None:
-        now += f", limit {limit:.0f} W"
-    counter = bool(nvml.energy_mj(card))
+        return _no_gpu(f"{name}: divided (MIG); only the energy of the whole GPU is known")
+    counter, power, limit = nvml.energy_j(card), nvml.power_w(card), nvml.power_limit_w(card)
+    now = f"{name}: the driver gives no power; only the counter can be read"
+    if power:
+        now = f"{name}: {power:.0f} W now" + ("" if limit is None else f", limit {limit:.0f} W")
+    missing = f"{name}: no energy counter (before Volta); it is polled"
     return [
-        Possibility("gpu", "counter", counter,
-                    name if counter else f"{name}: no energy counter (before Volta); it is polled"),
-        Possibility("gpu", "polled", bool(power),
-                    now or f"{name}: the driver gives no power; only the counter can be read"),
-    ]  # fmt: skip
+        Possibility("gpu", "counter", bool(counter), name if counter else missing),
+        Possibility("gpu", "polled", bool(power), now),
+    ]
 
 
-def _processor() -> list[Possibility]:
-    rapl, guess = Rapl.find(), estimate()
-    if rapl.domains:
-        rows = [Possibility(d.kind, "rapl", True, d.name) for d in rapl.domains]
-    else:
-        rows = [Possibility("cpu", "rapl", False, _enable(rapl.lacking or ""))]
-    if guess is None:
-        return [*rows, Possibility("cpu", "tdp-estimate", False, "carbontracker gives none")]
-    words = (
-        f"{guess.device}: {guess.power_w:.0f} W whatever the load, half of {guess.basis}; of one "
-        "processor, and for one metered run at a time"
-    )
-    return [*rows, Possibility("cpu", "tdp-estimate", True, words)]
-
-
-def _enable(lacking: str) -> str:
-    if POWERCAP.exists():
-        return lacking
-    return f"{lacking}; on bare Linux: modprobe intel_rapl_msr; in a container: -v /sys:/sys:ro"
-
-
-def _memory() -> list[Possibility]:
-    resident = resident_peak()
-    writable = os.access(Path("/proc/self/clear_refs"), os.W_OK)
-    words = "peak of this process since a reset" if writable else "needs Linux's /proc"
-    rows = [Possibility("memory", "resident set", resident is not None and writable, words)]
-    if not any(domain.kind == "memory" for domain in Rapl.find().domains):
+def _cpu_and_memory() -> list[Possibility]:
+    found, guess = rapl.Rapl.find(), carbontracker.estimate()
+    rows = [Possibility(domain.kind, "rapl", True, domain.name) for domain in found.domains]
+    if found.lacking:
+        how = "; on bare Linux: modprobe intel_rapl_msr; in a container: -v /sys:/sys:ro"
+        how = found.lacking + ("" if rapl.POWERCAP.exists() else how)
+        rows.append(Possibility("cpu", "rapl", False, how))
+    detail = "carbontracker gives none"
+    if guess is not None:
+        detail = (
+            f"{guess.device}: {guess.power_w:.0f} W whatever the load, half of {guess.basis}; of "
+            "one processor, whoever else uses it"
+        )
+    rows.append(Possibility("cpu", "tdp-estimate", guess is not None, detail))
+    if all(row.part != "memory" for row in rows):
         why = "no counter of its own here, and no estimate: its energy is in no total"
-        rows.insert(0, Possibility("memory", "rapl", False, why))
+        rows.append(Possibility("memory", "rapl", False, why))
     return rows
 
 
+def _resident() -> Possibility:
+    known = resident_peak() is not None and os.access(Path("/proc/self/clear_refs"), os.W_OK)
+    detail = "peak of this process since a reset" if known else "needs Linux's /proc"
+    return Possibility("memory", "resident set", known, detail)
+
+
 def _sharing() -> Possibility:
-    load = Load.now(set())
-    known = load.machine_s is not None and load.mine_s is not None
-    words = (
-        "where others keep the processor busy, RAPL is left out; an estimate stays, with a note, "
-        "unless another run is metered beside it"
-        if known
-        else "needs /proc/stat and psutil: whether others use the processor is not seen"
-    )
-    return Possibility("sharing", "processor time", known, words)
+    known = cpu.load(cpu.own_processes()) is not None
+    detail = "needs /proc/stat and psutil: whether others use the CPU is not known"
+    if known:
+        detail = "where others keep the CPU busy, RAPL is left out; an estimate stays, with a note"
+    return Possibility("sharing", "processor time", known, detail)

@@ -1,207 +1,156 @@
-"""What of this computer is measured, and its counters at one moment. Nothing here raises."""
+"""The devices that a meter reads: found once, sampled by a thread, their counters read at marks."""
 
 from __future__ import annotations
 
 import math
 import os
-import threading
 import time
-from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
-from pepr_utils.measurement.metering import idle, occupancy, polling
-from pepr_utils.measurement.metering.estimate import Estimate, estimate
-from pepr_utils.measurement.metering.marks import Mark
-from pepr_utils.measurement.metering.memory import (
-    synchronize,
-    torch_current,
-    torch_in_use,
-    torch_uuid,
-)
-from pepr_utils.measurement.metering.neighbours import Presence
-from pepr_utils.measurement.metering.nvml import Nvml
-from pepr_utils.measurement.metering.quantities import Samples
+from pepr_utils.measurement.metering import carbontracker, cpu
+from pepr_utils.measurement.metering.cpu import Cpu
+from pepr_utils.measurement.metering.energy import Component
+from pepr_utils.measurement.metering.gpu import LOOK_EVERY_S, Gpu
+from pepr_utils.measurement.metering.idle import watch
+from pepr_utils.measurement.metering.memory import synchronize, torch_current, torch_uuid
+from pepr_utils.measurement.metering.nvml import NONE, Card, Nvml, visible_cards
 from pepr_utils.measurement.metering.rapl import Rapl
-from pepr_utils.measurement.metering.sharing import Load, descendants
-from pepr_utils.measurement.metering.visible import NONE, Card, Chosen, visible_cards
+from pepr_utils.measurement.metering.readings import Mark, Sampler, Span
 
 
-@dataclass
 class Hardware:
-    """The devices that a meter reads.
+    """The devices of a meter.
+
+    Parameters
+    ----------
+    device : str or None
+        ``cuda``, ``cuda:N``: that GPU and the CPU. ``cpu``, ``mps``: the CPU. None: every GPU that
+        CUDA_VISIBLE_DEVICES leaves, and the CPU.
+    interval_s, idle_s : float
+        Pause between samples; and how long idle power is watched, once per device and process.
 
     Attributes
     ----------
-    cards : dict
-        The graphics cards and their samples of power.
-    rapl, estimate
-        The processor's counters; else its estimated power.
-    presence
-        Other meters of this user on this machine.
-    gpu_wanted : bool
-        Whether the energy is incomplete without a card.
-    card_notes, processor_notes : list of str
+    gpus : list of Gpu
+        Those that are metered.
+    notes : list of str
         What cannot be measured, and why.
     faults : list of str
         What failed on the way.
-    idle_w : dict
-        Mean power before the work, by UUID or domain.
-    seen : dict
-        The processes on each card, by UUID, from time to time.
     """
 
-    interval_s: float
-    nvml: Nvml = field(default_factory=Nvml)
-    cards: dict[Card, Samples] = field(default_factory=dict)
-    power_limits_w: dict[str, float | None] = field(default_factory=dict)
-    rapl: Rapl = field(default_factory=Rapl)
-    estimate: Estimate | None = None
-    presence: Presence = field(default_factory=Presence)
-    gpu_wanted: bool = False
-    card_notes: list[str] = field(default_factory=list)
-    processor_notes: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-    idle_w: dict[str, float] = field(default_factory=dict)
-    used_bytes: dict[str, int] = field(default_factory=dict)
-    seen: dict[str, list[occupancy.Seen]] = field(default_factory=dict)
-    _looked_s: float = -math.inf
-    _lock: Any = field(default_factory=threading.Lock)
-    _thread: Any = None
-
-    @classmethod
-    def open(cls, device: str | None, *, interval_s: float, idle_s: float) -> Hardware:
-        """Find what can be measured and begin to sample.
-
-        Parameters
-        ----------
-        device : str or None
-            ``cuda``, ``cuda:N``: that card and the processor. ``cpu``, ``mps``: the processor.
-            None: every card that CUDA_VISIBLE_DEVICES leaves, and the processor.
-        interval_s, idle_s : float
-            Between samples; and how long the idle power is watched, once per device and process.
-        """
-        found = cls(interval_s)
+    def __init__(self, device: str | None, *, interval_s: float, idle_s: float) -> None:
+        self.interval_s = interval_s
+        self.nvml, self.gpus, self._gpu_wanted = Nvml(), [], False
+        self.notes: list[str] = []
+        self.faults: list[str] = []
+        self._looked_s, self._sampler = -math.inf, None
         if device is None or device.startswith("cuda"):
-            found._find_cards(device)
-        found.rapl = Rapl.find()
-        if found.rapl.lacking:
-            found.processor_notes.append(f"no RAPL: {found.rapl.lacking}")
-            found.estimate = estimate()
-            if found.estimate is None:
-                found.processor_notes.append("no processor estimate: carbontracker gives none")
-        found.presence = Presence.enter()
-        if found.presence.lacking and found.estimate is not None:
-            found.processor_notes.append(found.presence.lacking)
+            self._find_gpus(device)
+        self._gpu_notes = tuple(self.notes)
+        rapl, estimate = Rapl.find(), None
+        if rapl.lacking:
+            self.notes.append(f"no RAPL: {rapl.lacking}")
+            estimate = carbontracker.estimate()
+            if estimate is None:
+                self.notes.append("no CPU estimate: carbontracker gives none")
+        self.cpu = Cpu(rapl, estimate, tuple(self.notes[len(self._gpu_notes) :]))
         try:
-            found.idle_w = idle.watch(found.nvml, list(found.cards), found.rapl.domains, idle_s)
+            self._idle_w = watch(self.gpus, rapl.domains, idle_s)
         except BaseException:  # Ctrl-C while it watches: this meter is over before its block
-            found.presence.leave()
-            found.nvml.close()
+            self.nvml.close()
             raise
-        readable = {card: at for card, at in found.cards.items() if card.lacking is None}
-        if readable or found.rapl.domains:
-            try:
-                found._thread = polling.start(
-                    found.nvml, readable, found._also, interval_s=interval_s
-                )
-            except Exception as error:  # noqa: BLE001 - counters are read at the ends all the same
-                found.faults.append(f"nothing is sampled: carbontracker did not start: {error!r}")
-        return found
+        if self.gpus or rapl.domains:
+            self._sampler = Sampler(self._sample, self._sample_failed, interval_s)
+            self._sampler.start()
 
-    @property
-    def notes(self) -> list[str]:
-        """What cannot be measured, of cards and processor."""
-        return [*self.card_notes, *self.processor_notes]
-
-    def mark(self) -> Mark:
-        """Read every counter once, when the cards have done what they were given."""
-        synchronize()
-        if self._thread is not None and not self._thread.is_alive():
-            self._fault("the sampling thread ended early: samples of power are missing from then")
-        counters = {card.uuid: self.nvml.energy_mj(card) for card in self.cards}
-        now = time.monotonic()
-        used = self._read_rapl()
-        self._note_used()
-        children = descendants()
-        self._look(now, children)
-        return Mark(now, counters, used, Load.now(children))
-
-    def close(self) -> None:
-        """Stop sampling and leave NVML."""
-        with suppress(Exception):  # what is measured is measured
-            if self._thread is not None:
-                self._thread.stop()
-        self.nvml.close()
-
-    def _find_cards(self, device: str | None) -> None:
-        self.nvml = Nvml.open()
-        chosen = visible_cards(self.nvml.cards, os.environ)
+    def _find_gpus(self, device: str | None) -> None:
+        self.nvml = nvml = Nvml.open()
+        chosen = visible_cards(nvml.cards, os.environ)
         cards = chosen.cards
-        self.card_notes += [*chosen.notes, *filter(None, [self.nvml.lacking])]
+        self.notes += [*chosen.notes, *filter(None, [nvml.lacking])]
+        listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+        hidden = nvml.hidden and (listed is None or listed.strip() not in NONE)
+        self._gpu_wanted = device is not None or bool(cards) or chosen.ambiguous or hidden
         if device is not None:
             number = device.partition(":")[2]
-            at = int(number) if number else torch_current()
-            cards = _by_torch(self.nvml.cards, at) or cards[at : at + 1]
+            index = int(number) if number else torch_current()
+            cards = _named_by_torch(nvml.cards, index) or cards[index : index + 1]
             if not cards:
-                self.card_notes.append(
-                    f"{device} is not among the cards that NVML shows this process"
-                )
-        elif len(cards) > 1 and "CUDA_VISIBLE_DEVICES" not in os.environ:
-            self.card_notes.append(
-                f"all {len(cards)} cards of this machine are counted: no CUDA_VISIBLE_DEVICES says "
+                self.notes.append(f"{device} is not among the GPUs that NVML shows this process")
+        elif len(cards) > 1 and listed is None:
+            self.notes.append(
+                f"all {len(cards)} GPUs of this machine are counted: no CUDA_VISIBLE_DEVICES says "
                 "which are used"
             )
-        self.gpu_wanted = device is not None or _may_use_one(chosen, self.nvml)
-        self.cards = {card: Samples() for card in cards}
-        self.seen = {card.uuid: [] for card in cards}
-        self.power_limits_w = {c.uuid: self.nvml.power_limit_w(c) for c in cards}
+        self.gpus = [Gpu(card, nvml) for card in cards]
+        self.faults += dict.fromkeys(gpu.fault for gpu in self.gpus if gpu.fault)
 
-    def _also(self, time_s: float) -> None:
-        """What is read beside the cards' power in each round of sampling."""
+    @property
+    def used_bytes(self) -> int | None:
+        """Largest memory in use on the GPUs, summed; None where no GPU gives it."""
+        used = [gpu.used_bytes for gpu in self.gpus if gpu.used_bytes is not None]
+        return sum(used) if used else None
+
+    def mark(self) -> Mark:
+        """Read every counter once, when the GPUs have finished what they were given."""
+        synchronize()
+        readings = {gpu.key: gpu.counter.read() for gpu in self.gpus}
+        now = time.monotonic()
+        readings |= self._read_rapl()
+        for gpu in self.gpus:
+            gpu.note_used()
+        own = cpu.own_processes()
+        self._look(now, own)
+        return Mark(now, readings, cpu.load(own))
+
+    def components(self, spans: list[Span]) -> list[tuple[Component, ...]]:
+        """Energy of every component in each window: the GPUs, then CPU and memory.
+
+        Every window has the same components in the same order; the energy is null where it was
+        not measured.
+        """
+        columns = [
+            gpu.components(spans, self.interval_s, self._idle_w.get(gpu.key)) for gpu in self.gpus
+        ]
+        if self._gpu_wanted and not columns:
+            why = self._gpu_notes
+            columns = [
+                [Component("gpu", "unknown", None, None, span.seconds, notes=why) for span in spans]
+            ]
+        rest = self.cpu.components(spans, self.interval_s, self._idle_w)
+        return [(*(column[i] for column in columns), *rest[i]) for i in range(len(spans))]
+
+    def close(self) -> None:
+        """Stop sampling and close NVML."""
+        if self._sampler is not None:
+            self._sampler.stop()
+        self.nvml.close()
+
+    def _sample(self, time_s: float) -> None:
+        for gpu in self.gpus:
+            gpu.sample(time.monotonic())
         self._read_rapl()
-        self._note_used()
-        if time_s >= self._looked_s + occupancy.LOOK_EVERY_S:
-            self._look(time_s, descendants())
+        if time_s >= self._looked_s + LOOK_EVERY_S:
+            self._look(time_s, cpu.own_processes())
 
-    def _read_rapl(self) -> dict[str, int | None]:
-        with self._lock:  # the thread and the windows read the same counters
-            return {domain.entry: domain.read() for domain in self.rapl.domains}
+    def _sample_failed(self, error: Exception) -> None:
+        fault = f"a sample failed: {error!r}"
+        if fault not in self.faults:
+            self.faults.append(fault)
 
-    def _look(self, time_s: float, children: set[int]) -> None:
-        """Note whose processes are on the cards, and which other meters have ended."""
+    def _read_rapl(self) -> dict[str, Any]:
+        return {domain.key: domain.counter.read() for domain in self.cpu.rapl.domains}
+
+    def _look(self, time_s: float, own: set[int]) -> None:
+        """Note whose processes are on the GPUs."""
         self._looked_s = time_s
-        self.presence.look()
-        for card in self.cards:
-            mine = {os.getpid(), *children}
-            # NVML in a container may list nobody, not even a process that computes on the card.
-            found = occupancy.look(
-                time_s, self.nvml.processes(card), mine, computing=torch_in_use() is not None
-            )
-            if found is not None:
-                self.seen[card.uuid].append(found)
-
-    def _note_used(self) -> None:
-        for card in self.cards:
-            used = self.nvml.used_bytes(card)
-            if used is not None:
-                self.used_bytes[card.uuid] = max(used, self.used_bytes.get(card.uuid, 0))
-
-    def _fault(self, words: str) -> None:
-        if words not in self.faults:
-            self.faults.append(words)
+        for gpu in self.gpus:
+            gpu.look(time_s, own)
 
 
-def _may_use_one(chosen: Chosen, nvml: Nvml) -> bool:
-    """Whether a block that asks for no card in particular may use one."""
-    hidden = nvml.hidden and os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() not in NONE
-    return bool(chosen.cards) or chosen.ambiguous or hidden
-
-
-def _by_torch(cards: tuple[Card, ...], index: int) -> tuple[Card, ...]:
-    """The card that torch calls by a number: surer than the environment, where torch is in use."""
+def _named_by_torch(cards: tuple[Card, ...], index: int) -> tuple[Card, ...]:
+    """The GPU that torch calls by a number: surer than the environment, where torch is in use."""
     uuid = torch_uuid(index)
-    if uuid is None:
-        return ()
-    names = {uuid, f"GPU-{uuid}", f"MIG-{uuid}"}
+    names = set() if uuid is None else {uuid, f"GPU-{uuid}", f"MIG-{uuid}"}
     return tuple(card for card in cards if names & {card.uuid, *card.mig_uuids})

@@ -5,36 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import cache
+from statistics import mean
 
-from pepr_utils.measurement.metering.nvml import Nvml
+from pepr_utils.measurement.metering.gpu import Gpu
 from pepr_utils.measurement.metering.rapl import Domain
-from pepr_utils.measurement.metering.visible import Card
 
 
-def watch(
-    nvml: Nvml, cards: Sequence[Card], domains: Sequence[Domain], seconds: float
-) -> dict[str, float]:
-    """Mean power (W) of each device that gives one, by UUID or the kernel's name of a domain."""
+def watch(gpus: Sequence[Gpu], domains: Sequence[Domain], seconds: float) -> dict[str, float]:
+    """Mean power (W) of each device that gives one, by its key."""
     known = seen_before()
-    names = [c.uuid for c in cards] + [d.entry for d in domains]
-    if seconds > 0 and any(name not in known for name in names):
-        before = {domain.entry: domain.read() for domain in domains}
+    if seconds > 0 and any(device.key not in known for device in (*gpus, *domains)):
+        first = {domain.key: domain.counter.read() for domain in domains}
         began = time.monotonic()
-        watts: dict[str, list[float]] = {}
+        watts: dict[str, list[float]] = {gpu.key: [] for gpu in gpus}
         while time.monotonic() < began + seconds:
-            for card in cards:
-                power = nvml.power_w(card)
-                if power:
-                    watts.setdefault(card.uuid, []).append(power)
+            for gpu in gpus:
+                watts[gpu.key] += filter(None, [gpu.power_w()])
             time.sleep(min(0.1, seconds / 5))
         took = time.monotonic() - began
-        found = {uuid: sum(values) / len(values) for uuid, values in watts.items()}
+        found = {key: mean(values) for key, values in watts.items() if values}
         for domain in domains:
-            energy_j, _ = domain.energy_j(before[domain.entry], domain.read())
-            if energy_j is not None:
-                found[domain.entry] = energy_j / took
-        known.update({name: found[name] for name in found if name not in known})
-    return {name: known[name] for name in names if name in known}
+            energy, _ = domain.counter.energy_j(first[domain.key], domain.counter.read())
+            if energy is not None:
+                found[domain.key] = energy / took
+        known.update({key: watt for key, watt in found.items() if key not in known})
+    return known
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Peak memory of this process: of torch on the cards, and the resident set."""
+"""Peak memory of this process, and what its torch is asked: it is never imported here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SELF = Path("/proc/self")
 
 
 def torch_in_use() -> Any | None:
-    """Torch, if this process has imported it and started CUDA; never imports it."""
+    """Torch, if this process has imported it and started CUDA."""
     torch = sys.modules.get("torch")
     with suppress(Exception):
         if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
@@ -20,46 +20,40 @@ def torch_in_use() -> Any | None:
 
 
 def torch_current() -> int:
-    """The number of the card that torch calls ``cuda``; 0 where torch is not in use."""
-    torch = torch_in_use()
+    """The number of the GPU that torch calls ``cuda``; 0 where torch is not in use."""
     with suppress(Exception):
-        if torch is not None:
-            return int(torch.cuda.current_device())
+        return int(torch_in_use().cuda.current_device())
     return 0
 
 
 def torch_uuid(index: int) -> str | None:
-    """UUID of a card by torch's number, without its ``GPU-``; None where torch is not in use."""
-    torch = torch_in_use()
+    """UUID of a GPU by torch's number, without its ``GPU-``; None where torch is not in use."""
     with suppress(Exception):
-        if torch is not None:
-            return str(torch.cuda.get_device_properties(index).uuid)
+        return str(torch_in_use().cuda.get_device_properties(index).uuid)
     return None
 
 
 def synchronize() -> None:
-    """Wait until the cards have done what this process gave them; an error is left to the block."""
+    """Wait until the GPUs have done what this process gave them; an error is left to the block."""
+    with suppress(Exception):
+        for index in _used():
+            torch_in_use().cuda.synchronize(index)
+
+
+def _used() -> list[int]:
+    """The GPUs that torch uses: to wait for another would take memory on it."""
     torch = torch_in_use()
-    if torch is not None:
-        with suppress(Exception):
-            for index in _used(torch):
-                torch.cuda.synchronize(index)
-
-
-def _used(torch: Any) -> list[int]:
-    """The cards that torch uses: to wait for another would take memory on it."""
-    current = torch.cuda.current_device()
+    if torch is None:
+        return []
     held = [i for i in range(torch.cuda.device_count()) if torch.cuda.memory_reserved(i)]
-    return sorted({current, *held})
+    return sorted({torch.cuda.current_device(), *held})
 
 
 def reset_peaks() -> bool:
-    """Forget earlier peaks; False where that of the resident set cannot be (other than Linux)."""
-    torch = torch_in_use()
-    if torch is not None:
-        with suppress(Exception):
-            for index in _used(torch):
-                torch.cuda.reset_peak_memory_stats(index)
+    """Forget earlier peaks; False where the resident set's cannot be (other than Linux)."""
+    with suppress(Exception):
+        for index in _used():
+            torch_in_use().cuda.reset_peak_memory_stats(index)
     try:
         (_SELF / "clear_refs").write_text("5")
     except OSError:
@@ -68,18 +62,13 @@ def reset_peaks() -> bool:
 
 
 def torch_peaks() -> tuple[int | None, int | None]:
-    """Largest allocated and reserved memory (bytes), summed over the cards that torch uses."""
-    torch = torch_in_use()
-    if torch is None:
-        return None, None
-    try:
-        indices = range(torch.cuda.device_count())
-        return (
-            sum(torch.cuda.max_memory_allocated(index) for index in indices),
-            sum(torch.cuda.max_memory_reserved(index) for index in indices),
-        )
-    except Exception:  # noqa: BLE001 - a card that has failed; the run's own error says so
-        return None, None
+    """Largest allocated and reserved memory (bytes), summed over the GPUs that torch uses."""
+    with suppress(Exception):  # torch is not in use, or a GPU failed: the run's own error says so
+        cuda = torch_in_use().cuda
+        indices = range(cuda.device_count())
+        allocated = sum(cuda.max_memory_allocated(index) for index in indices)
+        return allocated, sum(cuda.max_memory_reserved(index) for index in indices)
+    return None, None
 
 
 def resident_peak() -> int | None:

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Literal
 
-from pepr_utils.measurement.metering import intensity as intensities
-from pepr_utils.measurement.metering.estimate import quiet
+from pepr_utils.measurement.metering import carbontracker, memory
+from pepr_utils.measurement.metering.carbontracker import Intensity, IntensityError
+from pepr_utils.measurement.metering.energy import (
+    JOULE_PER_KWH,
+    Component,
+    Memory,
+    Window,
+    described,
+    flags,
+    total,
+)
 from pepr_utils.measurement.metering.hardware import Hardware
-from pepr_utils.measurement.metering.measured import Meter
+from pepr_utils.measurement.metering.readings import Mark, Span
 
 #: Seconds between two samples of power.
 INTERVAL_S = 0.2
 #: Seconds for which idle power is watched, once per device and process.
 IDLE_S = 1.0
+#: The window that is the whole block, where no other was opened.
+BLOCK = "block"
 
 
 @contextmanager
@@ -30,14 +43,14 @@ def meter(
 ) -> Iterator[Meter]:
     """Measure a block: energy, emissions, memory and time.
 
-    Whatever happens to the meter, the block goes on; an error of the block passes through. Only an
-    argument that cannot be is an error of the meter, before the block begins.
+    Whatever happens to the meter, the block goes on; an error of the block passes through. Only a
+    wrong argument is an error of the meter, before the block begins.
 
     Parameters
     ----------
     device : torch.device or str, optional
-        What computes: a CPU is measured alone, a graphics card together with the CPU. By default
-        every card that CUDA_VISIBLE_DEVICES leaves, with the CPU.
+        What computes: a CPU is measured alone, a GPU together with the CPU. By default every GPU
+        that CUDA_VISIBLE_DEVICES leaves, with the CPU.
     carbon_intensity : float or str, optional
         Emissions per energy (g/kWh), or a country's code; see `carbon_intensity`.
     pue : float, optional
@@ -63,9 +76,8 @@ def meter(
 
     Notes
     -----
-    By RAPL the energy of the processor is null where others keep it busy, since a package is
-    counted whole. By the estimate it is assumed power times time, whatever the load: it stays, with
-    a note, unless another meter of this user ran beside it for more than a tenth of the time.
+    By RAPL the energy of the CPU is null where others keep it busy, since a package is counted
+    whole. By the estimate it is assumed power times time, whatever the load: it stays, with a note.
 
     Examples
     --------
@@ -74,47 +86,271 @@ def meter(
     >>> measured.method(), measured.it_energy_kwh() > 0
     ('declared: simulated simulated', True)
     """
-    intensity, faults = _declared(carbon_intensity)
-    pue = _pue(faults) if pue is None else float(pue)
-    if pue is not None and not 1 <= pue < math.inf:
+    faults: list[str] = []
+    intensity = _or_fault(
+        lambda: carbontracker.carbon_intensity(carbon_intensity), "no carbon intensity", faults
+    ) or Intensity(None, "not known")
+    if pue is None:
+        pue = _or_fault(carbontracker.pue, "no PUE, hence no energy of the facility", faults)
+    elif not 1 <= float(pue) < math.inf:
         raise ValueError(f"the PUE is {pue}; allowed: a number of at least 1")
-    interval_s = INTERVAL_S if interval_s is None else interval_s
-    idle_s = IDLE_S if idle_s is None else idle_s
-    on_cards = device is None or str(device).startswith("cuda")
-    hardware = Hardware(interval_s)
+    hardware = None
     if simulated_w is None:
-        try:
-            name = None if device is None else str(device)
-            hardware = Hardware.open(name, interval_s=interval_s, idle_s=idle_s)
-        except Exception as error:  # noqa: BLE001 - the block is run all the same
-            faults.append(f"nothing was measured: the meter did not start: {error!r}")
-            hardware.gpu_wanted = on_cards
-    measured = Meter(hardware, pue, intensity, simulated_w, on_cards=on_cards)
-    for fault in faults:
-        measured.fault(fault)
-    whole = None
+        hardware = _or_fault(
+            lambda: Hardware(
+                None if device is None else str(device),
+                interval_s=INTERVAL_S if interval_s is None else interval_s,
+                idle_s=IDLE_S if idle_s is None else idle_s,
+            ),
+            "nothing was measured: the meter did not start",
+            faults,
+        )
+    measured = Meter(
+        hardware,
+        None if pue is None else float(pue),
+        intensity,
+        simulated_w,
+        faults,
+        on_gpus=device is None or str(device).startswith("cuda"),
+    )
+    whole = measured.mark()
     try:
-        whole = measured.mark()
         yield measured
     finally:
         measured.end(whole)
 
 
-def _declared(intensity: float | str | None) -> tuple[intensities.Intensity, list[str]]:
-    """The carbon intensity, with a fault where carbontracker's table cannot be had."""
+def _or_fault(make: Callable, fault: str, faults: list[str]) -> Any:
+    """What a function returns; None, and a fault, where it fails: the block is run all the same."""
     try:
-        return intensities.carbon_intensity(intensity), []
-    except intensities.IntensityError:
+        return make()
+    except IntensityError:
         raise
-    except Exception as error:  # noqa: BLE001 - the block is run all the same
-        return intensities.Intensity(None, "not known"), [f"no carbon intensity: {error}"]
-
-
-def _pue(faults: list[str]) -> float | None:
-    try:
-        with quiet():
-            from carbontracker import constants
-        return float(constants.PUE_2023)
-    except Exception as error:  # noqa: BLE001 - the block is run all the same
-        faults.append(f"no PUE, hence no energy of the facility: {error}")
+    except Exception as error:  # noqa: BLE001 - whatever the meter is made of may fail
+        faults.append(f"{fault}: {error!r}")
         return None
+
+
+class Meter:
+    """What a block consumes; made by `meter`.
+
+    Energies are there once a window has closed, and None where they were not measured, never 0.
+    The energy of the computer is None where a GPU that belongs to it was not measured, and without
+    a GPU where the CPU was not; beside a GPU it is that of the GPUs alone then. Memory is in it
+    where it was measured. `covers` and `method` name what it is of.
+
+    Attributes
+    ----------
+    pue : float or None
+        Facility over computer energy.
+    intensity : Intensity
+        Declared carbon intensity (g/kWh) and its source.
+    """
+
+    def __init__(
+        self,
+        hardware: Hardware | None,
+        pue: float | None,
+        intensity: Intensity,
+        simulated_w: float | None,
+        faults: list[str],
+        *,
+        on_gpus: bool,
+    ) -> None:
+        self._hardware, self.pue, self.intensity = hardware, pue, intensity
+        self._simulated_w, self._faults, self._on_gpus = simulated_w, faults, on_gpus
+        self._spans: list[Span] = []
+        self._open = 0
+        self._resident_known = memory.reset_peaks()
+        self._ended: tuple[tuple[Window, ...], Memory] | None = None
+
+    @contextmanager
+    def window(self, kind: str, epoch: int = 0) -> Iterator[None]:
+        """Measure a part of the block, such as an epoch's training.
+
+        Windows should not overlap: what two have in common is counted in both, with a note.
+        """
+        if self._open:
+            self._fault(f"the window {kind} began within another: their energy is counted twice")
+        self._open += 1
+        start = self.mark()
+        try:
+            yield
+        finally:
+            self._spans.append(Span(kind, epoch, start, self.mark()))
+            self._open -= 1
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """The windows that have closed, in their order."""
+        if self._ended:
+            return self._ended[0]
+        try:
+            parts = self._by_window()
+        except Exception as error:  # noqa: BLE001 - the block goes on, whatever the meter does
+            self._fault(f"the meter failed, and has no energy: {error!r}")
+            parts = [()] * len(self._spans)
+        return tuple(
+            Window(span.kind, span.epoch, span.seconds, found)
+            for span, found in zip(self._spans, parts, strict=True)
+        )
+
+    def components(
+        self, kind: str | None = None, epoch: int | None = None
+    ) -> tuple[Component, ...]:
+        """Energy of each device, summed over the windows of a kind and an epoch, or over all."""
+        chosen = [
+            window.components
+            for window in self.windows
+            if kind in (None, window.kind) and epoch in (None, window.epoch)
+        ]
+        return tuple(total(parts) for parts in zip(*chosen, strict=True))
+
+    def it_energy_kwh(self, kind: str | None = None, epoch: int | None = None) -> float | None:
+        """Energy of the computer (kWh) in the windows of a kind and an epoch, or in all."""
+        parts = zip(self.components(kind, epoch), self._counted(kind), strict=False)
+        energies = [part.energy_j for part, counts in parts if counts]
+        return None if not energies or None in energies else sum(energies) / JOULE_PER_KWH
+
+    def energy_kwh(self, kind: str | None = None, epoch: int | None = None) -> float | None:
+        """Energy of the facility (kWh): that of the computer times the PUE."""
+        energy = self.it_energy_kwh(kind, epoch)
+        return None if None in (energy, self.pue) else energy * self.pue
+
+    def co2eq_g(self, kind: str | None = None, epoch: int | None = None) -> float | None:
+        """Emissions of the facility's energy (g CO2eq) at the declared intensity."""
+        energy, intensity = self.energy_kwh(kind, epoch), self.intensity.g_per_kwh
+        return None if None in (energy, intensity) else energy * intensity
+
+    @property
+    def covers(self) -> tuple[str, ...]:
+        """The kinds of components that the energy of the computer is the sum of."""
+        pairs = zip(self.components(), self._counted(), strict=True)
+        return tuple(dict.fromkeys(part.kind for part, counts in pairs if counts))
+
+    def duration_s(self, kind: str | None = None) -> float:
+        """Length of the windows (s), on a monotonic clock."""
+        return sum(w.duration_s for w in self.windows if kind in (None, w.kind))
+
+    def gpu_kwh(self, by: Literal["counter", "polled"], kind: str | None = None) -> float | None:
+        """Energy of the GPUs (kWh) by one of its two methods, whichever `energy_kwh` is from."""
+        found = [getattr(p, f"{by}_j") for p in self.components(kind) if p.kind == "gpu"]
+        return None if not found or None in found else sum(found) / JOULE_PER_KWH
+
+    def method(self, kind: str | None = None) -> str:
+        """What was measured and how in the windows of a kind, or in all.
+
+        Such as ``carbontracker: cpu tdp-estimate``. Part of the key by which runs are compared,
+        hence without anything that varies from run to run of one set-up.
+        """
+        return described(self.components(kind))
+
+    @property
+    def power_limit_w(self) -> float | None:
+        """Enforced power limit of the GPUs (W), summed; None without one."""
+        limits = [part.power_limit_w for part in self.components() if part.kind == "gpu"]
+        return None if not limits or None in limits else sum(limits)
+
+    def n_samples(self, kind: str | None = None) -> int | None:
+        """Power samples in the windows, of the counted device with the fewest; None where none."""
+        pairs = zip(self.components(kind), self._counted(kind), strict=True)
+        return min((p.n_samples for p, c in pairs if c and p.n_samples is not None), default=None)
+
+    @property
+    def disagreement(self) -> float | None:
+        """Largest difference of counter and samples in a window long enough to compare them."""
+        found = [w.disagreement for w in self.windows if w.disagreement is not None]
+        return max(found, default=None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was not measured and why, and what is doubtful; each once."""
+        windows = self.windows
+        general = [*self._hardware.faults, *self._hardware.notes] if self._hardware else []
+        found = [
+            f"{part.kind}: {note}"
+            for part in self.components()
+            for note in part.notes
+            if note not in general
+        ]
+        return tuple(dict.fromkeys([*self._faults, *general, *found, *flags(windows)]))
+
+    @property
+    def memory(self) -> Memory:
+        """Peak memory since the meter began, up to its end."""
+        if self._ended:
+            return self._ended[1]
+        allocated, reserved = memory.torch_peaks() if self._on_gpus else (None, None)
+        resident = memory.resident_peak() if self._resident_known else None
+        used = self._hardware.used_bytes if self._hardware else None
+        return Memory(allocated, reserved, used, resident)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, as `pepr meter --json` prints it."""
+        return {
+            "duration_s": self.duration_s(),
+            "it_energy_kwh": self.it_energy_kwh(),
+            "it_energy_covers": list(self.covers),
+            "pue": self.pue,
+            "energy_kwh": self.energy_kwh(),
+            "carbon_intensity_g_per_kwh": self.intensity.g_per_kwh,
+            "carbon_intensity_source": self.intensity.source,
+            "co2eq_g": self.co2eq_g(),
+            "energy_method": self.method(),
+            "components": [asdict(part) for part in self.components()],
+            "memory": asdict(self.memory),
+            "notes": list(self.notes),
+        }
+
+    def mark(self) -> Mark:
+        """Read every counter once. Nothing raises."""
+        try:
+            if self._hardware:
+                return self._hardware.mark()
+        except Exception as error:  # noqa: BLE001 - the block goes on, whatever the meter does
+            self._fault(f"the meter failed at the end of a window: {error!r}")
+        return Mark(time.monotonic())
+
+    def end(self, whole: Mark) -> None:
+        """Take the last figures and close the hardware; without windows, the block is one."""
+        if not self._spans:
+            self._spans.append(Span(BLOCK, 0, whole, self.mark()))
+        windows, peaks = (), Memory()
+        try:
+            if self._hardware:
+                self._hardware.close()
+            windows, peaks = self.windows, self.memory
+        except Exception as error:  # noqa: BLE001 - the block's result or error is what counts
+            self._fault(f"the meter failed at its end: {error!r}")
+            windows = self.windows
+        self._ended = windows, peaks
+
+    def _fault(self, fault: str) -> None:
+        """Note what went wrong with the meter itself."""
+        if fault not in self._faults:
+            self._faults.append(fault)
+
+    def _by_window(self) -> list[tuple[Component, ...]]:
+        if self._simulated_w is not None:
+            watts, seconds = self._simulated_w, [span.seconds for span in self._spans]
+            return [
+                (Component("simulated", "declared", watts * s, "simulated", s),) for s in seconds
+            ]
+        if self._hardware:
+            return self._hardware.components(self._spans)
+        kinds = ("gpu", "cpu") if self._on_gpus else ("cpu",)
+        return [
+            tuple(Component(kind, "unknown", None, None, span.seconds) for kind in kinds)
+            for span in self._spans
+        ]
+
+    def _counted(self, kind: str | None = None) -> list[bool]:
+        """Which components are in the energy of a kind of windows; see the class."""
+        whole = self.components(kind)
+        on_gpu = any(part.kind == "gpu" for part in whole)
+        cpu_known = all(part.energy_j is not None for part in whole if part.kind == "cpu")
+        return [
+            (part.kind == "gpu" or cpu_known or not on_gpu)
+            and not (part.kind == "memory" and part.energy_j is None)
+            for part in whole
+        ]

@@ -1,23 +1,23 @@
-"""RAPL: the energy counters of processors and their memory, read from /sys, each once."""
+"""RAPL: the energy counters of CPUs and their memory, read from /sys, each once."""
 
 from __future__ import annotations
 
 import re
-import time
-from collections import Counter
+from collections import Counter as Tally
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from pepr_utils.measurement.metering.steps import counted
+from pepr_utils.measurement.metering.readings import Counter
 
-#: Where Linux lists them; the folder has the domains of Intel and of AMD processors.
+#: Where Linux lists them; the folder has the domains of Intel and of AMD CPUs.
 POWERCAP = Path("/sys/class/powercap")
 
 
 @dataclass
 class Domain:
-    """One counter, a processor package or its memory, and its readings.
+    """A CPU package or its memory.
 
     Attributes
     ----------
@@ -25,62 +25,23 @@ class Domain:
         Such as ``package-0`` or ``dram of package-0``.
     kind : {"cpu", "memory"}
         Which part of the computer.
-    folder : pathlib.Path
-        Its folder under /sys, whose name no other domain has.
-    range_uj : int
-        The counter begins again at 0 after this many microjoules; 0 if that is not known.
-    times_s, values_uj : list
-        The readings, on the monotonic clock.
-    dropped_s : list of float
-        When a reading failed.
+    key : str
+        The kernel's name of it, such as ``intel-rapl:0``; unlike `name`, unique.
+    counter : Counter
+        Its energy counter.
     """
 
     name: str
     kind: str
-    folder: Path
-    range_uj: int
-    times_s: list[float] = field(default_factory=list)
-    values_uj: list[int] = field(default_factory=list)
-    dropped_s: list[float] = field(default_factory=list)
-
-    @property
-    def entry(self) -> str:
-        """The kernel's name of the domain, such as ``intel-rapl:0``; unlike `name`, unique."""
-        return self.folder.name
-
-    def read(self) -> int | None:
-        """Read the counter; return the place of the reading in the list, None where it failed."""
-        try:
-            value = int((self.folder / "energy_uj").read_text())
-        except (OSError, ValueError):
-            self.dropped_s.append(time.monotonic())
-            return None
-        self.values_uj.append(value)
-        self.times_s.append(time.monotonic())
-        return len(self.times_s) - 1
-
-    def energy_j(self, first: int | None, last: int | None) -> tuple[float | None, str | None]:
-        """Energy from one reading to another (J), or None and why it is not believed.
-
-        Every reading in between is used, so that the counter may go round between the two.
-        """
-        if first is None or last is None:
-            return counted((), ())
-        inside = slice(first, last + 1)
-        joules = [value / 1e6 for value in self.values_uj[inside]]
-        return counted(self.times_s[inside], joules, range_j=self.range_uj / 1e6)
+    key: str
+    counter: Counter
 
 
 @dataclass(frozen=True)
 class Rapl:
-    """The domains that can be read, and why others cannot.
+    """The domains that can be read: packages, and memory with a counter of its own.
 
-    Attributes
-    ----------
-    domains : tuple of Domain
-        Packages, and memory where it has a counter of its own.
-    lacking : str or None
-        Why there are none.
+    Where there are none, `lacking` is the reason.
     """
 
     domains: tuple[Domain, ...] = ()
@@ -93,46 +54,49 @@ class Rapl:
         Cores and graphics are parts of their package, psys is the whole platform and the mmio
         interface repeats package 0: none of them is added to the packages.
         """
-        found, unreadable = [], []
+        found = []
         try:
-            names = sorted(entry.name for entry in POWERCAP.iterdir())
+            keys = sorted(entry.name for entry in POWERCAP.iterdir())
         except OSError:
             return cls(lacking=f"no {POWERCAP} (no Linux, a virtual machine, or a container)")
-        for entry in names:
-            match = re.fullmatch(r"(intel-rapl:\d+)(:\d+)?", entry)
-            folder = POWERCAP / entry
-            name = _read(folder / "name") if match else None
+        for key in keys:
+            match = re.fullmatch(r"(intel-rapl:\d+)(:\d+)?", key)
+            folder = POWERCAP / key
+            name = _text(folder / "name") if match else None
             if name is None or not (name.startswith("package") or name == "dram"):
                 continue
-            if _read(folder / "energy_uj") is None:
-                unreadable.append(str(folder / "energy_uj"))
-                continue
-            size = _read(folder / "max_energy_range_uj") or "0"
-            kind = "memory" if name == "dram" else "cpu"
-            if kind == "memory":
-                name = f"dram of {_read(POWERCAP / match[1] / 'name') or match[1]}"
-            found.append(Domain(name, kind, folder, int(size) if size.isdecimal() else 0))
-        if unreadable:  # a part of the packages is not the whole: no sum is made of it
-            why = f"{unreadable[0]} may not be read: sudo chmod a+r {POWERCAP}/*/energy_uj"
-            return cls(lacking=why)
+            if _text(folder / "energy_uj") is None:  # some packages are not the whole: no sum
+                why = f"{folder}/energy_uj is not readable: sudo chmod a+r {POWERCAP}/*/energy_uj"
+                return cls(lacking=why)
+            size = _text(folder / "max_energy_range_uj") or ""
+            counter = Counter(
+                partial(_joules, folder / "energy_uj"), int(size) / 1e6 if size.isdecimal() else 0.0
+            )
+            kind = "cpu"
+            if name == "dram":
+                kind, name = "memory", f"dram of {_text(POWERCAP / match[1] / 'name') or match[1]}"
+            found.append(Domain(name, kind, key, counter))
         if not any(domain.kind == "cpu" for domain in found):
-            return cls(lacking=f"{POWERCAP} has no processor package (a virtual machine?)")
-        return cls(_told_apart(found))
+            return cls(lacking=f"{POWERCAP} has no CPU package (a virtual machine?)")
+        times = Tally(domain.name for domain in found)  # the dies of some CPUs share one name
+        return cls(
+            tuple(replace(d, name=f"{d.name} ({d.key})") if times[d.name] > 1 else d for d in found)
+        )
 
 
-def counters(domains: Sequence[Domain]) -> list[tuple[Domain, list[str]]]:
+def distinct(domains: Sequence[Domain]) -> list[tuple[Domain, list[str]]]:
     """Return domains that each show a counter of their own, with the names that show it too.
 
-    The dies of some processors show one counter of the package. They are known by its values and
-    not by their names: most readings of one are readings of the other. A reading is one of some
-    four thousand million steps of a counter, so that two packages share several by chance in no
-    run. Not all need be the same, as a counter may move between the two being read.
+    The dies of some CPUs show one counter of the package. They are known by its values and not by
+    their names: most readings of one are readings of the other. A reading is one of some four
+    thousand million steps of a counter, so that two packages practically never share several by
+    chance. Not all need be the same, as a counter may move between the two being read.
     """
     found: list[tuple[Domain, list[str]]] = []
     for domain in domains:
-        values = set(domain.values_uj)
+        values = set(domain.counter.joules)
         for first, mirrors in found:
-            others = set(first.values_uj)
+            others = set(first.counter.joules)
             n_common = len(values & others)
             if n_common > 1 and 2 * n_common > min(len(values), len(others)):
                 mirrors.append(domain.name)
@@ -142,15 +106,12 @@ def counters(domains: Sequence[Domain]) -> list[tuple[Domain, list[str]]]:
     return found
 
 
-def _told_apart(domains: list[Domain]) -> tuple[Domain, ...]:
-    """The kernel's name behind those that share one, as the parts of some processors do."""
-    times = Counter(domain.name for domain in domains)
-    return tuple(
-        replace(d, name=f"{d.name} ({d.entry})") if times[d.name] > 1 else d for d in domains
-    )
+def _joules(path: Path) -> float | None:
+    text = _text(path)
+    return int(text) / 1e6 if text and text.isdecimal() else None
 
 
-def _read(path: Path) -> str | None:
+def _text(path: Path) -> str | None:
     try:
         return path.read_text().strip()
     except OSError:

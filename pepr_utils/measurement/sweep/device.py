@@ -7,8 +7,7 @@ import os
 from pathlib import Path
 
 from pepr_utils.measurement.manifest import FILE
-from pepr_utils.measurement.metering.nvml import Nvml
-from pepr_utils.measurement.metering.visible import visible_cards
+from pepr_utils.measurement.metering.nvml import Nvml, visible_cards
 
 
 def device_of(folder: Path) -> str | None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pepr_utils.measurement.metering.nvml import Nvml
-from pepr_utils.measurement.metering.visible import Card, visible_cards
+from pepr_utils.measurement.metering.nvml import Card, Nvml, visible_cards
 from pepr_utils.measurement.sweep.errors import SweepError
 
 

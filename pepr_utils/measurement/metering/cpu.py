@@ -1,0 +1,157 @@
+"""CPU and memory: their energy by RAPL, else an estimate, else null; and who else keeps it busy.
+
+RAPL counts a whole package, whoever uses it. Where other work kept more than half a core busy on
+average, and was more than a tenth of all CPU time, the energy is not this run's, and is null. An
+estimate does not depend on the load: it stays, with a note.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from pepr_utils.measurement.metering.carbontracker import Estimate
+from pepr_utils.measurement.metering.energy import NO_COUNTER, Component
+from pepr_utils.measurement.metering.rapl import Domain, Rapl, distinct
+from pepr_utils.measurement.metering.readings import Load, Span, count
+from pepr_utils.measurement.orders import runs_at_once
+
+#: CPU time since boot, by kind, in ticks.
+PROC_STAT = Path("/proc/stat")
+#: Others share the CPU if they keep more cores busy than this, and use more of its time than that.
+BUSY_CORES = 0.5
+BUSY_SHARE = 0.1
+#: Windows of a kind that take no longer (s) in all are judged with the others: ticks are coarse.
+SHORT_S = 1.0
+
+
+def load(own: set[int]) -> Load | None:
+    """CPU time up to now, of the machine and of `own_processes`; None where it cannot be read."""
+    try:
+        import psutil
+
+        user, nice, system, _idle, _wait, irq, softirq = map(
+            int, PROC_STAT.read_text().split("\n", 1)[0].split()[1:8]
+        )
+        own_s = 0.0
+        for pid in own:
+            with suppress(psutil.Error):  # it has just ended
+                own_s += sum(psutil.Process(pid).cpu_times()[:4])  # its ended children's too
+    except Exception:  # noqa: BLE001 - no Linux, no psutil, or not permitted
+        return None
+    return Load((user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK"), own_s)
+
+
+def own_processes() -> set[int]:
+    """Ids of this process and of what it has started that lives."""
+    with suppress(Exception):  # psutil is missing, or may not look
+        import psutil
+
+        return {os.getpid(), *(p.pid for p in psutil.Process().children(recursive=True))}
+    return {os.getpid()}
+
+
+class Others(NamedTuple):
+    """Cores that others kept busy on average, and whether the rule calls that shared."""
+
+    cores: float
+    shared: bool
+
+
+def others(spans: Sequence[Span]) -> Others | None:
+    """Judge how others used the CPU in some windows together; None where that is not known."""
+    seconds = sum(span.seconds for span in spans)
+    ends = [(span.start.load, span.end.load) for span in spans]
+    if seconds <= 0 or any(None in pair for pair in ends):
+        return None
+    machine = sum(after.machine_s - before.machine_s for before, after in ends)
+    own = sum(after.own_s - before.own_s for before, after in ends)
+    cores = max(0.0, (machine - own) / seconds)
+    return Others(cores, cores > BUSY_CORES and cores * seconds > BUSY_SHARE * machine)
+
+
+class Cpu(NamedTuple):
+    """How the CPU is metered: by RAPL's domains, else by an estimate, else not, and why."""
+
+    rapl: Rapl
+    estimate: Estimate | None
+    notes: tuple[str, ...]
+
+    def components(
+        self, spans: Sequence[Span], interval_s: float, idle_w: dict[str, float]
+    ) -> list[tuple[Component, ...]]:
+        """Energy of CPU and memory in each window."""
+        judged = {}
+        for kind in {span.kind for span in spans}:
+            of_kind = [span for span in spans if span.kind == kind]
+            short = sum(span.seconds for span in of_kind) <= SHORT_S
+            judged[kind] = others(spans if short else of_kind)
+        domains = distinct(self.rapl.domains)
+        found = []
+        for span in spans:
+            if domains:
+                parts = [
+                    _by_rapl(domain, mirrors, span, judged[span.kind], interval_s, idle_w)
+                    for domain, mirrors in domains
+                ]
+            elif self.estimate is not None:
+                parts = [_estimated(self.estimate, span, judged[span.kind])]
+            else:
+                parts = [Component("cpu", "unknown", None, None, span.seconds, notes=self.notes)]
+            if all(part.kind != "memory" for part in parts):
+                parts.append(Component("memory", NO_COUNTER, None, None, span.seconds))
+            found.append(tuple(parts))
+        return found
+
+
+def _estimated(guess: Estimate, span: Span, use: Others | None) -> Component:
+    """Assumed power times time; several runs of one sweep do not each have the whole CPU."""
+    if (n_runs := runs_at_once()) > 1:
+        why = f"not estimated: {n_runs} runs at once shared the processor"
+        return Component("cpu", guess.device, None, None, span.seconds, notes=(why,))
+    notes = [f"half of {guess.basis}; not measured"]
+    if use and use.shared:
+        notes.append(f"estimate: whole CPU charged; others kept {use.cores:.1f} cores busy")
+    energy = guess.power_w * span.seconds
+    return Component("cpu", guess.device, energy, "tdp-estimate", span.seconds, notes=tuple(notes))
+
+
+def _by_rapl(
+    domain: Domain,
+    mirrors: list[str],
+    span: Span,
+    use: Others | None,
+    interval_s: float,
+    idle_w: dict[str, float],
+) -> Component:
+    start, end, counter = span.start, span.end, domain.counter
+    energy, why = counter.energy_j(*(mark.readings.get(domain.key) for mark in (start, end)))
+    notes = [f"not measured by RAPL: {why}"] if why else []
+    if mirrors:
+        notes.append(f"{', '.join(mirrors)}: the same counter as {domain.name}, counted once")
+    if use is None:
+        notes.append("whether others used the CPU is not known")
+    elif use.shared:
+        energy = None
+        notes.append(
+            f"not measured: others kept {use.cores:.1f} cores busy, more than {BUSY_CORES:g}, and "
+            "RAPL counts the whole package"
+        )
+    n_dropped = count(counter.dropped_s, start.time_s, end.time_s)
+    if n_dropped:
+        notes.append(f"{n_dropped} readings of RAPL failed")
+    return Component(
+        kind=domain.kind,
+        device=domain.name,
+        energy_j=energy,
+        method=None if energy is None else "rapl",
+        duration_s=span.seconds,
+        interval_s=interval_s,
+        n_samples=count(counter.times_s, start.time_s, end.time_s),
+        n_dropped=n_dropped,
+        idle_w=idle_w.get(domain.key),
+        notes=tuple(notes),
+    )

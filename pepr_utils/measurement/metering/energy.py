@@ -1,0 +1,217 @@
+"""What the meter reports: the energy of each component of the computer, and how it was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Literal
+
+from pepr_utils.measurement.metering.readings import COUNTER_STEP_S
+
+Method = Literal["counter", "polled", "rapl", "tdp-estimate", "simulated"]
+Kind = Literal["gpu", "cpu", "memory", "simulated"]
+
+#: A window with fewer power samples than this is flagged.
+FEW_SAMPLES = 60
+#: Counter and power samples that differ by more than this share are flagged ...
+DISAGREEMENT = 0.05
+#: ... where the window is longer than this (s); in a shorter one the samples are too coarse.
+COMPARED_ABOVE_S = 10.0
+#: The device name of memory whose energy cannot be measured here.
+NO_COUNTER = "no counter of its own"
+JOULE_PER_KWH = 3.6e6
+#: What reads each method, as in the key of an experiment.
+_TOOLS = {
+    "counter": "nvml",
+    "polled": "carbontracker",
+    "rapl": "powercap",
+    "tdp-estimate": "carbontracker",
+    "simulated": "declared",
+}
+
+
+@dataclass(frozen=True)
+class Component:
+    """Energy of one device in one window, or summed over windows.
+
+    Attributes
+    ----------
+    kind : {"gpu", "cpu", "memory", "simulated"}
+        Which part of the computer.
+    device : str
+        Its name; with the UUID of a GPU, the RAPL domain of a CPU.
+    energy_j : float or None
+        Energy (J), above 0 unless 0 W was declared; None where it was not measured: `notes` has
+        the reason, or `device` says that it cannot be.
+    method : {"counter", "polled", "rapl", "tdp-estimate", "simulated"} or None
+        *counter*: NVML's energy counter. *polled*: carbontracker's power samples, integrated.
+        *rapl*: the CPU's energy counters. *tdp-estimate*: half the rated power times the time, a
+        guess. *simulated*: a declared power. None where nothing was measured.
+    duration_s : float
+        Length of the windows (s), on a monotonic clock.
+    interval_s : float or None
+        Pause between two samples (s); None where none are taken.
+    n_samples : int or None
+        Power samples, or readings of a CPU's counter, in the windows.
+    n_dropped : int
+        Samples that failed.
+    counter_j, polled_j : float or None
+        Of a GPU: energy (J) by its counter and by its samples, as read; either may be 0.
+    power_limit_w, idle_w : float or None
+        Enforced power limit, and mean power before the work (W): reported, never subtracted.
+    other_processes : int or None
+        Of a GPU: how many other processes used it; None where that is not known.
+    notes : tuple of str
+        What was not measured and why, and what is doubtful.
+    """
+
+    kind: Kind
+    device: str
+    energy_j: float | None
+    method: Method | None
+    duration_s: float
+    interval_s: float | None = None
+    n_samples: int | None = None
+    n_dropped: int = 0
+    counter_j: float | None = None
+    polled_j: float | None = None
+    power_limit_w: float | None = None
+    idle_w: float | None = None
+    other_processes: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def disagreement(self) -> float | None:
+        """Difference of counter and polled energy over the larger; None unless both are known.
+
+        Examples
+        --------
+        >>> Component("gpu", "X", 60.0, "counter", 9.0, counter_j=60.0, polled_j=0.0).disagreement
+        1.0
+        """
+        if self.counter_j is None or self.polled_j is None:
+            return None
+        larger = max(self.counter_j, self.polled_j)
+        return abs(self.counter_j - self.polled_j) / larger if larger else 0.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """One measured block: its kind and epoch, its length (s), and the energy of each component."""
+
+    kind: str
+    epoch: int
+    duration_s: float
+    components: tuple[Component, ...]
+
+    @property
+    def disagreement(self) -> float | None:
+        """Largest difference of counter and samples of a GPU; None if too short to compare."""
+        if self.duration_s <= COMPARED_ABOVE_S:
+            return None
+        found = [c.disagreement for c in self.components if c.disagreement is not None]
+        return max(found, default=None)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Largest memory in use since the meter began (bytes); None where it is not known.
+
+    Attributes
+    ----------
+    allocated_bytes, reserved_bytes : int or None
+        Taken by torch's tensors, and held by torch, on the GPUs; after a reset at the start.
+    nvml_used_bytes : int or None
+        In use on the GPUs according to NVML, by every process.
+    resident_bytes : int or None
+        Resident set of this process, or of the largest process of a command.
+    """
+
+    allocated_bytes: int | None = None
+    reserved_bytes: int | None = None
+    nvml_used_bytes: int | None = None
+    resident_bytes: int | None = None
+
+
+def flags(windows: Sequence[Window]) -> tuple[str, ...]:
+    """Name the windows that are doubtful; few samples once per kind of window and device."""
+    found = []
+    for window in windows:
+        if (apart := window.disagreement) is not None and apart > DISAGREEMENT:
+            name = f"{window.kind} {window.epoch}" if window.epoch else window.kind
+            found.append(f"{name}: counter and samples are {apart:.1%} apart")
+    few = [
+        (window.kind, part.device, part.n_samples or 0)
+        for window in windows
+        for part in window.components
+        if part.method in ("polled", "counter") and (part.n_samples or 0) < FEW_SAMPLES
+    ]
+    for (kind, device), group in groupby(sorted(few), key=lambda row: row[:2]):
+        numbers = [n for *_, n in group]
+        found.append(
+            f"{kind}: down to {numbers[0]} power samples of {device}, fewer than {FEW_SAMPLES}, in "
+            f"{len(numbers)} of {sum(w.kind == kind for w in windows)} windows"
+        )
+    return tuple(found)
+
+
+def decisive(parts: Sequence[Component]) -> list[Component]:
+    """Those windows of a device that decide how it is read: longer than its counter's step.
+
+    Examples
+    --------
+    >>> long, short = (Component("gpu", "X", 1.0, None, seconds) for seconds in (60.0, 0.05))
+    >>> decisive([long, short]) == [long], decisive([short]) == [short]
+    (True, True)
+    """
+    return [part for part in parts if part.duration_s > COUNTER_STEP_S] or list(parts)
+
+
+def total(parts: Sequence[Component]) -> Component:
+    """Sum one device over windows; null where a window is. The method is the `decisive` windows'.
+
+    Examples
+    --------
+    >>> part = Component("gpu", "X", 2.0, "counter", 1.0, n_samples=5)
+    >>> total([part, part]).energy_j, total([part, part]).n_samples
+    (4.0, 10)
+    """
+
+    def add(name: str):
+        values = [getattr(part, name) for part in parts]
+        return None if None in values else sum(values)
+
+    methods = {part.method for part in decisive(parts)}
+    methods |= {part.method for part in parts if part.method is None}
+    others = [part.other_processes for part in parts if part.other_processes is not None]
+    return replace(
+        parts[0],
+        **{name: add(name) for name in ("energy_j", "n_samples", "counter_j", "polled_j")},
+        method=methods.pop() if len(methods) == 1 else None,
+        duration_s=sum(part.duration_s for part in parts),
+        n_dropped=sum(part.n_dropped for part in parts),
+        other_processes=max(others, default=None),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+    )
+
+
+def described(parts: Sequence[Component]) -> str:
+    """What was measured and how, as in the key of an experiment.
+
+    Examples
+    --------
+    >>> cpu = Component("cpu", "package-0", 5.0, "rapl", 1.0)
+    >>> described([cpu, Component("memory", "dram", None, None, 1.0)])
+    'powercap: cpu rapl; memory not measured'
+    >>> described([cpu, Component("memory", NO_COUNTER, None, None, 1.0)])
+    'powercap: cpu rapl'
+    """
+    found = [
+        f"{_TOOLS[part.method]}: {part.kind} {part.method}"
+        if part.method
+        else f"{part.kind} not measured"
+        for part in parts
+        if part.device != NO_COUNTER
+    ]
+    return "; ".join(dict.fromkeys(found)) or "none"

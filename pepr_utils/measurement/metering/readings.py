@@ -1,0 +1,245 @@
+"""From readings of a device to energy: power samples are integrated, a counter's steps added up."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+#: Longer than this (s) without a sample and the energy of a window is not known ...
+MAX_GAP_S = 5.0
+#: ... or, where samples are taken rarely, than this many of their intervals.
+MAX_GAP_INTERVALS = 3
+#: GPU counters move in steps of up to this long (s): they resolve no shorter window.
+COUNTER_STEP_S = 0.1
+#: More than any GPU or CPU package draws (W).
+MOST_W = 5000.0
+#: Joules after which the first RAPL counters wrap around: for those whose range is not known.
+SMALLEST_RANGE_J = 2.0**16
+#: How long the end of a block waits for a sample that hangs in the driver (s).
+PATIENCE_S = 5.0
+
+
+@dataclass
+class Samples:
+    """Power samples of one device; written by the sampling thread, read by the meter."""
+
+    times_s: list[float] = field(default_factory=list)
+    watts: list[float] = field(default_factory=list)
+    dropped_s: list[float] = field(default_factory=list)
+
+    def add(self, time_s: float, watts: float | None) -> None:
+        """Keep a sample, or that it failed."""
+        if watts is None:
+            self.dropped_s.append(time_s)
+        else:
+            self.watts.append(watts)  # before its time: readers go by the number of times
+            self.times_s.append(time_s)
+
+
+def energy_j(
+    samples: Samples, start_s: float, end_s: float, *, interval_s: float = 0.0
+) -> float | None:
+    """Integrate power over a window, linearly between samples and level beyond the outer ones.
+
+    Without dropped samples this is carbontracker's mean power times the length of the window.
+
+    Parameters
+    ----------
+    samples : Samples
+        Of one device over the whole session: the next ones help a window too short for its own.
+    start_s, end_s : float
+        The window, on the clock of the samples.
+    interval_s : float, optional
+        Pause between two samples, where they are taken rarely.
+
+    Returns
+    -------
+    float or None
+        Joules; None without samples, or where the window has too long a gap between them.
+
+    Examples
+    --------
+    >>> energy_j(Samples([0.0, 1.0, 2.0], [10.0, 20.0, 10.0]), 0.0, 2.0)
+    30.0
+    """
+    n = len(samples.times_s)  # the thread may be adding to them
+    if not n or end_s < start_s:
+        return None
+    first = max(0, bisect_right(samples.times_s, start_s, 0, n) - 1)
+    last = min(n, bisect_left(samples.times_s, end_s, 0, n) + 1)
+    times, watts = np.array(samples.times_s[first:last]), np.array(samples.watts[first:last])
+    inside = times[(times > start_s) & (times < end_s)]
+    before, after = times[times <= start_s], times[times >= end_s]
+    edges = np.concatenate(
+        [[before[-1] if len(before) else start_s], inside, [after[0] if len(after) else end_s]]
+    )
+    gaps = np.minimum(edges[1:], end_s) - np.maximum(edges[:-1], start_s)  # within the window
+    if gaps.max() > max(MAX_GAP_S, MAX_GAP_INTERVALS * interval_s):
+        return None
+    at = np.concatenate([[start_s], inside, [end_s]])
+    return float(np.trapezoid(np.interp(at, times, watts), at))
+
+
+def count(times_s: list[float], start_s: float, end_s: float) -> int:
+    """Number of readings in a window, by their times in order.
+
+    Examples
+    --------
+    >>> count([0.0, 1.0, 2.0], 0.5, 2.0)
+    2
+    """
+    return bisect_right(times_s, end_s) - bisect_left(times_s, start_s)
+
+
+@dataclass
+class Counter:
+    """An energy counter and its readings; one rule for GPUs and CPUs says when it is believed.
+
+    Attributes
+    ----------
+    source : callable
+        Reads it (J); None where it cannot be read.
+    range_j : float or None
+        It wraps around to 0 after this many joules; 0 if that is not known, None if it never does.
+    times_s, joules : list of float
+        The readings, on the monotonic clock.
+    dropped_s : list of float
+        When a reading failed.
+    """
+
+    source: Callable[[], float | None]
+    range_j: float | None = None
+    times_s: list[float] = field(default_factory=list)
+    joules: list[float] = field(default_factory=list)
+    dropped_s: list[float] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def read(self) -> int | None:
+        """Read it; return the position of the reading in the list, None where it failed."""
+        with self._lock:  # the sampling thread and the windows read the same counter
+            value = self.source()
+            if value is None:
+                self.dropped_s.append(time.monotonic())
+                return None
+            self.joules.append(value)
+            self.times_s.append(time.monotonic())
+            return len(self.times_s) - 1
+
+    def energy_j(self, first: int | None, last: int | None) -> tuple[float | None, str | None]:
+        """Energy (J) from one reading to another, or None and the reason.
+
+        Every reading in between is used, so that the counter may wrap around several times.
+
+        Examples
+        --------
+        >>> Counter(None, None, [0.0, 1.0, 2.0], [100.0, 160.0, 230.0]).energy_j(0, 2)
+        (130.0, None)
+        >>> Counter(None, 262_143.0, [0.0, 1.0], [262_000.0, 50.0]).energy_j(0, 1)  # wraps around
+        (193.0, None)
+        >>> Counter(None, None, [0.0, 1.0], [100.0, 100.0]).energy_j(0, 1)
+        (None, 'it stood still')
+        """
+        if first is None or last is None:
+            return None, "it could not be read at both ends of a window"
+        longest_s = self.unseen_wrap_s
+        readings = zip(self.times_s[first : last + 1], self.joules[first : last + 1], strict=True)
+        energy = 0.0
+        for (before_s, before), (after_s, after) in pairwise(readings):
+            seconds, step = after_s - before_s, after - before
+            if seconds > longest_s:
+                return None, (
+                    f"it was not read for {seconds:.3g} s, and may wrap around in {longest_s:.3g} s"
+                )
+            if step < 0 and not self.range_j:
+                return None, "it went back: it was reset, or wrapped around by an unknown amount"
+            if step < 0:
+                step += self.range_j
+            power = step / max(seconds, COUNTER_STEP_S)
+            if power > MOST_W:
+                return None, f"it was reset: its step would be {power:.3g} W"
+            energy += step
+        return (energy, None) if energy > 0 else (None, "it stood still")
+
+    def moved_j(self, first: int | None, last: int | None) -> float | None:
+        """Difference of two readings (J), as read; None where one failed or it went back."""
+        if first is None or last is None or self.joules[last] < self.joules[first]:
+            return None
+        return self.joules[last] - self.joules[first]
+
+    @property
+    def unseen_wrap_s(self) -> float:
+        """Seconds between two readings after which it may have wrapped around unseen."""
+        if self.range_j is None:
+            return math.inf
+        return (self.range_j or SMALLEST_RANGE_J) / MOST_W
+
+
+class Load(NamedTuple):
+    """CPU time (s) up to a moment: of the machine, and of this process with its children."""
+
+    machine_s: float
+    own_s: float
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One moment (monotonic clock): every counter's last reading, by the key of its device."""
+
+    time_s: float
+    readings: dict[str, int | None] = field(default_factory=dict)
+    load: Load | None = None
+
+
+class Span(NamedTuple):
+    """A closed window: its kind and epoch, and both its ends."""
+
+    kind: str
+    epoch: int
+    start: Mark
+    end: Mark
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return self.end.time_s - self.start.time_s
+
+
+class Sampler(threading.Thread):
+    """Calls a function every so often, until it is stopped; an error of one call ends nothing.
+
+    Parameters
+    ----------
+    sample : callable
+        Takes a sample, given the time.
+    failed : callable
+        Is given the error of a sample that failed.
+    interval_s : float
+        Pause between two samples.
+    """
+
+    def __init__(self, sample: Callable, failed: Callable, interval_s: float) -> None:
+        super().__init__(name="pepr-meter", daemon=True)
+        self._sample, self._failed, self._interval_s = sample, failed, interval_s
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Sample until stopped."""
+        while not self._ended.is_set():
+            try:
+                self._sample(time.monotonic())
+            except Exception as error:  # noqa: BLE001 - the next sample may succeed
+                self._failed(error)
+            self._ended.wait(self._interval_s)
+
+    def stop(self) -> None:
+        """Take no more samples."""
+        self._ended.set()
+        self.join(PATIENCE_S)
