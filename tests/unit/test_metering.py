@@ -156,7 +156,7 @@ def test_a_card_without_a_counter_is_polled_and_says_so(monkeypatch, doubles):
     assert (card.method, card.counter_j) == ("polled", None)
     assert card.energy_j == pytest.approx(250 * card.duration_s)
     assert any("no energy counter" in note for note in m.notes)
-    assert any("power samples of Card GPU-a, fewer than 60" in note for note in m.notes)
+    assert any("fewer than 60 power samples in a window" in note for note in m.notes)
     assert m.method().startswith("carbontracker: gpu polled; ")
 
 
@@ -176,7 +176,7 @@ def test_a_replayed_trace_comes_out_as_its_integral(monkeypatch, doubles):
     part = m.components()[0]
     assert part.counter_j == pytest.approx(known, rel=0.1)
     assert part.polled_j == pytest.approx(known, rel=0.1)
-    assert part.disagreement < 0.15
+    assert part.disagreement is None  # too short to compare
 
 
 def test_figures_that_differ_in_a_long_window_are_flagged(monkeypatch, doubles):
@@ -187,7 +187,8 @@ def test_figures_that_differ_in_a_long_window_are_flagged(monkeypatch, doubles):
     with meter("cuda", **QUICK) as m:
         _windows(m, 0.2)
     assert m.disagreement == pytest.approx(0.2, abs=0.1)
-    assert sum("counter and samples are" in note for note in m.notes) == 2  # not of the short ones
+    flagged = [w.kind for w in m.windows if "apart" in " ".join(w.components[0].notes)]
+    assert flagged == ["train", "train"]  # not the short ones
 
 
 def test_a_dropped_sample_is_counted_and_its_time_filled(monkeypatch, doubles):

@@ -130,18 +130,20 @@ def test_an_argument_that_cannot_be_is_said_before_the_block():
 def test_a_sample_that_fails_ends_neither_the_process_nor_the_sampling(monkeypatch, doubles):
     from pepr_utils.measurement.metering.gpu import Gpu
 
-    note, calls = Gpu.note_used, []
+    sample, calls = Gpu.sample, []
 
     def fail_once(self):
         calls.append(1)
-        if len(calls) == 2:  # the first is the meter's own, at the start of the block
+        if len(calls) == 2:
             raise RuntimeError("the sampler broke")
-        note(self)
+        sample(self)
 
-    monkeypatch.setattr(Gpu, "note_used", fail_once)
+    monkeypatch.setattr(Gpu, "sample", fail_once)
     doubles.install(monkeypatch, [doubles.Gpu("GPU-a", 200.0, counter=False)])
     with meter("cuda", **QUICK) as m:
-        time.sleep(0.15)
+        until = time.monotonic() + 10
+        while len(calls) < 4 and time.monotonic() < until:
+            time.sleep(0.01)
     part = m.components()[0]
     assert part.energy_j == pytest.approx(200 * part.duration_s)
     assert _said(m, "the sampler broke")

@@ -14,18 +14,9 @@ from pepr_utils.measurement.metering.nvml import Card, Nvml, visible_cards
 
 @dataclass(frozen=True)
 class Possibility:
-    """One way to measure one part of the computer.
+    """One way to measure one part of the computer: whether it works, and how, or how to enable it.
 
-    Attributes
-    ----------
-    part : str
-        ``gpu``, ``cpu``, ``memory``, ``sharing`` or ``meter``.
-    method : str
-        As in the records: ``counter``, ``polled``, ``rapl``, ``tdp-estimate``; or what else.
-    available : bool
-        Whether it works here, tried at this moment.
-    detail : str
-        What was found, or how to enable it.
+    `part` is ``gpu``, ``cpu``, ``memory``, ``sharing`` or ``meter``; `method` is as in the records.
     """
 
     part: str

@@ -46,12 +46,15 @@ def load(own: set[int]) -> Load | None:
 
 
 def own_processes() -> set[int]:
-    """Ids of this process and of what it has started that lives."""
-    with suppress(Exception):  # psutil is missing, or may not look
-        import psutil
-
-        return {os.getpid(), *(p.pid for p in psutil.Process().children(recursive=True))}
-    return {os.getpid()}
+    """Ids of this process and of its living descendants, which Linux lists by thread."""
+    found, new = set(), {os.getpid()}
+    while new:
+        pid = new.pop()
+        found.add(pid)
+        with suppress(OSError):  # it has just ended
+            for path in Path(f"/proc/{pid}/task").glob("*/children"):
+                new |= set(map(int, path.read_text().split())) - found
+    return found
 
 
 class Others(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Literal
 
 from pepr_utils.measurement.metering.readings import COUNTER_STEP_S
@@ -83,17 +82,27 @@ class Component:
 
     @property
     def disagreement(self) -> float | None:
-        """Difference of counter and polled energy over the larger; None unless both are known.
+        """Difference of counter and polled energy over the larger; None where not to be compared.
 
         Examples
         --------
-        >>> Component("gpu", "X", 60.0, "counter", 9.0, counter_j=60.0, polled_j=0.0).disagreement
+        >>> Component("gpu", "X", 60.0, "counter", 11.0, counter_j=60.0, polled_j=0.0).disagreement
         1.0
         """
-        if self.counter_j is None or self.polled_j is None:
+        if self.duration_s <= COMPARED_ABOVE_S or None in (self.counter_j, self.polled_j):
             return None
         larger = max(self.counter_j, self.polled_j)
         return abs(self.counter_j - self.polled_j) / larger if larger else 0.0
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What its samples leave in doubt, as notes."""
+        found = []
+        if self.disagreement is not None and self.disagreement > DISAGREEMENT:
+            found.append(f"counter and samples are {self.disagreement:.1%} apart in a window")
+        if self.method in ("polled", "counter") and (self.n_samples or 0) < FEW_SAMPLES:
+            found.append(f"fewer than {FEW_SAMPLES} power samples in a window")
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -104,14 +113,6 @@ class Window:
     epoch: int
     duration_s: float
     components: tuple[Component, ...]
-
-    @property
-    def disagreement(self) -> float | None:
-        """Largest difference of counter and samples of a GPU; None if too short to compare."""
-        if self.duration_s <= COMPARED_ABOVE_S:
-            return None
-        found = [c.disagreement for c in self.components if c.disagreement is not None]
-        return max(found, default=None)
 
 
 @dataclass(frozen=True)
@@ -132,28 +133,6 @@ class Memory:
     reserved_bytes: int | None = None
     nvml_used_bytes: int | None = None
     resident_bytes: int | None = None
-
-
-def flags(windows: Sequence[Window]) -> tuple[str, ...]:
-    """Name the windows that are doubtful; few samples once per kind of window and device."""
-    found = []
-    for window in windows:
-        if (apart := window.disagreement) is not None and apart > DISAGREEMENT:
-            name = f"{window.kind} {window.epoch}" if window.epoch else window.kind
-            found.append(f"{name}: counter and samples are {apart:.1%} apart")
-    few = [
-        (window.kind, part.device, part.n_samples or 0)
-        for window in windows
-        for part in window.components
-        if part.method in ("polled", "counter") and (part.n_samples or 0) < FEW_SAMPLES
-    ]
-    for (kind, device), group in groupby(sorted(few), key=lambda row: row[:2]):
-        numbers = [n for *_, n in group]
-        found.append(
-            f"{kind}: down to {numbers[0]} power samples of {device}, fewer than {FEW_SAMPLES}, in "
-            f"{len(numbers)} of {sum(w.kind == kind for w in windows)} windows"
-        )
-    return tuple(found)
 
 
 def decisive(parts: Sequence[Component]) -> list[Component]:

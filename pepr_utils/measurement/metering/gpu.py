@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -28,26 +29,14 @@ LOOK_EVERY_S = 5.0
 
 
 class Gpu:
-    """A GPU that is metered.
-
-    Attributes
-    ----------
-    counter, samples
-        Its energy counter, and carbontracker's samples of its power.
-    looks : list of tuple
-        When its processes were looked at, and how many were others'; None where not known.
-    used_bytes : int or None
-        Largest memory in use on it.
-    fault : str or None
-        Why its power is not sampled.
-    """
+    """A GPU that is metered: by its energy counter, and by carbontracker's samples of its power."""
 
     def __init__(self, card: Card, nvml: Nvml) -> None:
         self.card, self._nvml, self.key = card, nvml, card.uuid
         self.counter, self.samples = Counter(partial(nvml.energy_j, card)), Samples()
         self.power_limit_w = nvml.power_limit_w(card)
-        self.looks: list[tuple[float, int | None]] = []
-        self.used_bytes: int | None = None
+        self.looks: list[tuple[float, int | None]] = []  # time, others' processes if known
+        self.used_bytes: int | None = None  # the most so far
         self.fault: str | None = None
         self._power = None
         try:
@@ -61,10 +50,10 @@ class Gpu:
             return self._power() if self._power else None
         return None
 
-    def sample(self, time_s: float) -> None:
+    def sample(self) -> None:
         """Take a sample of power and of memory in use."""
         if self._power:
-            self.samples.add(time_s, self.power_w())
+            self.samples.add(time.monotonic(), self.power_w())
         self.note_used()
 
     def note_used(self) -> None:
@@ -91,9 +80,9 @@ class Gpu:
     ) -> list[Component]:
         """Energy in each window, by the counter; in all by samples, where it fails in one."""
         parts = [self._component(span, interval_s, idle_w) for span in spans]
-        if all(part.method == "counter" for part in decisive(parts)):
-            return parts
-        return [_sampled(part) for part in parts]
+        if not all(part.method == "counter" for part in decisive(parts)):
+            parts = [_sampled(part) for part in parts]
+        return [replace(part, notes=(*part.notes, *part.doubts)) for part in parts]
 
     def _component(self, span: Span, interval_s: float, idle_w: float | None) -> Component:
         start, end = span.start.time_s, span.end.time_s

@@ -29,21 +29,13 @@ class Hardware:
     interval_s, idle_s : float
         Pause between samples; and how long idle power is watched, once per device and process.
 
-    Attributes
-    ----------
-    gpus : list of Gpu
-        Those that are metered.
-    notes : list of str
-        What cannot be measured, and why.
-    faults : list of str
-        What failed on the way.
     """
 
     def __init__(self, device: str | None, *, interval_s: float, idle_s: float) -> None:
         self.interval_s = interval_s
         self.nvml, self.gpus, self._gpu_wanted = Nvml(), [], False
-        self.notes: list[str] = []
-        self.faults: list[str] = []
+        self.notes: list[str] = []  # what cannot be measured, and why
+        self.faults: list[str] = []  # what failed on the way
         self._looked_s, self._sampler = -math.inf, None
         if device is None or device.startswith("cuda"):
             self._find_gpus(device)
@@ -127,12 +119,13 @@ class Hardware:
             self._sampler.stop()
         self.nvml.close()
 
-    def _sample(self, time_s: float) -> None:
+    def _sample(self) -> None:
         for gpu in self.gpus:
-            gpu.sample(time.monotonic())
+            gpu.sample()
         self._read_rapl()
-        if time_s >= self._looked_s + LOOK_EVERY_S:
-            self._look(time_s, cpu.own_processes())
+        now = time.monotonic()
+        if now >= self._looked_s + LOOK_EVERY_S:
+            self._look(now, cpu.own_processes())
 
     def _sample_failed(self, error: Exception) -> None:
         fault = f"a sample failed: {error!r}"

@@ -17,16 +17,13 @@ from pepr_utils.measurement.metering.energy import (
     Memory,
     Window,
     described,
-    flags,
     total,
 )
 from pepr_utils.measurement.metering.hardware import Hardware
 from pepr_utils.measurement.metering.readings import Mark, Span
 
-#: Seconds between two samples of power.
-INTERVAL_S = 0.2
-#: Seconds for which idle power is watched, once per device and process.
-IDLE_S = 1.0
+#: Defaults of the meter: pause between two samples of power, and how long idle power is watched.
+INTERVAL_S, IDLE_S = 0.2, 1.0
 #: The window that is the whole block, where no other was opened.
 BLOCK = "block"
 
@@ -37,8 +34,8 @@ def meter(
     *,
     carbon_intensity: float | str | None = None,
     pue: float | None = None,
-    interval_s: float | None = None,
-    idle_s: float | None = None,
+    interval_s: float = INTERVAL_S,
+    idle_s: float = IDLE_S,
     simulated_w: float | None = None,
 ) -> Iterator[Meter]:
     """Measure a block: energy, emissions, memory and time.
@@ -55,10 +52,10 @@ def meter(
         Emissions per energy (g/kWh), or a country's code; see `carbon_intensity`.
     pue : float, optional
         Facility over computer energy; by default what carbontracker states for 2023.
-    interval_s : float, optional
-        Seconds between two samples of power; by default `INTERVAL_S`.
-    idle_s : float, optional
-        Seconds for which idle power is watched before the block; by default `IDLE_S`.
+    interval_s : float, default 0.2
+        Pause between two samples of power.
+    idle_s : float, default 1.0
+        How long idle power is watched before the block, once per device and process.
     simulated_w : float, optional
         Measure nothing, and count this power (W): for trying things out.
 
@@ -86,49 +83,13 @@ def meter(
     >>> measured.method(), measured.it_energy_kwh() > 0
     ('declared: simulated simulated', True)
     """
-    faults: list[str] = []
-    intensity = _or_fault(
-        lambda: carbontracker.carbon_intensity(carbon_intensity), "no carbon intensity", faults
-    ) or Intensity(None, "not known")
-    if pue is None:
-        pue = _or_fault(carbontracker.pue, "no PUE, hence no energy of the facility", faults)
-    elif not 1 <= float(pue) < math.inf:
-        raise ValueError(f"the PUE is {pue}; allowed: a number of at least 1")
-    hardware = None
-    if simulated_w is None:
-        hardware = _or_fault(
-            lambda: Hardware(
-                None if device is None else str(device),
-                interval_s=INTERVAL_S if interval_s is None else interval_s,
-                idle_s=IDLE_S if idle_s is None else idle_s,
-            ),
-            "nothing was measured: the meter did not start",
-            faults,
-        )
-    measured = Meter(
-        hardware,
-        None if pue is None else float(pue),
-        intensity,
-        simulated_w,
-        faults,
-        on_gpus=device is None or str(device).startswith("cuda"),
-    )
+    name = None if device is None else str(device)
+    measured = Meter(name, carbon_intensity, pue, interval_s, idle_s, simulated_w)
     whole = measured.mark()
     try:
         yield measured
     finally:
         measured.end(whole)
-
-
-def _or_fault(make: Callable, fault: str, faults: list[str]) -> Any:
-    """What a function returns; None, and a fault, where it fails: the block is run all the same."""
-    try:
-        return make()
-    except IntensityError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever the meter is made of may fail
-        faults.append(f"{fault}: {error!r}")
-        return None
 
 
 class Meter:
@@ -149,20 +110,34 @@ class Meter:
 
     def __init__(
         self,
-        hardware: Hardware | None,
+        device: str | None,
+        carbon_intensity: float | str | None,
         pue: float | None,
-        intensity: Intensity,
+        interval_s: float,
+        idle_s: float,
         simulated_w: float | None,
-        faults: list[str],
-        *,
-        on_gpus: bool,
     ) -> None:
-        self._hardware, self.pue, self.intensity = hardware, pue, intensity
-        self._simulated_w, self._faults, self._on_gpus = simulated_w, faults, on_gpus
+        self._faults: list[str] = []
         self._spans: list[Span] = []
         self._open = 0
-        self._resident_known = memory.reset_peaks()
         self._ended: tuple[tuple[Window, ...], Memory] | None = None
+        self._on_gpus = device is None or device.startswith("cuda")
+        self._simulated_w = simulated_w
+        if pue is None:
+            pue = self._tried("no PUE, hence no energy of the facility", carbontracker.pue)
+        elif not 1 <= float(pue) < math.inf:
+            raise ValueError(f"the PUE is {pue}; allowed: a number of at least 1")
+        self.pue = None if pue is None else float(pue)
+        self.intensity = self._tried(
+            "no carbon intensity", lambda: carbontracker.carbon_intensity(carbon_intensity)
+        ) or Intensity(None, "not known")
+        self._hardware = None
+        if simulated_w is None:
+            self._hardware = self._tried(
+                "nothing was measured: the meter did not start",
+                lambda: Hardware(device, interval_s=interval_s, idle_s=idle_s),
+            )
+        self._resident_known = memory.reset_peaks()
 
     @contextmanager
     def window(self, kind: str, epoch: int = 0) -> Iterator[None]:
@@ -185,11 +160,8 @@ class Meter:
         """The windows that have closed, in their order."""
         if self._ended:
             return self._ended[0]
-        try:
-            parts = self._by_window()
-        except Exception as error:  # noqa: BLE001 - the block goes on, whatever the meter does
-            self._fault(f"the meter failed, and has no energy: {error!r}")
-            parts = [()] * len(self._spans)
+        parts = self._tried("the meter failed, and has no energy", self._by_window)
+        parts = parts or [()] * len(self._spans)
         return tuple(
             Window(span.kind, span.epoch, span.seconds, found)
             for span, found in zip(self._spans, parts, strict=True)
@@ -259,21 +231,21 @@ class Meter:
     @property
     def disagreement(self) -> float | None:
         """Largest difference of counter and samples in a window long enough to compare them."""
-        found = [w.disagreement for w in self.windows if w.disagreement is not None]
-        return max(found, default=None)
+        parts = [part for window in self.windows for part in window.components]
+        return max((p.disagreement for p in parts if p.disagreement is not None), default=None)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was not measured and why, and what is doubtful; each once."""
-        windows = self.windows
+        components = self.components()  # may add a fault
         general = [*self._hardware.faults, *self._hardware.notes] if self._hardware else []
         found = [
             f"{part.kind}: {note}"
-            for part in self.components()
+            for part in components
             for note in part.notes
             if note not in general
         ]
-        return tuple(dict.fromkeys([*self._faults, *general, *found, *flags(windows)]))
+        return tuple(dict.fromkeys([*self._faults, *general, *found]))
 
     @property
     def memory(self) -> Memory:
@@ -304,29 +276,31 @@ class Meter:
 
     def mark(self) -> Mark:
         """Read every counter once. Nothing raises."""
-        try:
-            if self._hardware:
-                return self._hardware.mark()
-        except Exception as error:  # noqa: BLE001 - the block goes on, whatever the meter does
-            self._fault(f"the meter failed at the end of a window: {error!r}")
-        return Mark(time.monotonic())
+        mark = None
+        if self._hardware:
+            mark = self._tried("the meter failed at the end of a window", self._hardware.mark)
+        return mark or Mark(time.monotonic())
 
     def end(self, whole: Mark) -> None:
         """Take the last figures and close the hardware; without windows, the block is one."""
         if not self._spans:
             self._spans.append(Span(BLOCK, 0, whole, self.mark()))
-        windows, peaks = (), Memory()
+        if self._hardware:
+            self._tried("the meter did not close", self._hardware.close)
+        peaks = self._tried("peak memory is not known", lambda: self.memory)
+        self._ended = self.windows, peaks or Memory()
+
+    def _tried(self, fault: str, function: Callable) -> Any:
+        """What a function returns; None, and a fault, where it fails: the block goes on."""
         try:
-            if self._hardware:
-                self._hardware.close()
-            windows, peaks = self.windows, self.memory
-        except Exception as error:  # noqa: BLE001 - the block's result or error is what counts
-            self._fault(f"the meter failed at its end: {error!r}")
-            windows = self.windows
-        self._ended = windows, peaks
+            return function()
+        except IntensityError:  # a wrong argument
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the meter is made of may fail
+            self._fault(f"{fault}: {error!r}")
+            return None
 
     def _fault(self, fault: str) -> None:
-        """Note what went wrong with the meter itself."""
         if fault not in self._faults:
             self._faults.append(fault)
 

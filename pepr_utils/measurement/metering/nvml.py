@@ -17,18 +17,8 @@ NONE = ("", "-1", "NoDevFiles")
 class Card:
     """A GPU of this machine, as NVML lists it.
 
-    Attributes
-    ----------
-    index : int
-        NVML's number: the order on the bus.
-    uuid, name : str
-        Such as ``GPU-5c3a...`` and ``NVIDIA H100 PCIe``.
-    mig_uuids : tuple of str
-        UUIDs of its MIG slices that can be seen from here.
-    divided : bool
-        Whether it is divided (MIG): NVML's energy is then not that of one slice.
-    lacking : str or None
-        Why it cannot be read; None where it can.
+    `index` is its order on the bus; `lacking` is why it cannot be read. Where it is divided into
+    slices (MIG), those that can be seen from here are `mig_uuids`, and NVML's energy is not theirs.
     """
 
     index: int
@@ -128,15 +118,9 @@ def _is_number(entry: str) -> bool:
 class Nvml:
     """An open NVML, or why there is none. What it cannot read is None; nothing raises.
 
-    Attributes
-    ----------
-    cards : tuple of Card
-        All GPUs of the machine.
-    lacking : str or None
-        Why there are none, and what to do; None where there are.
-    hidden : bool
-        Whether there seem to be GPUs although none can be listed: the driver is there and fails,
-        or the system has a device file of one.
+    `cards` are all GPUs of the machine; where there are none, `lacking` is the reason. They are
+    `hidden` where there seem to be some all the same: the driver is there and fails, or the system
+    has a device file of one.
     """
 
     cards: tuple[Card, ...] = ()

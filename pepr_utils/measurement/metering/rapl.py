@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from pepr_utils.measurement.metering.readings import Counter
 
@@ -17,23 +18,11 @@ POWERCAP = Path("/sys/class/powercap")
 
 @dataclass
 class Domain:
-    """A CPU package or its memory.
+    """A CPU package or its memory, with its energy counter."""
 
-    Attributes
-    ----------
-    name : str
-        Such as ``package-0`` or ``dram of package-0``.
-    kind : {"cpu", "memory"}
-        Which part of the computer.
-    key : str
-        The kernel's name of it, such as ``intel-rapl:0``; unlike `name`, unique.
-    counter : Counter
-        Its energy counter.
-    """
-
-    name: str
-    kind: str
-    key: str
+    name: str  #: such as ``package-0`` or ``dram of package-0``
+    kind: Literal["cpu", "memory"]
+    key: str  #: the kernel's name, such as ``intel-rapl:0``; unlike `name`, unique
     counter: Counter
 
 
@@ -68,10 +57,8 @@ class Rapl:
             if _text(folder / "energy_uj") is None:  # some packages are not the whole: no sum
                 why = f"{folder}/energy_uj is not readable: sudo chmod a+r {POWERCAP}/*/energy_uj"
                 return cls(lacking=why)
-            size = _text(folder / "max_energy_range_uj") or ""
-            counter = Counter(
-                partial(_joules, folder / "energy_uj"), int(size) / 1e6 if size.isdecimal() else 0.0
-            )
+            range_j = _joules(folder / "max_energy_range_uj") or None
+            counter = Counter(partial(_joules, folder / "energy_uj"), range_j)
             kind = "cpu"
             if name == "dram":
                 kind, name = "memory", f"dram of {_text(POWERCAP / match[1] / 'name') or match[1]}"

@@ -21,8 +21,6 @@ MAX_GAP_INTERVALS = 3
 COUNTER_STEP_S = 0.1
 #: More than any GPU or CPU package draws (W).
 MOST_W = 5000.0
-#: Joules after which the first RAPL counters wrap around: for those whose range is not known.
-SMALLEST_RANGE_J = 2.0**16
 #: How long the end of a block waits for a sample that hangs in the driver (s).
 PATIENCE_S = 5.0
 
@@ -103,16 +101,8 @@ def count(times_s: list[float], start_s: float, end_s: float) -> int:
 class Counter:
     """An energy counter and its readings; one rule for GPUs and CPUs says when it is believed.
 
-    Attributes
-    ----------
-    source : callable
-        Reads it (J); None where it cannot be read.
-    range_j : float or None
-        It wraps around to 0 after this many joules; 0 if that is not known, None if it never does.
-    times_s, joules : list of float
-        The readings, on the monotonic clock.
-    dropped_s : list of float
-        When a reading failed.
+    `source` reads it (J), with None where it cannot be read. It wraps around to 0 after `range_j`;
+    None if it never does. The readings are in order, on the monotonic clock.
     """
 
     source: Callable[[], float | None]
@@ -149,7 +139,8 @@ class Counter:
         """
         if first is None or last is None:
             return None, "it could not be read at both ends of a window"
-        longest_s = self.unseen_wrap_s
+        # After this long without a reading it may have wrapped around unseen.
+        longest_s = math.inf if self.range_j is None else self.range_j / MOST_W
         readings = zip(self.times_s[first : last + 1], self.joules[first : last + 1], strict=True)
         energy = 0.0
         for (before_s, before), (after_s, after) in pairwise(readings):
@@ -158,8 +149,8 @@ class Counter:
                 return None, (
                     f"it was not read for {seconds:.3g} s, and may wrap around in {longest_s:.3g} s"
                 )
-            if step < 0 and not self.range_j:
-                return None, "it went back: it was reset, or wrapped around by an unknown amount"
+            if step < 0 and self.range_j is None:
+                return None, "it went back: it was reset"
             if step < 0:
                 step += self.range_j
             power = step / max(seconds, COUNTER_STEP_S)
@@ -173,13 +164,6 @@ class Counter:
         if first is None or last is None or self.joules[last] < self.joules[first]:
             return None
         return self.joules[last] - self.joules[first]
-
-    @property
-    def unseen_wrap_s(self) -> float:
-        """Seconds between two readings after which it may have wrapped around unseen."""
-        if self.range_j is None:
-            return math.inf
-        return (self.range_j or SMALLEST_RANGE_J) / MOST_W
 
 
 class Load(NamedTuple):
@@ -213,17 +197,7 @@ class Span(NamedTuple):
 
 
 class Sampler(threading.Thread):
-    """Calls a function every so often, until it is stopped; an error of one call ends nothing.
-
-    Parameters
-    ----------
-    sample : callable
-        Takes a sample, given the time.
-    failed : callable
-        Is given the error of a sample that failed.
-    interval_s : float
-        Pause between two samples.
-    """
+    """Calls `sample` every so often until it is stopped; `failed` is given the error of a call."""
 
     def __init__(self, sample: Callable, failed: Callable, interval_s: float) -> None:
         super().__init__(name="pepr-meter", daemon=True)
@@ -234,7 +208,7 @@ class Sampler(threading.Thread):
         """Sample until stopped."""
         while not self._ended.is_set():
             try:
-                self._sample(time.monotonic())
+                self._sample()
             except Exception as error:  # noqa: BLE001 - the next sample may succeed
                 self._failed(error)
             self._ended.wait(self._interval_s)
