@@ -153,7 +153,7 @@ def test_processes_on_a_gpu_are_told_apart_where_they_can_be_seen(
     monkeypatch.setattr(gpu, "PROC", tmp_path)
     for pid in (1, 2, 5, 6):  # 7 has a number of the host
         (tmp_path / str(pid)).mkdir()
-    device = Gpu(Card(0, "GPU-a", "X"), Nvml())
+    device = Gpu(Card(0, "GPU-a", "X"), Nvml(), print)
     for time_s, listed in ((0.0, set()), (1.0, found), (2.0, None)):
         monkeypatch.setattr(Nvml, "processes", lambda _self, _card, listed=listed: listed)
         device.look(time_s, {1, 2})
@@ -164,7 +164,7 @@ def test_processes_on_a_gpu_are_told_apart_where_they_can_be_seen(
 
 
 def test_an_empty_list_of_processes_while_torch_computes_is_not_believed(monkeypatch):
-    device = Gpu(Card(0, "GPU-a", "X"), Nvml())
+    device = Gpu(Card(0, "GPU-a", "X"), Nvml(), print)
     monkeypatch.setattr(Nvml, "processes", lambda _self, _card: set())
     monkeypatch.setattr(gpu, "torch_in_use", object)
     device.look(1.0, {1})

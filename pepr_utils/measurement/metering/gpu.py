@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -31,18 +31,17 @@ LOOK_EVERY_S = 5.0
 class Gpu:
     """A GPU that is metered: by its energy counter, and by carbontracker's samples of its power."""
 
-    def __init__(self, card: Card, nvml: Nvml) -> None:
+    def __init__(self, card: Card, nvml: Nvml, fault: Callable) -> None:
         self.card, self._nvml, self.key = card, nvml, card.uuid
         self.counter, self.samples = Counter(partial(nvml.energy_j, card)), Samples()
         self.power_limit_w = nvml.power_limit_w(card)
         self.looks: list[tuple[float, int | None]] = []  # time, others' processes if known
         self.used_bytes: int | None = None  # the most so far
-        self.fault: str | None = None
         self._power = None
         try:
             self._power = carbontracker.gpu_power(nvml.handle(card)) if not card.lacking else None
         except Exception as error:  # noqa: BLE001 - the counter is read all the same
-            self.fault = f"GPU power is not sampled: carbontracker did not start: {error!r}"
+            fault(f"GPU power is not sampled: carbontracker did not start: {error!r}")
 
     def power_w(self) -> float | None:
         """Power at this moment (W); None where it cannot be read."""
@@ -119,11 +118,10 @@ class Gpu:
             why = f"energy counter too coarse for windows up to {COUNTER_STEP_S:g} s: sampled"
         elif why:
             why = f"energy counter not used: {why}"
-        notes = filter(None, [why, _about_samples(part), about_others])
-        part = replace(part, notes=tuple(notes))
-        return (
-            _sampled(part) if energy is None else replace(part, energy_j=energy, method="counter")
-        )
+        notes = tuple(filter(None, [why, _about_samples(part), about_others]))
+        if energy is None:
+            return _sampled(replace(part, notes=notes))
+        return replace(part, energy_j=energy, method="counter", notes=notes)
 
     def _others(self, start_s: float, end_s: float) -> tuple[int | None, str | None]:
         """Other processes in a window, and what there is to note of them."""

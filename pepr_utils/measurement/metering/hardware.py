@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from pepr_utils.measurement.metering import carbontracker, cpu
@@ -28,14 +29,16 @@ class Hardware:
         CUDA_VISIBLE_DEVICES leaves, and the CPU.
     interval_s, idle_s : float
         Pause between samples; and how long idle power is watched, once per device and process.
-
+    fault : callable
+        Takes note of what fails on the way.
     """
 
-    def __init__(self, device: str | None, *, interval_s: float, idle_s: float) -> None:
-        self.interval_s = interval_s
+    def __init__(
+        self, device: str | None, *, interval_s: float, idle_s: float, fault: Callable
+    ) -> None:
+        self.interval_s, self._fault = interval_s, fault
         self.nvml, self.gpus, self._gpu_wanted = Nvml(), [], False
         self.notes: list[str] = []  # what cannot be measured, and why
-        self.faults: list[str] = []  # what failed on the way
         self._looked_s, self._sampler = -math.inf, None
         if device is None or device.startswith("cuda"):
             self._find_gpus(device)
@@ -53,7 +56,7 @@ class Hardware:
             self.nvml.close()
             raise
         if self.gpus or rapl.domains:
-            self._sampler = Sampler(self._sample, self._sample_failed, interval_s)
+            self._sampler = Sampler(self._sample, fault, interval_s)
             self._sampler.start()
 
     def _find_gpus(self, device: str | None) -> None:
@@ -75,8 +78,7 @@ class Hardware:
                 f"all {len(cards)} GPUs of this machine are counted: no CUDA_VISIBLE_DEVICES says "
                 "which are used"
             )
-        self.gpus = [Gpu(card, nvml) for card in cards]
-        self.faults += dict.fromkeys(gpu.fault for gpu in self.gpus if gpu.fault)
+        self.gpus = [Gpu(card, nvml, self._fault) for card in cards]
 
     @property
     def used_bytes(self) -> int | None:
@@ -126,11 +128,6 @@ class Hardware:
         now = time.monotonic()
         if now >= self._looked_s + LOOK_EVERY_S:
             self._look(now, cpu.own_processes())
-
-    def _sample_failed(self, error: Exception) -> None:
-        fault = f"a sample failed: {error!r}"
-        if fault not in self.faults:
-            self.faults.append(fault)
 
     def _read_rapl(self) -> dict[str, Any]:
         return {domain.key: domain.counter.read() for domain in self.cpu.rapl.domains}

@@ -85,8 +85,9 @@ def meter(
     """
     name = None if device is None else str(device)
     measured = Meter(name, carbon_intensity, pue, interval_s, idle_s, simulated_w)
-    whole = measured.mark()
+    whole = None
     try:
+        whole = measured.mark()
         yield measured
     finally:
         measured.end(whole)
@@ -135,7 +136,7 @@ class Meter:
         if simulated_w is None:
             self._hardware = self._tried(
                 "nothing was measured: the meter did not start",
-                lambda: Hardware(device, interval_s=interval_s, idle_s=idle_s),
+                lambda: Hardware(device, interval_s=interval_s, idle_s=idle_s, fault=self._fault),
             )
         self._resident_known = memory.reset_peaks()
 
@@ -238,7 +239,7 @@ class Meter:
     def notes(self) -> tuple[str, ...]:
         """What was not measured and why, and what is doubtful; each once."""
         components = self.components()  # may add a fault
-        general = [*self._hardware.faults, *self._hardware.notes] if self._hardware else []
+        general = self._hardware.notes if self._hardware else []
         found = [
             f"{part.kind}: {note}"
             for part in components
@@ -281,9 +282,9 @@ class Meter:
             mark = self._tried("the meter failed at the end of a window", self._hardware.mark)
         return mark or Mark(time.monotonic())
 
-    def end(self, whole: Mark) -> None:
+    def end(self, whole: Mark | None) -> None:
         """Take the last figures and close the hardware; without windows, the block is one."""
-        if not self._spans:
+        if whole and not self._spans:
             self._spans.append(Span(BLOCK, 0, whole, self.mark()))
         if self._hardware:
             self._tried("the meter did not close", self._hardware.close)

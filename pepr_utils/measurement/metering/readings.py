@@ -197,11 +197,11 @@ class Span(NamedTuple):
 
 
 class Sampler(threading.Thread):
-    """Calls `sample` every so often until it is stopped; `failed` is given the error of a call."""
+    """Calls `sample` every so often until it is stopped; `fault` takes note of calls that fail."""
 
-    def __init__(self, sample: Callable, failed: Callable, interval_s: float) -> None:
+    def __init__(self, sample: Callable, fault: Callable, interval_s: float) -> None:
         super().__init__(name="pepr-meter", daemon=True)
-        self._sample, self._failed, self._interval_s = sample, failed, interval_s
+        self._sample, self._fault, self._interval_s = sample, fault, interval_s
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -210,7 +210,7 @@ class Sampler(threading.Thread):
             try:
                 self._sample()
             except Exception as error:  # noqa: BLE001 - the next sample may succeed
-                self._failed(error)
+                self._fault(f"a sample failed: {error!r}")
             self._ended.wait(self._interval_s)
 
     def stop(self) -> None:
