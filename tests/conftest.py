@@ -21,10 +21,6 @@ settings.load_profile("no deadline")
 # share a core with another program wait for one another. Before any test imports torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A run that somebody meters on this machine at the same time is not this session's affair.
-_METERS = tempfile.TemporaryDirectory(prefix="pepr-meters-")
-os.environ["PEPR_METER_FOLDER"] = _METERS.name
-
 # nohup, and a shell in what it starts in the background, leaves signals ignored, and every process
 # that a test starts would ignore them too. A handler that does nothing is not inherited.
 for _name, _handler in (
