@@ -35,10 +35,8 @@ def _info() -> ModuleType:
     """The package's module of facts, without the package: that would import torchvision."""
     spec = importlib.util.find_spec("medmnist")
     if spec is None or not spec.submodule_search_locations:
-        raise TrainingUnavailableError(
-            "MedMNIST's index is not installed; in a clone run `make env`, elsewhere "
-            "`pip install 'pepr-utils[train]'`"
-        )
+        absent = ImportError("its index", name="medmnist")
+        raise TrainingUnavailableError.of(absent, "a set of MedMNIST", "train")
     path = Path(spec.submodule_search_locations[0]) / "info.py"
     name = "_pepr_medmnist_info"
     if name not in sys.modules:
