@@ -54,20 +54,10 @@ def claims(
       pepr claims results/mine --section "table 1" --json
     """
     from pepr_utils.commands.text_table import echo
-    from pepr_utils.errors import PeprError, unknown_name
+    from pepr_utils.errors import unknown_name
+    from pepr_utils.reporting.claims import OUTCOMES, check_claims, differing, load_claims
+    from pepr_utils.reporting.claims.schema import SECTIONS
     from pepr_utils.results import load_result_set
-
-    try:  # the figures and proofs behind the claims need what the book needs
-        from pepr_utils.reporting.claims import OUTCOMES, check_claims, differing, load_claims
-        from pepr_utils.reporting.claims.registry import checks
-        from pepr_utils.reporting.claims.schema import SECTIONS
-
-        checks()
-    except ModuleNotFoundError as error:
-        raise PeprError(
-            f"pepr claims needs {error.name}, which is not installed; "
-            "install pepr-utils with its extra 'book'"
-        ) from None
 
     for word in outcomes:
         if word not in OUTCOMES and not any(outcome.startswith(word) for outcome in OUTCOMES):

@@ -15,13 +15,13 @@ import warnings
 from functools import cache
 from types import ModuleType
 
-from pepr_utils.errors import PeprError
+from pepr_utils.errors import NotInstalledError, PeprError
 
 _UNDECLARED = re.compile(r"operator torchvision::(\w+) does not exist")
 _declared: list[object] = []  # a torch library lives as long as its handle
 
 
-class TrainingUnavailableError(PeprError, ImportError):
+class TrainingUnavailableError(NotInstalledError):
     """The packages that training needs are not installed."""
 
 
@@ -37,7 +37,7 @@ def timm() -> ModuleType:
     try:
         import torch
     except ImportError as error:
-        raise _not_installed(error) from None
+        raise TrainingUnavailableError.of(error, "training", "train") from None
     for _ in range(20):
         try:
             with warnings.catch_warnings():
@@ -54,12 +54,5 @@ def timm() -> ModuleType:
             for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
                 del sys.modules[name]
         except ImportError as error:
-            raise _not_installed(error) from None
+            raise TrainingUnavailableError.of(error, "training", "train") from None
     raise PeprError("torchvision cannot be imported; install the build that fits torch")
-
-
-def _not_installed(error: ImportError) -> TrainingUnavailableError:
-    return TrainingUnavailableError(
-        f"training needs a package that is not installed ({error.name or error}); "
-        "in a clone run `make env`, elsewhere `pip install 'pepr-utils[train]'`"
-    )

@@ -165,7 +165,7 @@ def test_a_package_that_lacks_is_named_with_its_extra(tmp_path):
         code="import sys\nsys.modules['PIL'] = None",
     )  # fmt: skip
     assert done.returncode == 2
-    assert "not installed (PIL); in a clone run `make env`" in done.stderr
+    assert "`pepr sweep` needs PIL, which is not installed: pip install" in done.stderr
     assert "pepr-utils[sweep,train]" in done.stderr
 
 

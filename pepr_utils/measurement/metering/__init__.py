@@ -10,17 +10,26 @@ carbontracker is inside it, and NVML's energy counter and RAPL beside it; what e
 see is the book's chapter "What is measured and how well". torch is never imported here.
 """
 
-from pepr_utils.measurement.metering.intensity import Intensity, IntensityError, carbon_intensity
-from pepr_utils.measurement.metering.measured import Meter
-from pepr_utils.measurement.metering.meter import IDLE_S, INTERVAL_S, meter
-from pepr_utils.measurement.metering.quantities import (
-    COMPARED_ABOVE_S,
-    DISAGREEMENT,
-    FEW_SAMPLES,
-    Component,
-    Memory,
-    Window,
-)
+from pepr_utils.errors import NotInstalledError
+
+try:
+    from pepr_utils.measurement.metering.intensity import (
+        Intensity,
+        IntensityError,
+        carbon_intensity,
+    )
+    from pepr_utils.measurement.metering.measured import Meter
+    from pepr_utils.measurement.metering.meter import IDLE_S, INTERVAL_S, meter
+    from pepr_utils.measurement.metering.quantities import (
+        COMPARED_ABOVE_S,
+        DISAGREEMENT,
+        FEW_SAMPLES,
+        Component,
+        Memory,
+        Window,
+    )
+except ModuleNotFoundError as error:
+    raise NotInstalledError.of(error, "the meter", "meter") from None
 
 __all__ = [
     "COMPARED_ABOVE_S",

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pepr_utils.errors import PeprError
+from pepr_utils.errors import NotInstalledError
 
 
-class MeterUnavailableError(PeprError, ImportError):
+class MeterUnavailableError(NotInstalledError):
     """What the meter is made of is not installed."""
 
 
@@ -76,8 +76,6 @@ def quiet() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name != "carbontracker":
             raise
-        raise MeterUnavailableError(
-            "carbontracker, the meter, is not installed; pip install 'pepr-utils[train]'"
-        ) from None
+        raise MeterUnavailableError.of(error, "the meter", "meter") from None
     for name in ("err", "output"):  # what matters is in the record
         logging.getLogger(f"carbontracker.root.{name}").disabled = True

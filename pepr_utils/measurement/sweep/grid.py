@@ -66,7 +66,7 @@ def _dataset(name: str, info: ValidationInfo) -> str:
         if not path.exists():
             raise ValueError(
                 f"whether {name!r} is a data set cannot be said: MedMNIST's index is not "
-                "installed; `pip install 'pepr-utils[train]'`"
+                "installed; pip install 'pepr-utils[train]'"
             ) from None
     except PeprError as error:
         if not path.exists():
