@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from pepr_utils.commands.claims import claims
 from pepr_utils.errors import PeprError, UnknownNameError
-from pepr_utils.reporting.claims import load_claims
+from pepr_utils.ledger import load_claims
 
 
 def _run(*arguments):
@@ -103,7 +103,7 @@ def test_usage_errors(arguments, message):
 def test_what_is_not_installed_is_named(monkeypatch, other_set):
     import sys
 
-    monkeypatch.setitem(sys.modules, "pepr_utils.reporting.claims.registry", None)
+    monkeypatch.setitem(sys.modules, "pepr_utils.ledger", None)
     done = _run(other_set)
     assert isinstance(done.exception, PeprError)
     assert "extra 'book'" in str(done.exception)
