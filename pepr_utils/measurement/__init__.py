@@ -12,7 +12,7 @@ _PLACES = {
     "check_runs": "checks",
     "measure": "measuring",
     "protocol": "protocols",
-    "record_killed": "killed",
+    "record_killed": "store",
     "run_id": "run",
     "select_architectures": "architectures",
 }

@@ -8,10 +8,9 @@ from pathlib import Path
 from pepr_utils.errors import PeprError
 from pepr_utils.measurement.architectures import find_architecture
 from pepr_utils.measurement.datasets.prepare import Images, prepare_dataset
-from pepr_utils.measurement.files import check_writable
-from pepr_utils.measurement.manifest import check_device
 from pepr_utils.measurement.protocols import protocol
 from pepr_utils.measurement.run import Run
+from pepr_utils.measurement.store import check_device, check_writable
 
 
 def check_runs(

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pepr_utils.errors import PeprError
-from pepr_utils.measurement.files import FolderError, check_writable
-from pepr_utils.measurement.kept import finished_record, next_attempt
-from pepr_utils.measurement.locks import run_lock
-from pepr_utils.measurement.manifest import check_device, note_device
 from pepr_utils.measurement.metering import carbon_intensity
-from pepr_utils.measurement.orders import check_expected, hold, time_limit
-from pepr_utils.measurement.predictions import Predictions, write_predictions
+from pepr_utils.measurement.orders import check_expected, time_limit
+from pepr_utils.measurement.predictions import Predictions
 from pepr_utils.measurement.protocols import Protocol, protocol
 from pepr_utils.measurement.run import Run, definition, name_of
-from pepr_utils.results import Record, write_record
+from pepr_utils.measurement.store import (
+    check_device,
+    check_writable,
+    finished_record,
+    keep,
+    next_attempt,
+    run_lock,
+)
+from pepr_utils.results import Record
 
 
 @dataclass(frozen=True)
@@ -144,46 +146,8 @@ def measure(
         check_device(folder, known["device"], any_device=any_device)
         with time_limit():
             record, predictions = done()
-        _keep(folder, record, predictions)
+        keep(folder, record, predictions)
     return record
-
-
-def _keep(folder: Path, record: Record, predictions: Predictions | None) -> None:
-    """Write what a run gave; in a sweep, wait until that can be done rather than lose it."""
-    while True:
-        try:
-            _write(folder, record, predictions)
-            return
-        except OSError as error:
-            if not hold(2):
-                place = _rescue(record, predictions)
-                then = f"copy there what {place} has of it" if place else "run it again"
-                raise FolderError(
-                    f"the record of {record.run_id} cannot be written to {folder} "
-                    f"({error.strerror}); make room, and {then}"
-                ) from None
-
-
-def _rescue(record: Record, predictions: Predictions | None) -> Path | None:
-    """Write what a run gave where temporary files go; None where that cannot be done either."""
-    try:
-        place = Path(tempfile.mkdtemp(prefix="pepr-rescued-"))
-    except OSError:
-        return None
-    try:
-        _write(place, record, predictions)
-    except OSError:
-        shutil.rmtree(place, ignore_errors=True)
-        return None
-    return place
-
-
-def _write(folder: Path, record: Record, predictions: Predictions | None) -> None:
-    if predictions is not None:
-        write_predictions(folder, record.run_id, predictions)
-    if record.device is not None:
-        note_device(folder, record.device)
-    write_record(record, folder)
 
 
 def definition_columns(run: Run, identity: str, defined: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pepr_utils.measurement.run import Run, RunError
+from pepr_utils.errors import RunError, StoppedError
+from pepr_utils.measurement.run import Run
 
 #: A file: once it is there, no further run is begun.
 STOP = "PEPR_SWEEP_STOP"
@@ -34,10 +35,6 @@ TIME_LIMIT_S = "PEPR_SWEEP_TIME_LIMIT_S"
 
 #: How Python's watchdog begins what it says.
 _HUNG = re.compile(rb"^Timeout \(\d+:\d\d:\d\d(\.\d+)?\)!$", re.MULTILINE)
-
-
-class StoppedError(RunError):
-    """The sweep that started this process begins no further run."""
 
 
 def environment(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pepr_utils.measurement.files import write_whole
+from pepr_utils.results.atomic import write_whole
 from pepr_utils.results.predictions import FOLDER, log_odds, probabilities
 
 

@@ -14,12 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pepr_utils.errors import PeprError
+from pepr_utils.errors import RunError
 from pepr_utils.measurement.protocols import protocol
-
-
-class RunError(PeprError, ValueError):
-    """A run is not defined as it has to be, or cannot be measured as it is asked for."""
 
 
 @dataclass(frozen=True)

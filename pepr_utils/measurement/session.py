@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pepr_utils.errors import PeprError
+from pepr_utils.errors import FolderError, PeprError, RunError, RunningElsewhereError, StoppedError
 from pepr_utils.measurement.architectures import select_architectures
 from pepr_utils.measurement.checks import check_runs
 from pepr_utils.measurement.datasets.report import Report, report, share_lines
-from pepr_utils.measurement.files import FolderError
-from pepr_utils.measurement.killed import record_killed
-from pepr_utils.measurement.locks import RunningElsewhereError
 from pepr_utils.measurement.measuring import measure
-from pepr_utils.measurement.orders import StoppedError, in_sweep, stop_requested, wait
-from pepr_utils.measurement.run import Run, RunError, run_id
-from pepr_utils.measurement.superseded import set_aside
+from pepr_utils.measurement.orders import in_sweep, stop_requested, wait
+from pepr_utils.measurement.run import Run, run_id
+from pepr_utils.measurement.store import record_killed, set_aside
 from pepr_utils.results import Record, ResultSet
 from pepr_utils.results.record_files import record_paths
 from pepr_utils.results.result_set import of_records

@@ -15,14 +15,10 @@ import warnings
 from functools import cache
 from types import ModuleType
 
-from pepr_utils.errors import PeprError
+from pepr_utils.errors import PeprError, TrainingUnavailableError
 
 _UNDECLARED = re.compile(r"operator torchvision::(\w+) does not exist")
 _declared: list[object] = []  # a torch library lives as long as its handle
-
-
-class TrainingUnavailableError(PeprError, ImportError):
-    """The packages that training needs are not installed."""
 
 
 @cache

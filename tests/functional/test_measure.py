@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from pepr_utils.errors import DataUnavailableError
+from pepr_utils.errors import DataUnavailableError, RunError, RunningElsewhereError, StoppedError
 from pepr_utils.measurement import Run, measure, orders, protocols, record_killed, run_id
-from pepr_utils.measurement.locks import RunningElsewhereError, noted_runs, run_lock
 from pepr_utils.measurement.metering import IntensityError
 from pepr_utils.measurement.predictions import Predictions
-from pepr_utils.measurement.run import RunError
+from pepr_utils.measurement.store import noted_runs, run_lock
 from pepr_utils.measurement.timm_import import timm
 from pepr_utils.results import Record, load_result_set, read_record
 from pepr_utils.results.predictions import read_predictions
@@ -365,7 +364,6 @@ def test_the_command_does_the_runs_that_are_free(tmp_path, monkeypatch):
 
 
 def test_a_session_of_a_sweep_begins_nothing_once_it_is_to_stop(tmp_path, monkeypatch):
-    from pepr_utils.measurement import orders
     from pepr_utils.measurement.session import fine_tune
     from pepr_utils.measurement.training import perform
 
@@ -389,7 +387,7 @@ def test_a_session_of_a_sweep_begins_nothing_once_it_is_to_stop(tmp_path, monkey
     assert left.exists()
     assert [record.architecture for record in found.records] == ["test_resnet"]
     assert "the sweep was stopped" in said[-1]
-    with pytest.raises(orders.StoppedError, match="no run was measured"):
+    with pytest.raises(StoppedError, match="no run was measured"):
         session()
     stop.unlink()
     with run_lock(tmp_path, run_id(RUN), {}), pytest.raises(RunningElsewhereError):
@@ -397,8 +395,8 @@ def test_a_session_of_a_sweep_begins_nothing_once_it_is_to_stop(tmp_path, monkey
 
 
 def test_a_session_of_a_sweep_waits_for_room(tmp_path, monkeypatch):
+    from pepr_utils.errors import FolderError
     from pepr_utils.measurement import measuring, orders, session
-    from pepr_utils.measurement.files import FolderError
 
     tries = []
 
@@ -419,8 +417,8 @@ def test_a_session_of_a_sweep_waits_for_room(tmp_path, monkeypatch):
 
 
 def test_a_disk_that_is_full_as_a_session_begins_is_no_runs_fault(tmp_path, monkeypatch):
+    from pepr_utils.errors import FolderError
     from pepr_utils.measurement import checks
-    from pepr_utils.measurement.files import FolderError
     from pepr_utils.measurement.session import fine_tune
 
     def full(folder):
@@ -458,7 +456,7 @@ def test_one_folder_is_one_device_from_its_first_record_on(tmp_path, monkeypatch
 
 
 def test_a_folder_that_others_began_while_the_device_was_waited_for(tmp_path, monkeypatch):
-    from pepr_utils.measurement import manifest, measuring
+    from pepr_utils.measurement import measuring, store
     from pepr_utils.measurement.training import perform
 
     monkeypatch.setattr(perform, "train", lambda *_a, **_k: pytest.fail("trained"))
@@ -467,14 +465,14 @@ def test_a_folder_that_others_began_while_the_device_was_waited_for(tmp_path, mo
 
     @contextmanager
     def waits(*arguments):
-        measuring._write(tmp_path, Record(**theirs, device="NVIDIA H100"), None)
+        store.keep(tmp_path, Record(**theirs, device="NVIDIA H100"), None)
         with run_lock(*arguments):
             yield
 
     monkeypatch.setattr(measuring, "run_lock", waits)
     with pytest.raises(RunError, match="was measured on NVIDIA H100"):
         measure(RUN, tmp_path)
-    assert json.loads((tmp_path / manifest.FILE).read_text()) == {"device": "NVIDIA H100"}
+    assert json.loads((tmp_path / store.MANIFEST).read_text()) == {"device": "NVIDIA H100"}
 
 
 def test_a_check_on_another_machine_binds_no_folder(tmp_path, monkeypatch):

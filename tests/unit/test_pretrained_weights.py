@@ -136,7 +136,7 @@ def test_where_weights_come_from_by_hand(tmp_path):
 
 
 def test_the_address_of_weights_needs_no_timm(tmp_path, monkeypatch):
-    from pepr_utils.measurement.timm_import import TrainingUnavailableError
+    from pepr_utils.errors import TrainingUnavailableError
     from pepr_utils.measurement.training import weights
 
     def none():
