@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from pepr_utils.errors import DataUnavailableError
-from pepr_utils.measurement.architectures import find_architecture
-from pepr_utils.measurement.timm_import import timm
+from pepr_utils.measurement.architectures import find_architecture, timm
 from pepr_utils.measurement.training.model import make_model
 from pepr_utils.measurement.training.weights import every_weight_fits, local_weights
 from pepr_utils.results import load_timm_models
@@ -37,10 +36,11 @@ def _without(state, *, count=1):
 
 def _make(name, folder, content, n_channels=3):
     found = find_architecture(name)
-    torch.save(content, folder / f"{found.pinned_weights()}.pth")
+    tag = found.pinned_weights()
+    torch.save(content, folder / f"{tag}.pth")
     with torch.device("meta"):
         return make_model(found, image_size=256, n_channels=n_channels, n_outputs=2,
-                          pretrained=True, weights_folder=folder)  # fmt: skip
+                          weights=tag, weights_file=local_weights(found, folder))  # fmt: skip
 
 
 def test_the_papers_dla_networks_are_nine():
@@ -62,7 +62,7 @@ def test_no_dla_network_begins_with_weights_that_are_missing(name, tmp_path):
 @pytest.mark.parametrize("name", ONE_OF_EACH_MODULE)
 def test_a_file_that_lacks_one_weight_is_refused_and_a_whole_one_is_not(name, tmp_path):
     state = _state(name)
-    with pytest.raises(DataUnavailableError, match="could not be had"):
+    with pytest.raises(DataUnavailableError, match="could not be loaded"):
         _make(name, tmp_path, _without(state))
     assert _make(name, tmp_path, state) is not None
 
@@ -76,7 +76,7 @@ def test_a_downloaded_file_has_to_fit_too(monkeypatch):
         pytest.raises(DataUnavailableError, match=r"timm's download \(they l"),
     ):
         make_model(find_architecture("dla46_c"), image_size=32, n_channels=1, n_outputs=2,
-                   pretrained=True, online=True)  # fmt: skip
+                   weights="dla46_c.in1k", online=True)  # fmt: skip
 
 
 def test_without_a_network_all_missing_weights_are_named_after_one_try(tmp_path, monkeypatch):
@@ -105,7 +105,9 @@ def test_without_a_network_all_missing_weights_are_named_after_one_try(tmp_path,
     assert len(tries) == 1
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # as by the variable of that name
     (alone,), _ = check_runs(runs[:1], tmp_path / "out")
-    assert str(alone).startswith("the weights test_resnet.r160_in1k could not be had from timm's")
+    assert str(alone).startswith(
+        "the weights test_resnet.r160_in1k could not be loaded from timm's"
+    )
     assert len(tries) == 1
 
 

@@ -16,6 +16,7 @@ from pepr_utils.measurement import Run, measuring, orders, record_killed, run_id
 from pepr_utils.measurement.metering import meter
 from pepr_utils.measurement.metering.nvml import Nvml
 from pepr_utils.measurement.metering.visible import Card
+from pepr_utils.measurement.run import resolve
 from pepr_utils.measurement.store import (
     ended_unseen,
     forget_killed,
@@ -399,9 +400,9 @@ def test_a_run_that_hung_is_known_as_such_whoever_records_it(tmp_path):
 
 def test_a_run_that_is_not_the_one_asked_for_is_refused(in_sweep, monkeypatch):
     run = Run("resnet18d", "phantom", "demo", False)
-    orders.check_expected(run, run_id(run))  # of no sweep that has named any
+    orders.check_expected(resolve(run))  # of no sweep that has named any
     monkeypatch.setenv(orders.RUNS, f"other-1,{run_id(run)}")
-    orders.check_expected(run, run_id(run))
+    orders.check_expected(resolve(run))
     monkeypatch.setenv(orders.RUNS, "other-1")
     with pytest.raises(RunError, match=r"phantom .* changed since the sweep began"):
         measuring.measure(run, in_sweep)

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pepr_utils.errors import DataUnavailableError, PeprError
-from pepr_utils.measurement.architectures import Architecture
-from pepr_utils.measurement.timm_import import timm
+from pepr_utils.measurement.architectures import Architecture, timm
 
 #: How a file of weights may be called below the folder.
 _FORMS = ("{}.safetensors", "{}/model.safetensors", "{}.pth", "{}.pt", "{}.bin",
@@ -29,7 +28,7 @@ _FIX = (
 
 
 class WeightsUnavailableError(DataUnavailableError):
-    """Pretrained weights could not be had, or are not those of the model.
+    """Pretrained weights could not be loaded, or are not those of the model.
 
     Attributes
     ----------
@@ -39,8 +38,8 @@ class WeightsUnavailableError(DataUnavailableError):
         Whether they are not on this machine and no network brings them.
     """
 
-    def __init__(self, tag: str, source: str, reason: str, *, offline: bool = False) -> None:
-        super().__init__(f"the weights {tag} could not be had from {source} ({reason}); {_FIX}")
+    def __init__(self, tag: str, source: str | Path, reason: str, *, offline: bool = False) -> None:
+        super().__init__(f"the weights {tag} could not be loaded from {source} ({reason}); {_FIX}")
         self.tag, self.offline = tag, offline
 
 
