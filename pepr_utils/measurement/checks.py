@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -106,7 +107,10 @@ def _check_model(
         )
 
     try:
-        with torch.device("meta"):  # names and shapes only: it takes neither memory nor drawing
+        # Names and shapes only: neither memory nor random numbers. Torch warns of each weight that
+        # it loads into such a model.
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*copying from a non-meta parameter.*")
             make()
     except Exception:  # noqa: BLE001 - not all of timm's code runs without values: once more, with them
         make()

@@ -59,7 +59,7 @@ def measure(
     images : Images, optional
         The data set at the size of the protocol, where it has been prepared already.
     watch : callable, optional
-        Is told the progress.
+        Called with each step; see `pepr_utils.measurement.progress.Step`.
 
     Returns
     -------

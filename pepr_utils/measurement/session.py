@@ -1,7 +1,4 @@
-"""A whole session: check all runs, measure one after the other, say how each ended.
-
-`pepr run` and the notebook `fine_tune` are this, with other ways to ask and to print.
-"""
+"""A session: check all runs, then measure one after the other; for `pepr run` and the notebook."""
 
 from __future__ import annotations
 
@@ -143,7 +140,7 @@ def fine_tune(
     result_set : str or path
         A name for a folder under ``results``, or a folder.
     say : callable, default print
-        Is told what is found in the data, before anything is trained, and one line per run.
+        Called with what is found in the data, before anything is trained, and with a line per run.
     device, weights, carbon_intensity, any_device
         See `measure`; empty strings stand for None.
     **settings
@@ -191,7 +188,7 @@ def check_all(
     folder, weights_folder
         See `measure`.
     say : callable
-        Is told it, line by line.
+        Called with each line.
     progress : bool, default False
         Show the progress of downloads on stderr.
     **place
@@ -240,7 +237,7 @@ def measure_all(
     ready : sequence of (ResolvedRun, Images)
         From `check_all`, as the others are.
     say : callable
-        Is told how each run ended, in a line.
+        Called with a line for each run that has ended.
     carbon_intensity
         See `measure`.
     progress : bool, default False

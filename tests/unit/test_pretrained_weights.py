@@ -50,10 +50,10 @@ def test_the_papers_dla_networks_are_nine():
 @pytest.mark.parametrize("name", DLA)
 def test_no_dla_network_begins_with_weights_that_are_missing(name, tmp_path):
     state = _state(name)
-    for content, lacking in ((_without(state), 1), ({}, len(state) // 2)):
-        with pytest.raises(DataUnavailableError, match=r"they lack \d+ of the model's") as refused:
+    for content, at_least in ((_without(state), 1), ({}, len(state) // 2)):
+        with pytest.raises(DataUnavailableError, match=r"missing: \d+ of the model's") as refused:
             _make(name, tmp_path, content)
-        assert int(str(refused.value).partition("they lack ")[2].split()[0]) >= lacking
+        assert int(str(refused.value).partition("missing: ")[2].split()[0]) >= at_least
     # What the file has besides, such as layers that were never used, does no harm.
     assert _make(name, tmp_path, state | {"level3.project.1.weight": torch.zeros(1)}) is not None
 
@@ -73,7 +73,7 @@ def test_a_downloaded_file_has_to_fit_too(monkeypatch):
     monkeypatch.setattr(_builder, "load_state_dict_from_hf", lambda *_a, **_k: {})
     with (
         torch.device("meta"),
-        pytest.raises(DataUnavailableError, match=r"timm's download \(they l"),
+        pytest.raises(DataUnavailableError, match=r"timm's download \(missing: "),
     ):
         make_model(find_architecture("dla46_c"), image_size=32, n_channels=1, n_outputs=2,
                    weights="dla46_c.in1k", online=True)  # fmt: skip
@@ -111,10 +111,25 @@ def test_without_a_network_all_missing_weights_are_named_after_one_try(tmp_path,
     assert len(tries) == 1
 
 
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
+def test_a_check_compares_weights_and_prints_nothing(name, tmp_path, recwarn):
+    from pepr_utils.measurement import Run, check_runs
+
+    found, run = find_architecture(name), Run(name, "phantom", "demo")
+    file = tmp_path / f"{found.pinned_weights()}.pth"
+    torch.save(timm().create_model(found.pinned_weights()).state_dict(), file)
+    recwarn.clear()
+    assert check_runs([run], tmp_path / "out", weights_folder=tmp_path)[0] == []
+    assert not [str(w.message) for w in recwarn if "meta" in str(w.message)]
+    torch.save(_without(torch.load(file)), file)
+    (error,), _ = check_runs([run], tmp_path / "out", weights_folder=tmp_path)
+    assert "could not be loaded from" in str(error)
+
+
 def test_weights_that_have_no_classes_need_no_head(tmp_path):
     state = {k: v for k, v in _state("convnextv2_atto.fcmae").items() if k[:5] != "head."}
     assert _make("convnextv2_atto.fcmae", tmp_path, state).num_classes == 2
-    with pytest.raises(DataUnavailableError, match="they lack 1 of"):
+    with pytest.raises(DataUnavailableError, match="missing: 1 of"):
         _make("convnextv2_atto.fcmae", tmp_path, _without(state))
 
 

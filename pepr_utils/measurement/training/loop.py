@@ -137,12 +137,12 @@ def train(
     meter : Meter
         Is given one window ``train`` and one window ``eval`` per epoch.
     tick : callable, optional
-        Is told the epoch and its images done and to do; it must not wait for the device.
+        Called with the epoch, its images done and all of them; it must not wait for the device.
 
     Raises
     ------
     TrainingFailedError
-        If the loss or what the model says of an image is not finite, or no batch is large enough.
+        If the loss or an output is not finite, or no batch is large enough.
     """
     device = splits.train.device
     autocast = _autocast(recipe, device)
@@ -229,7 +229,7 @@ def evaluate(
 
 
 def _check_finite(predictions: Predictions, split: str, epoch: int) -> None:
-    """Raise where a model says what is no number: its accuracy would be that of some class."""
+    """Raise where outputs are not finite: their accuracy would be that of some class."""
     if n := predictions.n_not_finite():
         raise TrainingFailedError(
             f"after epoch {epoch} the model's outputs are not finite for {n:,} of "

@@ -3,7 +3,7 @@
 A missing or unfitting weight is an error before anything is trained. timm itself drops weights
 that do not fit, quietly, once the number of classes differs; here the model is first made with
 the weights' own classes, where every weight has to fit, and its head is replaced afterwards. For
-some families, such as DLA, timm does not mind weights that are missing either; here that is an
+some families, such as DLA, timm accepts missing weights, too; here that is an
 error for all of them.
 """
 
@@ -20,8 +20,6 @@ from pepr_utils.measurement.architectures import Architecture, timm
 #: How a file of weights may be called below the folder.
 _FORMS = ("{}.safetensors", "{}/model.safetensors", "{}.pth", "{}.pt", "{}.bin",
           "{}/pytorch_model.bin")  # fmt: skip
-
-
 _FIX = (
     "connect, or give a folder that holds them with --weights, or train from scratch with --scratch"
 )
@@ -44,14 +42,19 @@ class WeightsUnavailableError(DataUnavailableError):
 
 
 def in_one(errors: Iterable[PeprError]) -> list[PeprError]:
-    """Say in one error which weights are missing where no network answers; leave other errors."""
+    """Put into one error which weights are missing where no network answers; leave the others."""
     errors = list(errors)
     missing = [e.tag for e in errors if isinstance(e, WeightsUnavailableError) and e.offline]
     if len(missing) < 2:
         return errors
     others = [e for e in errors if getattr(e, "tag", None) not in missing]
-    said = f"no network answers, and the weights of {len(missing)} architectures are not on this "
-    return [*others, DataUnavailableError(f"{said}machine: {', '.join(missing)}; {_FIX}")]
+    return [
+        *others,
+        DataUnavailableError(
+            f"no network answers, and the weights of {len(missing)} architectures are not on this "
+            f"machine: {', '.join(missing)}; {_FIX}"
+        ),
+    ]
 
 
 def local_weights(architecture: Architecture, folder: Path) -> Path:
@@ -115,7 +118,7 @@ def every_weight_fits() -> Iterator[None]:
         missing = [k for k in result.missing_keys if not (headless and k.startswith("head."))]
         if missing:
             raise DataUnavailableError(
-                f"they lack {len(missing)} of the model's {len(model.state_dict())} arrays, "
+                f"missing: {len(missing)} of the model's {len(model.state_dict())} arrays, "
                 f"such as {missing[0]!r}"
             )
         return result
