@@ -84,6 +84,26 @@ class DataUnavailableError(PeprError, OSError):
     """Data could not be obtained: no network, no mirror, a wrong hash or a truncated file."""
 
 
+class RunError(PeprError, ValueError):
+    """A run is not defined as it has to be, or cannot be measured as it is asked for."""
+
+
+class FolderError(RunError):
+    """Nothing can be written to a result set's folder: it is full, read-only or gone."""
+
+
+class RunningElsewhereError(RunError):
+    """Another process measures this run at this moment."""
+
+
+class StoppedError(RunError):
+    """The sweep that started this process begins no further run."""
+
+
+class TrainingUnavailableError(NotInstalledError):
+    """The packages that training needs are not installed."""
+
+
 def unknown_name(
     what: str, name: str, allowed: Iterable[str], *, also: str = ""
 ) -> UnknownNameError:

@@ -193,7 +193,7 @@ def test_a_sweep_without_its_packages_begins_nothing(tmp_path):
     ("statement", "extra"),
     [
         ("from pepr_utils.measurement.metering import meter", "meter"),
-        ("from pepr_utils.measurement.timm_import import timm; timm()", "train"),
+        ("from pepr_utils.measurement.architectures import timm; timm()", "train"),
     ],
 )
 def test_python_is_told_the_extra_too(statement, extra):

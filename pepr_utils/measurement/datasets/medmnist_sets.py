@@ -13,11 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pepr_utils.errors import TrainingUnavailableError
 from pepr_utils.measurement.datasets import npz
 from pepr_utils.measurement.datasets.cache import cache_folder
 from pepr_utils.measurement.datasets.resumable import fetch
 from pepr_utils.measurement.datasets.source import DatasetError, Description, Source
-from pepr_utils.measurement.timm_import import TrainingUnavailableError
 from pepr_utils.results.download import cache_root
 
 #: Sizes (px) in which MedMNIST+ offers each set.

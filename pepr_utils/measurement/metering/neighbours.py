@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pepr_utils.measurement.locks import is_locked
+from pepr_utils.measurement.store import is_locked
 
 #: Names another place for the folder, where processes of one machine see different ones.
 FOLDER = "PEPR_METER_FOLDER"

@@ -6,9 +6,9 @@ import json
 import os
 from pathlib import Path
 
-from pepr_utils.measurement.manifest import FILE
 from pepr_utils.measurement.metering.nvml import Nvml
 from pepr_utils.measurement.metering.visible import visible_cards
+from pepr_utils.measurement.store import MANIFEST
 
 
 def device_of(folder: Path) -> str | None:
@@ -17,7 +17,7 @@ def device_of(folder: Path) -> str | None:
     None where neither is known: a processor's name says nothing of what it would take.
     """
     try:
-        device = json.loads((Path(folder) / FILE).read_bytes())["device"]
+        device = json.loads((Path(folder) / MANIFEST).read_bytes())["device"]
         if isinstance(device, str):
             return device
     except (OSError, ValueError, KeyError, TypeError):
