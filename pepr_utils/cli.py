@@ -10,7 +10,16 @@ from typing import Any
 
 import click
 
-from pepr_utils.errors import PeprError
+from pepr_utils.errors import NotInstalledError, PeprError
+
+#: Extras without which a subcommand cannot do its work; the others work with the base install.
+EXTRAS = {
+    "claims": "book",
+    "run": "train",
+    "sweep": "sweep,train",
+    "status": "sweep",
+    "meter": "meter",
+}
 
 #: Subcommand -> (module, attribute, one-line help); the module is imported when the command runs.
 COMMANDS = {
@@ -78,6 +87,16 @@ class _LazyGroup(click.Group):
             return None
         module, attribute, _ = COMMANDS[name]
         return _refusing_repeats(getattr(importlib.import_module(module), attribute))
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (ModuleNotFoundError, NotInstalledError) as error:
+            module = (error.name or "").partition(".")[0]
+            if module in ("", "pepr_utils", *sys.stdlib_module_names):
+                raise
+            name = ctx.invoked_subcommand or ""
+            raise NotInstalledError.of(error, f"`pepr {name}`", EXTRAS.get(name, "")) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -49,8 +49,59 @@ class NotAvailableError(PeprError, LookupError):
     """A result set does not hold the runs that a comparison or a statement is about."""
 
 
+class NotInstalledError(PeprError, ImportError):
+    """A package that comes with an extra of this one is not installed."""
+
+    @classmethod
+    def of(cls, error: ImportError, what: str, extras: str = "") -> NotInstalledError:
+        """Say which extras hold what Python did not find, instead of which module it was alone.
+
+        Parameters
+        ----------
+        error : ImportError
+            What Python raised.
+        what : str
+            What needs it.
+        extras : str, optional
+            Those that hold it, such as ``"sweep,train"``; without, it is a base dependency.
+
+        Examples
+        --------
+        >>> missing = ModuleNotFoundError("No module named 'PIL'", name="PIL")
+        >>> print(NotInstalledError.of(missing, "training", "train"))
+        training needs PIL, which is not installed: pip install 'pepr-utils[train]', or `make env`
+        in a clone
+        """
+        package = f"'pepr-utils[{extras}]'" if extras else "pepr-utils"
+        return cls(
+            f"{what} needs {error.name or error}, which is not installed: "
+            f"pip install {package}, or `make env` in a clone",
+            name=error.name,
+        )
+
+
 class DataUnavailableError(PeprError, OSError):
     """Data could not be obtained: no network, no mirror, a wrong hash or a truncated file."""
+
+
+class RunError(PeprError, ValueError):
+    """A run is not defined as it has to be, or cannot be measured as it is asked for."""
+
+
+class FolderError(RunError):
+    """Nothing can be written to a result set's folder: it is full, read-only or gone."""
+
+
+class RunningElsewhereError(RunError):
+    """Another process measures this run at this moment."""
+
+
+class StoppedError(RunError):
+    """The sweep that started this process begins no further run."""
+
+
+class TrainingUnavailableError(NotInstalledError):
+    """The packages that training needs are not installed."""
 
 
 def unknown_name(

@@ -166,5 +166,7 @@ def _check(*, as_json: bool) -> None:
         return
     for row in found:
         begin = f"{'yes' if row.available else 'no':<4} {row.part:<8} {row.method:<15} "
-        wrapped = textwrap.wrap(row.detail, WIDTH - len(begin), break_long_words=False)
+        wrapped = textwrap.wrap(
+            row.detail, WIDTH - len(begin), break_long_words=False, break_on_hyphens=False
+        )
         echo(begin + f"\n{'':<{len(begin)}}".join(wrapped))

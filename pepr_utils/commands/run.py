@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pepr_utils.commands.intensity import intensity_option
-from pepr_utils.errors import PeprError
 
 if TYPE_CHECKING:
-    from pepr_utils.measurement import Run
     from pepr_utils.results import Record
 
 
@@ -64,58 +62,28 @@ def run(dataset: str, architectures: str, where: str | None, output: str, **opti
         --output results/try
       pepr run --data ~/xrays --where 'n_parameters < 10e6' --output results/xrays
     """
-    from pepr_utils.measurement import Run, check_runs, record_killed, select_architectures
-    from pepr_utils.measurement.datasets.report import report, share_lines
+    from pepr_utils.measurement import Run
+    from pepr_utils.measurement.session import check_all, measure_all, named
 
+    given = ("protocol", "pretrained", "train_fraction", "seed")
+    settings = {name: options[name] for name in given}
+    runs = [Run(name, dataset, **settings) for name in named(architectures, where)]
     folder = Path(output)
-    names = [name.strip() for name in architectures.split(",") if name.strip()]
-    runs = [
-        Run(name, dataset, options["protocol"], options["pretrained"],
-            options["train_fraction"], options["seed"])
-        for name in select_architectures(names, where)
-    ]  # fmt: skip
-    errors, images = check_runs(
-        runs, folder, device=options["device"], weights_folder=options["weights"],
-        any_device=options["any_device"], progress=sys.stderr.isatty(),
-    )  # fmt: skip
-    if errors:
-        for error in errors:
-            click.echo(f"Error: {error}", err=True)
-        click.echo("nothing was trained", err=True)
-        sys.exit(2)
-    for found in images.values():
-        click.echo("\n".join(report(found).lines() + share_lines(found, runs[0])), err=True)
-    for record in record_killed(folder):
-        click.echo(f"{record.architecture}: {record.failure_reason}", err=True)
+    shared = {
+        "say": lambda line: click.echo(line, err=True),
+        "progress": sys.stderr.isatty(),
+        "device": options["device"],
+        "any_device": options["any_device"],
+    }
+    _, ready = check_all(runs, folder, weights_folder=options["weights"], **shared)
     if options["check"]:
-        click.echo(f"{len(runs)} runs can begin", err=True)
+        click.echo(f"{len(ready)} runs can begin", err=True)
         return
-    records, not_measured = [], []
-    for one in runs:
-        try:
-            records.append(_measured(one, folder, options))
-        except PeprError as error:  # such as another process that measures it: the others go on
-            not_measured.append(error)
+    intensity = options["carbon_intensity"]
+    records, not_measured = measure_all(ready, folder, carbon_intensity=intensity, **shared)
     _show(records, as_json=options["as_json"], output=folder)
-    for error in not_measured:
-        click.echo(f"not measured here: {error}", err=True)
     if not_measured or any(record.status == "failed" for record in records):
         sys.exit(1)
-
-
-def _measured(one: Run, output: Path, options: dict[str, Any]) -> Record:
-    from pepr_utils.measurement import measure
-    from pepr_utils.measurement.bars import Bar
-    from pepr_utils.measurement.session import in_words
-
-    with Bar(one.architecture, shown=sys.stderr.isatty()) as bar:
-        record = measure(
-            one, output, device=options["device"], weights_folder=options["weights"],
-            carbon_intensity_g_per_kwh=options["carbon_intensity"],
-            any_device=options["any_device"], watch=bar.update,
-        )  # fmt: skip
-    click.echo(in_words(record), err=True)
-    return record
 
 
 def _show(records: list[Record], *, as_json: bool, output: Path) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pepr_utils.commands.needs import needs
 from pepr_utils.commands.text_table import clean, count, echo, note, wrapped
 
 if TYPE_CHECKING:
@@ -38,10 +37,8 @@ def status(context: click.Context, folder: Path, *, as_json: bool) -> None:
       pepr status results/paper --json | jq '.failures'
     """
     from pepr_utils.errors import NotAvailableError
-
-    with needs("sweep,train"):
-        from pepr_utils.measurement.sweep.plan import Plan, read_plan
-        from pepr_utils.measurement.sweep.state import named_state, state
+    from pepr_utils.measurement.sweep.plan import Plan, read_plan
+    from pepr_utils.measurement.sweep.state import named_state, state
 
     found = read_plan(folder)
     if found is None:

@@ -7,14 +7,15 @@ import os
 import re
 import sys
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pepr_utils.commands.intensity import intensity_option
-from pepr_utils.commands.needs import needs
 from pepr_utils.commands.text_table import count, echo, note
+from pepr_utils.errors import NotInstalledError
 
 if TYPE_CHECKING:
     from pepr_utils.measurement.sweep.forecast import Forecaster
@@ -93,10 +94,9 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
       pepr sweep study.yaml --output /shared/study --shard 3/16
       pepr status results/small
     """
-    with needs("sweep,train"):
-        from pepr_utils.measurement.sweep.plan import make_plan
-        from pepr_utils.measurement.sweep.state import named_state
-        from pepr_utils.measurement.sweep.study import load_study
+    from pepr_utils.measurement.sweep.plan import make_plan
+    from pepr_utils.measurement.sweep.state import named_state
+    from pepr_utils.measurement.sweep.study import load_study
 
     whole = make_plan(load_study(study), weights_folder=options["weights"])
     plan = whole if options["shard"] is None else whole.part(*options["shard"])
@@ -130,8 +130,7 @@ def _forecaster(plan: Plan, before: State, output: Path, options: dict[str, Any]
 def _forecast(
     plan: Plan, before: State, forecaster: Forecaster, output: Path, options: dict[str, Any]
 ) -> None:
-    with needs("sweep,train"):
-        from pepr_utils.measurement.metering import carbon_intensity
+    from pepr_utils.measurement.metering import carbon_intensity
     from pepr_utils.measurement.sweep.outlook import as_dict, done_names, lines, outlook
 
     rows = outlook(plan.runs, forecaster, done_names(before))
@@ -193,6 +192,8 @@ def _run(
     from pepr_utils.measurement.sweep.view import View
     from pepr_utils.paths import notebook_file
 
+    if options["scheduler"] is None and find_spec("torch") is None:
+        raise NotInstalledError("a run needs torch, which is not installed", name="torch")
     if plan.lacking:
         faults = [f"{why} ({count(n, 'run')})" for why, n in plan.lacking.items()]
         raise StudyError("\n".join([*faults, "nothing was begun"]))
@@ -220,20 +221,19 @@ def _run(
         forecaster.learn(progress.state.done)
         view.update(progress)
 
-    with needs("sweep,train"):
-        found = run_sweep(
-            [planned.run for planned in plan.runs],
-            notebook,
-            output,
-            slots=options["slots"],
-            gpus=options["gpus"],
-            scheduler=options["scheduler"],
-            attempts=options["attempts"],
-            time_limit_s=options["time_limit_s"],
-            seconds=forecaster.seconds,
-            options=parameters,
-            watch=watch,
-        )
+    found = run_sweep(
+        [planned.run for planned in plan.runs],
+        notebook,
+        output,
+        slots=options["slots"],
+        gpus=options["gpus"],
+        scheduler=options["scheduler"],
+        attempts=options["attempts"],
+        time_limit_s=options["time_limit_s"],
+        seconds=forecaster.seconds,
+        options=parameters,
+        watch=watch,
+    )
     for line in aside:
         note(line)
     return found

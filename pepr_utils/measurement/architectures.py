@@ -3,15 +3,26 @@
 The table ``data/timm_models.csv`` holds, for each of the 131, the name that timm gives it now,
 the ImageNet-1k weights that stand for the paper's, the argument that tells the model the size of
 its images where it needs one, and the smallest size that it takes.
+
+`timm()` imports timm also where torchvision's compiled operators do not fit the installed torch.
+timm needs only the Python half of torchvision. With torch's CPU build beside torchvision's CUDA
+build (the one that package indexes serve for Linux), the compiled half cannot be loaded, and
+torchvision then fails on import because it describes operators that nobody has declared. They are
+declared here, without an implementation: nothing in this project calls them.
 """
 
 from __future__ import annotations
 
+import importlib
+import re
+import sys
+import warnings
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from types import ModuleType
 
-from pepr_utils.errors import unknown_name
+from pepr_utils.errors import PeprError, TrainingUnavailableError, unknown_name
 from pepr_utils.measurement.architectures_where import ArchitectureError, allowed_values, matching
 from pepr_utils.results import load_timm_models
 
@@ -21,7 +32,11 @@ __all__ = [
     "check_size",
     "find_architecture",
     "select_architectures",
+    "timm",
 ]
+
+_UNDECLARED = re.compile(r"operator torchvision::(\w+) does not exist")
+_declared: list[object] = []  # a torch library lives as long as its handle
 
 
 @dataclass(frozen=True)
@@ -59,8 +74,6 @@ class Architecture:
         """
         if self.weights is not None:
             return self.weights
-        from pepr_utils.measurement.timm_import import timm
-
         found = timm().get_pretrained_cfg(self.timm_name, allow_unregistered=False)
         if found is None or not found.has_weights:
             raise ArchitectureError(
@@ -103,8 +116,6 @@ def find_architecture(name: str) -> Architecture:
             argument if isinstance(argument, str) else None,
             int(row["smallest_size_px"]),
         )
-    from pepr_utils.measurement.timm_import import timm
-
     timm_name, _, tag = name.partition(".")
     known = timm().list_models(include_tags=False)
     if timm_name not in known or ("." in name and name not in timm().list_pretrained()):
@@ -114,7 +125,9 @@ def find_architecture(name: str) -> Architecture:
             f"unknown architecture {name!r}; allowed: one of the paper's {len(table)} "
             "(data/architectures.csv) or a model of timm" + (f"; did you{hint}" if hint else "")
         )
-    return Architecture(name, timm_name, name if tag else None, _size_argument(timm_name))
+    config = timm().get_pretrained_cfg(timm_name)  # such as of a model that takes one size only
+    fixed = config is not None and config.fixed_input_size
+    return Architecture(name, timm_name, name if tag else None, "img_size" if fixed else None)
 
 
 def check_size(architecture: Architecture, image_size: int) -> None:
@@ -131,14 +144,6 @@ def check_size(architecture: Architecture, image_size: int) -> None:
             f"{architecture.name} does not take images of {image_size} px; it needs {smallest} px: "
             "choose another protocol or another architecture"
         )
-
-
-def _size_argument(timm_name: str) -> str | None:
-    """The keyword of a model that takes images of one size only unless it is told another."""
-    from pepr_utils.measurement.timm_import import timm
-
-    config = timm().get_pretrained_cfg(timm_name)
-    return "img_size" if config is not None and config.fixed_input_size else None
 
 
 def select_architectures(
@@ -204,3 +209,35 @@ def _check_judged(names: list[str]) -> None:
             f"{', '.join(others)}; leave them out, or name them "
             "without a condition" + "".join(f"; {hint}" for hint in hints)
         )
+
+
+def timm() -> ModuleType:
+    """Return the module timm.
+
+    Raises
+    ------
+    TrainingUnavailableError
+        If torch or timm is not installed; the message says how to get them.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise TrainingUnavailableError.of(error, "training", "train") from None
+    for _ in range(20):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # tqdm, in a notebook without widgets
+                importlib.import_module("torchvision")
+                return importlib.import_module("timm")
+        except RuntimeError as error:
+            missing = _UNDECLARED.search(str(error))
+            if missing is None:
+                raise
+            library = torch.library.Library("torchvision", "FRAGMENT")
+            library.define(f"{missing[1]}(Tensor input) -> Tensor")
+            _declared.append(library)
+            for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
+                del sys.modules[name]
+        except ImportError as error:
+            raise TrainingUnavailableError.of(error, "training", "train") from None
+    raise PeprError("torchvision cannot be imported; install the build that fits torch")

@@ -29,7 +29,7 @@ _TEXT_OR_JOIN = re.compile(r"'[^']*'|\"[^\"]*\"|[&|]")
 
 
 class ArchitectureError(PeprError, ValueError):
-    """An architecture cannot be made as it is asked for, or chosen by what is said of it."""
+    """An architecture cannot be made as it is asked for, or no condition chooses it."""
 
 
 class _NotUnderstoodError(Exception):
@@ -61,7 +61,7 @@ def matching(where: str) -> list[str]:
 
 
 def allowed_values(where: str) -> str:
-    """Say what the columns that a condition names may be.
+    """List what the columns that a condition names may be.
 
     Examples
     --------
@@ -69,17 +69,17 @@ def allowed_values(where: str) -> str:
     'type is CNN or Other; efficient is True or False'
     """
     named = {node.id for node in ast.walk(_parsed(where)) if isinstance(node, ast.Name)}
-    table, said = load_architectures(), []
+    table, parts = load_architectures(), []
     for column in (name for name in COLUMNS if name in named):
         if column == "architecture":
-            said.append(f"architecture is one of the {len(table)} in data/architectures.csv")
+            parts.append(f"architecture is one of the {len(table)} in data/architectures.csv")
         elif column == "n_parameters":
             least, most = table[column].min(), table[column].max()
-            said.append(f"n_parameters is from {least:,} to {most:,}")
+            parts.append(f"n_parameters is from {least:,} to {most:,}")
         else:
             values = sorted(set(table[column]), reverse=column == "efficient")
-            said.append(f"{column} is {' or '.join(map(str, values))}")
-    return "; ".join(said)
+            parts.append(f"{column} is {' or '.join(map(str, values))}")
+    return "; ".join(parts)
 
 
 def _parsed(where: str) -> ast.expr:

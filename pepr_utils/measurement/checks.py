@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+import torch
+
 from pepr_utils.errors import PeprError
-from pepr_utils.measurement.architectures import find_architecture
-from pepr_utils.measurement.datasets.prepare import Images, prepare_dataset
-from pepr_utils.measurement.files import check_writable
-from pepr_utils.measurement.manifest import check_device
+from pepr_utils.measurement.datasets import describe_dataset, load_dataset, obtain_dataset
+from pepr_utils.measurement.datasets.prepare import Images, prepare
+from pepr_utils.measurement.datasets.source import Description
 from pepr_utils.measurement.protocols import protocol
-from pepr_utils.measurement.run import Run
+from pepr_utils.measurement.run import ResolvedRun, Run, resolve
+from pepr_utils.measurement.store import check_device, check_writable
+from pepr_utils.measurement.training import device as devices
+from pepr_utils.measurement.training import model as models
+from pepr_utils.measurement.training.loop import Task
+from pepr_utils.measurement.training.weights import in_one
 
 
 def check_runs(
@@ -22,11 +31,11 @@ def check_runs(
     weights_folder: Path | str | None = None,
     any_device: bool = False,
     progress: bool = False,
-) -> tuple[list[PeprError], dict[tuple[str, int], Images]]:
+) -> tuple[list[PeprError], list[tuple[ResolvedRun, Images]]]:
     """Try all that runs need short of training: device, folder, data, models, weights.
 
-    Every image is decoded and every model made once, so weights are downloaded here. Nothing is
-    left in the folder.
+    Every image is decoded, every model laid out without its values, and every weight compared
+    with it, so weights are downloaded here. Nothing is left in the folder.
 
     Parameters
     ----------
@@ -41,69 +50,67 @@ def check_runs(
     -------
     errors : list of PeprError
         What is wrong, each thing once; empty if the runs can begin.
-    images : dict
-        The data sets, by name and image size (px).
+    ready : list of (ResolvedRun, Images)
+        The runs, each once, with their images: what `measure` takes. Empty if anything is wrong.
     """
-    from pepr_utils.measurement.training.device import choose_device, device_name
-    from pepr_utils.measurement.training.model import is_online
-    from pepr_utils.measurement.training.weights import in_one
-
-    runs, folder = list(runs), Path(folder)
-    errors: dict[str, PeprError] = {}
-    images: dict[tuple[str, int], Images] = {}
-
-    def attempt(action: Callable[[], None]) -> None:
-        try:
-            action()
-        except PeprError as error:
-            errors.setdefault(str(error), error)
-
-    def place() -> None:
-        check_writable(folder)
-        check_device(folder, device_name(choose_device(device)), any_device=any_device)
-
-    attempt(place)
-    for name, recipe in dict.fromkeys((run.dataset, run.protocol) for run in runs):
-
-        def data(name: str = name, recipe: str = recipe) -> None:
+    runs, errors = list(dict.fromkeys(runs)), {}
+    collected = partial(_collected, errors)
+    with collected():
+        check_writable(Path(folder))
+        name = devices.device_name(devices.choose_device(device))
+        check_device(Path(folder), name, any_device=any_device)
+    data: dict[tuple[str, str], tuple[Description, Images]] = {}
+    for dataset, recipe in dict.fromkeys((run.dataset, run.protocol) for run in runs):
+        with collected():
             size = protocol(recipe).image_size
-            images[name, size] = prepare_dataset(name, size, show_download=progress)
-
-        attempt(data)
-    weights = None if weights_folder is None else Path(weights_folder)
+            obtain_dataset(dataset, progress=progress)
+            found = describe_dataset(dataset)
+            data[dataset, recipe] = found, prepare(load_dataset(dataset, progress=progress), size)
     # Tried once: without a network, all weights that are missing are to be named, and soon.
-    online = is_online() if weights is None and any(run.pretrained for run in runs) else None
-    for run in dict.fromkeys(runs):
-        # Nothing is downloaded for runs that cannot begin; names and sizes are checked still.
-        wanted = run.pretrained and not (errors and online)
+    wanted = weights_folder is None and any(run.pretrained for run in runs)
+    online = models.is_online() if wanted else None
+    ready = []
+    for run in runs:
+        with collected():
+            # Without its data, the rest of a run is checked still.
+            found, images = data.get((run.dataset, run.protocol), (Description("", ""), None))
+            resolved = resolve(run, weights_folder, dataset=found)
+            # Nothing is downloaded for runs that cannot begin.
+            _check_model(resolved, images, load=not (errors and online), online=online)
+            ready.append((resolved, images))
+    return in_one(errors.values()), [] if errors else ready
 
-        def model(run: Run = run, wanted: bool = wanted) -> None:
-            _make(run, images, weights, online=online, pretrained=wanted)
 
-        attempt(model)
-    return in_one(errors.values()), images
+@contextmanager
+def _collected(errors: dict[str, PeprError]) -> Iterator[None]:
+    """Add an error of the block to those found so far, each once."""
+    try:
+        yield
+    except PeprError as error:
+        errors.setdefault(str(error), error)
 
 
-def _make(
-    run: Run,
-    images: dict[tuple[str, int], Images],
-    weights: Path | None,
-    *,
-    online: bool | None,
-    pretrained: bool,
+def _check_model(
+    run: ResolvedRun, images: Images | None, *, load: bool, online: bool | None
 ) -> None:
-    """Make the model of a run and discard it; without its data, at least its name is checked."""
-    from pepr_utils.measurement.training.model import make_model
-    from pepr_utils.measurement.training.task import Task
+    """Lay out the model of a run, and compare its weights with it."""
 
-    architecture, recipe = find_architecture(run.architecture), protocol(run.protocol)
-    found = images.get((run.dataset, recipe.image_size))
-    make_model(
-        architecture,
-        image_size=recipe.image_size,
-        n_channels=found.source.n_channels if found else 3,
-        n_outputs=Task.of(found.source, recipe).n_outputs if found else 2,
-        pretrained=pretrained,
-        weights_folder=weights,
-        online=online,
-    )
+    def make() -> None:
+        models.make_model(
+            run.architecture,
+            image_size=run.protocol.image_size,
+            n_channels=images.source.n_channels if images else 3,
+            n_outputs=Task.of(images.source, run.protocol).n_outputs if images else 2,
+            weights=run.weights if load else None,
+            weights_file=run.weights_file,
+            online=online,
+        )
+
+    try:
+        # Names and shapes only: neither memory nor random numbers. Torch warns of each weight that
+        # it loads into such a model.
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*copying from a non-meta parameter.*")
+            make()
+    except Exception:  # noqa: BLE001 - not all of timm's code runs without values: once more, with them
+        make()

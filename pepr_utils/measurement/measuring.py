@@ -2,60 +2,37 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pepr_utils.errors import PeprError
-from pepr_utils.measurement.files import FolderError, check_writable
-from pepr_utils.measurement.kept import finished_record, next_attempt
-from pepr_utils.measurement.locks import run_lock
-from pepr_utils.measurement.manifest import check_device, note_device
+from pepr_utils.measurement.datasets import obtain_dataset
+from pepr_utils.measurement.datasets.prepare import Images
 from pepr_utils.measurement.metering import carbon_intensity
-from pepr_utils.measurement.orders import check_expected, hold, time_limit
-from pepr_utils.measurement.predictions import Predictions, write_predictions
-from pepr_utils.measurement.protocols import Protocol, protocol
-from pepr_utils.measurement.run import Run, definition, name_of
-from pepr_utils.results import Record, write_record
-
-
-@dataclass(frozen=True)
-class Step:
-    """How far a run is: told to whoever watches.
-
-    Attributes
-    ----------
-    stage : {"data", "model", "train"}
-        What is being done.
-    epoch : int
-        The epoch that is being trained, from 1; 0 before.
-    epochs : int
-        All of them.
-    done, total : int
-        Images of this stage or epoch.
-    """
-
-    stage: str
-    epoch: int = 0
-    epochs: int = 0
-    done: int = 0
-    total: int = 0
-
-
-Watch = Callable[[Step], None]
+from pepr_utils.measurement.orders import check_expected, time_limit
+from pepr_utils.measurement.progress import Watch
+from pepr_utils.measurement.run import ResolvedRun, Run, resolve
+from pepr_utils.measurement.store import (
+    check_device,
+    check_writable,
+    finished_record,
+    keep,
+    next_attempt,
+    run_lock,
+)
+from pepr_utils.measurement.training import device as devices
+from pepr_utils.measurement.training import perform as training
+from pepr_utils.results import Record
 
 
 def measure(
-    run: Run,
+    run: Run | ResolvedRun,
     folder: Path | str | None = None,
     *,
     device: str = "auto",
     weights_folder: Path | str | None = None,
     carbon_intensity_g_per_kwh: float | str | None = None,
     any_device: bool = False,
+    images: Images | None = None,
     watch: Watch | None = None,
 ) -> Record:
     """Train and evaluate one run, metered, and return its record.
@@ -65,22 +42,24 @@ def measure(
 
     Parameters
     ----------
-    run : Run
-        What to measure.
+    run : Run or ResolvedRun
+        What to measure. What is resolved already is not looked up again.
     folder : path, optional
         A result set's folder: ``runs/<run_id>.json`` is written there when the run ends, and its
         test predictions beside it. Without a folder nothing is kept.
     device : str, default "auto"
         ``cuda``, ``cuda:N``, ``mps``, ``cpu``, or the best that is there.
     weights_folder : path, optional
-        Where pretrained weights lie, for machines without a network.
+        Where pretrained weights lie, for machines without a network; a resolved run knows them.
     carbon_intensity_g_per_kwh : float or str, optional
         Declared carbon intensity, or a country's code; by default the world's mean. See
         `pepr_utils.measurement.metering.carbon_intensity`.
     any_device : bool, default False
         Allow a folder that was measured on another device.
+    images : Images, optional
+        The data set at the size of the protocol, where it has been prepared already.
     watch : callable, optional
-        Is told the progress.
+        Called with each step; see `pepr_utils.measurement.progress.Step`.
 
     Returns
     -------
@@ -92,118 +71,43 @@ def measure(
     ------
     PeprError
         Before anything is trained, if the run cannot be made: an unknown name, data that are not
-        what they should be, weights that cannot be had, a folder of another device; and after
+        what they should be, weights that cannot be loaded, a folder of another device; and after
         it, if the record cannot be written.
     RunningElsewhereError
         If another process measures the same run.
     """
-    intensity = carbon_intensity_g_per_kwh
-    if intensity is not None:
-        carbon_intensity(intensity)  # raises before anything is trained
-    weights = None if weights_folder is None else Path(weights_folder)
-    from pepr_utils.measurement.datasets import obtain_dataset
-
-    obtain_dataset(run.dataset)  # its content is part of the run's name
-    defined = definition(run, weights)
-    identity = name_of(run, defined)
-    check_expected(run, identity)
-    known = definition_columns(run, identity, defined)
+    if carbon_intensity_g_per_kwh is not None:
+        carbon_intensity(carbon_intensity_g_per_kwh)  # raises before anything is trained
+    if isinstance(run, Run):
+        obtain_dataset(run.dataset)  # its content is part of the run's name
+        run = resolve(run, weights_folder)
+    check_expected(run)
     if folder is not None:
         folder = Path(folder)
         check_writable(folder)
-        if found := finished_record(folder, identity):
+        if found := finished_record(folder, run.run_id):
             return found
-    from pepr_utils.measurement.training.device import choose_device, device_name
-    from pepr_utils.measurement.training.failures import reason
-    from pepr_utils.measurement.training.perform import perform
-
-    chosen = choose_device(device)
-    known["device"] = device_name(chosen)
-
-    def done() -> tuple[Record, Predictions | None]:
-        try:
-            return perform(run, known, chosen, weights, intensity, watch)
-        except PeprError:
-            raise
-        except Exception as error:  # noqa: BLE001 - one failure must not end the other runs
-            why = reason(error, chosen)
-            return Record(**known, status="failed", failure_reason=why), None
-
+    chosen = devices.choose_device(device)
+    known = run.columns() | {"device": devices.device_name(chosen)}
+    options = {
+        "images": images,
+        "carbon_intensity_g_per_kwh": carbon_intensity_g_per_kwh,
+        "watch": watch,
+    }
     if folder is None:
-        return done()[0]
+        return training.perform(run, known, chosen, **options)[0]
     check_device(folder, known["device"], any_device=any_device)
 
     def note() -> dict[str, Any]:
-        known["attempt"] = next_attempt(folder, identity)
+        known["attempt"] = next_attempt(folder, run.run_id)
         return known
 
-    with run_lock(folder, identity, note):
-        if found := finished_record(folder, identity):  # another process was quicker
+    with run_lock(folder, run.run_id, note):
+        if found := finished_record(folder, run.run_id):  # another process was quicker
             return found
         # The device was waited for: meanwhile others may have begun the folder with theirs.
         check_device(folder, known["device"], any_device=any_device)
         with time_limit():
-            record, predictions = done()
-        _keep(folder, record, predictions)
+            record, predictions = training.perform(run, known, chosen, **options)
+        keep(folder, record, predictions)
     return record
-
-
-def _keep(folder: Path, record: Record, predictions: Predictions | None) -> None:
-    """Write what a run gave; in a sweep, wait until that can be done rather than lose it."""
-    while True:
-        try:
-            _write(folder, record, predictions)
-            return
-        except OSError as error:
-            if not hold(2):
-                place = _rescue(record, predictions)
-                then = f"copy there what {place} has of it" if place else "run it again"
-                raise FolderError(
-                    f"the record of {record.run_id} cannot be written to {folder} "
-                    f"({error.strerror}); make room, and {then}"
-                ) from None
-
-
-def _rescue(record: Record, predictions: Predictions | None) -> Path | None:
-    """Write what a run gave where temporary files go; None where that cannot be done either."""
-    try:
-        place = Path(tempfile.mkdtemp(prefix="pepr-rescued-"))
-    except OSError:
-        return None
-    try:
-        _write(place, record, predictions)
-    except OSError:
-        shutil.rmtree(place, ignore_errors=True)
-        return None
-    return place
-
-
-def _write(folder: Path, record: Record, predictions: Predictions | None) -> None:
-    if predictions is not None:
-        write_predictions(folder, record.run_id, predictions)
-    if record.device is not None:
-        note_device(folder, record.device)
-    write_record(record, folder)
-
-
-def definition_columns(run: Run, identity: str, defined: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of a record that are known before anything is done.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    identity : str
-        Its run_id.
-    defined : mapping
-        What `pepr_utils.measurement.run.definition` returns of it.
-    """
-    recipe: Protocol = protocol(run.protocol)
-    names = ("architecture", "weights", "dataset", "dataset_hash", "pretrained", "train_fraction")
-    return {name: defined[name] for name in names} | {
-        "run_id": identity,
-        "weights_sha256": defined.get("weights_sha256"),
-        "image_size": recipe.image_size,
-        "seed": run.seed,
-        "protocol": recipe.name,
-    }

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pepr_utils.measurement.run import Run, RunError
+from pepr_utils.errors import RunError, StoppedError
+from pepr_utils.measurement.run import ResolvedRun
 
 #: A file: once it is there, no further run is begun.
 STOP = "PEPR_SWEEP_STOP"
@@ -34,10 +35,6 @@ TIME_LIMIT_S = "PEPR_SWEEP_TIME_LIMIT_S"
 
 #: How Python's watchdog begins what it says.
 _HUNG = re.compile(rb"^Timeout \(\d+:\d\d:\d\d(\.\d+)?\)!$", re.MULTILINE)
-
-
-class StoppedError(RunError):
-    """The sweep that started this process begins no further run."""
 
 
 def environment(
@@ -92,7 +89,7 @@ def hold(seconds: float) -> bool:
     return True
 
 
-def check_expected(run: Run, run_id: str) -> None:
+def check_expected(resolved: ResolvedRun) -> None:
     """Raise unless a run is still the one that the sweep asked for.
 
     Raises
@@ -101,7 +98,8 @@ def check_expected(run: Run, run_id: str) -> None:
         If its data set, or whatever else its name is made of, has changed since.
     """
     wanted = os.environ.get(RUNS)
-    if wanted is not None and run_id not in wanted.split(","):
+    run = resolved.run
+    if wanted is not None and resolved.run_id not in wanted.split(","):
         raise RunError(
             f"{run.dataset} or the weights of {run.architecture} have changed since the sweep "
             "began, and its runs would be others; give the same command again to measure those"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pepr_utils.measurement.files import write_whole
+from pepr_utils.results.atomic import write_whole
 from pepr_utils.results.predictions import FOLDER, log_odds, probabilities
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says about each image of a split.
+    """The outputs of a model for each image of a split.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Predictions:
         return self.logits.argmax(axis=1)
 
     def n_not_finite(self) -> int:
-        """Number of images about which the model says something that is no finite number."""
+        """Number of images for which an output is not finite."""
         return int((~np.isfinite(self.logits)).any(axis=1).sum())
 
     def accuracy(self) -> float:
@@ -54,8 +54,8 @@ class Predictions:
         from sklearn.metrics import accuracy_score
 
         if self.multi_label:
-            said = (self.logits > 0).astype(np.int64)
-            return float(accuracy_score(self.labels.ravel(), said.ravel()))
+            predicted = (self.logits > 0).astype(np.int64)
+            return float(accuracy_score(self.labels.ravel(), predicted.ravel()))
         return float(accuracy_score(self.labels, self.predicted))
 
     def auc(self) -> float | None:

@@ -42,7 +42,7 @@ class Protocol:
     precision : {"fp32", "bf16"}
         Arithmetic of the forward pass; ``bf16`` is autocast, where the device gains from it.
     tf32_convolutions : bool
-        Whether convolutions of single precision may be reckoned in TF32, on NVIDIA cards since
+        Whether convolutions of single precision may be computed in TF32, on NVIDIA GPUs since
         Ampere: PyTorch's default when the authors ran, and theirs set nothing else. Products of
         matrices are never, which is its default too.
     channels_last : bool

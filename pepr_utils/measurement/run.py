@@ -1,4 +1,4 @@
-"""The noun: what one run measures, and the name that follows from it.
+"""What one run measures: as it is asked for, and with everything looked up that it names.
 
 Nothing here loads torch: a plan of a thousand runs is made, counted and compared with the records
 that are there on a machine that cannot train.
@@ -9,18 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pepr_utils.errors import PeprError
-from pepr_utils.measurement.protocols import protocol
+from pepr_utils.errors import RunError
+from pepr_utils.measurement.protocols import Protocol, protocol
 
-
-class RunError(PeprError, ValueError):
-    """A run is not defined as it has to be, or cannot be measured as it is asked for."""
+if TYPE_CHECKING:
+    from pepr_utils.measurement.architectures import Architecture
+    from pepr_utils.measurement.datasets.source import Description
 
 
 @dataclass(frozen=True)
@@ -72,38 +71,113 @@ class Run:
             raise RunError(f"pretrained is {self.pretrained!r}; allowed: True or False")
 
 
-def definition(run: Run, weights_folder: Path | None = None) -> dict[str, Any]:
-    """Return what defines a run, resolved: weights, content of the data set, recipe.
+@dataclass(frozen=True)
+class ResolvedRun:
+    """A run with everything looked up that it names; see `resolve`.
+
+    Attributes
+    ----------
+    run : Run
+        What was asked for.
+    run_id : str
+        Name of its record.
+    architecture : Architecture
+        The architecture.
+    weights : str or None
+        Tag of the weights that it starts from; None from scratch.
+    weights_file : pathlib.Path or None
+        Their file; None where timm downloads them.
+    weights_sha256 : str or None
+        SHA-256 of that file.
+    dataset : Description
+        Name and content of the data set.
+    protocol : Protocol
+        The recipe.
+    """
+
+    run: Run
+    run_id: str
+    architecture: Architecture
+    weights: str | None
+    weights_file: Path | None
+    weights_sha256: str | None
+    dataset: Description
+    protocol: Protocol
+
+    def columns(self) -> dict[str, Any]:
+        """The columns of its record that are known before anything is done."""
+        return {
+            "run_id": self.run_id,
+            "architecture": self.architecture.name,
+            "weights": self.weights,
+            "weights_sha256": self.weights_sha256,
+            "dataset": self.dataset.name,
+            "dataset_hash": self.dataset.content_hash,
+            "image_size": self.protocol.image_size,
+            "pretrained": self.run.pretrained,
+            "train_fraction": float(self.run.train_fraction),
+            "seed": self.run.seed,
+            "protocol": self.protocol.name,
+        }
+
+
+def resolve(
+    run: Run, weights_folder: Path | str | None = None, *, dataset: Description | None = None
+) -> ResolvedRun:
+    """Look up, once, everything that a run names; nothing is downloaded.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    weights_folder : path, optional
+        Where its pretrained weights lie; without it they are those that timm downloads.
+    dataset : Description, optional
+        What `describe_dataset` says of its data set, where that is known: a folder of images has
+        to be read for it.
 
     Raises
     ------
     PeprError
         If architecture, data set or protocol is unknown, or the data set cannot be read, or the
         folder of weights does not hold those of the run.
+
+    Examples
+    --------
+    >>> resolve(Run("resnet18d", "phantom", "demo")).weights
+    'resnet18d.ra2_in1k'
     """
     from pepr_utils.measurement.architectures import find_architecture
     from pepr_utils.measurement.datasets import describe_dataset
     from pepr_utils.measurement.datasets.npz import file_hash
     from pepr_utils.measurement.training.weights import local_weights
 
-    found = find_architecture(run.architecture)
-    dataset = describe_dataset(run.dataset)
-    own = {}
-    if run.pretrained and weights_folder is not None:
-        own = {"weights_sha256": file_hash(local_weights(found, weights_folder))}
-    return own | {
-        "architecture": found.name,
-        "weights": found.pinned_weights() if run.pretrained else None,
+    architecture, recipe = find_architecture(run.architecture), protocol(run.protocol)
+    dataset = dataset or describe_dataset(run.dataset)
+    weights = architecture.pinned_weights() if run.pretrained else None
+    file = sha256 = None
+    if weights is not None and weights_folder is not None:
+        file = local_weights(architecture, Path(weights_folder))
+        sha256 = file_hash(file)
+    defined = {
+        "architecture": architecture.name,
+        "weights": weights,
         "dataset": dataset.name,
         "dataset_hash": dataset.content_hash,
-        "protocol": protocol(run.protocol).definition(),
+        "protocol": recipe.definition(),
         "pretrained": run.pretrained,
         "train_fraction": float(run.train_fraction),
         "seed": run.seed,
-    }
+    } | ({"weights_sha256": sha256} if sha256 else {})
+    text = json.dumps(defined, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", run.architecture)[:80].lstrip("._-")
+    return ResolvedRun(
+        run, f"{name or 'run'}-{digest}", architecture, weights, file, sha256, dataset, recipe
+    )
 
 
-def run_id(run: Run, weights_folder: Path | None = None) -> str:
+def run_id(run: Run, weights_folder: Path | str | None = None) -> str:
     """Return the name of a run's record: its architecture, and the hash of what defines it.
 
     Two runs have the same name if and only if they are the same measurement: a data set counts by
@@ -112,10 +186,8 @@ def run_id(run: Run, weights_folder: Path | None = None) -> str:
 
     Parameters
     ----------
-    run : Run
-        The run.
-    weights_folder : pathlib.Path, optional
-        Where its pretrained weights lie; without it they are those that timm downloads.
+    run, weights_folder
+        As in `resolve`.
 
     Examples
     --------
@@ -125,12 +197,4 @@ def run_id(run: Run, weights_folder: Path | None = None) -> str:
     >>> run_id(run) == run_id(Run("resnet18d", "phantom", "demo", False, seed=2))
     False
     """
-    return name_of(run, definition(run, weights_folder))
-
-
-def name_of(run: Run, defined: Mapping[str, Any]) -> str:
-    """Return the run_id of a run of which `definition` has said what defines it."""
-    text = json.dumps(defined, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    name = re.sub(r"[^A-Za-z0-9._-]", "-", run.architecture)[:80].lstrip("._-")
-    return f"{name or 'run'}-{digest}"
+    return resolve(run, weights_folder).run_id

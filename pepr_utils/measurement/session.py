@@ -1,31 +1,40 @@
-"""A whole fine-tuning session in one call: what the notebook does, and a script may."""
+"""A session: check all runs, then measure one after the other; for `pepr run` and the notebook."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pepr_utils.errors import PeprError
+from filelock import FileLock
+
+from pepr_utils.errors import (
+    FolderError,
+    InvalidTableError,
+    PeprError,
+    RunError,
+    RunningElsewhereError,
+    StoppedError,
+)
 from pepr_utils.measurement.architectures import select_architectures
 from pepr_utils.measurement.checks import check_runs
+from pepr_utils.measurement.datasets.prepare import Images
 from pepr_utils.measurement.datasets.report import Report, report, share_lines
-from pepr_utils.measurement.files import FolderError
-from pepr_utils.measurement.killed import record_killed
-from pepr_utils.measurement.locks import RunningElsewhereError
 from pepr_utils.measurement.measuring import measure
-from pepr_utils.measurement.orders import StoppedError, in_sweep, stop_requested, wait
-from pepr_utils.measurement.run import Run, RunError, run_id
-from pepr_utils.measurement.superseded import set_aside
+from pepr_utils.measurement.orders import in_sweep, stop_requested, wait
+from pepr_utils.measurement.progress import Bar
+from pepr_utils.measurement.run import ResolvedRun, Run
+from pepr_utils.measurement.store import RUNNING, folder_errors, record_killed, set_aside
+from pepr_utils.measurement.sweep.plan import FILE, Plan, Planned, read_plan, write_plan
 from pepr_utils.results import Record, ResultSet
+from pepr_utils.results.load import of_records
 from pepr_utils.results.record_files import record_paths
-from pepr_utils.results.result_set import of_records
 
 #: The set that `make paper` makes: it holds what the notebook asks for and nothing else.
 DEMO = "demo"
 
-#: What says nothing against a run: it can be measured at another time.
+#: Errors that say nothing against a run: it can be measured at another time.
 _PASSING = (RunningElsewhereError, FolderError, StoppedError)
 
 
@@ -40,14 +49,14 @@ class Session:
     data : Report
         Sizes, balance and doubts of the data set.
     records : tuple of Record
-        One per architecture, in their order; without those in `not_measured`.
+        One per run, in their order; without those in `not_measured`.
     not_measured : tuple of PeprError
         Why runs have no record of this session, such as another process that measures them.
     """
 
     folder: Path
     data: Report
-    records: tuple[Record, ...]
+    records: tuple[Record, ...] = ()
     not_measured: tuple[PeprError, ...] = ()
 
     def result_set(self) -> ResultSet:
@@ -59,29 +68,29 @@ class Session:
             If none of the runs came to its end.
         """
         if not any(record.status == "done" for record in self.records):
-            raise RunError("no run came to its end:\n" + "\n".join(map(in_words, self.records)))
+            raise RunError("no run came to its end:\n" + "\n".join(map(outcome, self.records)))
         return of_records(self.records, self.folder.name)
 
 
-def in_words(record: Record) -> str:
+def outcome(record: Record) -> str:
     """How a run ended, in a line.
 
     Examples
     --------
     >>> run = {"run_id": "r", "architecture": "resnet18d", "dataset": "phantom", "status": "done"}
-    >>> in_words(Record(**run, test_accuracy=0.75, energy_kwh=0.001))
+    >>> outcome(Record(**run, test_accuracy=0.75, energy_kwh=0.001))
     'resnet18d: test accuracy 0.7500'
-    >>> in_words(Record(**run, test_accuracy=0.75, meter_notes="others used the processor"))
+    >>> outcome(Record(**run, test_accuracy=0.75, meter_notes="others used the processor"))
     'resnet18d: test accuracy 0.7500; its energy is not known: others used the processor'
     """
     if record.status == "failed":
         return f"{record.architecture}: failed: {record.failure_reason}"
-    said = f"{record.architecture}: test accuracy {record.test_accuracy:.4f}"
+    line = f"{record.architecture}: test accuracy {record.test_accuracy:.4f}"
     if record.training_notes:
-        said += f" ({record.training_notes})"
+        line += f" ({record.training_notes})"
     if record.energy_kwh is not None:
-        return said
-    return f"{said}; its energy is not known: {record.meter_notes or 'nothing could meter it'}"
+        return line
+    return f"{line}; its energy is not known: {record.meter_notes or 'nothing could meter it'}"
 
 
 def result_folder(result_set: str | Path) -> Path:
@@ -131,7 +140,7 @@ def fine_tune(
     result_set : str or path
         A name for a folder under ``results``, or a folder.
     say : callable, default print
-        Is told what is found in the data, before anything is trained, and one line per run.
+        Called with what is found in the data, before anything is trained, and with a line per run.
     device, weights, carbon_intensity, any_device
         See `measure`; empty strings stand for None.
     **settings
@@ -147,61 +156,154 @@ def fine_tune(
     for name, value in text.items():  # such as a number that a notebook was given
         if not isinstance(value, str | Path):
             raise RunError(f"{name} is {value!r}; allowed: text")
-    if isinstance(architectures, str):
-        architectures = [name.strip() for name in architectures.split(",") if name.strip()]
-    folder = result_folder(result_set)
-    runs = [Run(n, dataset, **settings) for n in select_architectures(architectures, where or None)]
-    place = {"device": device, "weights_folder": weights or None, "any_device": any_device}
-    errors, images = check_runs(runs, folder, **place)
-    if errors:
-        raise _kind(errors)("\n".join(map(str, errors)) + "\nnothing was trained")
-    found = next(iter(images.values()))
-    data = report(found)
-    for line in data.lines() + share_lines(found, runs[0]):
-        say(line)
-    if not in_sweep():  # which looks after its own killed runs, and knows why they ended
-        for record in record_killed(folder):
-            say(f"{record.architecture}: {record.failure_reason}")
+    runs = [Run(name, dataset, **settings) for name in named(architectures, where)]
+    folder, place = result_folder(result_set), {"device": device, "any_device": any_device}
+    data, ready = check_all(runs, folder, say=say, weights_folder=weights or None, **place)
     if str(result_set) == DEMO:
-        own = Path(weights) if weights else None
-        _set_aside(folder, {run_id(run, own) for run in runs})
-    records, not_measured = _measure_all(
-        runs, folder, say, carbon_intensity_g_per_kwh=_intensity(carbon_intensity), **place
-    )
+        _set_others_aside(folder, {run.run_id for run, _ in ready})
+    intensity = None if carbon_intensity == "" else carbon_intensity
+    records, not_measured = measure_all(ready, folder, say=say, carbon_intensity=intensity, **place)
+    if not records:
+        raise _kind(not_measured)("no run was measured:\n" + "\n".join(map(str, not_measured)))
     return Session(folder, data, tuple(records), tuple(not_measured))
 
 
-def _measure_all(
-    runs: Sequence[Run], folder: Path, say: Callable[[str], object], **options: Any
+def named(architectures: str | Sequence[str], where: str | None) -> list[str]:
+    """Architectures by names, which a string holds between commas, and by a condition."""
+    if isinstance(architectures, str):
+        architectures = [name.strip() for name in architectures.split(",") if name.strip()]
+    return select_architectures(architectures, where or None)
+
+
+def check_all(
+    runs: Sequence[Run],
+    folder: Path,
+    *,
+    say: Callable[[str], object],
+    weights_folder: Path | str | None = None,
+    progress: bool = False,
+    **place: Any,
+) -> tuple[Report, list[tuple[ResolvedRun, Images]]]:
+    """Check runs on one data set, and say what is found in it and in the folder.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        At least one.
+    folder, weights_folder
+        See `measure`.
+    say : callable
+        Called with each line.
+    progress : bool, default False
+        Show the progress of downloads on stderr.
+    **place
+        ``device`` and ``any_device``, see `measure`.
+
+    Returns
+    -------
+    data : Report
+        Sizes, balance and doubts of the data set.
+    ready : list of (ResolvedRun, Images)
+        What `measure_all` takes.
+
+    Raises
+    ------
+    RunError
+        With everything that is wrong.
+    """
+    errors, ready = check_runs(
+        runs, folder, weights_folder=weights_folder, progress=progress, **place
+    )
+    if errors:
+        raise _kind(errors)("\n".join(map(str, errors)) + "\nnothing was trained")
+    images = ready[0][1]
+    data = report(images)
+    for line in data.lines() + share_lines(images, runs[0]):
+        say(line)
+    if not in_sweep():  # which looks after its own killed runs, and knows why they ended
+        for record in record_killed(folder):
+            say(outcome(record))
+    return data, ready
+
+
+def measure_all(
+    ready: Sequence[tuple[ResolvedRun, Images]],
+    folder: Path,
+    *,
+    say: Callable[[str], object],
+    carbon_intensity: float | str | None = None,
+    progress: bool = False,
+    **place: Any,
 ) -> tuple[list[Record], list[PeprError]]:
-    """Measure what can be; return the records, and why others are not there."""
+    """Measure runs one after the other, except those that are done.
+
+    Parameters
+    ----------
+    ready : sequence of (ResolvedRun, Images)
+        From `check_all`, as the others are.
+    say : callable
+        Called with a line for each run that has ended.
+    carbon_intensity
+        See `measure`.
+    progress : bool, default False
+        Show a bar for each run on stderr.
+
+    Returns
+    -------
+    records : list of Record
+        One per run, in their order; without those in `not_measured`.
+    not_measured : list of PeprError
+        Why runs have no record, such as another process that measures them.
+    """
     records, not_measured = [], []
-    for run in runs:
+    if not in_sweep():  # which has a plan of its own
+        _add_to_plan([run for run, _ in ready], folder)
+    for run, images in ready:
         if stop_requested():
             not_measured.append(StoppedError("the sweep was stopped before the other runs"))
             break
         try:
-            record = _measured(run, folder, options)
+            with Bar(run.architecture.name, shown=progress) as bar:
+                record = _measure(
+                    run, folder, images=images, watch=bar.update,
+                    carbon_intensity_g_per_kwh=carbon_intensity, **place,
+                )  # fmt: skip
         except PeprError as error:  # such as another process that measures it: the others go on
             not_measured.append(error)
             continue
-        say(in_words(record))
+        say(outcome(record))
         records.append(record)
     for error in not_measured:
         say(f"not measured here: {error}")
-    if not records:
-        raise _kind(not_measured)("no run was measured:\n" + "\n".join(map(str, not_measured)))
     return records, not_measured
 
 
-def _kind(errors: Sequence[PeprError]) -> type[RunError]:
-    """The error that several come to: one that passes, where they all do in the same way."""
-    kinds = {type(error) for error in errors}
-    kind = kinds.pop() if len(kinds) == 1 else RunError
-    return kind if issubclass(kind, _PASSING) else RunError
+def _set_others_aside(folder: Path, wanted: Collection[str]) -> None:
+    """Move what another version of the demo has left to ``superseded``."""
+    for path in record_paths(folder):
+        if path.stem not in wanted:
+            set_aside(path)
+    (folder / FILE).unlink(missing_ok=True)
 
 
-def _measured(run: Run, folder: Path, options: dict[str, Any]) -> Record:
+def _add_to_plan(runs: Sequence[ResolvedRun], folder: Path) -> None:
+    """Add runs to the folder's plan, so that `pepr status` can name what is missing."""
+    place = folder / RUNNING
+    with folder_errors(folder):
+        place.mkdir(exist_ok=True)
+        with FileLock(place / "plan.lock"):
+            try:
+                plan, seconds = read_plan(folder) or (Plan("", ()), {})
+            except InvalidTableError:  # nothing is lost: it is derived
+                plan, seconds = Plan("", ()), {}
+            known = plan.names()
+            asked = [Planned(r.run, r.dataset.name, r.run_id) for r in runs]
+            new = [planned for planned in asked if planned.run_id not in known]
+            if new:
+                write_plan(Plan(plan.study, (*plan.runs, *new)), folder, seconds.get)
+
+
+def _measure(run: ResolvedRun, folder: Path, **options: Any) -> Record:
     """Measure one run; in a sweep, wait while the folder takes no files."""
     while True:
         try:
@@ -211,16 +313,8 @@ def _measured(run: Run, folder: Path, options: dict[str, Any]) -> Record:
                 raise
 
 
-def _intensity(value: float | str | None) -> float | str | None:
-    """A carbon intensity as `measure` takes it: a number, even if it came as text, or a code."""
-    try:
-        return None if value in (None, "") else float(value)
-    except ValueError:
-        return value
-
-
-def _set_aside(folder: Path, wanted: set[str]) -> None:
-    """Move records that another version of the demo has left to ``superseded``."""
-    for path in record_paths(folder):
-        if path.stem not in wanted:
-            set_aside(path)
+def _kind(errors: Sequence[PeprError]) -> type[RunError]:
+    """The error that several come to: one that passes, where they all do in the same way."""
+    kinds = {type(error) for error in errors}
+    kind = kinds.pop() if len(kinds) == 1 else RunError
+    return kind if issubclass(kind, _PASSING) else RunError

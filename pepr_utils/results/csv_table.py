@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from pepr_utils.errors import InvalidTableError
+from pepr_utils.results.tables import shorten
 
 
 def read_rows(path: Path) -> pd.DataFrame:
@@ -16,7 +17,8 @@ def read_rows(path: Path) -> pd.DataFrame:
     Parameters
     ----------
     path : pathlib.Path
-        A file in UTF-8, with or without a byte order mark; empty lines are passed over.
+        A file in UTF-8, with or without a byte order mark; empty lines are passed over, and the
+        line ``sep=,`` that Excel understands before the header.
 
     Raises
     ------
@@ -27,7 +29,10 @@ def read_rows(path: Path) -> pd.DataFrame:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
-            header = [name.strip() for name in next(reader, [])]
+            first = next(reader, [])
+            if first == ["sep=", ""]:
+                first = next(reader, [])
+            header = [name.strip() for name in first]
             rows = [row for row in reader if row]
     except UnicodeDecodeError as error:
         raise InvalidTableError(
@@ -52,6 +57,7 @@ def _check(name: str, header: list[str], rows: list[list[str]]) -> None:
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
             raise InvalidTableError(
-                f"{name}: row {number} has {len(row)} values and the header {len(header)}; "
-                "allowed: one value, or nothing, between commas for each column"
+                f"{name}: row {number} has {len(row)} values and the header {len(header)} "
+                f"({shorten(','.join(header))}); allowed: one value, or nothing, between commas "
+                "for each column, and nothing above the header"
             )

@@ -16,16 +16,16 @@ import pandas as pd
 from pepr_utils.errors import InvalidTableError, PeprError, unknown_name
 from pepr_utils.results.csv_table import read_rows
 from pepr_utils.results.experiments import KEY_COLUMNS, experiment_keys, experiment_labels
-from pepr_utils.results.result_set import (
-    REQUIRED_IN_CSV,
-    available_result_sets,
-    load_result_set,
-)
+from pepr_utils.results.load import REQUIRED_IN_CSV, available_result_sets, load_result_set
 from pepr_utils.results.scores import COST_COLUMNS, cost_column
 from pepr_utils.results.tables import Column, check_values, columns
 
-#: How people and programs write that a number is missing, in small letters.
-MISSING = ("", "na", "n/a", "nan", "null", "none")
+#: How people and programs (the last line: pandas and Excel) write that a number is missing, in
+#: small letters. A dash is none of them: accounting formats write 0 so.
+MISSING = (
+    "", "na", "n/a", "nan", "-nan", "null", "none",
+    "<na>", "nat", "#n/a",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     except (OSError, ValueError, TypeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise InvalidTableError(f"{path.name}: not a readable Parquet file ({reason})") from None
-    kept = [name for name in frame.index.names if name is not None]
+    kept = [name for name in frame.index.names if name is not None and name not in frame]
     frame = frame.reset_index(level=kept) if kept else frame
     frame = frame.reset_index(drop=True)
     frame.columns = frame.columns.map(str)

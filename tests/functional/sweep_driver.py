@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from pepr_utils.measurement import Run, run_id, select_architectures
-from pepr_utils.measurement.locks import is_held, noted_runs, read_note
+from pepr_utils.measurement.store import is_held, noted_runs, read_note
 from pepr_utils.measurement.sweep import sweep
 from pepr_utils.results import read_record
 

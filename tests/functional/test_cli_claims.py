@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from pepr_utils.commands.claims import claims
-from pepr_utils.errors import PeprError, UnknownNameError
-from pepr_utils.reporting.claims import load_claims
+from pepr_utils.errors import UnknownNameError
+from pepr_utils.ledger import load_claims
 
 
 def _run(*arguments):
@@ -98,15 +98,6 @@ def test_usage_errors(arguments, message):
     done = _run(*arguments)
     assert isinstance(done.exception, UnknownNameError)
     assert message in str(done.exception)
-
-
-def test_what_is_not_installed_is_named(monkeypatch, other_set):
-    import sys
-
-    monkeypatch.setitem(sys.modules, "pepr_utils.reporting.claims.registry", None)
-    done = _run(other_set)
-    assert isinstance(done.exception, PeprError)
-    assert "extra 'book'" in str(done.exception)
 
 
 def test_help_says_what_the_exit_code_means():

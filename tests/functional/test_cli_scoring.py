@@ -221,6 +221,25 @@ def test_parquet_in_is_csv_in(pepr, table, tmp_path):
     assert _scores(pepr("score", path, *COLUMNS, "--json")) == pytest.approx(SCORES)
 
 
+def test_a_parquet_index_that_is_a_column_too(pepr, table, tmp_path):
+    """As `set_index("model", drop=False)` leaves it: the column is kept."""
+    path = tmp_path / "models.parquet"
+    pd.read_csv(table()).set_index("model", drop=False).to_parquet(path)
+    assert _scores(pepr("score", path, *COLUMNS, "--json")) == pytest.approx(SCORES)
+
+
+def test_the_line_that_excel_reads_before_the_header(pepr, table):
+    done = pepr("score", table("sep=,\n" + MODELS), *COLUMNS, "--json")
+    assert _scores(done) == pytest.approx(SCORES)
+
+
+@pytest.mark.parametrize("word", ["<NA>", "#N/A", "-nan", "NaT", "", " n/a "])
+def test_spellings_of_missing(pepr, table, word):
+    done = pepr("score", table(f"model,acc,kwh\na,0.9,1\nb,0.8,{word}\n"),
+                "--performance", "acc", "--cost", "kwh", "--json")  # fmt: skip
+    assert _scores(done) == {"a": 0.9, "b": None}
+
+
 def test_parquet_without_pyarrow_says_what_to_install(pepr, table, tmp_path, monkeypatch):
     monkeypatch.setattr("pepr_utils.results.user_table.find_spec", lambda name: None)
     done = pepr("score", table(), *COLUMNS, "-o", tmp_path / "out.parquet")
@@ -305,6 +324,12 @@ BAD_TABLES = [
     (b"\x89PNG\x00\xff\xfe", "is not UTF-8 text", ""),
     ("model,acc,acc,kwh\na,1,1,1\n", "column 'acc' stands there twice", "keep one"),
     (f"{HEAD}a,0.9,1,5\n", "row 1 has 4 values and the header 3", ""),
+    (f"{HEAD}a,0.9,-\n", "row 1, column 'kwh' is '-'", "or empty"),
+    (
+        f"# by our logger, v2\n{HEAD}a,0.9,1\n",
+        "and the header 2 ('# by our logger,v2')",
+        "nothing above the header",
+    ),
     ("model,accc,kwh\na,0.9,1\n", "unknown performance column", "did you mean 'accc'?"),
     ("model,acc,kWh\na,0.9,1\n", "'kwh'; allowed: acc, kWh", "did you mean 'kWh'?"),
 ]

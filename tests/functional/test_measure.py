@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from pepr_utils.errors import DataUnavailableError
+from pepr_utils.errors import DataUnavailableError, RunError, RunningElsewhereError, StoppedError
 from pepr_utils.measurement import Run, measure, orders, protocols, record_killed, run_id
-from pepr_utils.measurement.locks import RunningElsewhereError, noted_runs, run_lock
+from pepr_utils.measurement.architectures import timm
 from pepr_utils.measurement.metering import IntensityError
 from pepr_utils.measurement.predictions import Predictions
-from pepr_utils.measurement.run import RunError
-from pepr_utils.measurement.timm_import import timm
+from pepr_utils.measurement.store import noted_runs, run_lock
 from pepr_utils.results import Record, load_result_set, read_record
 from pepr_utils.results.predictions import read_predictions
 
@@ -168,10 +167,10 @@ def test_pretrained_weights_come_from_a_folder_and_have_to_fit(tmp_path):
     other = timm().create_model("test_resnet")
     state = {k: v for k, v in other.state_dict().items() if "layer3" not in k}
     torch.save(state, folder / "test_resnet.r160_in1k.pth")
-    with pytest.raises(DataUnavailableError, match="could not be had"):
+    with pytest.raises(DataUnavailableError, match="could not be loaded"):
         measure(run, tmp_path / "again", weights_folder=folder)
     (folder / "test_resnet.r160_in1k.pth").write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
-    with pytest.raises(DataUnavailableError, match="could not be had"):
+    with pytest.raises(DataUnavailableError, match="could not be loaded"):
         measure(run, tmp_path / "again", weights_folder=folder)
     assert not (tmp_path / "again" / "runs").exists()
 
@@ -186,7 +185,8 @@ def test_pretrained_weights_are_the_ones_that_are_trained(tmp_path):
     torch.manual_seed(8)
     made = make_model(
         find_architecture("test_resnet"), image_size=32, n_channels=1, n_outputs=1,
-        pretrained=True, weights_folder=tmp_path,
+        weights="test_resnet.r160_in1k",
+        weights_file=tmp_path / "test_resnet.r160_in1k.pth",
     )  # fmt: skip
     wanted = model.state_dict()
     for name, value in made.state_dict().items():
@@ -364,8 +364,89 @@ def test_the_command_does_the_runs_that_are_free(tmp_path, monkeypatch):
         assert "allowed: a finite number" in done.stderr
 
 
+def test_each_run_is_resolved_once_and_each_model_made_once(tmp_path, monkeypatch):
+    from pepr_utils.measurement import checks, datasets
+    from pepr_utils.measurement.session import fine_tune
+    from pepr_utils.measurement.training import model, perform
+
+    made, plain, described = [], model.make_model, checks.describe_dataset
+
+    def make_model(architecture, **options):
+        made.append((architecture.name, torch.empty(0).device.type))
+        return plain(architecture, **options)
+
+    def once(name):
+        monkeypatch.setattr(datasets, "describe_dataset", lambda _n: pytest.fail("read again"))
+        monkeypatch.setattr(datasets, "load_dataset", lambda _n: pytest.fail("loaded again"))
+        return described(name)
+
+    for module in (model, perform):
+        monkeypatch.setattr(module, "make_model", make_model)
+    monkeypatch.setattr(checks, "describe_dataset", once)
+    monkeypatch.setattr(perform, "train", _failing)
+    fine_tune("phantom", "test_resnet,test_vit", result_set=tmp_path, say=str, protocol="tiny",
+              pretrained=False)  # fmt: skip
+    names = ["test_resnet", "test_vit"]
+    assert made == [(name, device) for device in ("meta", "cpu") for name in names]
+
+
+def test_a_model_that_needs_values_to_be_made_is_checked_with_them(tmp_path, monkeypatch):
+    from pepr_utils.measurement import check_runs
+    from pepr_utils.measurement.training import model
+
+    plain = model.make_model
+
+    def make_model(*arguments, **options):
+        torch.empty(1).item()  # which the meta device does not have
+        return plain(*arguments, **options)
+
+    monkeypatch.setattr(model, "make_model", make_model)
+    errors, ready = check_runs([RUN, RUN], tmp_path)
+    assert errors == []
+    assert [run.run_id for run, _ in ready] == [run_id(RUN)]
+
+
+def test_data_that_changed_since_the_run_was_named_are_not_trained_on(tmp_path):
+    from dataclasses import replace
+
+    from pepr_utils.measurement.run import resolve
+
+    named = resolve(RUN)
+    other = replace(named, dataset=replace(named.dataset, content_hash="another"))
+    with pytest.raises(RunError, match="phantom has changed since"):
+        measure(other, tmp_path)
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_status_knows_what_pepr_run_was_asked_for(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from pepr_utils.commands.run import run as command
+    from pepr_utils.commands.status import status
+    from pepr_utils.measurement.training import perform
+
+    def asked():
+        return json.loads(CliRunner().invoke(status, [str(tmp_path), "--json"]).stdout)["runs"]
+
+    def run(architectures, *more):
+        arguments = ["--data", "phantom", "--architectures", architectures, "--protocol", "tiny",
+                     "--scratch", "--output", str(tmp_path), *more]  # fmt: skip
+        return CliRunner().invoke(command, arguments).exit_code
+
+    monkeypatch.setattr(perform, "train", _failing)
+    assert run("test_resnet,test_vit", "--check") == 0
+    assert not (tmp_path / "study.json").exists()
+    with run_lock(tmp_path, run_id(RUN), {}):
+        assert run("test_resnet,test_vit") == 1
+    assert asked() == {"total": 2, "done": 0, "running": 0, "failed": 1, "waiting": 1}
+    assert run("test_vit,test_convnext") == 1
+    assert asked() == {"total": 3, "done": 0, "running": 0, "failed": 2, "waiting": 1}
+    (tmp_path / "study.json").write_text("{")  # nothing is lost with it
+    assert run("test_vit") == 1
+    assert asked()["total"] == 1
+
+
 def test_a_session_of_a_sweep_begins_nothing_once_it_is_to_stop(tmp_path, monkeypatch):
-    from pepr_utils.measurement import orders
     from pepr_utils.measurement.session import fine_tune
     from pepr_utils.measurement.training import perform
 
@@ -389,7 +470,7 @@ def test_a_session_of_a_sweep_begins_nothing_once_it_is_to_stop(tmp_path, monkey
     assert left.exists()
     assert [record.architecture for record in found.records] == ["test_resnet"]
     assert "the sweep was stopped" in said[-1]
-    with pytest.raises(orders.StoppedError, match="no run was measured"):
+    with pytest.raises(StoppedError, match="no run was measured"):
         session()
     stop.unlink()
     with run_lock(tmp_path, run_id(RUN), {}), pytest.raises(RunningElsewhereError):
@@ -397,8 +478,8 @@ def test_a_session_of_a_sweep_begins_nothing_once_it_is_to_stop(tmp_path, monkey
 
 
 def test_a_session_of_a_sweep_waits_for_room(tmp_path, monkeypatch):
+    from pepr_utils.errors import FolderError
     from pepr_utils.measurement import measuring, orders, session
-    from pepr_utils.measurement.files import FolderError
 
     tries = []
 
@@ -411,16 +492,16 @@ def test_a_session_of_a_sweep_waits_for_room(tmp_path, monkeypatch):
     monkeypatch.setattr(measuring, "finished_record", lambda *_a: "the record")
     options = {"device": "cpu"}
     with pytest.raises(FolderError):
-        session._measured(RUN, tmp_path, options)
+        session._measure(RUN, tmp_path, **options)
     tries.clear()
     monkeypatch.setenv(orders.STOP, str(tmp_path / "stop"))
     monkeypatch.setattr(orders.time, "sleep", lambda _s: None)
-    assert session._measured(RUN, tmp_path, options) == "the record"
+    assert session._measure(RUN, tmp_path, **options) == "the record"
 
 
 def test_a_disk_that_is_full_as_a_session_begins_is_no_runs_fault(tmp_path, monkeypatch):
+    from pepr_utils.errors import FolderError
     from pepr_utils.measurement import checks
-    from pepr_utils.measurement.files import FolderError
     from pepr_utils.measurement.session import fine_tune
 
     def full(folder):
@@ -458,7 +539,7 @@ def test_one_folder_is_one_device_from_its_first_record_on(tmp_path, monkeypatch
 
 
 def test_a_folder_that_others_began_while_the_device_was_waited_for(tmp_path, monkeypatch):
-    from pepr_utils.measurement import manifest, measuring
+    from pepr_utils.measurement import measuring, store
     from pepr_utils.measurement.training import perform
 
     monkeypatch.setattr(perform, "train", lambda *_a, **_k: pytest.fail("trained"))
@@ -467,14 +548,14 @@ def test_a_folder_that_others_began_while_the_device_was_waited_for(tmp_path, mo
 
     @contextmanager
     def waits(*arguments):
-        measuring._write(tmp_path, Record(**theirs, device="NVIDIA H100"), None)
+        store.keep(tmp_path, Record(**theirs, device="NVIDIA H100"), None)
         with run_lock(*arguments):
             yield
 
     monkeypatch.setattr(measuring, "run_lock", waits)
     with pytest.raises(RunError, match="was measured on NVIDIA H100"):
         measure(RUN, tmp_path)
-    assert json.loads((tmp_path / manifest.FILE).read_text()) == {"device": "NVIDIA H100"}
+    assert json.loads((tmp_path / store.MANIFEST).read_text()) == {"device": "NVIDIA H100"}
 
 
 def test_a_check_on_another_machine_binds_no_folder(tmp_path, monkeypatch):

@@ -16,8 +16,8 @@ from pepr_utils.cli import pepr
 from pepr_utils.commands.status import status
 from pepr_utils.commands.sweep import sweep
 from pepr_utils.errors import PeprError
-from pepr_utils.measurement.locks import note_path
 from pepr_utils.measurement.run import run_id
+from pepr_utils.measurement.store import note_path
 from pepr_utils.measurement.sweep import SweepError, engine, gpus
 from pepr_utils.measurement.sweep.plan import make_plan
 from pepr_utils.measurement.sweep.state import Progress, named_state
@@ -165,7 +165,7 @@ def test_a_package_that_lacks_is_named_with_its_extra(tmp_path):
         code="import sys\nsys.modules['PIL'] = None",
     )  # fmt: skip
     assert done.returncode == 2
-    assert "not installed (PIL); in a clone run `make env`" in done.stderr
+    assert "`pepr sweep` needs PIL, which is not installed: pip install" in done.stderr
     assert "pepr-utils[sweep,train]" in done.stderr
 
 

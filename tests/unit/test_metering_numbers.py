@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
+from paper.chapters import metering as metering_numbers
+from paper.figures import sampling
 from pepr_utils.measurement.metering.readings import Samples, energy_j
-from pepr_utils.reporting import metering_numbers
-from pepr_utils.reporting.figures import sampling
 from pepr_utils.results import load_result_set
 
 

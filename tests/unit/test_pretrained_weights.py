@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from pepr_utils.errors import DataUnavailableError
-from pepr_utils.measurement.architectures import find_architecture
-from pepr_utils.measurement.timm_import import timm
+from pepr_utils.measurement.architectures import find_architecture, timm
 from pepr_utils.measurement.training.model import make_model
 from pepr_utils.measurement.training.weights import every_weight_fits, local_weights
 from pepr_utils.results import load_timm_models
@@ -37,10 +36,11 @@ def _without(state, *, count=1):
 
 def _make(name, folder, content, n_channels=3):
     found = find_architecture(name)
-    torch.save(content, folder / f"{found.pinned_weights()}.pth")
+    tag = found.pinned_weights()
+    torch.save(content, folder / f"{tag}.pth")
     with torch.device("meta"):
         return make_model(found, image_size=256, n_channels=n_channels, n_outputs=2,
-                          pretrained=True, weights_folder=folder)  # fmt: skip
+                          weights=tag, weights_file=local_weights(found, folder))  # fmt: skip
 
 
 def test_the_papers_dla_networks_are_nine():
@@ -50,10 +50,10 @@ def test_the_papers_dla_networks_are_nine():
 @pytest.mark.parametrize("name", DLA)
 def test_no_dla_network_begins_with_weights_that_are_missing(name, tmp_path):
     state = _state(name)
-    for content, lacking in ((_without(state), 1), ({}, len(state) // 2)):
-        with pytest.raises(DataUnavailableError, match=r"they lack \d+ of the model's") as refused:
+    for content, at_least in ((_without(state), 1), ({}, len(state) // 2)):
+        with pytest.raises(DataUnavailableError, match=r"missing: \d+ of the model's") as refused:
             _make(name, tmp_path, content)
-        assert int(str(refused.value).partition("they lack ")[2].split()[0]) >= lacking
+        assert int(str(refused.value).partition("missing: ")[2].split()[0]) >= at_least
     # What the file has besides, such as layers that were never used, does no harm.
     assert _make(name, tmp_path, state | {"level3.project.1.weight": torch.zeros(1)}) is not None
 
@@ -62,7 +62,7 @@ def test_no_dla_network_begins_with_weights_that_are_missing(name, tmp_path):
 @pytest.mark.parametrize("name", ONE_OF_EACH_MODULE)
 def test_a_file_that_lacks_one_weight_is_refused_and_a_whole_one_is_not(name, tmp_path):
     state = _state(name)
-    with pytest.raises(DataUnavailableError, match="could not be had"):
+    with pytest.raises(DataUnavailableError, match="could not be loaded"):
         _make(name, tmp_path, _without(state))
     assert _make(name, tmp_path, state) is not None
 
@@ -73,10 +73,10 @@ def test_a_downloaded_file_has_to_fit_too(monkeypatch):
     monkeypatch.setattr(_builder, "load_state_dict_from_hf", lambda *_a, **_k: {})
     with (
         torch.device("meta"),
-        pytest.raises(DataUnavailableError, match=r"timm's download \(they l"),
+        pytest.raises(DataUnavailableError, match=r"timm's download \(missing: "),
     ):
         make_model(find_architecture("dla46_c"), image_size=32, n_channels=1, n_outputs=2,
-                   pretrained=True, online=True)  # fmt: skip
+                   weights="dla46_c.in1k", online=True)  # fmt: skip
 
 
 def test_without_a_network_all_missing_weights_are_named_after_one_try(tmp_path, monkeypatch):
@@ -105,14 +105,31 @@ def test_without_a_network_all_missing_weights_are_named_after_one_try(tmp_path,
     assert len(tries) == 1
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # as by the variable of that name
     (alone,), _ = check_runs(runs[:1], tmp_path / "out")
-    assert str(alone).startswith("the weights test_resnet.r160_in1k could not be had from timm's")
+    assert str(alone).startswith(
+        "the weights test_resnet.r160_in1k could not be loaded from timm's"
+    )
     assert len(tries) == 1
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
+def test_a_check_compares_weights_and_prints_nothing(name, tmp_path, recwarn):
+    from pepr_utils.measurement import Run, check_runs
+
+    found, run = find_architecture(name), Run(name, "phantom", "demo")
+    file = tmp_path / f"{found.pinned_weights()}.pth"
+    torch.save(timm().create_model(found.pinned_weights()).state_dict(), file)
+    recwarn.clear()
+    assert check_runs([run], tmp_path / "out", weights_folder=tmp_path)[0] == []
+    assert not [str(w.message) for w in recwarn if "meta" in str(w.message)]
+    torch.save(_without(torch.load(file)), file)
+    (error,), _ = check_runs([run], tmp_path / "out", weights_folder=tmp_path)
+    assert "could not be loaded from" in str(error)
 
 
 def test_weights_that_have_no_classes_need_no_head(tmp_path):
     state = {k: v for k, v in _state("convnextv2_atto.fcmae").items() if k[:5] != "head."}
     assert _make("convnextv2_atto.fcmae", tmp_path, state).num_classes == 2
-    with pytest.raises(DataUnavailableError, match="they lack 1 of"):
+    with pytest.raises(DataUnavailableError, match="missing: 1 of"):
         _make("convnextv2_atto.fcmae", tmp_path, _without(state))
 
 
@@ -136,7 +153,7 @@ def test_where_weights_come_from_by_hand(tmp_path):
 
 
 def test_the_address_of_weights_needs_no_timm(tmp_path, monkeypatch):
-    from pepr_utils.measurement.timm_import import TrainingUnavailableError
+    from pepr_utils.errors import TrainingUnavailableError
     from pepr_utils.measurement.training import weights
 
     def none():

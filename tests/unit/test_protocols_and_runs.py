@@ -6,9 +6,8 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from pepr_utils.errors import UnknownNameError
+from pepr_utils.errors import RunError, UnknownNameError
 from pepr_utils.measurement import Run, protocols, run_id
-from pepr_utils.measurement.run import RunError
 
 BASE = Run("resnet18d", "phantom", protocol="demo", pretrained=False)
 

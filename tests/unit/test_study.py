@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pepr_utils.errors import UnknownNameError
+from pepr_utils.errors import TrainingUnavailableError, UnknownNameError
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep import grid
 from pepr_utils.measurement.sweep.plan import Plan, Planned, make_plan, read_plan, write_plan
 from pepr_utils.measurement.sweep.study import StudyError, load_study
-from pepr_utils.measurement.timm_import import TrainingUnavailableError
 from pepr_utils.results import load_architectures
 from pepr_utils.results.release import EXPERIMENTS
 

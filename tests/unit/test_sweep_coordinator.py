@@ -10,19 +10,18 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from pepr_utils.errors import FolderError
 from pepr_utils.measurement import (
     Run,
-    killed,
-    locks,
     orders,
     record_killed,
     run_id,
     select_architectures,
+    store,
 )
-from pepr_utils.measurement.files import FolderError
-from pepr_utils.measurement.kept import next_attempt
-from pepr_utils.measurement.locks import note_path, run_lock
+from pepr_utils.measurement.store import next_attempt, note_path, run_lock
 from pepr_utils.measurement.sweep import SweepError, backlog, engine, failures, upkeep
 from pepr_utils.measurement.sweep.cluster import Slot, Workers
 from pepr_utils.measurement.sweep.task import Outcome
@@ -649,7 +648,7 @@ def disk(monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
         return write_record(record, folder)
 
-    for module in (killed, failures):
+    for module in (store, failures):
         monkeypatch.setattr(module, "write_record", write)
     return Disk
 
@@ -712,7 +711,8 @@ def test_why_a_kernel_died_is_not_forgotten_while_the_disk_is_full(sweep, disk):
 
 
 def test_why_a_worker_died_is_not_forgotten_while_its_kernel_has_yet_to_end(sweep, tmp_path):
-    lock = locks._lock(tmp_path, IDS[NAMES[0]])
+    lock = FileLock(store._lock_path(tmp_path, IDS[NAMES[0]]))
+    (tmp_path / "running").mkdir()
 
     def deed(name, folder):
         lock.acquire()

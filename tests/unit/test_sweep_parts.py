@@ -11,14 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from pepr_utils.measurement import Run, measuring, orders, record_killed, run_id
-from pepr_utils.measurement.files import FolderError
-from pepr_utils.measurement.kept import next_attempt
-from pepr_utils.measurement.killed import ended_unseen, forget_killed
-from pepr_utils.measurement.locks import is_held, note_path, noted_runs, run_lock
+from pepr_utils.errors import FolderError, RunError
+from pepr_utils.measurement import Run, measuring, orders, record_killed, run_id, store
 from pepr_utils.measurement.metering import meter
 from pepr_utils.measurement.metering.nvml import Card, Nvml
-from pepr_utils.measurement.run import RunError
+from pepr_utils.measurement.run import resolve
+from pepr_utils.measurement.store import (
+    ended_unseen,
+    forget_killed,
+    is_held,
+    next_attempt,
+    note_path,
+    noted_runs,
+    run_lock,
+)
 from pepr_utils.measurement.sweep import SweepError, cluster, gpus
 from pepr_utils.measurement.sweep.connect import connect
 from pepr_utils.measurement.sweep.interrupts import AT_ONCE, FINISH, GO_ON, Interrupts
@@ -138,7 +144,7 @@ def test_cards_of_which_it_is_not_known_which_are_meant_are_an_error(cards):
 def test_fine_tune_is_executed_as_far_as_it_measures():
     cells = json.loads(read_notebook(ROOT / "notebooks" / "fine_tune.md"))["cells"]
     assert "fine_tune(" in "".join(cells[-1]["source"])
-    assert not any("reporting" in "".join(cell["source"]) for cell in cells)
+    assert not any("paper." in "".join(cell["source"]) for cell in cells)
 
 
 def test_a_notebook_that_cannot_be_told_what_to_measure_is_refused(tmp_path):
@@ -250,13 +256,11 @@ def test_an_attempt_that_was_killed_counts_even_before_it_is_recorded(tmp_path):
 def test_a_note_that_cannot_be_written_is_an_error_in_words_and_frees_the_lock(
     tmp_path, monkeypatch
 ):
-    from pepr_utils.measurement import locks
-
     def full(*_arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(locks, "write_whole", full)
+        patched.setattr(store, "write_whole", full)
         with (
             pytest.raises(FolderError, match=r"No space left on device\); make room"),
             run_lock(tmp_path, "r1", {}),
@@ -283,7 +287,7 @@ def in_sweep(tmp_path, monkeypatch):
 
 
 def test_two_runs_are_never_on_one_device(in_sweep):
-    from pepr_utils.measurement.orders import StoppedError
+    from pepr_utils.errors import StoppedError
 
     ended, waiting = [], in_sweep / "log.waiting"
 
@@ -332,10 +336,10 @@ def test_a_record_that_cannot_be_written_is_held_in_a_sweep(in_sweep, monkeypatc
             raise OSError(why, os.strerror(why))
         return write_record(record, folder)
 
-    monkeypatch.setattr(measuring, "write_record", refused_twice)
+    monkeypatch.setattr(store, "write_record", refused_twice)
     monkeypatch.setattr(orders.time, "sleep", lambda _s: None)
     (in_sweep / "stop").touch()  # a first Ctrl-C lets what was measured be recorded
-    measuring._keep(in_sweep, _record(A), None)
+    store.keep(in_sweep, _record(A), None)
     assert len(tries) == 3
     assert state(in_sweep).done == (_record(A),)
 
@@ -350,14 +354,14 @@ def test_and_without_a_sweep_it_is_rescued(tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
         return write_record(record, place)
 
-    monkeypatch.setattr(measuring, "write_record", full)
+    monkeypatch.setattr(store, "write_record", full)
     with pytest.raises(FolderError, match=r"make room, and copy there what .*pepr-rescued-\S+ has"):
-        measuring._keep(folder, _record(A), None)
+        store.keep(folder, _record(A), None)
     (rescued,) = temporary.iterdir()
     assert state(rescued).done == (_record(A),)
     shutil.rmtree(temporary)
     with pytest.raises(FolderError, match="make room, and run it again"):
-        measuring._keep(folder, _record(A), None)
+        store.keep(folder, _record(A), None)
 
 
 def test_a_note_that_cannot_be_removed_hides_no_error(tmp_path, monkeypatch):
@@ -395,9 +399,9 @@ def test_a_run_that_hung_is_known_as_such_whoever_records_it(tmp_path):
 
 def test_a_run_that_is_not_the_one_asked_for_is_refused(in_sweep, monkeypatch):
     run = Run("resnet18d", "phantom", "demo", False)
-    orders.check_expected(run, run_id(run))  # of no sweep that has named any
+    orders.check_expected(resolve(run))  # of no sweep that has named any
     monkeypatch.setenv(orders.RUNS, f"other-1,{run_id(run)}")
-    orders.check_expected(run, run_id(run))
+    orders.check_expected(resolve(run))
     monkeypatch.setenv(orders.RUNS, "other-1")
     with pytest.raises(RunError, match=r"phantom .* changed since the sweep began"):
         measuring.measure(run, in_sweep)

@@ -8,8 +8,8 @@ from pepr_utils.measurement import select_architectures
 from pepr_utils.measurement.architectures import (
     ArchitectureError,
     find_architecture,
+    timm,
 )
-from pepr_utils.measurement.timm_import import timm
 from pepr_utils.measurement.training.model import count_parameters, make_model
 from pepr_utils.results import load_architectures, load_timm_models
 
@@ -44,7 +44,7 @@ def test_one_step_of_training_at_the_smallest_size(name):
     found = find_architecture(name)
     size, channels = found.smallest_size, 1 if PAPER.index.get_loc(name) % 2 else 3
     torch.manual_seed(0)
-    model = make_model(found, image_size=size, n_channels=channels, n_outputs=3, pretrained=False)
+    model = make_model(found, image_size=size, n_channels=channels, n_outputs=3)
     outputs = model.train()(torch.rand(2, channels, size, size))
     assert outputs.shape == (2, 3)
     torch.nn.functional.cross_entropy(outputs, torch.tensor([0, 2])).backward()
@@ -67,8 +67,7 @@ def test_too_small_images_are_refused_with_the_size_that_is_needed():
     with pytest.raises(
         ArchitectureError, match="halonet26t does not take images of 32 px; it need"
     ):
-        make_model(find_architecture("halonet26t"), image_size=32, n_channels=3, n_outputs=2,
-                   pretrained=False)  # fmt: skip
+        make_model(find_architecture("halonet26t"), image_size=32, n_channels=3, n_outputs=2)
 
 
 def test_any_other_model_of_timm_works_by_name_and_by_weights():
@@ -104,7 +103,7 @@ def test_without_a_network_missing_weights_are_said_at_once(tmp_path, monkeypatc
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(DataUnavailableError, match=r"the weights test_resnet.r160_in1k"):
         model.make_model(find_architecture("test_resnet"), image_size=32, n_channels=3,
-                         n_outputs=2, pretrained=True)  # fmt: skip
+                         n_outputs=2, weights="test_resnet.r160_in1k")  # fmt: skip
     assert constants.HF_HUB_OFFLINE is False
 
 

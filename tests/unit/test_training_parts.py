@@ -10,10 +10,8 @@ from pepr_utils.measurement.predictions import Predictions, write_predictions
 from pepr_utils.measurement.protocols import Protocol
 from pepr_utils.measurement.training.batches import Batches
 from pepr_utils.measurement.training.device import DeviceError, choose_device
-from pepr_utils.measurement.training.failures import TrainingFailedError, reason
-from pepr_utils.measurement.training.loop import Splits, train
-from pepr_utils.measurement.training.perform import is_shuffled
-from pepr_utils.measurement.training.task import Task
+from pepr_utils.measurement.training.loop import Splits, Task, TrainingFailedError, train
+from pepr_utils.measurement.training.perform import is_shuffled, reason
 from pepr_utils.results.predictions import read_predictions
 
 CPU = torch.device("cpu")

@@ -13,11 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pepr_utils.errors import TrainingUnavailableError
 from pepr_utils.measurement.datasets import npz
 from pepr_utils.measurement.datasets.cache import cache_folder
 from pepr_utils.measurement.datasets.resumable import fetch
 from pepr_utils.measurement.datasets.source import DatasetError, Description, Source
-from pepr_utils.measurement.timm_import import TrainingUnavailableError
 from pepr_utils.results.download import cache_root
 
 #: Sizes (px) in which MedMNIST+ offers each set.
@@ -30,10 +30,8 @@ def index() -> dict[str, dict[str, Any]]:
     """The package's index of two-dimensional sets, by flag such as ``"dermamnist"``."""
     spec = importlib.util.find_spec("medmnist")
     if spec is None or not spec.submodule_search_locations:
-        raise TrainingUnavailableError(
-            "MedMNIST's index is not installed; in a clone run `make env`, elsewhere "
-            "`pip install 'pepr-utils[train]'`"
-        )
+        absent = ImportError("its index", name="medmnist")
+        raise TrainingUnavailableError.of(absent, "a set of MedMNIST", "train")
     # Its module of facts, without the package: that would import torchvision.
     path = Path(spec.submodule_search_locations[0]) / "info.py"
     with warnings.catch_warnings(action="ignore"):  # it makes a folder in a home that may be closed

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pepr_utils.measurement.files import write_whole
+from pepr_utils.results.atomic import write_whole
 
 
 def is_stamped(path: Path, content: str) -> bool:

@@ -10,20 +10,25 @@ carbontracker is inside it, and NVML's energy counter and RAPL beside it; what e
 see is the book's chapter "What is measured and how well". torch is never imported here.
 """
 
-from pepr_utils.measurement.metering.carbontracker import (
-    Intensity,
-    IntensityError,
-    carbon_intensity,
-)
-from pepr_utils.measurement.metering.energy import (
-    COMPARED_ABOVE_S,
-    DISAGREEMENT,
-    FEW_SAMPLES,
-    Component,
-    Memory,
-    Window,
-)
-from pepr_utils.measurement.metering.meter import IDLE_S, INTERVAL_S, Meter, meter
+from pepr_utils.errors import NotInstalledError
+
+try:
+    from pepr_utils.measurement.metering.carbontracker import (
+        Intensity,
+        IntensityError,
+        carbon_intensity,
+    )
+    from pepr_utils.measurement.metering.energy import (
+        COMPARED_ABOVE_S,
+        DISAGREEMENT,
+        FEW_SAMPLES,
+        Component,
+        Memory,
+        Window,
+    )
+    from pepr_utils.measurement.metering.meter import IDLE_S, INTERVAL_S, Meter, meter
+except ModuleNotFoundError as error:
+    raise NotInstalledError.of(error, "the meter", "meter") from None
 
 __all__ = [
     "COMPARED_ABOVE_S",

@@ -18,11 +18,7 @@ from dataclasses import dataclass
 from importlib import metadata, resources
 from typing import Any
 
-from pepr_utils.errors import PeprError
-
-
-class MeterUnavailableError(PeprError, ImportError):
-    """What the meter is made of is not installed."""
+from pepr_utils.errors import NotInstalledError, PeprError
 
 
 class IntensityError(PeprError, ValueError):
@@ -157,7 +153,7 @@ def quiet() -> Iterator[None]:
 
     Raises
     ------
-    MeterUnavailableError
+    NotInstalledError
         If it is not installed.
     """
     try:
@@ -167,8 +163,6 @@ def quiet() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name != "carbontracker":
             raise
-        raise MeterUnavailableError(
-            "carbontracker, the meter, is not installed; pip install 'pepr-utils[train]'"
-        ) from None
+        raise NotInstalledError.of(error, "the meter", "meter") from None
     for name in ("err", "output"):  # what matters is in the record
         logging.getLogger(f"carbontracker.root.{name}").disabled = True

@@ -40,7 +40,7 @@ def _meter() -> Possibility:
     try:
         version = metadata.version("carbontracker")
     except metadata.PackageNotFoundError:
-        how = "not installed; pip install 'pepr-utils[train]'"
+        how = "not installed; pip install 'pepr-utils[meter]'"
         return Possibility("meter", "carbontracker", False, how)
     return Possibility("meter", "carbontracker", True, f"version {version}")
 

@@ -136,7 +136,7 @@ class Nvml:
         try:
             import pynvml
         except ImportError:
-            why = "nvidia-ml-py is not installed: install pepr-utils[train]"
+            why = "nvidia-ml-py is not installed: pip install 'pepr-utils[meter]'"
             return cls(lacking=why, hidden=device_files)
         try:
             pynvml.nvmlInit()

@@ -9,10 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pepr_utils.measurement.files import FolderError
-from pepr_utils.measurement.killed import ended_unseen, record_killed
-from pepr_utils.measurement.locks import RunningElsewhereError, is_held, note_path, run_lock
+from pepr_utils.errors import FolderError, RunningElsewhereError
 from pepr_utils.measurement.run import Run
+from pepr_utils.measurement.store import ended_unseen, is_held, note_path, record_killed, run_lock
 from pepr_utils.measurement.sweep.failures import Failure, record_failure
 from pepr_utils.measurement.sweep.shards import MOST, cut
 from pepr_utils.measurement.sweep.state import read_or_none

@@ -10,9 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pepr_utils.measurement.files import FolderError
-from pepr_utils.measurement.killed import forget_killed
-from pepr_utils.measurement.locks import is_held, noted_runs, read_note
+from pepr_utils.errors import FolderError
+from pepr_utils.measurement.store import forget_killed, is_held, noted_runs, read_note
 from pepr_utils.measurement.sweep.backlog import Backlog
 from pepr_utils.measurement.sweep.cluster import Slot, Workers
 from pepr_utils.measurement.sweep.errors import SweepError

@@ -6,8 +6,8 @@ import json
 import os
 from pathlib import Path
 
-from pepr_utils.measurement.manifest import FILE
 from pepr_utils.measurement.metering.nvml import Nvml, visible_cards
+from pepr_utils.measurement.store import MANIFEST
 
 
 def device_of(folder: Path) -> str | None:
@@ -16,7 +16,7 @@ def device_of(folder: Path) -> str | None:
     None where neither is known: a processor's name says nothing of what it would take.
     """
     try:
-        device = json.loads((Path(folder) / FILE).read_bytes())["device"]
+        device = json.loads((Path(folder) / MANIFEST).read_bytes())["device"]
         if isinstance(device, str):
             return device
     except (OSError, ValueError, KeyError, TypeError):

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pepr_utils.errors import PeprError
-from pepr_utils.measurement.measuring import definition_columns
-from pepr_utils.measurement.run import Run, definition, name_of
+from pepr_utils.measurement.run import Run, resolve
 from pepr_utils.measurement.sweep.backlog import Backlog
 from pepr_utils.measurement.sweep.cluster import Slot, Workers, own_workers, their_workers
 from pepr_utils.measurement.sweep.coordinator import Coordinator
@@ -275,13 +274,12 @@ def _names(
     names, columns, errors = {}, {}, {}
     for run in runs:
         try:
-            defined = definition(run, Path(weights) if weights else None)
+            resolved = resolve(run, weights)
         except PeprError as error:
             errors[str(error)] = None
             continue
-        name = name_of(run, defined)
-        names.setdefault(name, run)
-        columns.setdefault(name, definition_columns(run, name, defined))
+        names.setdefault(resolved.run_id, run)
+        columns.setdefault(resolved.run_id, resolved.columns())
     if errors:
         raise SweepError("\n".join(errors) + "\nnothing was begun")
     return names, columns

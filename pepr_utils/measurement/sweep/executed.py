@@ -13,8 +13,8 @@ from pathlib import Path
 
 from papermill.iorw import papermill_io
 
-from pepr_utils.measurement.files import write_whole
 from pepr_utils.measurement.sweep.upkeep import hidden_notebook
+from pepr_utils.results.atomic import write_whole
 
 #: How papermill is told of a notebook that is kept here.
 SCHEME = "pepr-executed:"

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pepr_utils.measurement.files import FolderError, folder_errors
-from pepr_utils.measurement.kept import finished_record, next_attempt
-from pepr_utils.measurement.killed import last_words
-from pepr_utils.measurement.locks import RunningElsewhereError, run_lock
+from pepr_utils.errors import FolderError, RunningElsewhereError
+from pepr_utils.measurement.store import (
+    end_of_log,
+    finished_record,
+    folder_errors,
+    next_attempt,
+    run_lock,
+)
 from pepr_utils.measurement.sweep.task import Outcome, Task
 from pepr_utils.results import Record, write_record
 
@@ -40,7 +44,7 @@ class Failure:
 def failure(outcome: Outcome, task: Task, before: int) -> Failure:
     """What is to be recorded of a run that was alone in its task and has left no record."""
     why = outcome.why or "the notebook ended"
-    if said := last_words(task.log):
+    if said := end_of_log(task.log):
         why += f"; the last that its kernel said: {said}"
     return Failure(NO_RECORD + " ".join(why.split()), before + 1)
 

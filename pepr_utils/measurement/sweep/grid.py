@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from pepr_utils.errors import PeprError, unknown_name
+from pepr_utils.errors import PeprError, TrainingUnavailableError, unknown_name
 from pepr_utils.measurement.architectures import (
     ArchitectureError,
     check_size,
@@ -28,7 +28,6 @@ from pepr_utils.measurement.architectures import (
 from pepr_utils.measurement.datasets import ALIASES, resolve
 from pepr_utils.measurement.protocols import PROTOCOLS, protocol
 from pepr_utils.measurement.run import Run
-from pepr_utils.measurement.timm_import import TrainingUnavailableError
 from pepr_utils.results import load_architectures, load_timm_models
 
 #: The word that stands for the paper's architectures.
@@ -66,7 +65,7 @@ def _dataset(name: str, info: ValidationInfo) -> str:
         if not path.exists():
             raise ValueError(
                 f"whether {name!r} is a data set cannot be said: MedMNIST's index is not "
-                "installed; `pip install 'pepr-utils[train]'`"
+                "installed; pip install 'pepr-utils[train]'"
             ) from None
     except PeprError as error:
         if not path.exists():

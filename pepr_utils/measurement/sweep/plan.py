@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pepr_utils.errors import InvalidTableError, PeprError
 from pepr_utils.measurement.datasets import describe_dataset
-from pepr_utils.measurement.files import write_whole
 from pepr_utils.measurement.run import Run, run_id
 from pepr_utils.measurement.sweep.study import Study, StudyError
 from pepr_utils.results import load_architectures
+from pepr_utils.results.atomic import write_whole
 
 #: The resolved plan beside the records: derived, so that `pepr status` can name what is missing.
 FILE = "study.json"

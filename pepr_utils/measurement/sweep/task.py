@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pepr_utils.errors import FolderError
 from pepr_utils.measurement import orders
-from pepr_utils.measurement.files import FolderError, check_writable
+from pepr_utils.measurement.store import check_writable
 from pepr_utils.measurement.sweep.errors import SweepError
 from pepr_utils.measurement.sweep.gpus import own_gpu
 

@@ -8,7 +8,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from pepr_utils.measurement.files import FolderError, check_writable, folder_errors
+from pepr_utils.errors import FolderError
+from pepr_utils.measurement.store import check_writable, folder_errors
 
 #: Room without which nothing is begun: records with their predictions, executed notebooks.
 ROOM_BYTES = 20_000_000

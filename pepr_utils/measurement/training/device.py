@@ -8,7 +8,6 @@ import subprocess
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -56,7 +55,6 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-@cache
 def device_name(device: torch.device) -> str:
     """Model name of a device, such as ``NVIDIA H100 80GB HBM3`` or the processor's."""
     if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""The loop: epochs of training, each followed by an evaluation, both in windows of the meter."""
+"""Epochs of training, each followed by an evaluation, both in windows of the meter."""
 
 from __future__ import annotations
 
@@ -9,18 +9,68 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from pepr_utils.errors import PeprError
+from pepr_utils.measurement.datasets.source import Source
 from pepr_utils.measurement.metering import Meter
 from pepr_utils.measurement.predictions import Predictions
 from pepr_utils.measurement.protocols import Protocol
 from pepr_utils.measurement.training.batches import Batches
 from pepr_utils.measurement.training.device import synchronize
-from pepr_utils.measurement.training.evaluate import evaluate
-from pepr_utils.measurement.training.failures import TrainingFailedError
-from pepr_utils.measurement.training.task import Task
 
 #: Called with epoch, images done and images of the epoch.
 Tick = Callable[[int, int, int], None]
+
+
+class TrainingFailedError(PeprError, RuntimeError):
+    """A training came to no result; the message is the reason that its record keeps."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A classification: of one class each, or of several labels at once.
+
+    Attributes
+    ----------
+    n_classes : int
+        Number of classes, or of labels.
+    multi_label : bool
+        Whether an image may have several labels.
+    one_logit : bool
+        Whether two classes are told apart by a single output.
+    """
+
+    n_classes: int
+    multi_label: bool
+    one_logit: bool
+
+    @classmethod
+    def of(cls, source: Source, recipe: Protocol) -> Task:
+        """Return the task of a data set under a recipe."""
+        two = source.n_classes == 2 and not source.multi_label
+        return cls(source.n_classes, source.multi_label, two and recipe.binary_logits == 1)
+
+    @property
+    def n_outputs(self) -> int:
+        """Outputs that a model needs."""
+        return 1 if self.one_logit else self.n_classes
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Mean loss over a batch: cross-entropy, binary for one output and for several labels."""
+        if self.one_logit:
+            return F.binary_cross_entropy_with_logits(logits[:, 0], labels.to(logits.dtype))
+        if self.multi_label:
+            return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+        return F.cross_entropy(logits, labels)
+
+    def n_correct(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Number of images that are right; with several labels, the mean share of right labels."""
+        if self.one_logit:
+            return ((logits[:, 0] > 0).long() == labels).sum()
+        if self.multi_label:
+            return ((logits > 0).long() == labels).float().mean(dim=1).sum()
+        return (logits.argmax(dim=1) == labels).sum()
 
 
 @dataclass(frozen=True)
@@ -87,12 +137,12 @@ def train(
     meter : Meter
         Is given one window ``train`` and one window ``eval`` per epoch.
     tick : callable, optional
-        Is told the epoch and its images done and to do; it must not wait for the device.
+        Called with the epoch, its images done and all of them; it must not wait for the device.
 
     Raises
     ------
     TrainingFailedError
-        If the loss or what the model says of an image is not finite, or no batch is large enough.
+        If the loss or an output is not finite, or no batch is large enough.
     """
     device = splits.train.device
     autocast = _autocast(recipe, device)
@@ -166,8 +216,20 @@ def _epoch(
     return float(loss_sum) / done, float(correct) / done
 
 
+def evaluate(
+    model: torch.nn.Module, batches: Batches, *, autocast: Callable[[], AbstractContextManager]
+) -> Predictions:
+    """Return a model's predictions on all images of a split, the last partial batch included."""
+    model.eval()
+    logits = []
+    with torch.inference_mode(), autocast():
+        for images, _ in batches.ordered():
+            logits.append(model(images).float())
+    return Predictions(torch.cat(logits).cpu().numpy(), batches.labels.cpu().numpy())
+
+
 def _check_finite(predictions: Predictions, split: str, epoch: int) -> None:
-    """Raise where a model says what is no number: its accuracy would be that of some class."""
+    """Raise where outputs are not finite: their accuracy would be that of some class."""
     if n := predictions.n_not_finite():
         raise TrainingFailedError(
             f"after epoch {epoch} the model's outputs are not finite for {n:,} of "

@@ -9,12 +9,15 @@ from pathlib import Path
 import torch
 
 from pepr_utils.errors import DataUnavailableError
-from pepr_utils.measurement.architectures import Architecture, ArchitectureError, check_size
-from pepr_utils.measurement.timm_import import timm
+from pepr_utils.measurement.architectures import (
+    Architecture,
+    ArchitectureError,
+    check_size,
+    timm,
+)
 from pepr_utils.measurement.training.weights import (
     WeightsUnavailableError,
     every_weight_fits,
-    local_weights,
 )
 
 _TIMEOUT_S = 10
@@ -26,8 +29,8 @@ def make_model(
     image_size: int,
     n_channels: int,
     n_outputs: int,
-    pretrained: bool,
-    weights_folder: Path | None = None,
+    weights: str | None = None,
+    weights_file: Path | None = None,
     online: bool | None = None,
 ) -> torch.nn.Module:
     """Return the model of a run, on the CPU, ready to be trained.
@@ -42,28 +45,28 @@ def make_model(
         Channels of its images; pretrained weights of three are summed for one, as timm does.
     n_outputs : int
         Outputs of its head.
-    pretrained : bool
-        From the pinned weights, or with random ones.
-    weights_folder : pathlib.Path, optional
-        Where the weights lie; without it timm downloads them.
+    weights : str, optional
+        Tag of the pretrained weights; without it they are random.
+    weights_file : pathlib.Path, optional
+        Their file; without it timm downloads them.
     online : bool, optional
         Whether the server of the weights answers, where that was tried already; see `is_online`.
 
     Raises
     ------
     DataUnavailableError
-        If the weights cannot be had, or are not those of the architecture.
+        If the weights cannot be obtained, or are not those of the architecture.
     ArchitectureError
         If the architecture cannot be made for such images.
     """
     check_size(architecture, image_size)
     size = architecture.size_arguments(image_size)
     try:
-        if not pretrained:
+        if weights is None:
             return timm().create_model(
                 architecture.timm_name, num_classes=n_outputs, in_chans=n_channels, **size
             )
-        model = _pretrained(architecture, n_channels, size, weights_folder, online)
+        model = _pretrained(weights, n_channels, size, weights_file, online)
         model.reset_classifier(n_outputs)
         return model
     except (AssertionError, TypeError, ValueError) as error:
@@ -75,27 +78,21 @@ def make_model(
 
 
 def _pretrained(
-    architecture: Architecture,
-    n_channels: int,
-    size: dict[str, int],
-    folder: Path | None,
-    online: bool | None,
+    tag: str, n_channels: int, size: dict[str, int], file: Path | None, online: bool | None
 ) -> torch.nn.Module:
-    tag = architecture.pinned_weights()
-    overlay = {} if folder is None else {"file": str(local_weights(architecture, folder))}
-    source = "timm's download" if folder is None else overlay["file"]
+    overlay = {} if file is None else {"file": str(file)}
     quiet = [logging.getLogger(name) for name in ("timm.models._builder", "huggingface_hub")]
     levels = [logger.level for logger in quiet]
     for logger in quiet:
         logger.setLevel(logging.CRITICAL)
     from huggingface_hub import constants
 
-    if folder is None and online is None:
+    if file is None and online is None:
         online = is_online()
     offline, patience = constants.HF_HUB_OFFLINE, socket.getdefaulttimeout()
     try:
         # Unreachable, the hub's client tries for minutes; offline, it uses what it has at once.
-        constants.HF_HUB_OFFLINE = offline or not (folder or online)
+        constants.HF_HUB_OFFLINE = offline or not (file or online)
         socket.setdefaulttimeout(_TIMEOUT_S)  # for the few weights that are not on the hub
         with every_weight_fits():
             return timm().create_model(
@@ -105,7 +102,8 @@ def _pretrained(
         raise
     except Exception as error:  # noqa: BLE001 - network, hub, file and shape errors have no common base
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        missing = not (folder or online or isinstance(error, DataUnavailableError))
+        missing = not (file or online or isinstance(error, DataUnavailableError))
+        source = file or "timm's download"
         raise WeightsUnavailableError(tag, source, reason, offline=missing) from None
     finally:
         constants.HF_HUB_OFFLINE = offline

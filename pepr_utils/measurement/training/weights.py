@@ -3,7 +3,7 @@
 A missing or unfitting weight is an error before anything is trained. timm itself drops weights
 that do not fit, quietly, once the number of classes differs; here the model is first made with
 the weights' own classes, where every weight has to fit, and its head is replaced afterwards. For
-some families, such as DLA, timm does not mind weights that are missing either; here that is an
+some families, such as DLA, timm accepts missing weights, too; here that is an
 error for all of them.
 """
 
@@ -15,21 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from pepr_utils.errors import DataUnavailableError, PeprError
-from pepr_utils.measurement.architectures import Architecture
-from pepr_utils.measurement.timm_import import timm
+from pepr_utils.measurement.architectures import Architecture, timm
 
 #: How a file of weights may be called below the folder.
 _FORMS = ("{}.safetensors", "{}/model.safetensors", "{}.pth", "{}.pt", "{}.bin",
           "{}/pytorch_model.bin")  # fmt: skip
-
-
 _FIX = (
     "connect, or give a folder that holds them with --weights, or train from scratch with --scratch"
 )
 
 
 class WeightsUnavailableError(DataUnavailableError):
-    """Pretrained weights could not be had, or are not those of the model.
+    """Pretrained weights could not be loaded, or are not those of the model.
 
     Attributes
     ----------
@@ -39,20 +36,25 @@ class WeightsUnavailableError(DataUnavailableError):
         Whether they are not on this machine and no network brings them.
     """
 
-    def __init__(self, tag: str, source: str, reason: str, *, offline: bool = False) -> None:
-        super().__init__(f"the weights {tag} could not be had from {source} ({reason}); {_FIX}")
+    def __init__(self, tag: str, source: str | Path, reason: str, *, offline: bool = False) -> None:
+        super().__init__(f"the weights {tag} could not be loaded from {source} ({reason}); {_FIX}")
         self.tag, self.offline = tag, offline
 
 
 def in_one(errors: Iterable[PeprError]) -> list[PeprError]:
-    """Say in one error which weights are missing where no network answers; leave other errors."""
+    """Put into one error which weights are missing where no network answers; leave the others."""
     errors = list(errors)
     missing = [e.tag for e in errors if isinstance(e, WeightsUnavailableError) and e.offline]
     if len(missing) < 2:
         return errors
     others = [e for e in errors if getattr(e, "tag", None) not in missing]
-    said = f"no network answers, and the weights of {len(missing)} architectures are not on this "
-    return [*others, DataUnavailableError(f"{said}machine: {', '.join(missing)}; {_FIX}")]
+    return [
+        *others,
+        DataUnavailableError(
+            f"no network answers, and the weights of {len(missing)} architectures are not on this "
+            f"machine: {', '.join(missing)}; {_FIX}"
+        ),
+    ]
 
 
 def local_weights(architecture: Architecture, folder: Path) -> Path:
@@ -116,7 +118,7 @@ def every_weight_fits() -> Iterator[None]:
         missing = [k for k in result.missing_keys if not (headless and k.startswith("head."))]
         if missing:
             raise DataUnavailableError(
-                f"they lack {len(missing)} of the model's {len(model.state_dict())} arrays, "
+                f"missing: {len(missing)} of the model's {len(model.state_dict())} arrays, "
                 f"such as {missing[0]!r}"
             )
         return result
