@@ -15,6 +15,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pepr_utils.errors import PeprError
 from pepr_utils.measurement.protocols import protocol
 
@@ -68,7 +70,7 @@ class Run:
             )
         if not isinstance(self.seed, Integral) or not 0 <= self.seed < 2**31:
             raise RunError(f"seed is {self.seed!r}; allowed: a whole number from 0 to 2^31 - 1")
-        if not isinstance(self.pretrained, bool):
+        if not isinstance(self.pretrained, bool | np.bool_):  # a table's are numpy's
             raise RunError(f"pretrained is {self.pretrained!r}; allowed: True or False")
 
 
@@ -97,9 +99,9 @@ def definition(run: Run, weights_folder: Path | None = None) -> dict[str, Any]:
         "dataset": dataset.name,
         "dataset_hash": dataset.content_hash,
         "protocol": protocol(run.protocol).definition(),
-        "pretrained": run.pretrained,
+        "pretrained": bool(run.pretrained),
         "train_fraction": float(run.train_fraction),
-        "seed": run.seed,
+        "seed": int(run.seed),
     }
 
 
