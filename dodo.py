@@ -2,14 +2,14 @@
 
 Each computing chapter is a task of its own, executed again only when its text, its parameters,
 its data or the code that it uses has changed; the site is made of the executed chapters and the
-prose. The logic is in `pepr_utils/reporting/book`.
+prose. The logic is in `paper/site`.
 """
 
 import os
 import sys
 from pathlib import Path
 
-from pepr_utils.reporting.book.tasks import (
+from paper.site.tasks import (
     Progress,
     chapter_tasks,
     say_interrupted,

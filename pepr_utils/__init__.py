@@ -7,7 +7,17 @@ the scoring path imports torch.
 from importlib import import_module as _import_module
 from importlib import metadata as _metadata
 
-__all__ = ["__version__", "errors", "paths", "reporting", "results", "scoring"]
+__all__ = [
+    "__version__",
+    "audit",
+    "errors",
+    "ledger",
+    "measurement",
+    "paths",
+    "results",
+    "scoring",
+    "statistics",
+]
 
 
 def __getattr__(name: str):

@@ -32,11 +32,11 @@ def audit(
       pepr audit my_results.csv
       pepr audit published --check copied-energy --json
     """
+    from pepr_utils.audit import CHECKS
+    from pepr_utils.audit import audit as run_audit
+    from pepr_utils.audit.finding import SEVERITIES, count
     from pepr_utils.results import load_result_set
-    from pepr_utils.results.audit import CHECKS
-    from pepr_utils.results.audit import audit as run_audit
-    from pepr_utils.results.audit.finding import SEVERITIES, count
-    from pepr_utils.results.audit.power import implied_power
+    from pepr_utils.results.power import implied_power
 
     if list_checks:
         for name, function in CHECKS.items():

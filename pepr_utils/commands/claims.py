@@ -55,10 +55,11 @@ def claims(
     """
     from pepr_utils.commands.text_table import echo
     from pepr_utils.errors import unknown_name
-    from pepr_utils.reporting.claims import OUTCOMES, check_claims, differing, load_claims
-    from pepr_utils.reporting.claims.schema import SECTIONS
+    from pepr_utils.ledger import OUTCOMES, check_claims, differing, load_claims
+    from pepr_utils.ledger.schema import SECTIONS
     from pepr_utils.results import load_result_set
 
+    ledger = load_claims()
     for word in outcomes:
         if word not in OUTCOMES and not any(outcome.startswith(word) for outcome in OUTCOMES):
             raise unknown_name("outcome", word, OUTCOMES)
@@ -66,7 +67,7 @@ def claims(
         if name.lower() not in SECTIONS:
             raise unknown_name("section", name, SECTIONS)
     chosen = {name.lower() for name in sections}
-    entries = [claim for claim in load_claims() if not chosen or claim.section in chosen]
+    entries = [claim for claim in ledger if not chosen or claim.section in chosen]
     loaded = load_result_set(result_set)
     checked = found = check_claims(loaded, entries)
     if outcomes:
@@ -88,7 +89,7 @@ def claims(
 
 def _lines(found: list, checked: list, name: str, *, notes: bool) -> list[str]:
     from pepr_utils.commands.text_table import count, wrapped
-    from pepr_utils.reporting.claims import OUTCOMES, differing
+    from pepr_utils.ledger import OUTCOMES, differing
 
     lines = []
     for one in found:

@@ -19,8 +19,8 @@ from pepr_utils.measurement.orders import StoppedError, in_sweep, stop_requested
 from pepr_utils.measurement.run import Run, RunError, run_id
 from pepr_utils.measurement.superseded import set_aside
 from pepr_utils.results import Record, ResultSet
+from pepr_utils.results.load import of_records
 from pepr_utils.results.record_files import record_paths
-from pepr_utils.results.result_set import of_records
 
 #: The set that `make paper` makes: it holds what the notebook asks for and nothing else.
 DEMO = "demo"

@@ -1,4 +1,4 @@
-"""Floor 2: records, result sets and the published data. Frames in, frames out; no torch.
+"""Records, result sets and the published data. Frames in, frames out; no torch.
 
 Its parts are loaded when they are used: whoever writes a record needs no pandas.
 """
@@ -13,8 +13,8 @@ _PLACES = {
     "ResultSet": "result_set",
     "Run": "schema",
     "add_classes": "architectures",
-    "available_result_sets": "result_set",
-    "content_hash": "result_set",
+    "available_result_sets": "load",
+    "content_hash": "load",
     "correct_images": "predictions",
     "cost_column": "scores",
     "curve_experiment": "curves",
@@ -24,7 +24,7 @@ _PLACES = {
     "learning_curves": "curves",
     "load_architectures": "architectures",
     "load_majority": "majority",
-    "load_result_set": "result_set",
+    "load_result_set": "load",
     "load_timm_models": "architectures",
     "majority_of_runs": "majority",
     "majority_share": "majority",

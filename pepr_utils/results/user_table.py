@@ -16,11 +16,7 @@ import pandas as pd
 from pepr_utils.errors import InvalidTableError, PeprError, unknown_name
 from pepr_utils.results.csv_table import read_rows
 from pepr_utils.results.experiments import KEY_COLUMNS, experiment_keys, experiment_labels
-from pepr_utils.results.result_set import (
-    REQUIRED_IN_CSV,
-    available_result_sets,
-    load_result_set,
-)
+from pepr_utils.results.load import REQUIRED_IN_CSV, available_result_sets, load_result_set
 from pepr_utils.results.scores import COST_COLUMNS, cost_column
 from pepr_utils.results.tables import Column, check_values, columns
 

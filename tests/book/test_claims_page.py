@@ -4,7 +4,7 @@ import html
 
 import pytest
 
-from pepr_utils.reporting.claims import OUTCOMES, load_claims
+from pepr_utils.ledger import OUTCOMES, load_claims
 
 pytestmark = [pytest.mark.book, pytest.mark.slow]
 

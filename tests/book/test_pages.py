@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pepr_utils.reporting.book.chapters import read_chapters
+from paper.site.chapters import read_chapters
 
 DOCNAMES = [chapter.docname for chapter in read_chapters(Path(__file__).parents[2])]
 

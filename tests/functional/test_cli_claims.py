@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from pepr_utils.commands.claims import claims
 from pepr_utils.errors import UnknownNameError
-from pepr_utils.reporting.claims import load_claims
+from pepr_utils.ledger import load_claims
 
 
 def _run(*arguments):

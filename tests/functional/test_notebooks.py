@@ -53,7 +53,7 @@ def test_other_alpha_and_other_average(published, tmp_path):
     assert numbers["alpha"] == "4"
     assert numbers["average"] == "all experiments"
     assert numbers["n-experiments"] == "8"
-    from pepr_utils.reporting.figures import by_size
+    from paper.figures import by_size
 
     frame = by_size.data(published, alpha=4.0, average="released")
     small = frame[frame["size"] == "small"]["pepr"].median()

@@ -172,7 +172,8 @@ def _clean_tables(n_models=14):
 @pytest.fixture(scope="session")
 def make_set():
     """Make a result set from tables of runs and epochs, as the loader does."""
-    from pepr_utils.results.result_set import ResultSet, _complete
+    from pepr_utils.results.load import _complete
+    from pepr_utils.results.result_set import ResultSet
 
     def make(runs, epochs, name="planted"):
         return ResultSet(name, _complete(runs, "runs"), _complete(epochs, "epochs"), "0")

@@ -5,8 +5,8 @@ import csv
 import pandas as pd
 import pytest
 
+from paper.figures import access, imagenet
 from pepr_utils.errors import NotAvailableError, UnknownNameError
-from pepr_utils.reporting.figures import access, imagenet
 from pepr_utils.results import load_result_set
 
 

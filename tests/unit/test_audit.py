@@ -5,9 +5,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pepr_utils.audit import CHECKS, audit
 from pepr_utils.errors import InvalidTableError, UnknownNameError
 from pepr_utils.results import load_result_set
-from pepr_utils.results.audit import CHECKS, audit
 
 
 def test_a_clean_set_has_no_finding(clean_set):
@@ -333,7 +333,7 @@ def test_order_and_names_of_rows_change_nothing(order, make_set, faulty_tables):
 
 def test_a_source_is_not_decided_by_the_majority(make_set, clean_tables):
     """Thirteen of fourteen energies of the tenth are copies; power still tells which are."""
-    from pepr_utils.results.audit import origins
+    from pepr_utils.results.origins import origins
 
     runs, epochs = clean_tables
     for number in range(13):

@@ -3,12 +3,12 @@
 import pandas as pd
 import pytest
 
+from pepr_utils.audit import CHECKS, audit
+from pepr_utils.audit.checks_emissions import rounding
+from pepr_utils.audit.learning import answer_levels, constant_answers, learning
 from pepr_utils.errors import InvalidTableError
 from pepr_utils.results import load_result_set
-from pepr_utils.results.audit import CHECKS, audit
-from pepr_utils.results.audit.checks_emissions import rounding
-from pepr_utils.results.audit.lattice import fitting
-from pepr_utils.results.audit.learning import answer_levels, constant_answers, learning
+from pepr_utils.results.lattice import fitting
 
 
 def _found(check, result_set):

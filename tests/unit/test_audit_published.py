@@ -3,12 +3,13 @@
 import pandas as pd
 import pytest
 
+from pepr_utils.audit import audit
+from pepr_utils.audit.bounds import bounds
+from pepr_utils.audit.replicates import same_network, spread
 from pepr_utils.results import content_hash, load_result_set
-from pepr_utils.results.audit import audit, origins
-from pepr_utils.results.audit.accuracies import fits_other_test_set, off_lattice, training_images
-from pepr_utils.results.audit.bounds import bounds
-from pepr_utils.results.audit.power import time_contents
-from pepr_utils.results.audit.replicates import same_network, spread
+from pepr_utils.results.accuracies import fits_other_test_set, off_lattice, training_images
+from pepr_utils.results.origins import origins
+from pepr_utils.results.power import time_contents
 
 LIDC_ROWS = {
     "dla46_c",
@@ -160,7 +161,7 @@ def test_what_was_repaired_is_not_found_again(repaired):
     found = {(finding.check, finding.severity) for finding in audit(repaired)}
     gone = {"copied-energy", "repeated-rows", "impossible-power", "other-test-set"}
     assert not {(check, "error") for check in gone} & found
-    from pepr_utils.results.audit import repair
+    from pepr_utils.results.repair import repair
 
     assert repair(repaired).changes.empty
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import nbformat.v4 as v4
 import pytest
 
-from pepr_utils.reporting.book.chapters import BookError, Chapter, dependencies, read_chapters
-from pepr_utils.reporting.book.stub import stub_notebook, without_stubs
+from paper.site.chapters import BookError, Chapter, dependencies, read_chapters
+from paper.site.stub import stub_notebook, without_stubs
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,15 +60,17 @@ def test_a_listed_chapter_must_exist(tmp_path):
 def test_a_chapter_depends_on_the_floors_it_uses_and_those_beneath():
     source = ROOT / "notebooks/results.md"
     scoring = _names(Chapter("x", source, is_notebook=True, uses=("scoring",)))
-    reporting = _names(Chapter("x", source, is_notebook=True, uses=("reporting",)))
+    paper = _names(Chapter("x", source, is_notebook=True, uses=("paper",)))
     assert "notebooks/results.md" in scoring
     assert "pepr_utils/errors.py" in scoring
     assert "pepr_utils/scoring/score.py" in scoring
     assert not any("results/" in name for name in scoring)
-    assert {"pepr_utils/results/schema.py", "pepr_utils/scoring/score.py"} <= reporting
-    assert "pepr_utils/reporting/theme.py" in reporting
-    assert "pepr_utils/reporting/book/execute.py" in reporting
-    assert "pepr_utils/reporting/book/site.py" not in reporting
+    assert {"pepr_utils/results/schema.py", "pepr_utils/scoring/score.py"} <= paper
+    assert "paper/site/theme.py" in paper
+    assert {"paper/chapters/results.py", "pepr_utils/statistics/samples.py"} <= paper
+    assert {"paper/site/__init__.py", "paper/site/shown_chart.py"} <= paper
+    assert "paper/site/execute.py" in paper
+    assert "paper/site/build.py" not in paper
 
 
 STUBBED = """\

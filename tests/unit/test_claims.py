@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from paper.chapters import claims as shown
+from paper.chapters.table_1 import printed_table
 from pepr_utils.errors import InvalidTableError, NotAvailableError
-from pepr_utils.reporting.claims import (
+from pepr_utils.ledger import (
     ANOTHER_READING,
     NOT_CHECKABLE,
     NOT_REPRODUCED,
@@ -18,13 +20,13 @@ from pepr_utils.reporting.claims import (
     differing,
     load_claims,
     registry,
-    shown,
 )
-from pepr_utils.reporting.claims.compare import Told, compare, describe
-from pepr_utils.reporting.claims.registry import checks
-from pepr_utils.reporting.claims.schema import SECTIONS, Claim, Expected
-from pepr_utils.reporting.table_1 import printed_table
+from pepr_utils.ledger.compare import Told, compare, describe
+from pepr_utils.ledger.registry import load_checks
+from pepr_utils.ledger.schema import SECTIONS, Claim, Expected
 from pepr_utils.results import load_architectures, load_result_set
+
+CHECKS = load_checks("paper.checks")
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +157,8 @@ ENTRY = {
 
 def _written(tmp_path, *entries):
     path = tmp_path / "claims.yaml"
-    path.write_text(yaml.safe_dump(list(entries)), "utf-8")
+    text = yaml.safe_dump({"checks": "paper.checks", "claims": list(entries)})
+    path.write_text(text, "utf-8")
     return path
 
 
@@ -231,7 +234,9 @@ def test_all_faults_are_named_at_once(tmp_path):
     assert "claims.yaml: a-claim: stands 2 times" in lines
 
 
-@pytest.mark.parametrize("text", ["", "a: 1", "- [", "[]"])
+@pytest.mark.parametrize(
+    "text", ["", "a: 1", "- [", "[]", "- id: a", "checks: paper.checks\nclaims: []"]
+)
 def test_a_file_that_is_no_list(text, tmp_path):
     (tmp_path / "claims.yaml").write_text(text)
     with pytest.raises(InvalidTableError, match=r"claims\.yaml"):
@@ -315,7 +320,7 @@ def test_without_an_experiment_no_outcome_comes_from_the_rest(few, dataset, pret
 
 def test_the_mean_of_all_experiments_takes_all_of_them(published):
     runs = published.runs
-    check = checks()["p/size-accuracy-average_released/student"]
+    check = CHECKS["p/size-accuracy-average_released/student"]
     assert 0 <= check(published).value <= 1
     with pytest.raises(NotAvailableError, match="derma fine-tuned on 1% of the data"):
         check(_without(published, runs["train_fraction"].eq(0.01)))
@@ -323,7 +328,7 @@ def test_the_mean_of_all_experiments_takes_all_of_them(published):
 
 def test_accuracies_are_compared_without_energies(published):
     runs = published.runs.assign(energy_kwh=float("nan"))
-    check = checks()["p/size-accuracy-average/student"]
+    check = CHECKS["p/size-accuracy-average/student"]
     assert check(replace(published, runs=runs)) == check(published)
 
 
@@ -331,7 +336,7 @@ def test_a_total_with_a_value_missing_is_none(published):
     runs = published.runs.copy()
     runs.loc[runs.index[:3], "co2eq_g"] = float("nan")
     with pytest.raises(NotAvailableError, match="co2eq_g of 3 of 1048 runs"):
-        checks()["totals/carbon"](replace(published, runs=runs))
+        CHECKS["totals/carbon"](replace(published, runs=runs))
 
 
 def test_pretrained_not_given_is_read_in_one_way(few):
@@ -374,7 +379,7 @@ def test_pretrained_not_given_is_read_in_one_way(few):
 )
 def test_another_kind_than_the_check_computes_is_named(expected, value, kinds, monkeypatch):
     claim = Claim(**{**ENTRY, "expected": expected})
-    monkeypatch.setitem(checks(), claim.check, lambda _: value)
+    monkeypatch.setitem(CHECKS, claim.check, lambda _: value)
     with pytest.raises(InvalidTableError) as error:
         check_claims(SimpleNamespace(name="mine"), [claim])
     assert str(error.value).startswith("claims.yaml: a-claim: models/count: ")
@@ -384,7 +389,7 @@ def test_another_kind_than_the_check_computes_is_named(expected, value, kinds, m
 def test_no_value_is_said_in_plain_words(monkeypatch):
     claim = Claim(**ENTRY)
     for value in (None, float("nan"), pd.NA):
-        monkeypatch.setitem(checks(), claim.check, lambda _, value=value: value)
+        monkeypatch.setitem(CHECKS, claim.check, lambda _, value=value: value)
         [one] = check_claims(SimpleNamespace(name="mine"), [claim])
         assert one.outcome == NOT_CHECKABLE
         assert "too few or all the same" in one.missing
@@ -415,8 +420,7 @@ def test_a_set_without_epochs_and_with_other_columns(tmp_path):
 
 
 def test_a_check_is_registered_once(monkeypatch):
-    checks()
-    monkeypatch.setattr(registry, "_CHECKS", dict(registry._CHECKS))
+    monkeypatch.setattr(registry, "CHECKS", dict(CHECKS))
     with pytest.raises(ValueError, match="two checks are called 'models/count'"):
         registry.check("models/count")(len)
 
@@ -466,4 +470,4 @@ def test_links_lead_to_a_place_that_the_sources_have():
 
 
 def test_table_a1_is_counted_on_the_printed_numbers(published):
-    assert checks()["models/table-a1"](published) == len(load_architectures()) == 131
+    assert CHECKS["models/table-a1"](published) == len(load_architectures()) == 131

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pepr_utils.reporting import statements
-from pepr_utils.reporting.claims import NOT_CHECKABLE, NOT_REPRODUCED, check_claims, load_claims
-from pepr_utils.reporting.claims.checks import definition, models
-from pepr_utils.reporting.example_curves import ExampleCurve
-from pepr_utils.reporting.figures import access, imagenet
+from paper.chapters import statements
+from paper.chapters.example_curves import ExampleCurve
+from paper.checks import definition, models
+from paper.figures import access, imagenet
+from pepr_utils.ledger import NOT_CHECKABLE, NOT_REPRODUCED, check_claims, load_claims
 from pepr_utils.results import add_classes, load_timm_models
 
 CLAIMS = load_claims()

@@ -6,10 +6,12 @@ import pandas as pd
 import pytest
 import vl_convert
 
+from paper.chapters import curve as curve_numbers
+from paper.chapters import pareto as front_numbers
+from paper.figures import budget, curves, front, integral, profile, ranking
 from pepr_utils.errors import UnknownNameError
-from pepr_utils.reporting import curve_numbers, front_numbers, rank_stability
-from pepr_utils.reporting.figures import budget, curves, front, integral, profile, ranking
 from pepr_utils.scoring import pareto_front
+from pepr_utils.statistics import rank_stability
 
 
 def _marks(spec):

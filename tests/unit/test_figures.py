@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import vl_convert
 
+from paper.figures import arms, by_size
 from pepr_utils.errors import InvalidTableError, UnknownNameError
-from pepr_utils.reporting.figures import arms, by_size
 from pepr_utils.results import ResultSet, load_result_set
 from pepr_utils.scoring import pepr
 

@@ -13,7 +13,7 @@ from pepr_utils.measurement.sweep.outlook import lines, outlook
 from pepr_utils.measurement.sweep.plan import Plan, Planned
 from pepr_utils.measurement.sweep.scaling import by_data_sheets
 from pepr_utils.results import Epoch, Record, load_result_set
-from pepr_utils.results.result_set import of_records
+from pepr_utils.results.load import of_records
 
 OLD, NEW = "NVIDIA GeForce RTX 3090", "NVIDIA GeForce RTX 4090"
 CPU = "an abacus"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pepr_utils.reporting.leaders import leaders
+from paper.chapters.results import leaders
 
 LABELS = {
     "derma": "derma, from scratch",

@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
+from paper.chapters import fine_tune as scored_runs
+from paper.figures import learning
 from pepr_utils.measurement import session
 from pepr_utils.measurement.run import RunError
-from pepr_utils.reporting import scored_runs
-from pepr_utils.reporting.figures import learning
 from pepr_utils.results import Epoch, Record, load_result_set, read_record, write_record
 
 MODELS = [  # name, parameters, accuracies by epoch, energy (kWh)

@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
+from paper.chapters import metering as metering_numbers
+from paper.figures import sampling
 from pepr_utils.measurement.metering.integrate import energy_j
 from pepr_utils.measurement.metering.quantities import Samples
-from pepr_utils.reporting import metering_numbers
-from pepr_utils.reporting.figures import sampling
 from pepr_utils.results import load_result_set
 
 

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from pepr_utils.reporting import numbers
-from pepr_utils.reporting.table_1 import compare, ranking_table, rule_counts
+from paper.chapters import common as numbers
+from paper.chapters.table_1 import compare, ranking_table, rule_counts
 from pepr_utils.results import load_architectures
 
 TUNED = ["derma_pt", "lidc", "pneumonia"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pepr_utils.reporting.overview import overview
+from paper.chapters.published_data import overview
 
 LABELS = {
     "derma": "derma, from scratch, 100 %",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pepr_utils.reporting.printed import (
+from pepr_utils.ledger.printed import (
     DIFFERS,
     REPRODUCED,
     TRUNCATED,

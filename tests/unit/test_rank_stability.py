@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paper.chapters import stability as stability_numbers
+from paper.figures import ranking
 from pepr_utils.errors import InvalidTableError
-from pepr_utils.reporting import rank_stability as stability
-from pepr_utils.reporting import stability_numbers
-from pepr_utils.reporting.figures import ranking
 from pepr_utils.results import correct_images, load_result_set
 from pepr_utils.scoring import normalize, pepr
+from pepr_utils.statistics import rank_stability as stability
 
 
 @pytest.fixture(scope="module")

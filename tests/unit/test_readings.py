@@ -4,8 +4,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from pepr_utils.reporting import audit_numbers, findings, readings
-from pepr_utils.reporting.figures import copies
+from paper.chapters import audit as audit_numbers
+from paper.chapters import audit_tables as findings
+from paper.chapters import readings
+from paper.figures import copies
 from pepr_utils.results import curve_experiment, load_result_set
 
 TUNED = ["derma_pt", "lidc", "pneumonia"]
@@ -110,7 +112,7 @@ def test_a_set_without_copies_has_no_gaps_and_its_numbers_say_so(published):
 
 def test_the_front_under_each_reading(sets):
     """The rows of figure 4a are what its own data hold."""
-    from pepr_utils.reporting.figures import front
+    from paper.figures import front
 
     table = readings.values(sets).set_index(["figure", "quantity"])
     for words, one in sets.items():
@@ -153,7 +155,7 @@ def test_copies_among_small_and_large(published, marked):
 
 def test_any_allowance_between_marks_the_same_runs(published):
     """Just inside the range nothing changes, just outside something does."""
-    from pepr_utils.results.audit import origins
+    from pepr_utils.results.origins import origins
 
     low, high = findings.allowances(published)
     assert low < 150 < high

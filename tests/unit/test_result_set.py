@@ -11,7 +11,7 @@ from pepr_utils.results import (
     load_result_set,
     score_runs,
 )
-from pepr_utils.results.result_set import content_hash
+from pepr_utils.results.load import content_hash
 from pepr_utils.results.tables import columns
 
 HEADER = "architecture,dataset,test_accuracy,energy_kwh"

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import sympy
 
-from pepr_utils.reporting import properties, statements
-from pepr_utils.reporting.example_curves import CURVES, GRID, ExampleCurve
-from pepr_utils.reporting.figures import integral, profile
+from paper.chapters import score as properties
+from paper.chapters import statements
+from paper.chapters.example_curves import CURVES, GRID, ExampleCurve
+from paper.figures import integral, profile
 from pepr_utils.scoring import pepr
 
 

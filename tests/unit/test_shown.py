@@ -8,8 +8,8 @@ import altair as alt
 import pandas as pd
 import pytest
 
+from paper.site import show, show_table
 from pepr_utils.errors import PeprError
-from pepr_utils.reporting import show, show_table
 
 FRAME = pd.DataFrame({"model": ["a</script>", "b"], "cost": [0.1, 0.9], "score": [0.8, 0.5]})
 

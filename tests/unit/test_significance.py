@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from pepr_utils import statistics as significance
 from pepr_utils.errors import NotAvailableError, UnknownNameError
-from pepr_utils.reporting import significance
-from pepr_utils.reporting.significance import Comparison, compare_samples, equivalence, holm
-from pepr_utils.reporting.significance.families import divided_families, families
-from pepr_utils.reporting.significance.resampling import (
+from pepr_utils.statistics import Comparison, compare_samples, equivalence, holm
+from pepr_utils.statistics.families import divided_families, families
+from pepr_utils.statistics.resampling import (
     family_weights,
     percentiles,
     weighted_mean,

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pepr_utils.reporting import significance, statistics_numbers
-from pepr_utils.reporting.figures import costs, medians
-from pepr_utils.reporting.significance import tables
+from paper.chapters import statistics as statistics_numbers
+from paper.figures import costs, medians
+from pepr_utils import statistics as significance
+from pepr_utils.statistics import tables
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import subprocess
 import pandas as pd
 import pytest
 
+from paper.chapters import study as study_numbers
 from pepr_utils.commands.sweep import sweep
 from pepr_utils.measurement.metering import Intensity
 from pepr_utils.measurement.run import Run
@@ -14,7 +15,6 @@ from pepr_utils.measurement.sweep.basis import Measured, Source, Work
 from pepr_utils.measurement.sweep.forecast import Forecaster
 from pepr_utils.measurement.sweep.plan import Plan, Planned
 from pepr_utils.paths import data_dir, data_file
-from pepr_utils.reporting import study_numbers
 
 CARD = "NVIDIA GeForce RTX 3090"
 #: Training images and test images of each data set, ten epochs.

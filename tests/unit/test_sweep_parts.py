@@ -139,7 +139,7 @@ def test_cards_of_which_it_is_not_known_which_are_meant_are_an_error(cards):
 def test_fine_tune_is_executed_as_far_as_it_measures():
     cells = json.loads(read_notebook(ROOT / "notebooks" / "fine_tune.md"))["cells"]
     assert "fine_tune(" in "".join(cells[-1]["source"])
-    assert not any("reporting" in "".join(cell["source"]) for cell in cells)
+    assert not any("paper." in "".join(cell["source"]) for cell in cells)
 
 
 def test_a_notebook_that_cannot_be_told_what_to_measure_is_refused(tmp_path):

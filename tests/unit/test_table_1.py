@@ -2,9 +2,7 @@
 
 import pytest
 
-from pepr_utils.errors import InvalidTableError
-from pepr_utils.reporting.printed import DIFFERS, REPRODUCED, TRUNCATED, compare_printed
-from pepr_utils.reporting.table_1 import (
+from paper.chapters.table_1 import (
     QUANTITIES,
     compare,
     full_data_runs,
@@ -13,6 +11,8 @@ from pepr_utils.reporting.table_1 import (
     rule_counts,
     side_by_side,
 )
+from pepr_utils.errors import InvalidTableError
+from pepr_utils.ledger.printed import DIFFERS, REPRODUCED, TRUNCATED, compare_printed
 from pepr_utils.results import ResultSet, load_architectures
 
 

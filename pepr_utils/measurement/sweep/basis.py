@@ -18,7 +18,7 @@ from pepr_utils.measurement.datasets.sizes import Sizes, known_sizes
 from pepr_utils.measurement.protocols import PROTOCOLS, protocol
 from pepr_utils.measurement.run import Run
 from pepr_utils.results import ResultSet
-from pepr_utils.results.audit.power import JOULE_PER_KWH, evaluation_time, implied_power
+from pepr_utils.results.power import JOULE_PER_KWH, evaluation_time, implied_power
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Source:
         result_set : ResultSet
             Any set; of the published ones take ``published-repaired``, where copied energies are
             replaced. A time column that cannot be what it is called is read as
-            `pepr_utils.results.audit.power.implied_power` reads it.
+            `pepr_utils.results.power.implied_power` reads it.
         label : str, optional
             What to call it; by default the set's name.
         sizes : mapping, optional

@@ -13,7 +13,7 @@ from pepr_utils.measurement.sweep.basis import Source
 from pepr_utils.measurement.sweep.forecast import Forecast, Forecaster
 from pepr_utils.measurement.sweep.outlook import Outlook, as_dict, outlook
 from pepr_utils.measurement.sweep.plan import Plan
-from pepr_utils.results.audit.limits import declared
+from pepr_utils.results.power_limits import declared
 
 #: The single run and the data set that the first steps are told with.
 EXAMPLE, DATASET = "resnet18d", "pneumonia"

@@ -21,7 +21,7 @@ from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep.basis import Measured, Source, Work, name_of
 from pepr_utils.measurement.sweep.scaling import Factor, factor, grouped
 from pepr_utils.results import Record
-from pepr_utils.results.result_set import of_records
+from pepr_utils.results.load import of_records
 
 #: What a folder's own runs are called, and by how much they grow before they are looked at again.
 HERE, GROWN = "runs here", 1.2

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from pepr_utils.measurement.sweep.basis import Measured, Source
-from pepr_utils.results.audit.limits import declared
+from pepr_utils.results.power_limits import declared
 
 #: Fewer runs than this on both sides do not make a ratio.
 FEWEST_IN_COMMON = 3

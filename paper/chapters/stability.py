@@ -1,0 +1,171 @@
+"""The numbers and the compact table of the chapter on how firm a ranking is."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from paper.chapters.common import NOT_AVAILABLE, fixed
+
+#: In how many of the resamples a model has to lead to be counted as one that could.
+COULD_LEAD = 0.01
+
+
+def controls_table(controls: pd.DataFrame) -> pd.DataFrame:
+    """The controls as a page shows them: one row per experiment and measure."""
+    rows = []
+    for _, row in controls.iterrows():
+        for name in ("accuracy", "PePR", "P = 1"):
+            rows.append(
+                {
+                    "experiment": row["experiment"],
+                    "median of": {"PePR": "PePR-E", "P = 1": "PePR-E, P = 1"}.get(name, name),
+                    "small": row[f"{name}, small"],
+                    "large": row[f"{name}, large"],
+                    "difference": row[f"{name}, difference"],
+                    "correlation with cost alone": row["correlation with cost alone"]
+                    if name == "PePR"
+                    else None,
+                    "majority class": row["majority class"] if name != "P = 1" else None,
+                    "models above it": _of(row, name),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def not_above(standing: pd.DataFrame, shown: str) -> pd.DataFrame:
+    """The models of one experiment that do not score above the majority class, worst first."""
+    columns = ["architecture", "test accuracy", "PePR-E", "majority class"]
+    if standing.empty:
+        return pd.DataFrame(columns=columns)
+    below = standing[(standing["experiment"] == shown) & ~standing["PePR-E above"]]
+    return below.sort_values("PePR-E")[columns]
+
+
+def _of(row: pd.Series, name: str) -> str:
+    column = {"PePR": "above it", "accuracy": "accuracy above it"}.get(name)
+    if column is None or pd.isna(row[column]):
+        return ""
+    return f"{int(row[column])} of {int(row['models'])}"
+
+
+def numbers(
+    scored: dict[str, pd.DataFrame],
+    shown: str,
+    bounds: pd.DataFrame,
+    controls: pd.DataFrame,
+    intervals: pd.DataFrame,
+    rules: pd.DataFrame,
+) -> dict[str, str]:
+    """Format what the tables of `rank_stability` hold."""
+    table = scored[shown]
+    here = controls.set_index("experiment").loc[shown]
+    counts = table["n_test"].dropna().unique()
+    return {
+        "experiment": shown,
+        "n-experiments": f"{len(scored)}",
+        "n-models": f"{len(table)}",
+        "n-test": f"{int(counts[0]):,}" if len(counts) == 1 else NOT_AVAILABLE,
+        "difference-accuracy": fixed(here["accuracy, difference"], 3),
+        "difference-pepr": fixed(here["PePR, difference"], 3),
+        "difference-alone": fixed(here["P = 1, difference"], 3),
+        "lead-pepr": _share(here, "PePR"),
+        "lead-alone": _share(here, "P = 1"),
+        "shift-max": _largest_shift(rules, "max"),
+        "shift-log": _largest_shift(rules, "log"),
+        "how-resampled": _how_resampled(table, intervals),
+        "cost-spread": _cost_spread(table),
+        **_bounds(scored, bounds),
+        **_intervals(intervals),
+        **_majority(controls, here),
+    }
+
+
+def _share(row: pd.Series, name: str) -> str:
+    """The lead of the small models as a share of their median."""
+    share = row[f"{name}, difference"] / row[f"{name}, small"]
+    return NOT_AVAILABLE if pd.isna(share) else f"{share:.1%}".replace("%", " %")
+
+
+def _largest_shift(rules: pd.DataFrame, rule: str) -> str:
+    shifts = rules.loc[rules["rule"] == rule, "largest shift"].dropna()
+    return f"{int(shifts.max())}" if len(shifts) else NOT_AVAILABLE
+
+
+def _how_resampled(table: pd.DataFrame, intervals: pd.DataFrame) -> str:
+    if len(intervals) and intervals["by_image"].all():
+        return "the test images are resampled, the same ones for all models"
+    counts = table["n_test"].dropna().unique()
+    images = f"{int(counts[0]):,} " if len(counts) == 1 else ""
+    return f"accuracies are resampled as binomial counts over the {images}test images"
+
+
+def _cost_spread(table: pd.DataFrame) -> str:
+    repeated = int((table["costs"].map(len) > 1).sum())
+    if not repeated:
+        return (
+            "The energy is taken as measured: no run was repeated, so that its spread is not known "
+            "and the true intervals are wider"
+        )
+    return (
+        f"The energy of the {repeated} models that ran more than once is resampled among their "
+        "runs; few runs understate its spread"
+    )
+
+
+def _bounds(scored: dict[str, pd.DataFrame], bounds: pd.DataFrame) -> dict[str, str]:
+    names = ("dearest", "dearest-bounds", "alpha-lowest", "alpha-highest", "largest-change")
+    upper = bounds[bounds["sets"] == "R_max"] if len(bounds) else bounds
+    if upper.empty:
+        return dict.fromkeys((*names, "leaders-changed"), NOT_AVAILABLE)
+    dearest = upper["without"].value_counts().index[0]
+    rows = upper[upper["without"] == dearest]
+    changed = sum(
+        scored[row["experiment"]].drop(index=dearest)["pepr"].idxmax() != row["leader"]
+        for _, row in rows.iterrows()
+    )
+    alphas = rows["equivalent alpha"]
+    return {
+        "dearest": dearest,
+        "dearest-bounds": f"{len(rows)}",
+        "alpha-lowest": fixed(alphas.min(), 2),
+        "alpha-highest": fixed(alphas.max(), 2),
+        "largest-change": fixed(rows["largest change of a score"].max(), 3),
+        "leaders-changed": "the leader stays the same in each"
+        if changed == 0
+        else f"another model leads in {changed} of them",
+    }
+
+
+def _intervals(intervals: pd.DataFrame) -> dict[str, str]:
+    names = ("first", "first-leads", "first-rank-low", "first-rank-high", "n-could-lead")
+    if intervals.empty:
+        return dict.fromkeys(names, NOT_AVAILABLE)
+    first = intervals.iloc[0]
+    values = (
+        first["architecture"],
+        f"{first['leads']:.0%}",
+        f"{first['rank_low']}",
+        f"{first['rank_high']}",
+        f"{(intervals['leads'] >= COULD_LEAD).sum()}",
+    )
+    return dict(zip(names, values, strict=True))
+
+
+def _majority(controls: pd.DataFrame, here: pd.Series) -> dict[str, str]:
+    known = controls[controls["majority class"].notna()]
+    names = ("majority", "n-below-majority", "n-below-majority-accuracy")
+    found = dict.fromkeys((*names, "hardest", "n-above-hardest", "n-hardest"), NOT_AVAILABLE)
+    if len(known):
+        hardest = known.loc[(known["above it"] / known["models"]).astype(float).idxmin()]
+        found |= {
+            "hardest": hardest["experiment"],
+            "n-above-hardest": f"{int(hardest['above it'])}",
+            "n-hardest": f"{int(hardest['models'])}",
+        }
+    if pd.notna(here["majority class"]):
+        found |= {
+            "majority": fixed(here["majority class"], 4),
+            "n-below-majority": f"{int(here['models'] - here['above it'])}",
+            "n-below-majority-accuracy": f"{int(here['models'] - here['accuracy above it'])}",
+        }
+    return found

@@ -1,0 +1,215 @@
+"""The numbers that the chapter on statistics quotes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from paper.chapters.common import NOT_AVAILABLE, fixed
+from pepr_utils.results import ResultSet
+from pepr_utils.statistics import (
+    AVERAGE,
+    DATASETS,
+    MARGIN,
+    USUAL,
+    Comparison,
+    Tested,
+    datasets_of,
+    families,
+    primary,
+    primary_family,
+)
+from pepr_utils.statistics.comparisons import GROUPS, PERFORMANCES
+from pepr_utils.statistics.tables import finding, interval, p_words
+from pepr_utils.statistics.testing import N_RESAMPLES
+
+All = Mapping[str, Tested | None]
+
+
+def numbers(
+    result_set: ResultSet,
+    tested: All,
+    choices: pd.DataFrame,
+    averaging: pd.DataFrame,
+    equivalence: pd.DataFrame,
+    readings: pd.DataFrame,
+) -> dict[str, str]:
+    """Every number that the chapter quotes.
+
+    Parameters
+    ----------
+    result_set : ResultSet
+        The set that was tested.
+    tested : mapping
+        What `significance.all_tests` returned.
+    choices, averaging, equivalence, readings : pandas.DataFrame
+        The chapter's tables, from `significance.tables`.
+    """
+    known = [one for one in tested.values() if one is not None]
+    moved = choices[choices["changes under"] != "nothing"] if len(choices) else choices
+    average = averaging[averaging["changes"] != ""] if len(averaging) else averaging
+    counts = equivalence["verdict"].value_counts() if len(equivalence) else pd.Series(dtype=int)
+    equal = (
+        equivalence[equivalence["verdict"] == f"equal within {MARGIN:g}"] if len(counts) else counts
+    )
+    return {
+        "margin": f"{MARGIN:g}",
+        "n-resamples": f"{N_RESAMPLES:,}",
+        "n-families": f"{max((one.n_families for one in known), default=0)}",
+        "largest-family": _largest_family(result_set),
+        "n-declared": f"{len(tested)}",
+        "n-available": f"{len(known)}",
+        "n-compared": f"{len(choices)}",
+        "n-moved": f"{len(moved)}",
+        "moved": _rows(moved, "changes under") or "none",
+        "n-averaging": f"{len(averaging)}",
+        "n-averaging-moved": f"{len(average)}",
+        "averaging-moved": _rows(average) or "none",
+        "n-equal": f"{len(equal)}",
+        "n-equal-by-families": f"{(equal['by families'] == 'within').sum()}" if len(equal) else "0",
+        "n-readings-moved": f"{(readings['changes'] != '').sum()}",
+        "readings-moved": _rows(readings[readings["changes"] != ""]) or "none",
+        "n-undecided": f"{counts.get('not decided', 0)}",
+        "n-equivalence": f"{len(equivalence)}",
+        **_undecided_by_type(equivalence),
+        **_family(result_set, tested),
+        **_figure_3(tested),
+        **_size(result_set, tested),
+        **_efficient(result_set, tested),
+    }
+
+
+def _undecided_by_type(equivalence: pd.DataFrame) -> dict[str, str]:
+    """On how many data sets CNN and Other by PePR-E are neither told apart nor equal."""
+    rows = equivalence[
+        (equivalence["factor"] == " against ".join(GROUPS["type"]))
+        & (equivalence["performance"] == PERFORMANCES["pepr_e"])
+        & equivalence["on"].isin(DATASETS)
+    ]
+    undecided = rows[rows["verdict"] == "not decided"]
+    return {
+        "type-pepr-undecided": ", ".join(undecided["on"]) or "none",
+        "n-type-pepr-undecided": f"{len(undecided)}",
+        "n-type-pepr": f"{len(rows)}",
+    }
+
+
+def _largest_family(result_set: ResultSet) -> str:
+    names = result_set.finished["architecture"].unique()
+    counts = pd.Series(families(names)).value_counts()
+    return f"{counts.iloc[0]}" if len(counts) else NOT_AVAILABLE
+
+
+def _rows(table: pd.DataFrame, *extra: str) -> str:
+    """Name the rows of a table in one line."""
+    words = []
+    for row in table.to_dict("records"):
+        where = f", {row['on']}" if "on" in row else ""
+        more = "".join(f" ({row[name]})" for name in extra)
+        words.append(f"{row['factor']} by {row['performance']}{where}{more}")
+    return "; ".join(words)
+
+
+def _family(result_set: ResultSet, tested: All) -> dict[str, str]:
+    table = primary_family(result_set, dict(tested))
+    known = table[table["p"].notna()]
+    told = known[known["p_holm"] < USUAL]
+    lost = known[(known["p"] < USUAL) & ~(known["p_holm"] < USUAL)]
+    named = [
+        f"{row['comparison']} ({p_words(row['p'])}, adjusted {p_words(row['p_holm'])})"
+        for row in lost.to_dict("records")
+    ]
+    return {
+        "n-primary": f"{len(table)}",
+        "n-primary-tested": f"{len(known)}",
+        "n-primary-told": f"{len(told)}",
+        "told": "; ".join(_told(told)) or "none",
+        "n-lost": f"{len(lost)}",
+        "lost": "; ".join(named) or "none",
+    }
+
+
+def _told(told: pd.DataFrame) -> list[str]:
+    """Say of each factor and performance which group is higher and where, in one phrase each."""
+    phrases = []
+    for (factor, performance), part in told.groupby(["factor", "performance"], sort=False):
+        for conclusion, same in part.groupby("conclusion", sort=False):
+            comparison = Comparison(factor, performance, same["scope"].iloc[0])
+            where = ["the mean" if s == AVERAGE else s for s in same["scope"]]
+            words = comparison.words.split(",")[0]
+            phrases.append(f"{finding(comparison, conclusion)} by {words} on {', '.join(where)}")
+    return phrases
+
+
+def _figure_3(tested: All) -> dict[str, str]:
+    found = {}
+    for factor in ("pretraining", "fraction"):
+        one = tested.get(Comparison(factor, "accuracy", AVERAGE).name)
+        p = {} if one is None else one.tests
+        found |= {
+            f"{factor}-p": at_most(p.get("paired t", float("nan"))),
+            f"{factor}-p-student": at_most(p.get("Student", float("nan"))),
+            f"{factor}-difference": fixed(float("nan") if one is None else one.difference, 3),
+            f"{factor}-interval": NOT_AVAILABLE
+            if one is None
+            else interval(one.difference_low, one.difference_high),
+        }
+    return found
+
+
+def _on_each(result_set: ResultSet, tested: All, factor: str) -> list[Tested]:
+    names = [Comparison(factor, "pepr_e", dataset).name for dataset in datasets_of(result_set)]
+    return [one for name in names if (one := tested.get(name)) is not None]
+
+
+def _size(result_set: ResultSet, tested: All) -> dict[str, str]:
+    """Small against large by score: how much of it is cost, and who is above the majority."""
+    each = _on_each(result_set, tested, "size")
+    shares = [one.cost_share for one in each]
+    known = [one for one in each if one.above_a is not None]
+    return {
+        "size-p-highest": at_most(max((one.p for one in each), default=float("nan"))),
+        "size-share-lowest": _percent(shares, min),
+        "size-share-highest": _percent(shares, max),
+        "size-above": "; ".join(
+            f"{one.above_a} of {one.n_a} small and {one.above_b} of {one.n_b} large ones on "
+            f"{one.comparison.scope}"
+            for one in known
+        )
+        or NOT_AVAILABLE,
+    }
+
+
+def _efficient(result_set: ResultSet, tested: All) -> dict[str, str]:
+    each = _on_each(result_set, tested, "efficient")
+    family = primary_family(result_set, dict(tested)).set_index("name")
+    names = [n for n in primary(datasets_of(result_set)) if n.startswith("efficient-pepr_e")]
+    adjusted = family.loc[names, "p_holm"].dropna()
+    told = (family.loc[names, "conclusion"] == "first higher").sum()
+    return {
+        "efficient-told": f"{told} of {len(adjusted)}",
+        "efficient-p-highest": at_most(max((one.p for one in each), default=float("nan"))),
+        "efficient-holm-highest": at_most(adjusted.max()),
+        "efficient-share-lowest": _percent([one.cost_share for one in each], min),
+        "efficient-share-highest": _percent([one.cost_share for one in each], max),
+    }
+
+
+def at_most(p: float) -> str:
+    """Write a bound of several *p*, rounded up.
+
+    Examples
+    --------
+    >>> at_most(0.0004), at_most(0.0015), at_most(float("nan"))
+    ('below 0.001', 'at most 0.002', 'n/a')
+    """
+    if pd.isna(p):
+        return NOT_AVAILABLE
+    return "below 0.001" if p < 0.001 else f"at most {math.ceil(round(p * 1000, 6)) / 1000:.3f}"
+
+
+def _percent(values: Iterable[float | None], pick) -> str:
+    known = [value for value in values if value is not None and value == value]
+    return f"{100 * pick(known):.0f} %" if known else NOT_AVAILABLE

@@ -1,0 +1,13 @@
+"""The functions behind ``data/claims.yaml``: importing this package registers them."""
+
+from paper.checks import (  # noqa: F401  each registers its checks
+    data,
+    definition,
+    differences,
+    figures,
+    models,
+    no_difference,
+    table,
+    totals,
+    world,
+)

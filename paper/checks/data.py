@@ -1,0 +1,140 @@
+"""Checks of the data sets and of how runs were made: images, epochs, batches, the card."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from paper.checks.shared import ARMS, DATASETS, arm
+from pepr_utils.errors import NotAvailableError
+from pepr_utils.ledger.compare import Told
+from pepr_utils.ledger.registry import check
+from pepr_utils.results import ResultSet
+from pepr_utils.results.accuracies import Lattice, stated_lattices, training_images
+from pepr_utils.results.power import epochs_per_run, implied_power
+from pepr_utils.results.remembered import remembered
+from pepr_utils.results.shared_values import shared_values
+
+_GIB = 2**30 / 1e9
+
+
+@check("data/datasets")
+def datasets(result_set: ResultSet) -> list[str]:
+    """Data sets of the runs."""
+    return list(result_set.finished["dataset"].dropna().unique())
+
+
+@remembered
+def _lattices(result_set: ResultSet) -> dict[str, tuple[int, Lattice | None]]:
+    return stated_lattices(result_set)
+
+
+def _lattice(result_set: ResultSet, name: str) -> tuple[int, Lattice]:
+    experiment = arm(result_set, name)["experiment"].iloc[0]
+    stated, lattice = _lattices(result_set).get(experiment, (0, None))
+    if lattice is None:
+        raise NotAvailableError(f"accuracies of {name} are multiples of no number of images")
+    return stated, lattice
+
+
+def test_images(result_set: ResultSet, dataset: str) -> int:
+    """Images that the test accuracies are shares of."""
+    return _lattice(result_set, dataset)[1].n_steps
+
+
+def whole_batches(result_set: ResultSet, dataset: str) -> int:
+    """Size of a test set whose whole batches give the accuracies."""
+    stated, lattice = _lattice(result_set, dataset)
+    return stated if lattice.rule == "whole batches" else lattice.n_steps
+
+
+test_images.__test__ = False
+
+
+def train_images(result_set: ResultSet, name: str) -> int:
+    """Training images that the training accuracies are averages over."""
+    experiment = arm(result_set, name)["experiment"].iloc[0]
+    found = training_images(result_set).set_index("experiment")["n"]
+    if experiment not in found.index or pd.isna(found[experiment]):
+        raise NotAvailableError(f"training accuracies of {name} that fit a number of images")
+    return int(found[experiment])
+
+
+def tenth(result_set: ResultSet, dataset: str) -> float:
+    """Share of the training images in the arm of ten per cent, in per cent."""
+    whole = train_images(result_set, dataset)
+    return 100 * train_images(result_set, f"{dataset}-tenth") / whole
+
+
+for _name in ARMS:
+    check(f"data/train-images/{_name}", _name)(train_images)
+for _name in DATASETS:
+    check(f"data/test-images/{_name}", _name)(test_images)
+    check(f"data/test-images/{_name}/whole-batches", _name)(whole_batches)
+    check(f"data/tenth/{_name}", _name)(tenth)
+
+
+@check("data/batch-size")
+def batch_size(result_set: ResultSet) -> Told:
+    """The batch size whose whole batches give the test accuracies of all three data sets."""
+    pairs = [_lattice(result_set, dataset) for dataset in DATASETS]
+    possible = [
+        size
+        for size in range(2, 513)
+        if all(n // size * size == lattice.n_steps for n, lattice in pairs)
+    ]
+    words = ", ".join(map(str, possible)) or "none fits"
+    return Told(possible[0] if len(possible) == 1 else float("nan"), words)
+
+
+@check("data/epochs")
+def epochs(result_set: ResultSet) -> Told:
+    """Epochs of a run, if it is the same number for all."""
+    counts = epochs_per_run(result_set)
+    if counts.empty:
+        raise NotAvailableError("no values by epoch")
+    low, high = int(counts.min()), int(counts.max())
+    return Told(low if low == high else float("nan"), f"{low}" if low == high else f"{low}–{high}")
+
+
+@check("data/card-memory", 1.0)
+@check("data/card-memory/binary", _GIB)
+def card_memory(result_set: ResultSet, unit: float) -> float:
+    """Memory of the card, in units of 10^9 or 2^30 bytes."""
+    runs = result_set.finished
+    if "released_total_memory_gb" not in runs or runs["released_total_memory_gb"].isna().all():
+        raise NotAvailableError("the memory of the card")
+    return float(runs["released_total_memory_gb"].max()) / unit
+
+
+def _powers(result_set: ResultSet) -> pd.DataFrame:
+    """Energy over time of runs that hold no copied energy: and the number of epochs."""
+    runs, power = result_set.finished, implied_power(result_set)
+    own = power[~power.index.isin(shared_values(runs, "energy_kwh").index)]
+    own = own.dropna(subset=["stated_power_w", "limit_w"])
+    if own.empty:
+        raise NotAvailableError("runs with time, energy and a known limit of power")
+    n_epochs = runs["run_id"].map(epochs_per_run(result_set)).fillna(1).astype(float)[own.index]
+    return own.assign(n_epochs=n_epochs)
+
+
+@check("data/time-of-ten-epochs", "run")
+@check("data/time-of-ten-epochs/one-epoch", "epoch")
+def time_is_possible(result_set: ResultSet, reading: str) -> Told:
+    """Whether the energies of own runs could have been drawn in the stated time, so read."""
+    own = _powers(result_set)
+    watts = own["stated_power_w"] / (own["n_epochs"] if reading == "epoch" else 1.0)
+    possible = watts <= own["limit_w"]
+    words = f"median {watts.median():,.0f} W, at most {own['limit_w'].max():,.0f} W possible"
+    return Told(
+        bool(possible.mean() > 0.5), f"{'yes' if possible.mean() > 0.5 else 'no'} ({words})"
+    )
+
+
+@check("data/energy-of-ten-epochs")
+def energy_is_of_the_run(result_set: ResultSet) -> Told:
+    """Whether, in the time of one epoch, a tenth of the energy is possible and all of it is not."""
+    own = _powers(result_set)
+    whole, part = own["stated_power_w"], own["stated_power_w"] / own["n_epochs"]
+    holds = bool((part <= own["limit_w"]).mean() > 0.5 > (whole <= own["limit_w"]).mean())
+    words = f"median {part.median():,.0f} W as of ten epochs, {whole.median():,.0f} W as of one"
+    return Told(holds, f"{'yes' if holds else 'no'} ({words})")

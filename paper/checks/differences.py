@@ -1,0 +1,95 @@
+"""Checks of what the paper calls significant or not: p-values of the declared comparisons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paper.checks.shared import (
+    DATASETS,
+    FRACTION,
+    PRETRAINING,
+    RELEASED_ARMS,
+    need_arms,
+)
+from pepr_utils import statistics as significance
+from pepr_utils.errors import NotAvailableError
+from pepr_utils.ledger.compare import Told
+from pepr_utils.ledger.registry import check
+from pepr_utils.results import ResultSet
+from pepr_utils.results.remembered import remembered
+
+#: Tests by the name that checks call them; the paper says t-test, the released code is Student's.
+TESTS = {
+    "student": "Student's t-test",
+    "welch": "Welch's t-test",
+    "mann-whitney": "Mann-Whitney test",
+    "paired": "paired t-test",
+}
+
+#: Arms that a mean takes, by what is compared; otherwise it is of the three data sets.
+AVERAGED = {"pretraining": PRETRAINING, "fraction": FRACTION}
+
+
+@remembered
+def tested_fields(result_set: ResultSet, *, name: str) -> dict[str, Any]:
+    """Fields of the tested comparison; its intervals are not used, so hardly any is drawn.
+
+    A mean over fewer experiments than the paper's is not taken for the paper's.
+    """
+    comparison = significance.COMPARISONS[name]
+    if comparison.scope == significance.AVERAGE:
+        stated = comparison.factor == "pretraining"
+        need_arms(result_set, AVERAGED.get(comparison.factor, DATASETS), stated=stated)
+    elif comparison.scope == significance.AVERAGE_RELEASED:
+        need_arms(result_set, RELEASED_ARMS)
+    return vars(significance.test(result_set, name, n_resamples=2))
+
+
+def p_value(result_set: ResultSet, name: str, test: str) -> float:
+    """*p* of a comparison by one test.
+
+    Raises
+    ------
+    NotAvailableError
+        If the values have no spread.
+    """
+    p = tested_fields(result_set, name=name)[f"p_{test.replace('-', '_')}"]
+    if not p >= 0:
+        raise NotAvailableError(f"values with a spread for {name}")
+    return p
+
+
+def p_told(result_set: ResultSet, name: str, test: str) -> Told:
+    """The same with the name of the test."""
+    p = p_value(result_set, name, test)
+    return Told(p, f"{p:.3g} ({TESTS[test]})")
+
+
+def lead(result_set: ResultSet, name: str) -> Told:
+    """Median of the first group minus that of the second."""
+    tested = tested_fields(result_set, name=name)
+    a, b = tested["median_a"], tested["median_b"]
+    return Told(a - b, f"{a - b:.3f} ({a:.4f} and {b:.4f})")
+
+
+for _name, _comparison in significance.COMPARISONS.items():
+    check(f"lead/{_name}", _name)(lead)
+    for _test in TESTS:
+        if _test != "paired" or _comparison.paired:
+            check(f"p/{_name}/{_test}", _name, _test)(p_told)
+
+
+def significant_datasets(result_set: ResultSet, factor: str, performance: str) -> Told:
+    """Data sets in which a difference is significant, the same group ahead in all of them."""
+    found = {}
+    for dataset in DATASETS:
+        tested = tested_fields(result_set, name=f"{factor}-{performance}-{dataset}")
+        if tested["p_student"] < significance.USUAL:
+            found[dataset] = tested["difference"] > 0
+    n = max(sum(found.values()), len(found) - sum(found.values()))
+    return Told(n, f"{n} ({', '.join(found) or 'none'})")
+
+
+for _factor in ("type", "efficient"):
+    for _performance in ("accuracy", "pepr_e"):
+        check(f"significant/{_factor}-{_performance}", _factor, _performance)(significant_datasets)

@@ -1,0 +1,179 @@
+"""Checks of the trends that the figures are said to show."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from paper.checks.shared import (
+    DATASETS,
+    FRACTION,
+    PRETRAINING,
+    accuracies,
+    arm,
+    averaged,
+    group_medians,
+    need_arms,
+)
+from paper.figures import arms, front
+from pepr_utils.errors import NotAvailableError
+from pepr_utils.ledger.compare import Told
+from pepr_utils.ledger.registry import check
+from pepr_utils.results import ResultSet
+
+#: Rank correlations up to this count as none; the limit is ours.
+LEVEL = 0.2
+
+
+def _share(better: pd.Series) -> str:
+    return f"{int(better.sum())} of {len(better)}"
+
+
+@check("figures/energy-range")
+def energy_range(result_set: ResultSet) -> float:
+    """Energy of the dearest model over that of the cheapest, mean of the data sets."""
+    energies = averaged(result_set)["energy_wh"]
+    return float(energies.max() / energies.min())
+
+
+def _fractions(result_set: ResultSet) -> pd.DataFrame:
+    """Points of figure 3b, if all its arms are there."""
+    need_arms(result_set, FRACTION)
+    return arms.fraction_data(result_set)
+
+
+def _wide(frame: pd.DataFrame) -> pd.DataFrame:
+    if frame.empty:
+        raise NotAvailableError("a model with a run in both arms")
+    return frame.pivot(index="architecture", columns="arm", values="test_accuracy")
+
+
+def better(result_set: ResultSet, figure: str, each: bool) -> Told:
+    """Whether every model, or the median one, does better in the first arm."""
+    if figure == "3a":
+        need_arms(result_set, PRETRAINING, stated=True)
+        wide, names = _wide(arms.pretraining_data(result_set)), arms.PRETRAINING_ARMS
+    else:
+        wide, names = _wide(_fractions(result_set)), arms.FRACTION_ARMS
+    first, second = wide[names[0]], wide[names[1]]
+    if each:
+        return Told(bool((first > second).all()), f"{_share(first > second)} models")
+    higher = bool(first.median() > second.median())
+    words = f"medians {first.median():.4f} and {second.median():.4f}"
+    return Told(higher, f"{'yes' if higher else 'no'}: {words}")
+
+
+check("figures/3a/all-better", "3a", True)(better)
+for _figure in ("3a", "3b"):
+    check(f"figures/{_figure}/median-better", _figure, False)(better)
+
+
+@check("figures/3b/datasets")
+def datasets_of_3b(result_set: ResultSet) -> list[str]:
+    """Data sets that figure 3b averages over."""
+    frame = _fractions(result_set)
+    _wide(frame)
+    return frame["datasets"].iloc[0].split(", ")
+
+
+@check("figures/3b/rank-correlation")
+def order_kept(result_set: ResultSet) -> float:
+    """Rank correlation of the models' accuracies on a tenth and on all of the data."""
+    wide = _wide(_fractions(result_set))
+    return float(wide[arms.FRACTION_ARMS[0]].corr(wide[arms.FRACTION_ARMS[1]], method="spearman"))
+
+
+def _against_scratch(result_set: ResultSet, tuned: pd.Series) -> Told:
+    scratch = accuracies(result_set, "derma-scratch")
+    both = tuned.index.intersection(scratch.index)
+    tuned, scratch = tuned[both], scratch[both]
+    higher = bool(tuned.median() >= scratch.median())
+    words = f"medians {tuned.median():.4f} and {scratch.median():.4f}"
+    return Told(higher, f"{words}; {_share(tuned >= scratch)} models")
+
+
+@check("figures/less-data")
+def less_data(result_set: ResultSet) -> Told:
+    """Whether fine-tuning on fewer images of Derma reaches training from scratch on all.
+
+    Raises
+    ------
+    NotAvailableError
+        If a tenth does not suffice: between a tenth and all of the images nothing was run.
+    """
+    found = _against_scratch(result_set, accuracies(result_set, "derma-tenth"))
+    if not found.value:
+        raise NotAvailableError(
+            "fine-tuning on more than a tenth of the images and less than all; on a tenth: "
+            f"{found.words} reach training from scratch on all"
+        )
+    return found
+
+
+@check("figures/less-compute")
+def less_compute(result_set: ResultSet) -> Told:
+    """Whether one epoch of fine-tuning on Derma reaches all epochs of training from scratch."""
+    runs = arm(result_set, "derma")[["run_id", "architecture"]]
+    first = result_set.epochs[result_set.epochs["epoch"] == 1].merge(runs, on="run_id")
+    if first.empty:
+        raise NotAvailableError("accuracies after the first epoch on derma")
+    return _against_scratch(result_set, first.groupby("architecture")["test_accuracy"].mean())
+
+
+def _by_size(result_set: ResultSet, size: str) -> float:
+    """Rank correlation of PePR-E with the number of parameters among small or large models."""
+    frame = averaged(result_set)
+    part = frame[frame["size"] == size]
+    return float(part["n_parameters"].astype(float).corr(part["pepr"], method="spearman"))
+
+
+@check("figures/3d/large")
+def among_large(result_set: ResultSet) -> float:
+    """How PePR-E goes with size among large models."""
+    return _by_size(result_set, "large")
+
+
+@check("figures/3d/small-level")
+def level_among_small(result_set: ResultSet) -> Told:
+    """Whether PePR-E hardly goes with size among small models."""
+    small = _by_size(result_set, "small")
+    return Told(abs(small) <= LEVEL, f"rank correlation {small:.2f}")
+
+
+@check("figures/3d/small-level/comparison")
+def flatter_among_small(result_set: ResultSet) -> Told:
+    """Whether it goes less with size among small models than among large ones."""
+    small, large = _by_size(result_set, "small"), _by_size(result_set, "large")
+    return Told(abs(small) < abs(large), f"rank correlations {small:.2f} and {large:.2f}")
+
+
+def lead_of_small(result_set: ResultSet, cost: str, scope: str) -> Told:
+    """Median score of small models minus that of large ones."""
+    frame = averaged(result_set, cost=cost) if scope == "average" else arm(result_set, scope)
+    small, large = group_medians(frame, "pepr")
+    return Told(small - large, f"{small - large:.3f} ({small:.3f} and {large:.3f})")
+
+
+for _cost in "ECMT":
+    check(f"figures/lead/{_cost}", _cost, "average")(lead_of_small)
+for _dataset in DATASETS:
+    check(f"figures/lead/E/{_dataset}", "E", _dataset)(lead_of_small)
+
+
+@check("figures/4a/knee")
+def knee(result_set: ResultSet) -> Told:
+    """Share of all models and epochs on Derma that score higher than the knee of the front."""
+    experiment = arm(result_set, "derma")["experiment"].iloc[0]
+    frame = front.data(result_set, experiment=experiment)
+    at = frame.loc[frame["role"] == "knee", "pepr"]
+    if at.empty:
+        raise NotAvailableError("a knee of the Pareto front")
+    above = int((frame["pepr"] > at.iloc[0]).sum())
+    return Told(above / len(frame), f"{above / len(frame):.3f} ({above} of {len(frame):,} points)")
+
+
+@check("figures/4a/low-footprint")
+def front_is_cheap(result_set: ResultSet) -> float:
+    """Largest normalised energy on the Pareto front."""
+    experiment = arm(result_set, "derma")["experiment"].iloc[0]
+    frame = front.data(result_set, experiment=experiment)
+    return float(frame.loc[frame["role"] != "other", "resource"].max())

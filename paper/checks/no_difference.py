@@ -1,0 +1,43 @@
+"""Checks of "no difference" and of "the same everywhere": a large p alone says neither."""
+
+from __future__ import annotations
+
+from paper.checks.differences import TESTS, p_value, tested_fields
+from paper.checks.shared import DATASETS, need_arms
+from pepr_utils import statistics as significance
+from pepr_utils.ledger.compare import Told
+from pepr_utils.ledger.registry import check
+from pepr_utils.results import ResultSet
+
+
+def no_difference(result_set: ResultSet, name: str) -> Told:
+    """*p* of a comparison by Student's test, with its interval and what equivalence says."""
+    tested, p = tested_fields(result_set, name=name), p_value(result_set, name, "student")
+    equal = tested["p_equivalence"]
+    within = "equivalent" if equal < significance.USUAL else "not decided"
+    return Told(
+        p,
+        f"p {p:.2g} ({TESTS['student']}); difference {tested['t_low']:.3f} to "
+        f"{tested['t_high']:.3f} (95 %, Welch); {within} within {tested['margin']:g} "
+        f"(p {equal:.1g})",
+    )
+
+
+for _factor in ("size", "type", "efficient"):
+    check(f"no-difference/{_factor}-accuracy-average", f"{_factor}-accuracy-average")(no_difference)
+
+
+@check("significant/findings-on-size")
+def findings_on_size(result_set: ResultSet) -> Told:
+    """Data sets with no significant difference in accuracy and small models ahead by PePR-E."""
+    need_arms(result_set, DATASETS)
+    found = []
+    for dataset in DATASETS:
+        accuracy, score = (
+            tested_fields(result_set, name=f"size-{performance}-{dataset}")
+            for performance in ("accuracy", "pepr_e")
+        )
+        ahead = score["p_student"] < significance.USUAL and score["difference"] > 0
+        if accuracy["p_student"] >= significance.USUAL and ahead:
+            found.append(dataset)
+    return Told(len(found), f"{len(found)} ({', '.join(found) or 'none'})")

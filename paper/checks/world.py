@@ -1,0 +1,67 @@
+"""Checks of figures 1 and 4b, which draw on tables beside the result set."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from paper.checks.shared import arm, group_medians
+from paper.figures import access, imagenet
+from pepr_utils.errors import NotAvailableError
+from pepr_utils.ledger.compare import Told
+from pepr_utils.ledger.registry import check
+from pepr_utils.results import ResultSet
+from pepr_utils.results.remembered import remembered
+
+
+@check("world/regions")
+def regions(_: ResultSet) -> int:
+    """Regions that the tables of countries name."""
+    return access.countries()["region"].nunique()
+
+
+@check("world/gap")
+def gap(_: ResultSet) -> float:
+    """Publications per inhabitant in the last year: the region with most over that with least."""
+    frame = access.data()
+    last = frame.loc[frame["year"] == frame["year"].max(), "per_million"]
+    return float(last.max() / last.min())
+
+
+@remembered
+def _joined(result_set: ResultSet, *, join: imagenet.Join) -> pd.DataFrame:
+    arm(result_set, "derma")
+    frame = imagenet.data(result_set, join=join)
+    if frame["top1"].notna().sum() == 0:
+        raise NotAvailableError("ImageNet results of the set's architectures")
+    return frame
+
+
+@check("imagenet/own-results", "released")
+@check("imagenet/own-results/weights", "weights")
+def own_results(result_set: ResultSet, join: imagenet.Join) -> Told:
+    """Architectures that a join gives the results of their own, and not another model's."""
+    frame = _joined(result_set, join=join)
+    own = int(frame["match"].isin(["same weights", "other weights"]).sum())
+    others = frame.loc[frame["match"] == "another model"]
+    names = ", ".join(f"{row.architecture} as {row.matched}" for row in others.head(2).itertuples())
+    more = f" and {len(others) - 2} more" if len(others) > 2 else ""
+    return Told(own, f"{own} ({names}{more})" if names else f"{own}")
+
+
+@check("imagenet/accuracy-p")
+def accuracy_by_size(result_set: ResultSet) -> Told:
+    """*p* of the difference in ImageNet accuracy between small and large models."""
+    tested = imagenet.by_size(_joined(result_set, join="weights"), "top1")
+    if tested is None:
+        raise NotAvailableError("ImageNet results of two small and two large models")
+    medians = f"medians {tested.median_a:.3f} small, {tested.median_b:.3f} large"
+    return Told(tested.p, f"p {tested.p:.1g} (Welch's t-test; {medians})")
+
+
+@check("imagenet/lead")
+def lead(result_set: ResultSet) -> Told:
+    """Median PePR-M of small models minus that of large ones, on ImageNet."""
+    small, large = group_medians(
+        _joined(result_set, join="weights").dropna(subset=["pepr"]), "pepr"
+    )
+    return Told(small - large, f"{small - large:.3f} ({small:.3f} and {large:.3f})")

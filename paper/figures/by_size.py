@@ -1,0 +1,199 @@
+"""Figures 2c, 3c and 3d: energy, test accuracy and PePR-E of each architecture by its size."""
+
+from __future__ import annotations
+
+import json
+
+import altair as alt
+import pandas as pd
+
+from paper.figures.common import (
+    CHART_HEIGHT,
+    UNCLASSIFIED,
+    VERMILION,
+    alpha_slider,
+    class_encodings,
+    class_tooltips,
+    large_shading,
+    size_axis,
+)
+from pepr_utils.errors import InvalidTableError
+from pepr_utils.results import (
+    ResultSet,
+    add_classes,
+    experiment_labels,
+    score_runs,
+)
+from pepr_utils.results.groups import Average, averaged_runs
+
+
+def data(
+    result_set: ResultSet,
+    *,
+    average: Average = "stated",
+    alpha: float = 1.0,
+    method: str = "minmax",
+    cost: str = "E",
+) -> pd.DataFrame:
+    """Average accuracy, energy and score of each architecture over experiments.
+
+    Parameters
+    ----------
+    result_set : ResultSet
+        Any set whose architectures are known or have ``n_parameters``.
+    average : {"stated", "released"}, default "stated"
+        Mean over the fine-tuned experiments on all training data (all full-data experiments, if
+        none is fine-tuned), or over all experiments.
+    alpha, method, cost
+        See `pepr_utils.results.score_runs`; costs are normalised within each experiment.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per architecture that has a run in each experiment: its classes, ``test_accuracy``,
+        ``energy_wh``, ``pepr``, and for each experiment its performance (``P: ...``) and resource
+        (``R: ...``).
+    """
+    runs = averaged_runs(result_set, average)
+    scored = score_runs(runs, cost=cost, alpha=alpha, method=method).assign(
+        energy_wh=lambda r: r["energy_kwh"] * 1e3
+    )
+    labels = experiment_labels(scored["experiment"])
+    values = ["test_accuracy", "energy_wh", "resource", "pepr"]
+    each = scored.groupby(["architecture", "experiment"], sort=False)[values].mean().unstack()
+    each = each.dropna()
+    if each.empty:
+        raise InvalidTableError(
+            f"{result_set.name}: no architecture has a run in each of: {', '.join(labels.values())}"
+        )
+    means = {
+        name: each[name].mean(axis="columns") for name in ("test_accuracy", "energy_wh", "pepr")
+    }
+    parts = {}
+    for key, label in labels.items():
+        parts[f"P: {label}"], parts[f"R: {label}"] = (
+            each["test_accuracy"][key],
+            each["resource"][key],
+        )
+    table = pd.DataFrame(means | parts).reset_index()
+    sizes = scored.drop_duplicates("architecture")[["architecture", "n_parameters"]]
+    classes = add_classes(table[["architecture"]].merge(sizes, on="architecture"))
+    table = classes.merge(table, on="architecture").dropna(subset=["n_parameters"])
+    if table.empty:
+        raise InvalidTableError(
+            f"{result_set.name}: no architecture has n_parameters; add that column (a whole number)"
+        )
+    table[["type", "efficient"]] = table[["type", "efficient"]].fillna(UNCLASSIFIED)
+    return table.sort_values("n_parameters", ignore_index=True)
+
+
+def energy_chart(frame: pd.DataFrame) -> alt.LayerChart:
+    """Figure 2c: mean energy against size, the median size marked by a red line."""
+    y = alt.Y(
+        "energy_wh:Q", title=_mean_title("Energy per run (Wh)", frame), scale=alt.Scale(zero=True)
+    )
+    median = pd.DataFrame({"median": [float(frame["n_parameters"].median())]})
+    line = (
+        alt.Chart(median)
+        .mark_rule(color=VERMILION, strokeWidth=2)
+        .encode(
+            x="median:Q", tooltip=alt.Tooltip("median:Q", title="median parameters", format=",")
+        )
+    )
+    tooltips = [
+        alt.Tooltip("energy_wh:Q", title="energy (Wh)", format=".1f"),
+        alt.Tooltip("pepr:Q", title="PePR-E", format=".4f"),
+    ]
+    return _scatter(frame, y, tooltips, line)
+
+
+def accuracy_chart(frame: pd.DataFrame) -> alt.LayerChart:
+    """Figure 3c: mean test accuracy against size."""
+    y = alt.Y(
+        "test_accuracy:Q",
+        title=_mean_title("Test accuracy", frame),
+        scale=alt.Scale(zero=False, padding=10),
+    )
+    return _scatter(frame, y, [alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f")])
+
+
+def score_chart(frame: pd.DataFrame, *, alpha: float = 1.0, cost: str = "E") -> alt.LayerChart:
+    """Figure 3d: mean score against size; a slider moves alpha and every point with it."""
+    name = f"PePR-{cost}"
+    performance = _performance_columns(frame)
+    fields = [(json.dumps(p), json.dumps(f"R{p[1:]}")) for p in performance]
+    terms = [f"alpha * datum[{p}] / (alpha + datum[{r}])" for p, r in fields]
+    y = alt.Y("score:Q", title=_mean_title(name, frame), scale=_score_scale(frame))
+    tooltips = [
+        alt.Tooltip("score:Q", title=name, format=".4f"),
+        alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f"),
+        alt.Tooltip("energy_wh:Q", title="energy (Wh)", format=".1f"),
+    ]
+    expression = f"({' + '.join(terms)}) / {len(terms)}"
+    chart = _scatter(frame.drop(columns="pepr"), y, tooltips, calculate=expression)
+    return chart.add_params(alpha_slider(alpha))
+
+
+def _score_scale(frame: pd.DataFrame) -> alt.Scale:
+    """Domain that holds every score at any alpha, so that the slider moves points, not the axis."""
+    performance = _performance_columns(frame)
+    lowest = sum(frame[p] / (1 + frame[f"R{p[1:]}"]) for p in performance) / len(performance)
+    low, high = lowest.min(), frame["test_accuracy"].max()
+    margin = 0.05 * (high - low) + 0.005
+    return alt.Scale(domain=[max(0.0, low - margin), min(1.0, high + margin)], nice=False)
+
+
+def _performance_columns(frame: pd.DataFrame) -> list[str]:
+    return [c for c in frame if str(c).startswith("P: ")]
+
+
+def _mean_title(what: str, frame: pd.DataFrame) -> str:
+    """Axis title that says over how many experiments a point is the mean."""
+    return f"{what}, {experiments(frame)}"
+
+
+def experiments(frame: pd.DataFrame) -> str:
+    """Say which experiments a point is the mean over: their names, or how many there are."""
+    names = [c.removeprefix("P: ") for c in _performance_columns(frame)]
+    if len(names) == 1:
+        return names[0]
+    return f"mean of {', '.join(names)}" if len(names) < 4 else f"mean of {len(names)} experiments"
+
+
+def describe(frame: pd.DataFrame, column: str, what: str, *, digits: int) -> str:
+    """Describe a scatter plot against size in words, from its data: its alternative text.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"size": ["small", "large"], "n_parameters": [1e6, 3e7], "x": [1, 2]})
+    >>> print(describe(frame, "x", "Cost", digits=0))
+    Scatter plot of 2 models. Cost against number of parameters, on a log scale.
+    Small models: 1 from 1 to 1, median 1. Large models: 1 from 2 to 2, median 2.
+    """
+    groups = [
+        f"{size.capitalize()} models: {len(part)} from {part[column].min():.{digits}f} "
+        f"to {part[column].max():.{digits}f}, median {part[column].median():.{digits}f}."
+        for size in ("small", "large")
+        if len(part := frame[frame["size"] == size])
+    ]
+    start = f"Scatter plot of {len(frame)} models. {what} against number of parameters, "
+    return start + "on a log scale. " + " ".join(groups)
+
+
+def _scatter(
+    frame: pd.DataFrame,
+    y: alt.Y,
+    tooltips: list[alt.Tooltip],
+    *extra: alt.Chart,
+    calculate: str | None = None,
+) -> alt.LayerChart:
+    base = alt.Chart(frame)
+    if calculate:
+        base = base.transform_calculate(score=calculate)
+    points = base.mark_point(filled=True, size=55, opacity=0.8).encode(
+        x=size_axis(frame),
+        y=y,
+        tooltip=class_tooltips() + tooltips,
+        **class_encodings(frame),
+    )
+    return alt.layer(large_shading(frame), *extra, points).properties(height=CHART_HEIGHT)

@@ -1,0 +1,116 @@
+"""Figure 4a: every model at every epoch, the Pareto front over the shaded score."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from paper.figures import profile
+from paper.figures.common import CHART_HEIGHT, ORANGE, VERMILION, alpha_slider
+from pepr_utils.results import ResultSet, learning_curves
+from pepr_utils.scoring import pareto_front, pareto_knee
+
+
+def data(
+    result_set: ResultSet, *, experiment: str | None = None, alpha: float = 1.0
+) -> pd.DataFrame:
+    """Every model and epoch of an experiment, with the Pareto front and its knee.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The frame of `learning_curves` with ``role``: ``knee``, ``Pareto front`` or ``other``, the
+        points of the front last, from cheap to dear.
+    """
+    curves = learning_curves(result_set, experiment=experiment, alpha=alpha)
+    front = pareto_front(curves["test_accuracy"], curves["cost"])
+    role = pd.Series("other", index=curves.index).mask(front, "Pareto front")
+    knee = pareto_knee(curves["test_accuracy"], curves["cost"])
+    if knee is not None:
+        role.iloc[knee] = "knee"
+    ordered = curves.assign(role=role, on_front=front).sort_values(
+        ["on_front", "cost"], kind="stable", ignore_index=True
+    )
+    return ordered.drop(columns="on_front")
+
+
+def chart(frame: pd.DataFrame, *, alpha: float = 1.0, enlarged: bool = False) -> alt.LayerChart:
+    """Figure 4a; a slider moves alpha, and the shading with it.
+
+    With `enlarged` only the corner is drawn that holds the front.
+    """
+    if enlarged:
+        frame = corner(frame)
+    reach = float(frame["resource"].max()) if enlarged else 1.0
+    low = max(0.0, float(frame["test_accuracy"].min()) - 0.02)
+    high = min(1.0, float(frame["test_accuracy"].max()) + 0.02)
+    columns = ["architecture", "epoch", "resource", "test_accuracy", "role"]
+    base = alt.Chart(frame[columns]).transform_calculate(
+        score="alpha * datum.test_accuracy / (alpha + datum.resource)"
+    )
+    place = {"x": "resource:Q", "y": "test_accuracy:Q"}
+    tooltips = [
+        alt.Tooltip("architecture:N"),
+        alt.Tooltip("epoch:Q"),
+        alt.Tooltip("resource:Q", title="R", format=".4f"),
+        alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f"),
+        alt.Tooltip("score:Q", title="PePR-E", format=".4f"),
+        alt.Tooltip("role:N"),
+    ]
+    others = (
+        base.transform_filter("datum.role == 'other'")
+        .mark_point(filled=True, size=14, color="#323f4b", opacity=0.45)
+        .encode(**place, tooltip=tooltips)
+    )
+    front = base.transform_filter("datum.role != 'other'")
+    steps = front.mark_line(interpolate="step-after", color=ORANGE, strokeWidth=1.5).encode(**place)
+    points = front.mark_point(filled=True, size=70, opacity=1, stroke="#1f2933").encode(
+        **place,
+        fill=alt.Fill(
+            "role:N",
+            title=None,
+            scale=alt.Scale(domain=["Pareto front", "knee"], range=[ORANGE, VERMILION]),
+        ),
+        tooltip=tooltips,
+    )
+    grid = profile.data(alpha=alpha, low=low, high=high, reach=reach)
+    background = profile.shading(grid).encode(
+        x=alt.X(
+            "r_from:Q",
+            title="Cumulative energy, normalised over all models and epochs",
+            scale=alt.Scale(domain=[0, reach], nice=False),
+        ),
+        y=alt.Y(
+            "p_from:Q",
+            title="Test accuracy",
+            scale=alt.Scale(domain=[low, high], nice=False, zero=False),
+        ),
+    )
+    layers = alt.layer(background, others, steps, points)
+    return layers.add_params(alpha_slider(alpha)).properties(height=CHART_HEIGHT + 40)
+
+
+def corner(frame: pd.DataFrame) -> pd.DataFrame:
+    """The points near the front: no dearer than half as much again, no worse than its worst."""
+    front = frame[frame["role"] != "other"]
+    near = (frame["resource"] <= 1.5 * front["resource"].max()) & (
+        frame["test_accuracy"] >= front["test_accuracy"].min()
+    )
+    return frame[near].reset_index(drop=True)
+
+
+def describe(frame: pd.DataFrame) -> str:
+    """Describe the front in words, from its data: the alternative text."""
+    front = frame[frame["role"] != "other"]
+    ends = [f"{r.architecture} after epoch {r.epoch}" for r in front.iloc[[0, -1]].itertuples()]
+    knee = frame[frame["role"] == "knee"]
+    text = (
+        f"Test accuracy against normalised cumulative energy for {len(frame)} points, "
+        f"{frame['architecture'].nunique()} models after each epoch, over a background that is "
+        f"brighter where PePR-E is higher. The {len(front)} points of the Pareto front run from "
+        f"{ends[0]} to {ends[1]}, all at R of at most {front['resource'].max():.2f}."
+    )
+    if len(knee):
+        row = knee.iloc[0]
+        text += f" The knee is {row['architecture']} after epoch {row['epoch']}."
+    return text

@@ -1,0 +1,166 @@
+"""How a ranking moves with alpha, and how sure each score is."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from paper.figures.common import BLUE, CHART_HEIGHT, nothing_to_draw
+from paper.site.theme import PALETTE
+from pepr_utils.scoring import leaders_by_alpha, pepr, ranks
+
+#: Alphas of the rank plot, evenly spaced on a log scale.
+ALPHAS = tuple(float(a) for a in np.round(np.geomspace(1, 1000, 61), 4))
+TOP = 5
+NO_INTERVALS = "the set does not have n_test, the number of test images, for every run"
+
+
+def data(table: pd.DataFrame, *, top: int = TOP) -> pd.DataFrame:
+    """Rank over alpha of every model that is among the first `top` for some alpha.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Indexed by architecture, with ``test_accuracy`` and ``resource``.
+    top : int, default 5
+        How far down the ranking a model counts as a leader.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns architecture, alpha, rank, pepr, test_accuracy, resource.
+    """
+    placed, scores = {}, {}
+    for alpha in ALPHAS:
+        scores[alpha] = pepr(table["test_accuracy"], table["resource"], alpha=alpha)
+        placed[alpha] = ranks(scores[alpha])
+    rank = pd.DataFrame(placed)
+    shown = rank.index[(rank <= top).any(axis=1)]
+    rows = pd.DataFrame(
+        {
+            "architecture": name,
+            "alpha": alpha,
+            "rank": int(placed[alpha][name]),
+            "pepr": float(scores[alpha][name]),
+            "test_accuracy": float(table.loc[name, "test_accuracy"]),
+            "resource": float(table.loc[name, "resource"]),
+        }
+        for name in shown
+        for alpha in ALPHAS
+    )
+    return rows.round(6)
+
+
+def chart(frame: pd.DataFrame, *, top: int = TOP) -> alt.LayerChart:
+    """Rank against alpha, one line a model; those that lead for some alpha are coloured."""
+    first = frame[frame["rank"] == 1].drop_duplicates("architecture")["architecture"]
+    palette = list(PALETTE[: len(first)])
+    shown = frame.assign(leader=frame["architecture"].where(frame["architecture"].isin(first)))
+    x = alt.X(
+        "alpha:Q",
+        title="Emphasis on performance, alpha (log scale)",
+        scale=alt.Scale(type="log", domain=[1, max(ALPHAS)], nice=False),
+        axis=alt.Axis(values=[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]),
+    )
+    y = alt.Y(
+        "rank:Q",
+        title="Rank by PePR-E",
+        scale=alt.Scale(domain=[3 * top + 0.5, 0.5], nice=False),
+        axis=alt.Axis(values=[1, *range(top, 3 * top + 1, top)]),
+    )
+    tooltips = [
+        alt.Tooltip("architecture:N"),
+        alt.Tooltip("alpha:Q", format=".3g"),
+        alt.Tooltip("rank:Q"),
+        alt.Tooltip("pepr:Q", title="PePR-E", format=".4f"),
+        alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f"),
+        alt.Tooltip("resource:Q", title="R", format=".4f"),
+    ]
+    base = alt.Chart(shown)
+    others = base.transform_filter("!isValid(datum.leader)").mark_line(
+        strokeWidth=1.5, color="#b8c0c9", clip=True
+    )
+    leading = base.transform_filter("isValid(datum.leader)").mark_line(strokeWidth=3, clip=True)
+    colour = alt.Color(
+        "leader:N", title="leads", scale=alt.Scale(domain=list(first), range=palette)
+    )
+    targets = base.transform_filter(f"datum.rank <= {3 * top}").mark_point(opacity=0, size=60)
+    return alt.layer(
+        others.encode(x=x, y=y, detail="architecture:N"),
+        leading.encode(x=x, y=y, color=colour),
+        targets.encode(x=x, y=y, tooltip=tooltips),
+    ).properties(height=CHART_HEIGHT)
+
+
+def describe(frame: pd.DataFrame, leaders: pd.DataFrame, *, top: int = TOP) -> str:
+    """Describe the rank plot in words, from its data: its alternative text."""
+    path = ", ".join(
+        f"{name} from alpha = {start:.3g}"
+        for name, start in zip(leaders["leader"], leaders["from alpha"], strict=True)
+    )
+    return (
+        f"Rank against alpha, from {min(ALPHAS):g} to {max(ALPHAS):g} on a log scale, of the "
+        f"{frame['architecture'].nunique()} models that are among the first {top} for some alpha. "
+        f"The leaders are, in turn, {path}."
+    )
+
+
+def leaders_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Which model leads for which alpha, for a page."""
+    if not (table["test_accuracy"] > 0).any():
+        return pd.DataFrame(columns=["leader", "from alpha", "to alpha", "test accuracy", "R"])
+    found = leaders_by_alpha(table["test_accuracy"], table["resource"])
+    found["to_alpha"] = ["no limit" if a == float("inf") else f"{a:.2f}" for a in found["to_alpha"]]
+    return found.rename(
+        columns={
+            "model": "leader",
+            "from_alpha": "from alpha",
+            "to_alpha": "to alpha",
+            "performance": "test accuracy",
+            "resource": "R",
+        }
+    )
+
+
+def interval_chart(frame: pd.DataFrame, *, shown: int = 20) -> alt.LayerChart:
+    """Scores with 95 % intervals of the first models by score."""
+    if frame.empty:
+        return nothing_to_draw(NO_INTERVALS)
+    first = frame.head(shown)
+    order = list(first["architecture"])
+    y = alt.Y("architecture:N", sort=order, title=None)
+    base = alt.Chart(first)
+    tooltips = [
+        alt.Tooltip("architecture:N"),
+        alt.Tooltip("pepr:Q", title="PePR-E", format=".4f"),
+        alt.Tooltip("pepr_low:Q", title="interval from", format=".4f"),
+        alt.Tooltip("pepr_high:Q", title="to", format=".4f"),
+        alt.Tooltip("rank:Q"),
+        alt.Tooltip("rank_low:Q", title="rank from"),
+        alt.Tooltip("rank_high:Q", title="to"),
+        alt.Tooltip("leads:Q", title="leads in", format=".1%"),
+    ]
+    bars = base.mark_rule(strokeWidth=3, opacity=0.45, color=BLUE).encode(
+        x=alt.X("pepr_low:Q", title="PePR-E with 95 % interval", scale=alt.Scale(zero=False)),
+        x2="pepr_high:Q",
+        y=y,
+        tooltip=tooltips,
+    )
+    points = base.mark_point(filled=True, size=60, color=BLUE, opacity=1).encode(
+        x="pepr:Q", y=y, tooltip=tooltips
+    )
+    return alt.layer(bars, points)
+
+
+def describe_intervals(frame: pd.DataFrame, *, shown: int = 20) -> str:
+    """Describe the intervals in words, from their data: the alternative text."""
+    if frame.empty:
+        return f"No chart: {NO_INTERVALS}."
+    first, best = frame.head(shown), frame.iloc[0]
+    overlap = int((frame["pepr_high"] >= best["pepr_low"]).sum()) - 1
+    return (
+        f"PePR-E with 95 % intervals of the first {len(first)} models. The first, "
+        f"{best['architecture']}, scores {best['pepr']:.3f}, from {best['pepr_low']:.3f} to "
+        f"{best['pepr_high']:.3f}; the intervals of {overlap} others reach into it."
+    )

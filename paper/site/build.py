@@ -1,0 +1,132 @@
+"""From executed chapters and prose to the web site: gather the sources, run Sphinx."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from paper.site.chapters import BookError, Chapter
+from paper.site.stub import without_stubs
+
+
+def prose_files(root: Path) -> list[Path]:
+    """List what the site is made of besides the executed chapters."""
+    book = sorted(p for p in (root / "book").rglob("*") if p.is_file())
+    return [root / "_config.yml", root / "_toc.yml", *book]
+
+
+def stage(chapters: Iterable[Chapter], root: Path, executed: Path, source: Path) -> None:
+    """Gather the sources of the site in a fresh folder.
+
+    Parameters
+    ----------
+    chapters : iterable of Chapter
+        All chapters of the book.
+    root : pathlib.Path
+        The project's folder.
+    executed : pathlib.Path
+        Where the executed chapters lie.
+    source : pathlib.Path
+        The folder to fill; what it held before is removed.
+    """
+    shutil.rmtree(source, ignore_errors=True)
+    for path in {*prose_files(root), *(c.source for c in chapters if not c.is_notebook)}:
+        _copy(path, source / _place(path.relative_to(root)))
+    notebooks = {c.docname: executed / f"{c.docname}.ipynb" for c in chapters if c.is_notebook}
+    for docname, path in notebooks.items():
+        _copy(path, source / f"{docname}.ipynb")
+    stubs = {name for name, path in notebooks.items() if _outcome(path) == "stub"}
+    if stubs:
+        for chapter in chapters:
+            _take_out(stubs, chapter, source)
+
+
+def _take_out(stubs: set[str], chapter: Chapter, source: Path) -> None:
+    """Take what a staged page quotes from stubs out of it: of a notebook, out of its prose."""
+    if not chapter.is_notebook:
+        page = source / f"{chapter.docname}.md"
+        text = page.read_text("utf-8")
+        page.write_text(without_stubs(text, chapter.docname, stubs), "utf-8")
+        return
+    page = source / f"{chapter.docname}.ipynb"
+    notebook = json.loads(page.read_text("utf-8"))
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            text = "".join(cell["source"])
+            cell["source"] = without_stubs(text, chapter.docname, stubs)
+    page.write_text(json.dumps(notebook), "utf-8")
+
+
+def build_site(root: Path, source: Path, build: Path) -> Path:
+    """Run Jupyter Book on staged sources; any warning fails the build.
+
+    Returns
+    -------
+    pathlib.Path
+        The page to open.
+
+    Raises
+    ------
+    BookError
+        With Sphinx's warnings and errors as its message.
+    """
+    html = build / "html"
+    shutil.rmtree(html, ignore_errors=True)
+    shutil.rmtree(build / ".doctrees", ignore_errors=True)
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
+    command += [str(source), "--path-output", str(build.parent), "-W", "-n", "--keep-going", "-q"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BookError(f"Jupyter Book reports:\n{_complaints(done.stderr or done.stdout, source)}")
+    return html / "index.html"
+
+
+def describe_commit(root: Path) -> str:
+    """Return the short commit of a checkout, and whether anything in it is not committed.
+
+    Returns
+    -------
+    str
+        Such as ``"1a2b3c4"`` or ``"1a2b3c4 + uncommitted changes"``; ``"unknown"`` outside git.
+    """
+    top = _git(root, "rev-parse", "--show-toplevel")
+    commit = _git(root, "rev-parse", "--short", "HEAD")
+    if not commit or Path(top).resolve() != root.resolve():
+        return "unknown"
+    return f"{commit} + uncommitted changes" if _git(root, "status", "--porcelain") else commit
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _place(path: Path) -> Path:
+    """Where a source file goes: Sphinx wants the static files at the top."""
+    return Path(*path.parts[1:]) if path.parts[:2] == ("book", "_static") else path
+
+
+def _copy(path: Path, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, to)
+
+
+def _outcome(notebook: Path) -> str:
+    return json.loads(notebook.read_text("utf-8"))["metadata"].get("pepr", {}).get("outcome", "")
+
+
+def _complaints(text: str, source: Path) -> str:
+    """Sphinx's own lines, without its traceback and with the sources' folder left out."""
+    lines = [line for line in re.sub("\x1b\\[[0-9;]*m", "", text).splitlines() if line.strip()]
+    wanted = [x for x in lines if "WARNING:" in x or "ERROR:" in x] or lines[-20:]
+    return "\n".join(dict.fromkeys(x.replace(f"{source}/", "") for x in wanted))

@@ -1,0 +1,191 @@
+"""Execute one computing chapter: text -> notebook -> papermill -> a file that appears whole.
+
+Where the chapter's data cannot be had, a stub takes its place. Nothing is written before the
+notebook has run to its end.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from paper.site.chapters import BookError, Chapter
+from paper.site.stub import stub_notebook
+from pepr_utils.errors import DataUnavailableError, PeprError
+
+
+@cache
+def look_up(result_set: str | None) -> str | PeprError:
+    """Return the content hash of a result set, or why there is none; asked once per build.
+
+    Parameters
+    ----------
+    result_set : str or None
+        Name or path; None, for a chapter that needs no data, gives an empty string.
+
+    Examples
+    --------
+    >>> look_up(None)
+    ''
+    """
+    if result_set is None:
+        return ""
+    from pepr_utils import results
+
+    try:
+        return results.content_hash(result_set)
+    except PeprError as error:
+        return error
+
+
+def build_chapter(chapter: Chapter, target: Path, root: Path) -> str:
+    """Execute a chapter into `target`, or write its stub where its data cannot be had.
+
+    Parameters
+    ----------
+    chapter : Chapter
+        A computing chapter.
+    target : pathlib.Path
+        The notebook to write, ``.ipynb``.
+    root : pathlib.Path
+        The project's folder, in which the notebook runs.
+
+    Returns
+    -------
+    str
+        What was made, ``"executed"`` or ``"stub"``, and what cells wrote to stderr.
+
+    Raises
+    ------
+    BookError
+        If a cell fails; the message names chapter, cell and error.
+    """
+    import jupytext
+
+    notebook = jupytext.read(chapter.source)
+    found = look_up(chapter.result_set)
+    if chapter.makes:
+        made, outcome = _run(chapter, notebook, root), "executed"
+        look_up.cache_clear()
+        found = look_up(chapter.makes)
+    elif isinstance(found, DataUnavailableError):
+        made, outcome, found = stub_notebook(notebook, str(found)), "stub", None
+    elif not isinstance(found, PeprError):
+        try:
+            made, outcome = _run(chapter, notebook, root), "executed"
+        except DataUnavailableError as error:  # of another file than the result set's
+            made, outcome, found = stub_notebook(notebook, str(error)), "stub", None
+    if isinstance(found, PeprError):
+        raise BookError(f"{chapter.docname}.md: {found}")
+    made.metadata["pepr"] = {
+        "outcome": outcome,
+        "result_set": chapter.result_set or chapter.makes,
+        "content_hash": found,
+        "parameters": _defaults(notebook) | chapter.parameters,
+    }
+    said = _take_stderr(made)
+    _write(made, target)
+    return "; ".join([outcome, *(f"warns: {text}" for text in said)])
+
+
+def _run(chapter: Chapter, notebook: Any, root: Path) -> Any:
+    """Execute a notebook in memory with the chapter's parameters."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    # Kernels inherit both: sets keep their order, and the platform's folders raise no warning.
+    os.environ.update(PYTHONHASHSEED="0", JUPYTER_PLATFORM_DIRS="1")
+    try:
+        done = papermill.execute_notebook(
+            notebook,
+            None,
+            parameters=chapter.parameters,
+            cwd=root,
+            progress_bar=False,
+            log_output=False,
+            extra_arguments=["--log-level=50"],  # the kernel's own chatter
+        )
+    except PapermillExecutionError as error:
+        if error.ename == DataUnavailableError.__name__ and not chapter.makes:
+            raise DataUnavailableError(error.evalue.strip()) from None
+        line = _failing_line(error)
+        raise BookError(
+            f"{chapter.source.name}, code cell {error.exec_count}: {error.ename}: "
+            f"{error.evalue.strip()}{line}"
+        ) from None
+    except DeadKernelError:
+        raise BookError(
+            f"{chapter.source.name}: its kernel died; most often the machine ran out of memory"
+        ) from None
+    return _tidy(done)
+
+
+def _failing_line(error: Any) -> str:
+    """The line of the cell that failed, where the traceback names it."""
+    plain = [re.sub("\x1b\\[[0-9;]*m", "", text) for text in error.traceback]
+    arrows = [line for text in plain for line in text.splitlines() if "-> " in line[:8]]
+    return f"\n    {arrows[0].strip()}" if arrows else ""
+
+
+def _defaults(notebook: Any) -> dict[str, Any]:
+    """The values that a notebook's own parameters cell sets."""
+    cell = _tagged(notebook, "parameters")
+    return _literals(cell.source) if cell is not None else {}
+
+
+def _literals(code: str) -> dict[str, Any]:
+    """The literal values that lines of code assign to names."""
+    values = {}
+    for line in ast.parse(code).body:
+        if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
+            with suppress(ValueError):
+                values[line.targets[0].id] = ast.literal_eval(line.value)
+    return values
+
+
+def _tagged(notebook: Any, tag: str) -> Any | None:
+    return next((c for c in notebook.cells if tag in c.metadata.get("tags", ())), None)
+
+
+def _tidy(notebook: Any) -> Any:
+    """Show the parameters that were used, and keep no times or paths of the run."""
+    given = _tagged(notebook, "injected-parameters")
+    if given is not None:
+        own, values = _tagged(notebook, "parameters"), _defaults(notebook)
+        same = own is not None and _literals(given.source).items() <= values.items()
+        tags = own.metadata["tags"] if own is not None else []
+        shown = ["remove-cell"] if same else [t for t in tags if t != "parameters"]
+        given.metadata["tags"] = ["injected-parameters", *shown]
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number}"
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+    notebook.metadata.pop("papermill", None)
+    return notebook
+
+
+def _take_stderr(notebook: Any) -> list[str]:
+    """Take what cells wrote to stderr off the page; it is for who builds, not for who reads."""
+    said = []
+    for cell in notebook.cells:
+        outputs = cell.get("outputs", [])
+        said += [o.text.strip() for o in outputs if o.get("name") == "stderr"]
+        if outputs:
+            cell.outputs = [o for o in outputs if o.get("name") != "stderr"]
+    return said
+
+
+def _write(notebook: Any, target: Path) -> None:
+    """Write a notebook under a temporary name beside its place and move it there."""
+    import nbformat
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.tmp")
+    temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    temporary.replace(target)

@@ -1,0 +1,194 @@
+"""Loading a result set by name or path: published, repaired, a folder of records, a CSV table."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from pepr_utils.errors import InvalidTableError, UnknownNameError, unknown_name
+from pepr_utils.paths import data_dir
+from pepr_utils.results import published, records
+from pepr_utils.results.csv_table import read_rows
+from pepr_utils.results.experiments import KEY_COLUMNS, experiment_keys
+from pepr_utils.results.repair import repair
+from pepr_utils.results.result_set import ResultSet
+from pepr_utils.results.schema import Record
+from pepr_utils.results.tables import check_table, columns
+
+PUBLISHED = "published"
+#: The published data with copied energies replaced, derived on load; see `repair`.
+REPAIRED = "published-repaired"
+#: Columns that a table of one's own needs; every other column of the dictionary may be absent.
+REQUIRED_IN_CSV = ("architecture", "dataset", "test_accuracy", "energy_kwh")
+
+
+def available_result_sets() -> dict[str, Path | None]:
+    """Named result sets and their folders of records; the published ones have none."""
+    named: dict[str, Path | None] = {PUBLISHED: None, REPAIRED: None}
+    for parent in (data_dir() / "results", Path("results")):
+        for folder in sorted(parent.glob("*")):
+            if records.record_paths(folder):
+                named.setdefault(folder.name, folder)
+    return named
+
+
+def load_result_set(name_or_path: str | os.PathLike[str]) -> ResultSet:
+    """Load a result set by name or path.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        ``"published"`` (the authors' data), ``"published-repaired"`` (the same with copied
+        energies replaced, each changed cell in ``changes``), the name of a folder under
+        ``data/results`` or ``results``, a folder of records (``runs/<run_id>.json``), or a CSV
+        file with at least the columns ``architecture``, ``dataset``, ``test_accuracy`` (a
+        fraction) and ``energy_kwh``.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is neither such a set nor such a file.
+    InvalidTableError
+        If a record or table is malformed, or an embedded file is damaged; the message names the
+        value and its place.
+
+    Examples
+    --------
+    >>> load_result_set("published").runs.shape[0]
+    1048
+    """
+    kind, path = _locate(name_or_path)
+    if kind == "repaired":
+        return _repaired()
+    if kind == "published":
+        runs, epochs, digest = published.read()
+    elif kind == "csv":
+        runs, epochs, digest = _read_csv(path)
+    else:
+        runs, epochs, digest = records.read_folder(path)
+    return ResultSet(
+        str(name_or_path),
+        _complete(runs, "runs"),
+        _complete(epochs, "epochs"),
+        digest,
+        folder=path if kind == "folder" else None,
+    )
+
+
+def of_records(loaded: Sequence[Record], name: str) -> ResultSet:
+    """Make a result set of records that were read already, such as those of an unfinished sweep.
+
+    Parameters
+    ----------
+    loaded : sequence of Record
+        At least one.
+    name : str
+        What it is called.
+    """
+    runs, epochs = records.tabulate(loaded, source=name)
+    digest = hashlib.sha256("".join(r.model_dump_json() for r in loaded).encode()).hexdigest()
+    return ResultSet(name, _complete(runs, "runs"), _complete(epochs, "epochs"), digest)
+
+
+def content_hash(name_or_path: str | os.PathLike[str]) -> str:
+    """SHA-256 of what `load_result_set` would read, without building the tables."""
+    kind, path = _locate(name_or_path)
+    if kind == "published":
+        return published.content_hash()
+    if kind == "repaired":
+        return _repaired_hash(published.content_hash())
+    return _file_hash(path) if kind == "csv" else records.folder_hash(path)
+
+
+def _locate(name_or_path: str | os.PathLike[str]) -> tuple[str, Path]:
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise UnknownNameError(
+            f"result_set is {name_or_path!r}; allowed: a name or path as text, such as "
+            f"{PUBLISHED!r} (papermill -r result_set {name_or_path} hands it over as text)"
+        )
+    name = os.fspath(name_or_path)
+    named = available_result_sets()
+    if name in (PUBLISHED, REPAIRED):
+        return ("published" if name == PUBLISHED else "repaired"), Path()
+    if name in named:
+        return "folder", named[name]
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return "folder", path
+    if path.is_file() and path.suffix.lower() == ".csv":
+        return "csv", path
+    raise unknown_name(
+        "result set", name, named, also="the path of a CSV file or of a folder of records"
+    )
+
+
+def _repaired() -> ResultSet:
+    source = load_result_set(PUBLISHED)
+    return replace(repair(source), name=REPAIRED, content_hash=_repaired_hash(source.content_hash))
+
+
+def _repaired_hash(source: str) -> str:
+    """Hash of what is derived: of the source and of the rule's version."""
+    return hashlib.sha256(f"{source} repaired 1".encode()).hexdigest()
+
+
+def _read_csv(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    frame = read_rows(path)
+    if {"model", "num_param", "test_09"} <= set(frame.columns):
+        raise InvalidTableError(
+            f"{path.name}: this is the authors' own table; it is the result set 'published', "
+            "give that name instead of the file"
+        )
+    if "experiment" in frame:
+        raise InvalidTableError(
+            f"{path.name}: column 'experiment' is derived here from {', '.join(KEY_COLUMNS)}; "
+            "rename it, or tell experiments apart by one of these"
+        )
+    runs = check_table(frame, required=REQUIRED_IN_CSV, source=path.name)
+    runs["status"] = runs.get("status", pd.Series("done", index=runs.index, dtype="string"))
+    for name in ("test_accuracy", "energy_kwh"):
+        lacking = runs[name].isna() & (runs["status"] == "done")
+        if lacking.any():
+            row, allowed = int(lacking.to_numpy().argmax()), columns("runs")[name].allowed
+            raise InvalidTableError(
+                f"{path.name}: row {row + 1}, column {name!r} is empty; "
+                f"allowed: {allowed.removesuffix(', or empty')}, or a status of 'failed'"
+            )
+    if "run_id" not in runs:
+        runs["run_id"] = [f"row-{i + 1}" for i in range(len(runs))]
+    elif runs["run_id"].duplicated().any():
+        row = int(runs["run_id"].duplicated().to_numpy().argmax())
+        raise InvalidTableError(
+            f"{path.name}: row {row + 1}, column 'run_id' repeats {runs['run_id'].iloc[row]!r}; "
+            "allowed: a different one in each row, or no such column"
+        )
+    runs["protocol"] = runs.get("protocol", pd.Series("unknown", index=runs.index))
+    return runs, pd.DataFrame(columns=list(columns("epochs"))), _file_hash(path)
+
+
+def _file_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _complete(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    """Add absent columns as nulls, derive the experiment, and order the columns."""
+    spec = columns(table)
+    kept = frame.drop(columns="experiment", errors="ignore").copy()
+    if table == "runs":
+        kept["experiment"] = pd.Series(
+            experiment_keys(kept.to_dict("records")),
+            index=kept.index,
+            dtype="string",
+        )
+    for name, column in spec.items():
+        if name not in kept:
+            kept[name] = pd.Series(
+                pd.NA if column.dtype != "float64" else float("nan"), index=kept.index
+            )
+        kept[name] = kept[name].astype(column.dtype)
+    return kept[[*spec, *(c for c in kept if c not in spec)]]

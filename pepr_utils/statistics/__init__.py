@@ -1,0 +1,55 @@
+"""Which differences between groups of models the data show: declared comparisons and their tests.
+
+What is compared is declared in `comparisons`; nothing is chosen after seeing a p-value.
+"""
+
+from pepr_utils.statistics.comparisons import (
+    AVERAGE,
+    AVERAGE_RELEASED,
+    COMPARISONS,
+    DATASETS,
+    MARGIN,
+    PRIMARY,
+    STRICT,
+    USUAL,
+    Comparison,
+    declared,
+    primary,
+)
+from pepr_utils.statistics.families import families
+from pepr_utils.statistics.family_wise import (
+    all_tests,
+    datasets_of,
+    holm,
+    primary_family,
+    try_test,
+)
+from pepr_utils.statistics.samples import LABELS, groups
+from pepr_utils.statistics.tested import Tested
+from pepr_utils.statistics.testing import compare_samples, equivalence, test
+
+__all__ = [
+    "AVERAGE",
+    "AVERAGE_RELEASED",
+    "COMPARISONS",
+    "DATASETS",
+    "LABELS",
+    "MARGIN",
+    "PRIMARY",
+    "STRICT",
+    "USUAL",
+    "Comparison",
+    "Tested",
+    "all_tests",
+    "compare_samples",
+    "datasets_of",
+    "declared",
+    "equivalence",
+    "families",
+    "groups",
+    "holm",
+    "primary",
+    "primary_family",
+    "test",
+    "try_test",
+]

@@ -1,0 +1,258 @@
+"""One comparison tested: every test, the effect and its interval, equivalence, and the controls."""
+
+# ruff: noqa: PT028 (`test` is the verb of this package, not a test of it)
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from scipy.special import gammaln
+
+from pepr_utils.results import ResultSet
+from pepr_utils.scoring import beats_majority
+from pepr_utils.statistics.comparisons import MARGIN, USUAL, Comparison
+from pepr_utils.statistics.resampling import (
+    ROUNDING,
+    family_weights,
+    percentiles,
+    weighted_mean,
+    weighted_median,
+    weighted_variance,
+)
+from pepr_utils.statistics.samples import Labels, find, groups
+from pepr_utils.statistics.tested import NAN, Tested
+
+N_RESAMPLES = 5000
+LEVEL = 0.95
+#: Up to this many values, ties among them, a rank test counts every arrangement.
+_FEW = 12
+
+
+def test(
+    result_set: ResultSet,
+    name: str | Comparison,
+    *,
+    labels: Labels = "released",
+    margin: float = MARGIN,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+    alpha: float = 1.0,
+) -> Tested:
+    """Test one declared comparison on a result set.
+
+    Parameters
+    ----------
+    result_set : ResultSet
+        Any set.
+    name : str or Comparison
+        Name of a declared comparison, such as ``"size-pepr_e-lidc"``.
+    labels : {"released", "alternative"}
+        Whose labels put a model into a group; see `LABELS`.
+    margin : float, default 0.02
+        Largest difference in accuracy or score that counts as none, above 0.
+    n_resamples : int, default 5000
+        Resamples of the bootstrap.
+    seed : int, default 0
+        Its seed; the same seed gives the same intervals.
+    alpha : float, default 1.0
+        Emphasis on performance of the score, at least 1.
+
+    Returns
+    -------
+    Tested
+        Every test, interval and control.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such comparison.
+    NotAvailableError
+        If the set lacks its runs.
+    """
+    comparison = find(result_set, name)
+    samples = groups(result_set, comparison, labels=labels, alpha=alpha)
+    found = compare_samples(samples, comparison, margin=margin, n_resamples=n_resamples, seed=seed)
+    return Tested(comparison=comparison, **found)
+
+
+test.__test__ = False  # pytest would collect it where a test imports it
+
+
+def compare_samples(
+    samples: pd.DataFrame,
+    comparison: Comparison,
+    *,
+    margin: float = MARGIN,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+) -> dict[str, object]:
+    """Compute every field of `Tested` from the two samples that `groups` returns."""
+    first, second = (
+        samples[samples["group"] == group].sort_values("architecture")
+        for group in comparison.groups
+    )
+    a, b = first["value"].to_numpy(float), second["value"].to_numpy(float)
+    paired = comparison.paired
+    with warnings.catch_warnings():  # of values that hardly differ
+        warnings.simplefilter("ignore", RuntimeWarning)
+        tested = _tests(a, b, paired)
+        tested["p_equivalence"] = equivalence(a, b, margin, paired=paired)
+        control = _control(first, second, paired)
+    return (
+        {
+            "n_a": a.size,
+            "n_b": b.size,
+            "n_families": int(samples["family"].nunique()),
+            "mean_a": a.mean(),
+            "mean_b": b.mean(),
+            "median_a": float(np.median(a)),
+            "median_b": float(np.median(b)),
+            "difference": a.mean() - b.mean(),
+            "median_difference": float(np.median(a) - np.median(b)),
+            "effect": float(
+                _hedges(a.mean() - b.mean(), a.var(ddof=1), b.var(ddof=1), a.size, b.size, paired)
+            ),
+            "margin": margin,
+        }
+        | tested
+        | _intervals(samples, comparison, n_resamples, seed)
+        | control
+        | _majority(first, second)
+    )
+
+
+def _tests(a: np.ndarray, b: np.ndarray, paired: bool) -> dict[str, float | None]:
+    declared = stats.ttest_rel(a, b) if paired else stats.ttest_ind(a, b, equal_var=False)
+    interval = declared.confidence_interval(LEVEL)
+    told, told_apart = _spread(a, b, paired), _spread(a, b, paired=False)
+    return {
+        "p_student": float(stats.ttest_ind(a, b).pvalue) if told_apart else NAN,
+        "p_welch": float(stats.ttest_ind(a, b, equal_var=False).pvalue) if told_apart else NAN,
+        "p_mann_whitney": _rank_sum(a, b),
+        "p_paired": (float(declared.pvalue) if told else NAN) if paired else None,
+        "p_wilcoxon": _signed_rank(a - b) if paired else None,
+        "t_low": float(interval.low) if told else NAN,
+        "t_high": float(interval.high) if told else NAN,
+    }
+
+
+def _spread(a: np.ndarray, b: np.ndarray, paired: bool) -> bool:
+    """Whether a *t*-test has a spread to divide by; without one it would give 0, 1 or anything."""
+    parts = (a - b,) if paired else (a, b)
+    return bool(max(np.ptp(part) for part in parts) > ROUNDING)
+
+
+def _rank_sum(a: np.ndarray, b: np.ndarray) -> float:
+    """*p* of Mann and Whitney; SciPy takes a normal approximation of ties, whatever the number."""
+    both = np.concatenate([a, b])
+    tied_few = both.size <= _FEW and np.unique(both).size < both.size
+    method = stats.PermutationMethod() if tied_few else "auto"
+    return float(stats.mannwhitneyu(a, b, alternative="two-sided", method=method).pvalue)
+
+
+def _signed_rank(differences: np.ndarray) -> float:
+    return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
+
+
+def equivalence(a: np.ndarray, b: np.ndarray, margin: float, *, paired: bool) -> float:
+    """*p* of two one-sided *t*-tests that the difference of the means is as large as a margin.
+
+    Below 0.05 says that it is smaller, whichever way it goes; the same as a 90 % interval that
+    lies within the margins. NaN of values without spread.
+
+    Examples
+    --------
+    >>> a = np.array([0.80, 0.81, 0.79, 0.80])
+    >>> bool(equivalence(a, a + 0.001, 0.02, paired=False) < 0.05)
+    True
+    """
+    if not _spread(a, b, paired):
+        return NAN
+    if paired:
+        d = a - b
+        low = stats.ttest_1samp(d, -margin, alternative="greater").pvalue
+        high = stats.ttest_1samp(d, margin, alternative="less").pvalue
+    else:
+        low = stats.ttest_ind(a + margin, b, equal_var=False, alternative="greater").pvalue
+        high = stats.ttest_ind(a - margin, b, equal_var=False, alternative="less").pvalue
+    return float(max(low, high))
+
+
+def _hedges(difference, var_a, var_b, n_a, n_b, paired: bool):
+    """Hedges's g of numbers or arrays; NaN without spread, or of two pairs.
+
+    At one degree of freedom the correction is 0, whatever the difference.
+    """
+    if paired:
+        variance, freedom = (var_a + var_b) / 2, n_a - 1
+    else:
+        freedom = n_a + n_b - 2
+        variance = ((n_a - 1) * var_a + (n_b - 1) * var_b) / freedom
+    correction = np.exp(gammaln(freedom / 2) - gammaln((freedom - 1) / 2)) * np.sqrt(2 / freedom)
+    spread = np.sqrt(variance)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        known = (spread > ROUNDING) & (np.asarray(freedom) > 1)
+        return np.where(known, correction * difference / spread, np.nan)
+
+
+def _intervals(
+    samples: pd.DataFrame, comparison: Comparison, n_resamples: int, seed: int
+) -> dict[str, float]:
+    """Percentile intervals over resampled families."""
+    weights = family_weights(samples["family"], n_resamples, seed)
+    values = samples["value"].to_numpy(float)
+    sides = []
+    for group in comparison.groups:
+        member = (samples["group"] == group).to_numpy()
+        w, v = weights[:, member], values[member]
+        sides.append(
+            (weighted_mean(v, w), weighted_variance(v, w), weighted_median(v, w), w.sum(axis=1))
+        )
+    (mean_a, var_a, median_a, n_a), (mean_b, var_b, median_b, n_b) = sides
+    enough = (n_a > 1) & (n_b > 1)
+    difference = mean_a - mean_b
+    effect = np.full(n_resamples, np.nan)
+    effect[enough] = _hedges(
+        *(x[enough] for x in (difference, var_a, var_b, n_a, n_b)), comparison.paired
+    )
+    found = {}
+    for name, draws, level in (
+        ("difference", difference, LEVEL),
+        ("median_difference", median_a - median_b, LEVEL),
+        ("effect", effect, LEVEL),
+        ("equivalence", difference, 1 - 2 * USUAL),
+    ):
+        found[f"{name}_low"], found[f"{name}_high"] = percentiles(draws, level)
+    return found
+
+
+def _control(first: pd.DataFrame, second: pd.DataFrame, paired: bool) -> dict[str, float | None]:
+    """The same comparison with P = 1 for all; nothing where no cost is in the values."""
+    a, b = (part["cost_alone"].to_numpy(float) for part in (first, second))
+    if np.isnan(a).all():
+        return {"control_difference": None, "p_control": None, "cost_share": None}
+    of_score, of_cost = (
+        first[column].mean(skipna=False) - second[column].mean(skipna=False)
+        for column in ("log_value", "log_cost_alone")
+    )
+    tested = stats.ttest_rel(a, b) if paired else stats.ttest_ind(a, b, equal_var=False)
+    return {
+        "control_difference": a.mean() - b.mean(),
+        "p_control": float(tested.pvalue) if _spread(a, b, paired) else NAN,
+        "cost_share": of_cost / of_score if of_score else NAN,
+    }
+
+
+def _majority(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, float | int | None]:
+    shares = pd.concat([first["majority"], second["majority"]])
+    share = float(shares.iloc[0])
+    if shares.isna().any() or shares.nunique() != 1:
+        return {"majority": NAN, "above_a": None, "above_b": None}
+    above = [
+        int(np.sum(beats_majority(part["value"].to_numpy(float), share)))
+        for part in (first, second)
+    ]
+    return {"majority": share, "above_a": above[0], "above_b": above[1]}
