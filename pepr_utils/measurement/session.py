@@ -151,7 +151,8 @@ def fine_tune(
     RunError
         Before anything is trained, with everything that is wrong; or if no run was measured here.
     """
-    runs = [Run(name, dataset, **settings) for name in named(architectures, where)]
+    names = select_architectures(architectures, where or None)
+    runs = [Run(name, dataset, **settings) for name in names]
     folder, place = result_folder(result_set), {"device": device, "any_device": any_device}
     data, ready = check_all(runs, folder, say=say, weights_folder=weights or None, **place)
     if str(result_set) == DEMO:
@@ -161,13 +162,6 @@ def fine_tune(
     if not records:
         raise _kind(not_measured)("no run was measured:\n" + "\n".join(map(str, not_measured)))
     return Session(folder, data, tuple(records), tuple(not_measured))
-
-
-def named(architectures: str | Sequence[str], where: str | None) -> list[str]:
-    """Architectures by names, which a string holds between commas, and by a condition."""
-    if isinstance(architectures, str):
-        architectures = [name.strip() for name in architectures.split(",") if name.strip()]
-    return select_architectures(architectures, where or None)
 
 
 def check_all(
