@@ -62,12 +62,13 @@ def run(dataset: str, architectures: str, where: str | None, output: str, **opti
         --output results/try
       pepr run --data ~/xrays --where 'n_parameters < 10e6' --output results/xrays
     """
-    from pepr_utils.measurement import Run
-    from pepr_utils.measurement.session import check_all, measure_all, named
+    from pepr_utils.measurement import Run, select_architectures
+    from pepr_utils.measurement.session import check_all, measure_all
 
     given = ("protocol", "pretrained", "train_fraction", "seed")
     settings = {name: options[name] for name in given}
-    runs = [Run(name, dataset, **settings) for name in named(architectures, where)]
+    names = select_architectures(architectures, where)
+    runs = [Run(name, dataset, **settings) for name in names]
     folder = Path(output)
     shared = {
         "say": lambda line: click.echo(line, err=True),

@@ -17,6 +17,7 @@ import importlib
 import re
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -146,15 +147,13 @@ def check_size(architecture: Architecture, image_size: int) -> None:
         )
 
 
-def select_architectures(
-    names: tuple[str, ...] | list[str] = (), where: str | None = None
-) -> list[str]:
+def select_architectures(names: str | Sequence[str] = (), where: str | None = None) -> list[str]:
     """Return architectures by name, by a condition on the paper's table, or both.
 
     Parameters
     ----------
-    names : sequence of str
-        Names; kept in their order, each once.
+    names : str or sequence of str
+        Names, in a string between commas; kept in their order, each once.
     where : str, optional
         A condition on the columns of ``data/architectures.csv``: ``n_parameters``, ``type``,
         ``efficient``, ``size``, joined by ``and`` and ``or``. Without names it chooses from all
@@ -177,6 +176,8 @@ def select_architectures(
     >>> select_architectures(where="n_parameters < 3e6 and type == 'Other'")
     ['mobilevitv2_050', 'semnasnet_075']
     """
+    if isinstance(names, str):
+        names = [name.strip() for name in names.split(",") if name.strip()]
     chosen = list(dict.fromkeys(names))
     if where is not None:
         fitting = matching(where)

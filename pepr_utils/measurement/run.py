@@ -14,6 +14,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pepr_utils.errors import RunError
 from pepr_utils.measurement.protocols import Protocol, protocol
 
@@ -67,7 +69,7 @@ class Run:
             )
         if not isinstance(self.seed, Integral) or not 0 <= self.seed < 2**31:
             raise RunError(f"seed is {self.seed!r}; allowed: a whole number from 0 to 2^31 - 1")
-        if not isinstance(self.pretrained, bool):
+        if not isinstance(self.pretrained, bool | np.bool_):  # a table's are numpy's
             raise RunError(f"pretrained is {self.pretrained!r}; allowed: True or False")
 
 
@@ -165,9 +167,9 @@ def resolve(
         "dataset": dataset.name,
         "dataset_hash": dataset.content_hash,
         "protocol": recipe.definition(),
-        "pretrained": run.pretrained,
+        "pretrained": bool(run.pretrained),
         "train_fraction": float(run.train_fraction),
-        "seed": run.seed,
+        "seed": int(run.seed),
     } | ({"weights_sha256": sha256} if sha256 else {})
     text = json.dumps(defined, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -156,7 +156,8 @@ def fine_tune(
     for name, value in text.items():  # such as a number that a notebook was given
         if not isinstance(value, str | Path):
             raise RunError(f"{name} is {value!r}; allowed: text")
-    runs = [Run(name, dataset, **settings) for name in named(architectures, where)]
+    names = select_architectures(architectures, where or None)
+    runs = [Run(name, dataset, **settings) for name in names]
     folder, place = result_folder(result_set), {"device": device, "any_device": any_device}
     data, ready = check_all(runs, folder, say=say, weights_folder=weights or None, **place)
     if str(result_set) == DEMO:
@@ -166,13 +167,6 @@ def fine_tune(
     if not records:
         raise _kind(not_measured)("no run was measured:\n" + "\n".join(map(str, not_measured)))
     return Session(folder, data, tuple(records), tuple(not_measured))
-
-
-def named(architectures: str | Sequence[str], where: str | None) -> list[str]:
-    """Architectures by names, which a string holds between commas, and by a condition."""
-    if isinstance(architectures, str):
-        architectures = [name.strip() for name in architectures.split(",") if name.strip()]
-    return select_architectures(architectures, where or None)
 
 
 def check_all(

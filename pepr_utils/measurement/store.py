@@ -246,7 +246,7 @@ def run_lock(
         If the lock cannot be taken or the note cannot be written.
     """
     # `record_killed` takes a lock for a moment, to look at the note: hence a second.
-    with device_lock(), _exclusive(folder, run_id, timeout_s=1) as free:
+    with device_lock(), _exclusive(_lock_path(folder, run_id), timeout_s=1) as free:
         if not free:
             holder = read_note(folder, run_id)
             who = f" (process {holder['pid']} on {holder['host']})" if holder else ""
@@ -273,10 +273,9 @@ def run_lock(
 
 
 @contextmanager
-def _exclusive(folder: Path, run_id: str, *, timeout_s: float = 0) -> Iterator[bool]:
-    """Take the lock of a run for the block, unless another process has it; give whether it did."""
-    with folder_errors(folder):
-        path = _lock_path(folder, run_id)
+def _exclusive(path: Path, *, timeout_s: float = 0) -> Iterator[bool]:
+    """Hold a lock for the block, unless another process has it; give whether it is held here."""
+    with folder_errors(path.parent.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
         with suppress(Timeout):
@@ -372,7 +371,7 @@ def record_killed(
     for run_id in noted_runs(folder):
         if only is not None and run_id not in only:
             continue
-        with _exclusive(folder, run_id) as free, folder_errors(folder):
+        with _exclusive(_lock_path(folder, run_id)) as free, folder_errors(folder):
             if not free:
                 continue
             note = read_note(folder, run_id)
@@ -397,7 +396,7 @@ def forget_killed(folder: Path, runs: Collection[str]) -> None:
         If a note cannot be removed.
     """
     for run_id in runs:
-        with _exclusive(folder, run_id) as free, folder_errors(folder):
+        with _exclusive(_lock_path(folder, run_id)) as free, folder_errors(folder):
             if free:
                 note_path(folder, run_id).unlink(missing_ok=True)
 

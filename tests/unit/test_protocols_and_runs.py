@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import FrozenInstanceError, replace
 
+import numpy as np
 import pytest
 
 from pepr_utils.errors import RunError, UnknownNameError
@@ -95,6 +96,12 @@ def test_a_share_out_of_range_is_refused(fraction):
 def test_a_seed_that_is_none_is_refused(seed):
     with pytest.raises(RunError, match=f"seed is {seed!r}; allowed: a whole number"):
         Run("resnet18d", "phantom", seed=seed)
+
+
+def test_a_run_of_a_tables_row_has_the_same_name():
+    of_numpy = {"pretrained": np.False_, "train_fraction": np.float64(0.1), "seed": np.int64(2)}
+    of_python = {name: value.item() for name, value in of_numpy.items()}
+    assert run_id(replace(BASE, **of_numpy)) == run_id(replace(BASE, **of_python))
 
 
 def test_pretrained_as_text_is_refused():

@@ -18,6 +18,7 @@ from pepr_utils.measurement.predictions import Predictions
 from pepr_utils.measurement.protocols import Protocol
 from pepr_utils.measurement.training.batches import Batches
 from pepr_utils.measurement.training.device import synchronize
+from pepr_utils.results import Epoch
 
 #: Called with epoch, images done and images of the epoch.
 Tick = Callable[[int, int, int], None]
@@ -74,23 +75,13 @@ class Task:
 
 
 @dataclass(frozen=True)
-class EpochResult:
-    """What one epoch gave; accuracies are None where the epoch was not evaluated."""
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    val_accuracy: float | None
-    test_accuracy: float | None
-    train_time_s: float
-    eval_time_s: float | None
-
-
-@dataclass(frozen=True)
 class Trained:
-    """A finished training: its epochs and the test predictions after the last."""
+    """A finished training: its epochs, without energies, and the test predictions after the last.
 
-    epochs: tuple[EpochResult, ...]
+    Accuracies are None where an epoch was not evaluated.
+    """
+
+    epochs: tuple[Epoch, ...]
     test: Predictions
 
 
@@ -177,7 +168,15 @@ def train(
             _check_finite(test, "test", epoch)
             val_accuracy, test_accuracy = val.accuracy(), test.accuracy()
         results.append(
-            EpochResult(epoch, loss, accuracy, val_accuracy, test_accuracy, train_time, eval_time)
+            Epoch(
+                epoch=epoch,
+                train_loss=loss,
+                train_accuracy=min(1.0, accuracy),
+                val_accuracy=val_accuracy,
+                test_accuracy=test_accuracy,
+                train_time_s=train_time,
+                eval_time_s=eval_time,
+            )
         )
     return Trained(tuple(results), test)
 

@@ -144,6 +144,7 @@ def is_shuffled(dataset: str, recipe: Protocol) -> bool:
 
     Examples
     --------
+    >>> from pepr_utils.measurement import protocol
     >>> paper = protocol("paper")
     >>> [is_shuffled(name, paper) for name in ("derma", "dermamnist", "dermamnist_224", "lidc")]
     [False, False, False, True]

@@ -48,15 +48,9 @@ def result_columns(trained: Trained, measured: Meter) -> dict[str, Any]:
         ),
         "epochs": tuple(
             Epoch(
-                epoch=e.epoch,
-                train_loss=e.train_loss,
-                train_accuracy=min(1.0, e.train_accuracy),
-                val_accuracy=e.val_accuracy,
-                test_accuracy=e.test_accuracy,
+                **e.model_dump(exclude={"energy_kwh", "eval_energy_kwh"}),
                 energy_kwh=measured.energy_kwh("train", e.epoch),
                 eval_energy_kwh=measured.energy_kwh("eval", e.epoch),
-                train_time_s=e.train_time_s,
-                eval_time_s=e.eval_time_s,
             )
             for e in trained.epochs
         ),
