@@ -90,6 +90,7 @@ def run(dataset: str, architectures: str, where: str | None, output: str, **opti
     if options["check"]:
         click.echo(f"{len(runs)} runs can begin", err=True)
         return
+    _write_asked(runs, folder, options["weights"])
     records, not_measured = [], []
     for one in runs:
         try:
@@ -101,6 +102,17 @@ def run(dataset: str, architectures: str, where: str | None, output: str, **opti
         click.echo(f"not measured here: {error}", err=True)
     if not_measured or any(record.status == "failed" for record in records):
         sys.exit(1)
+
+
+def _write_asked(runs: list[Run], folder: Path, weights: str | None) -> None:
+    """Leave the list of runs for `pepr status`."""
+    from pepr_utils.measurement import run_id
+    from pepr_utils.measurement.files import folder_errors
+    from pepr_utils.measurement.sweep.plan import write_asked
+
+    place = Path(weights) if weights else None
+    with folder_errors(folder):
+        write_asked(folder, {run_id(run, place): run for run in runs})
 
 
 def _measured(one: Run, output: Path, options: dict[str, Any]) -> Record:

@@ -159,8 +159,8 @@ def _forecast(
 
 def _at_once(options: dict[str, Any]) -> int:
     """Runs at once, as far as that is known before a sweep begins."""
-    from pepr_utils.measurement.sweep.errors import SweepError
     from pepr_utils.measurement.sweep.gpus import find_gpus
+    from pepr_utils.measurement.sweep.state import SweepError
 
     n = options["slots"] or (options["gpus"] if options["gpus"] != "auto" else None)
     # The cards here say nothing of a cluster, or of the machine that --on has in mind.
@@ -172,8 +172,8 @@ def _at_once(options: dict[str, Any]) -> int:
 
 def _say_what_lacks(options: dict[str, Any]) -> None:
     """Say of a dry run that the sweep would not begin here, for want of cards."""
-    from pepr_utils.measurement.sweep.errors import SweepError
     from pepr_utils.measurement.sweep.gpus import find_gpus
+    from pepr_utils.measurement.sweep.state import SweepError
 
     if options["gpus"] == "auto" or options["scheduler"] is not None:
         return

@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pepr_utils.measurement.files import FolderError, folder_errors, write_whole
-from pepr_utils.measurement.orders import device_lock, log_path
+from pepr_utils.measurement.orders import device_lock, log_path, note_begun
 from pepr_utils.measurement.run import RunError
 from pepr_utils.measurement.superseded import set_aside_damaged
 
@@ -65,6 +65,7 @@ def run_lock(
         record = dict(note() if callable(note) else note)
         with folder_errors(path.parent):
             write_whole(path, json.dumps(holder | {"record": record}).encode())
+        note_begun(run_id)
         try:
             yield
         finally:
@@ -120,6 +121,43 @@ def abandoned(folder: Path, run_id: str) -> Iterator[dict[str, Any] | None]:
         lock.release()
 
 
+@contextmanager
+def claim(folder: Path, run_id: str) -> Iterator[bool]:
+    """Claim a run for the worker of a sweep; False where another worker has claimed it.
+
+    A worker holds the claim from before its kernel is started until the end of the run is recorded.
+    It keeps two workers from starting kernels for one run; that they do not measure it twice
+    is for `run_lock` to see to.
+
+    Raises
+    ------
+    FolderError
+        If no lock can be taken, as in a folder without room.
+    """
+    with folder_errors(folder):
+        path = _claim_path(folder, run_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            lock = None
+    if lock is None:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        with suppress(OSError):  # an empty file is in nobody's way
+            path.unlink(missing_ok=True)
+        lock.release()
+
+
+def is_claimed(folder: Path, run_id: str) -> bool:
+    """Whether the worker of a sweep that lives has claimed a run."""
+    return is_locked(_claim_path(folder, run_id))
+
+
 def is_held(folder: Path, run_id: str) -> bool:
     """Whether a living process holds the lock of a run; looks without writing anything."""
     return is_locked(Path(folder) / FOLDER / f"{run_id}.lock")
@@ -157,6 +195,10 @@ def noted_runs(folder: Path) -> list[str]:
 def note_path(folder: Path, run_id: str) -> Path:
     """Where the note of a run lies."""
     return Path(folder) / FOLDER / f"{run_id}.json"
+
+
+def _claim_path(folder: Path, run_id: str) -> Path:
+    return Path(folder) / FOLDER / f"{run_id}.claim"
 
 
 def read_note(folder: Path, run_id: str) -> dict[str, Any] | None:

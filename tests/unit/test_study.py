@@ -4,16 +4,26 @@ from contextlib import suppress
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pepr_utils.errors import UnknownNameError
+from pepr_utils.commands.status import status
+from pepr_utils.errors import InvalidTableError, UnknownNameError
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep import grid
-from pepr_utils.measurement.sweep.plan import Plan, Planned, make_plan, read_plan, write_plan
+from pepr_utils.measurement.sweep.plan import (
+    Plan,
+    Planned,
+    make_plan,
+    read_asked,
+    read_plan,
+    write_asked,
+    write_plan,
+)
 from pepr_utils.measurement.sweep.study import StudyError, load_study
 from pepr_utils.measurement.timm_import import TrainingUnavailableError
-from pepr_utils.results import load_architectures
+from pepr_utils.results import Record, load_architectures, write_record
 from pepr_utils.results.published import EXPERIMENTS
 
 SMALL = """\
@@ -387,3 +397,27 @@ def test_parts_hold_small_and_large_models_alike(paper):
 def test_a_part_that_is_none(paper, number, of):
     with pytest.raises(StudyError, match="allowed: I/N with I from 1 to N"):
         paper.part(number, of)
+
+
+def test_what_pepr_run_was_asked_for_is_kept_by_each_command(tmp_path):
+    one, two = (Run(name, "phantom", "demo", False) for name in ("dla34", "vgg11"))
+    assert read_asked(tmp_path) == {}
+    path = write_asked(tmp_path, {"r1": one, "r2": two})
+    assert write_asked(tmp_path, {"r2": two, "r1": one}) == path  # the same command again
+    write_asked(tmp_path, {"r3": two})
+    assert read_asked(tmp_path) == {"r1": one, "r2": two, "r3": two}
+    path.write_text("{")
+    with pytest.raises(InvalidTableError, match=r"is damaged; remove it"):
+        read_asked(tmp_path)
+
+
+def test_status_counts_what_pepr_run_was_asked_for_and_has_not_done(tmp_path):
+    known = {"run_id": "r1", "architecture": "dla34", "dataset": "phantom", "test_accuracy": 0.5}
+    write_record(Record(**known, status="done"), tmp_path)
+    asked = {f"r{i}": Run("dla34", "phantom", "demo", False, seed=i) for i in (1, 2)}
+    write_asked(tmp_path, asked)
+    told = CliRunner().invoke(status, [str(tmp_path)])
+    assert told.exit_code == 1
+    assert "1 of 2 runs done, 0 running, 0 failed, 1 waiting" in told.output
+    write_plan(Plan("mine", (Planned(asked["r1"], "all", "r1"),)), tmp_path)  # and beside a study
+    assert "study mine: 1 of 2 runs done" in CliRunner().invoke(status, [str(tmp_path)]).output
