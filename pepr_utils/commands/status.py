@@ -87,7 +87,7 @@ def outcome_lines(
     folder: Path, plan: Plan, now: State, seconds: Mapping[Run, float | None] | None = None
 ) -> list[str]:
     """Lay a state out for a terminal."""
-    from pepr_utils.measurement.sweep.words import counts, failure, spent
+    from pepr_utils.measurement.sweep.view import counts, failure, spent
 
     found = [f"study {plan.study}: {counts(now)}" if plan.study else counts(now)]
     found += _blocks(plan, now)
@@ -131,7 +131,7 @@ def _by_block(plan: Plan, now: State) -> tuple[Counter, Counter]:
 
 
 def _rest(now: State, seconds: Mapping[Run, float | None] | None) -> str:
-    from pepr_utils.measurement.sweep.quantities import duration
+    from pepr_utils.measurement.sweep.view import duration
 
     if not seconds or not now.waiting:
         return ""
@@ -147,7 +147,7 @@ def as_json_object(
     folder: Path, plan: Plan, now: State, seconds: Mapping[Run, float | None] | None = None
 ) -> dict[str, Any]:
     """A state as an object for JSON."""
-    from pepr_utils.measurement.sweep.words import energy_of
+    from pepr_utils.measurement.sweep.view import energy_of
 
     total, done = _by_block(plan, now)
     energy, without = energy_of(now.done)

@@ -115,9 +115,8 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
 
 def _forecaster(plan: Plan, before: State, output: Path, options: dict[str, Any]) -> Forecaster:
     """What can be known of the cost: the folder's own runs first, then others that are named."""
-    from pepr_utils.measurement.sweep.basis import Source
     from pepr_utils.measurement.sweep.device import device_of
-    from pepr_utils.measurement.sweep.forecast import Forecaster
+    from pepr_utils.measurement.sweep.forecast import Forecaster, Source
     from pepr_utils.results import load_result_set
 
     sources = [Source.of(load_result_set(name)) for name in options["basis"]]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pepr_utils.commands.status import status
 from pepr_utils.errors import InvalidTableError, UnknownNameError
 from pepr_utils.measurement.run import Run
-from pepr_utils.measurement.sweep import grid
+from pepr_utils.measurement.sweep import study as study_module
 from pepr_utils.measurement.sweep.plan import (
     Plan,
     Planned,
@@ -170,7 +170,7 @@ BAD_SAYS = [
     (11, "seed is -1; allowed: a whole number from 0"),
     (11, "is 1.5; allowed: whole numbers"),
     (11, "is True; allowed: whole numbers"),
-    (12, "the key 'seeds' stands twice; the first is on line 11"),
+    (12, "the key 'seeds' appears twice; the first is on line 11"),
     (13, "blocks: is 17"),
     (17, "seeds: is empty; allowed: whole numbers"),
     (18, "datasets: is nothing; allowed: names such as derma"),
@@ -181,14 +181,14 @@ BAD_SAYS = [
 
 
 def test_every_fault_is_named_at_once_with_its_line(faults, monkeypatch):
-    known = grid.find_architecture
+    known = study_module.find_architecture
 
     def without_timm(name):
         if name == "resnet18x":
             raise TrainingUnavailableError("timm is not installed")
         return known(name)
 
-    monkeypatch.setattr(grid, "find_architecture", without_timm)
+    monkeypatch.setattr(study_module, "find_architecture", without_timm)
     found = faults(BAD)
     for line, words in BAD_SAYS:
         assert any(f.startswith(f"{line}: ") and words in f for f in found), (line, words, found)
@@ -198,17 +198,11 @@ def test_every_fault_is_named_at_once_with_its_line(faults, monkeypatch):
 
 def test_a_name_of_timm_is_no_fault(monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr(grid, "find_architecture", asked.append)
+    monkeypatch.setattr(study_module, "find_architecture", asked.append)
     path = tmp_path / "study.yaml"
     path.write_text("blocks:\n  - {datasets: phantom, architectures: test_vit, protocols: demo}\n")
     (run,) = load_study(path).blocks["block 1"].runs()
     assert (run.architecture, asked) == ("test_vit", ["test_vit"])
-
-
-BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{'bcdefghij'[i]}: &{'bcdefghij'[i]} [{', '.join(['*' + 'abcdefghij'[i]] * 9)}]\n"
-    for i in range(9)
-)
 
 
 @pytest.mark.parametrize(
@@ -225,9 +219,8 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: 1\n---\nb: 2\n", "2", "not YAML: expected a single document"),
         (b"\x93NUMPY\x01\x00v\x00{'descr'", "", "no text in UTF-8"),
         (b"PK\x03\x04\x00\x00\x00", "", "not YAML: unacceptable character"),
-        (b"a" * (2**20 + 1), "", "larger than 1 MB"),
-        (BOMB, "2", "the reference *a is not followed"),
-        ("a: " + "[" * 5000, "1", "nested more than 12 deep"),
+        ("a: " + "[" * 5000, "", "nested too deep"),
+        ("blocks: &a [*a]\n", "", "nested too deep, or part of itself"),
         ("name: !!python/object/apply:os.system [id]\n", "1", "name: is ['id']"),
         ("name: x\nblocks: !!int\n", "2", "'' is no value that can be read"),
         ("name: x\nblocks: !!bool x\n", "2", "'x' is no value that can be read"),
@@ -306,11 +299,10 @@ blocks:
 
 
 def test_faults_of_blocks_are_said_beside_those_of_values(faults):
-    """Nothing is said that may follow from another fault, such as `all` without its condition."""
+    """What only a block whose values are right can show comes with the next try."""
     expected = [
         (2, "no architectures; allowed: architectures: [a, b]"),
         (3, "datasets: unknown data set 'dermo'"),
-        (5, "halonet26t does not take images of 32 px"),
         (5, "name: 'a' is another block's too"),
         (7, "architectures: is 3"),
         (8, "protocols: unknown protocol 'papr'"),
