@@ -7,7 +7,7 @@ from typing import Literal
 
 from pepr_utils.measurement.metering.nvml import Nvml
 from pepr_utils.measurement.metering.visible import Card, visible_cards
-from pepr_utils.measurement.sweep.errors import SweepError
+from pepr_utils.measurement.sweep.state import SweepError
 
 
 def find_gpus(
