@@ -86,7 +86,10 @@ WRONG = [
         "train label 0 is 1, but class 0 has no",
     ),
     ({"val_labels": np.array([[0], [10**12]] * 6)}, "val label 1 is 1000000000000, but class"),
-    ({"train_images": np.array([{"a": 1}] * 12, dtype=object)}, "holds Python objects"),
+    (
+        {"train_images": np.array([{"a": 1}] * 12, dtype=object)},
+        "train_images is no array of numbers .*Python objects",
+    ),
 ]
 
 
@@ -119,17 +122,17 @@ def test_a_pickle_is_never_loaded(tmp_path):
 
     path = tmp_path / "bad.npz"
     np.savez(path, **arrays(train_labels=np.array([Bomb()] * 12, dtype=object)))
-    with pytest.raises(DatasetError, match="holds Python objects"):
+    with pytest.raises(DatasetError, match=r"train_labels is no array .*Python objects"):
         load_dataset(path)
 
 
 def test_truncated_and_foreign_files(tmp_path):
     path = save(tmp_path / "cut.npz", arrays())
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(DatasetError, match=r"cut.npz: not a readable .npz file, perhaps truncated"):
+    with pytest.raises(DatasetError, match=r"cut.npz: not a readable archive, perhaps truncated"):
         load_dataset(path)
     (tmp_path / "text.npz").write_text("hello")
-    with pytest.raises(DatasetError, match=r"text.npz: not a readable .npz file"):
+    with pytest.raises(DatasetError, match=r"text.npz: not a readable archive"):
         load_dataset(tmp_path / "text.npz")
     (tmp_path / "x.csv").write_text("a")
     with pytest.raises(DatasetError, match=r"ends in .csv; allowed: an .npz file"):
@@ -144,7 +147,9 @@ def test_bytes_that_changed_since_the_file_was_written(tmp_path):
     content = bytearray(path.read_bytes())
     content[400] ^= 255  # a pixel of the first array
     path.write_bytes(content)
-    with pytest.raises(DatasetError, match="train_images is damaged"):
+    with pytest.raises(
+        DatasetError, match=r"Bad CRC-32 for file 'train_images.npy'.*; download it again"
+    ):
         load_dataset(path)
 
 
@@ -161,14 +166,16 @@ def _member(path, key, content, claimed):
 def test_a_header_that_claims_more_than_there_is(tmp_path):
     path = save(tmp_path / "liar.npz", arrays(train_images=None))
     _member(path, "train_images", bytes(1000), (10**9, 28, 28))
-    with pytest.raises(DatasetError, match="claims 784,000,000,"):
+    with pytest.raises(
+        DatasetError, match=r"train_images is no array .*length is greater than file"
+    ):
         load_dataset(path)
 
 
 def test_a_decompression_bomb_is_refused_unopened(tmp_path, monkeypatch):
-    from pepr_utils.measurement.datasets import arrays as checks
+    from pepr_utils.measurement.datasets import npz
 
-    monkeypatch.setattr(checks, "BOMB_BYTES", 10**6)
+    monkeypatch.setattr(npz, "BOMB_BYTES", 10**6)
     path = save(tmp_path / "bomb.npz", arrays(train_images=None))
     _member(path, "train_images", bytes(4 * 10**6), (4, 1000, 1000))
     with pytest.raises(DatasetError, match="refused as a decompression bomb"):

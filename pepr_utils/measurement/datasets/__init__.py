@@ -58,7 +58,7 @@ def obtain_dataset(name_or_path: str, *, progress: bool = False) -> None:
     Raises
     ------
     DataUnavailableError
-        If it cannot be had.
+        If it could not be downloaded.
     """
     kind, value = resolve(name_or_path)
     if kind == "lidc" and value is None:
@@ -82,7 +82,7 @@ def load_dataset(name_or_path: str, *, progress: bool = False) -> Source:
     DatasetError
         If the data are not what they have to be.
     DataUnavailableError
-        If a download cannot be had.
+        If it could not be downloaded.
 
     Examples
     --------
