@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from pepr_utils.measurement.datasets.source import DatasetError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-#: More pixels than this are taken for a decompression bomb; a full chest X-ray has a tenth.
-MAX_PIXELS = 100_000_000
 #: Modes of more than 8 bits: Pillow's, which have one channel, and those that it cuts to 8 bits.
 _DEEP_GREY = ("I", "I;16", "I;16B", "I;16L")
 _CUT = ("LA;16", "RGB;16", "RGBA;16")
@@ -30,16 +28,6 @@ VERSION = "upright-1"
 DEEP_VERSION = "deep-1"
 #: What undoes Pillow's choice of the high byte of two; N is the order of this machine.
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
-#: What turns an image upright, by its EXIF orientation.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 #: EXIF orientations that swap width and height.
 _ON_ITS_SIDE = (5, 6, 7, 8)
 
@@ -147,12 +135,9 @@ def _orientation(image: Image.Image) -> int:
 
 def _has_more_pages(image: Image.Image) -> bool:
     try:
-        image.seek(1)
-    except EOFError:
-        return False
+        return getattr(image, "n_frames", 1) > 1
     except Exception:  # noqa: BLE001 - there is one, and it is damaged in whatever way
         return True
-    return True
 
 
 def is_grey(mode: str) -> bool:
@@ -220,21 +205,13 @@ def read(path: Path, *, n_channels: int, deep_range: int = 65535) -> np.ndarray:
 
 
 def _opened(path: Path) -> Image.Image:
-    # Pillow's own limit is lower and does not say the size; ours is looked at before decoding.
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        image = Image.open(path)
+        with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+            return Image.open(path)
+    except Image.DecompressionBombError as error:
+        raise DatasetError(f"{path}: {str(error).rstrip('.')}; shrink it") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise _damaged(path, error) from None
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        image.close()
-        raise DatasetError(
-            f"{path}: {width} x {height} pixels; allowed: at most {MAX_PIXELS:,}; shrink it"
-        )
-    return image
 
 
 def _deep_pixels(path: Path, image: Image.Image) -> np.ndarray:
@@ -268,11 +245,7 @@ def _decode_as(image: Image.Image, raw: str) -> None:
 
 
 def _upright(path: Path, image: Image.Image) -> Image.Image:
-    """Decode an image and apply its EXIF orientation, as every viewer of photographs does.
-
-    Nothing else of its EXIF data is looked at: much of what cameras and scanners write there
-    cannot be written again, which Pillow's own way of doing this would try.
-    """
+    """Decode an image and apply its EXIF orientation, as every viewer of photographs does."""
     if image.format == "TIFF":
         # Pillow maps some TIFF files into memory by their name, with the sides of the turned
         # image, and turns the result again; without a name it reads them, which is right.
@@ -281,8 +254,11 @@ def _upright(path: Path, image: Image.Image) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image.load()
-            method = _UPRIGHT.get(_orientation(image))
-            return image if method is None else image.transpose(method)
+            # Pillow would write the rest of the EXIF data again, and much of what cameras and
+            # scanners write there it cannot; the orientation, once read, it remembers.
+            _orientation(image)
+            image.info.pop("exif", None)
+            return ImageOps.exif_transpose(image)
     except Exception as error:  # noqa: BLE001 - a foreign file fails in any way it likes
         raise _damaged(path, error) from None
 
