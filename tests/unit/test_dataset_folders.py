@@ -9,7 +9,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from pepr_utils.measurement.datasets import describe_dataset, image_file, load_dataset
-from pepr_utils.measurement.datasets.folder_listing import list_folder
+from pepr_utils.measurement.datasets.folder import list_folder
 from pepr_utils.measurement.datasets.prepare import prepare
 from pepr_utils.measurement.datasets.source import DatasetError
 

@@ -20,8 +20,7 @@ from pepr_utils.measurement.datasets import (
     phantom,
 )
 from pepr_utils.measurement.datasets.cache import downloaded
-from pepr_utils.measurement.datasets.fractions import subset
-from pepr_utils.measurement.datasets.prepare import prepare, resize
+from pepr_utils.measurement.datasets.prepare import prepare, resize, subset
 from pepr_utils.measurement.datasets.report import report
 from pepr_utils.measurement.datasets.source import DatasetError
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pepr_utils.measurement.datasets.sizes import Sizes, known_sizes
+from pepr_utils.measurement.datasets import Sizes, known_sizes
 from pepr_utils.measurement.protocols import PROTOCOLS, protocol
 from pepr_utils.measurement.run import Run
 from pepr_utils.results import ResultSet

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from pepr_utils.errors import PeprError
-from pepr_utils.measurement.datasets.sizes import Sizes, split_sizes
+from pepr_utils.measurement.datasets import Sizes, split_sizes
 from pepr_utils.measurement.protocols import protocol
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep.basis import Measured, Source, Work, name_of

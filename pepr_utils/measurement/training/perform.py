@@ -10,9 +10,8 @@ import torch
 
 from pepr_utils.measurement.architectures import find_architecture
 from pepr_utils.measurement.datasets import resolve
-from pepr_utils.measurement.datasets.fractions import subset
 from pepr_utils.measurement.datasets.medmnist_sets import split_size
-from pepr_utils.measurement.datasets.prepare import Images, prepare_dataset
+from pepr_utils.measurement.datasets.prepare import Images, prepare_dataset, subset
 from pepr_utils.measurement.measuring import Step, Watch
 from pepr_utils.measurement.metering import Meter, meter
 from pepr_utils.measurement.predictions import Predictions
