@@ -1,4 +1,4 @@
-"""Archives that cannot be read, a cache that is full or cannot be written: each told in words."""
+"""Archives that cannot be read, a cache that is full or read-only: each is one plain error."""
 
 import errno
 import hashlib
@@ -57,7 +57,7 @@ def changed(path, **fields):
     path.write_bytes(content)
 
 
-def test_an_encrypted_archive_is_told_from_a_damaged_one(tmp_path):
+def test_an_encrypted_archive_is_named_as_such(tmp_path):
     archive(tmp_path / "locked.npz")
     changed(tmp_path / "locked.npz", flags=1)
     with pytest.raises(DatasetError, match=r"locked.npz: .* is encrypted, .*without a password"):
@@ -73,7 +73,7 @@ def test_an_unknown_compression_is_named(tmp_path):
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
 @pytest.mark.parametrize("where", ["its header", "its pixels"])
-def test_damage_in_any_compression_is_told(tmp_path, method, where):
+def test_damage_in_any_compression_is_an_error(tmp_path, method, where):
     start = archive(tmp_path / "bad.npz", method)
     load_dataset(tmp_path / "bad.npz")
     content = bytearray((tmp_path / "bad.npz").read_bytes())
@@ -95,7 +95,7 @@ def test_a_name_that_is_no_text_is_damage(tmp_path):
         load_dataset(tmp_path / "bad.npz")
 
 
-def test_a_locked_or_damaged_lidc_archive_is_told(tmp_path):
+def test_a_locked_or_damaged_lidc_archive_is_an_error(tmp_path):
     path = tmp_path / "lidc.zip"
     for method, fields, message in (
         (zipfile.ZIP_STORED, {"flags": 1}, "encrypted"),
@@ -210,7 +210,7 @@ def test_a_complete_cache_is_read_without_a_lock(tmp_path, monkeypatch, cache):
     np.testing.assert_array_equal(after["train"], before["train"])
 
 
-def test_a_fetched_set_is_read_without_a_lock(tmp_path, monkeypatch, cache):
+def test_a_downloaded_set_is_read_without_a_lock(tmp_path, monkeypatch, cache):
     archive(tmp_path / "breastmnist.npz")
     digest = hashlib.md5((tmp_path / "breastmnist.npz").read_bytes(), usedforsecurity=False)
     sizes = dict.fromkeys(("train", "val", "test"), 12)
@@ -237,7 +237,7 @@ def test_lidc_is_read_without_a_lock_once_it_is_unpacked(tmp_path, monkeypatch, 
     assert load_dataset(tmp_path / "lidc.zip").sizes() == {"train": 30, "val": 10, "test": 10}
 
 
-def test_a_cache_that_cannot_be_written_and_lacks_the_data_is_told(tmp_path, monkeypatch, cache):
+def test_a_cache_without_the_data_that_cannot_be_written_is_an_error(tmp_path, monkeypatch, cache):
     path = tmp_path / "clinic.npz"
     archive(path)
     cache_module.cache_folder("arrays", describe_dataset(str(path)).content_hash)

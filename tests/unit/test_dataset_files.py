@@ -107,7 +107,7 @@ def test_too_many_classes_are_refused(tmp_path, monkeypatch):
         load_dataset(save(tmp_path / "ids.npz", arrays(n_classes=6)))
 
 
-def test_a_changed_file_of_the_cache_is_written_anew(tmp_path, cache):
+def test_a_changed_file_of_the_cache_is_written_again(tmp_path, cache):
     path = save(tmp_path / "clinic.npz", arrays())
     before = np.array(load_dataset(path).images["test"])
     (unpacked,) = cache.rglob("test_images.npy")
@@ -212,7 +212,7 @@ def test_a_strangers_folder(tmp_path):
     assert source.class_names == ("benign", "malignant")
     assert sum(source.sizes().values()) == 28
     notes = "; ".join(source.notes)
-    for said in (
+    for note in (
         "class 'empty' has no image: it is left out",
         "passed over, since not named like an image: malignant/notes.txt",
         "images have 3 sizes",
@@ -221,7 +221,7 @@ def test_a_strangers_folder(tmp_path):
         "1 of 28 images have transparency",
         "1 of 28 images have 16 bits: 0 to 4095 becomes 0 to 255",
     ):
-        assert said in notes
+        assert note in notes
     prepared = prepare(source, 24)
     assert prepared.pixels["train"].shape[1:] == (24, 24, 3)
     found = image_file.read(folder / "malignant" / "deep.png", n_channels=1, deep_range=4095)
@@ -291,15 +291,15 @@ def test_an_image_bomb_is_refused(tmp_path, monkeypatch):
     assert image_file.look(folder / "benign" / "1.png").size == (40, 40)
 
 
-def test_links_that_are_not_followed_are_said(tmp_path):
+def test_links_that_are_not_followed_are_noted(tmp_path):
     folder = fill(tmp_path / "x")
     (folder / "benign" / "gone.png").symlink_to(tmp_path / "nowhere.png")
     fill(tmp_path, classes=("more",))
     (folder / "benign" / "more").symlink_to(tmp_path / "more")
     source = load_dataset(folder)
     assert sum(source.sizes().values()) == 20
-    said = "passed over, since a link that leads nowhere or to a folder: benign/gone.png, benign/"
-    assert said in "; ".join(source.notes)
+    note = "passed over, since a link that leads nowhere or to a folder: benign/gone.png, benign/"
+    assert note in "; ".join(source.notes)
 
 
 def test_the_last_data_set_is_decoded_once_until_it_changes(tmp_path, monkeypatch):

@@ -125,13 +125,13 @@ def test_a_file_put_by_hand_has_to_be_the_published_one(cache):
     assert path.is_file()
 
 
-def test_the_sum_of_a_file_is_reckoned_once_per_change(server, tmp_path, monkeypatch):
+def test_the_md5_of_a_file_is_computed_once_per_change(server, tmp_path, monkeypatch):
     from pepr_utils.measurement.datasets import cache as module
 
     (tmp_path / "x.npz").write_bytes(server.content)
     _fetch(server, tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(module, "_md5", lambda _path: pytest.fail("reckoned again"))
+        patched.setattr(module, "_md5", lambda _path: pytest.fail("computed again"))
         _fetch(server, tmp_path)
     (tmp_path / "x.npz").write_bytes(server.content[:-1])
     with pytest.raises(DataUnavailableError, match="remove it, and it is downloaded again"):
@@ -148,7 +148,7 @@ def test_the_papers_sets_have_the_papers_sizes():
 
 
 def test_every_flag_and_size_is_described_without_a_download():
-    for flag in medmnist_sets.names():
+    for flag in medmnist_sets.index():
         for size in medmnist_sets.SIZES:
             assert medmnist_sets.describe(f"{flag}_{size}").content_hash.startswith("md5-")
     assert medmnist_sets.describe("dermamnist_224", "derma").name == "derma"

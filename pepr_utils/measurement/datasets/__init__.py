@@ -164,7 +164,7 @@ def known_sizes(name: str) -> Sizes | None:
 
 def dataset_names() -> list[str]:
     """All names, sizes left out."""
-    return ["phantom", "lidc", *ALIASES, *medmnist_sets.names()]
+    return ["phantom", "lidc", *ALIASES, *medmnist_sets.index()]
 
 
 def resolve(name_or_path: str) -> tuple[str, str | Path | None]:

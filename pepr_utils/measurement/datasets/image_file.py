@@ -28,8 +28,6 @@ VERSION = "upright-1"
 DEEP_VERSION = "deep-1"
 #: What undoes Pillow's choice of the high byte of two; N is the order of this machine.
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
-#: EXIF orientations that swap width and height.
-_ON_ITS_SIDE = (5, 6, 7, 8)
 
 
 class Seen(NamedTuple):
@@ -65,12 +63,16 @@ def look(path: Path) -> Seen:
         If it is no image, has too many pixels, or a mode that cannot be brought to bytes.
     """
     with _opened(path) as image:
-        mode, size, orientation = _mode(path, image), image.size, _orientation(image)
-        is_inverted = _is_inverted(image)
-        if orientation in _ON_ITS_SIDE and image.format != "TIFF":  # whose size is upright already
-            size = size[::-1]
-        more = _has_more_pages(image)
-    return Seen(mode, size, orientation in range(2, 9), more, is_inverted)
+        orientation = _orientation(image)
+        # The size of a TIFF is upright already.
+        on_its_side = orientation in (5, 6, 7, 8) and image.format != "TIFF"
+        return Seen(
+            mode=_mode(path, image),
+            size=image.size[::-1] if on_its_side else image.size,
+            is_turned=orientation in range(2, 9),
+            is_inverted=_is_inverted(image),
+            has_more_pages=_has_more_pages(image),  # last: it may leave a damaged page
+        )
 
 
 def is_deep_or_inverted(path: Path) -> bool:

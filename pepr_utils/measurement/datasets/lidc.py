@@ -107,18 +107,14 @@ def load(path: Path | None = None, *, progress: bool = False) -> Source:
     patches = np.load(folder / "patches.npy", mmap_mode="r", allow_pickle=False)
     votes = np.load(folder / "votes.npy", allow_pickle=False)
     positive = (votes.sum(axis=1) > 2).astype(np.int64)
-    n_train, n_val, _ = split_sizes(n := len(patches))
-    ends = {
-        "train": (0, n_train),
-        "val": (n_train, n_train + n_val),
-        "test": (n_train + n_val, n),
-    }
+    ends = np.cumsum([0, *split_sizes(len(patches))])
+    parts = {s: slice(*ends[i : i + 2]) for i, s in enumerate(SPLITS)}
     return Source(
         "lidc",
         content_hash,
         CLASS_NAMES,
-        {s: patches[slice(*ends[s])] for s in SPLITS},
-        {s: positive[slice(*ends[s])] for s in SPLITS},
+        {s: patches[part] for s, part in parts.items()},
+        {s: positive[part] for s, part in parts.items()},
         1,
         licence="CC BY 3.0 (LIDC-IDRI)",
         notes=("split by index, as in the paper; patches of one patient may lie in two splits",),

@@ -54,11 +54,6 @@ def split_size(name: str) -> tuple[str, int]:
     return name, _LARGEST
 
 
-def names() -> list[str]:
-    """Every name that this module answers to, the sizes left out."""
-    return list(index())
-
-
 def describe(name: str, record_name: str | None = None) -> Description:
     """Name and content; nothing is downloaded, the content goes by the index's MD5."""
     flag, size = split_size(name)
