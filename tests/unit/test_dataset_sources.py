@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pepr_utils.errors import DataUnavailableError
+from pepr_utils.measurement.datasets import cache as cache_module
 from pepr_utils.measurement.datasets import (
     describe_dataset,
     lidc,
@@ -80,7 +81,8 @@ def test_a_download_that_breaks_off_is_tried_again_and_is_done_once(server, tmp_
     assert server.asked == 2
 
 
-def test_a_wrong_sum_leaves_nothing(server, tmp_path):
+def test_a_wrong_sum_leaves_nothing(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_module, "_RETRIES", 0)  # each with a pause
     with pytest.raises(DataUnavailableError, match="wrong MD5"):
         _fetch(server, tmp_path, md5="0" * 32)
     assert [p.name for p in tmp_path.iterdir() if not p.name.startswith(".")] == []
@@ -126,12 +128,10 @@ def test_a_file_put_by_hand_has_to_be_the_published_one(cache):
 
 
 def test_the_md5_of_a_file_is_computed_once_per_change(server, tmp_path, monkeypatch):
-    from pepr_utils.measurement.datasets import cache as module
-
     (tmp_path / "x.npz").write_bytes(server.content)
     _fetch(server, tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(module, "_md5", lambda _path: pytest.fail("computed again"))
+        patched.setattr(cache_module, "_md5", lambda _path: pytest.fail("computed again"))
         _fetch(server, tmp_path)
     (tmp_path / "x.npz").write_bytes(server.content[:-1])
     with pytest.raises(DataUnavailableError, match="remove it, and it is downloaded again"):

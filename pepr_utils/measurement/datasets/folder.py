@@ -180,12 +180,7 @@ def _list(folder: Path, _newest: int, _count: int) -> Listing:
     ]  # fmt: skip
     notes += _passed_over(folder, "in no folder of a class", loose)
     class_names, notes_on_classes = _class_names(files, folder)
-    # In the order of their content: a renamed file changes neither the hash nor the training.
-    items = {split: tuple(sorted(
-        (Item(path, class_names.index(name), _digest(path))
-         for (at, name), paths in files.items() if at == split for path in paths),
-        key=lambda item: (item.label, item.digest),
-    )) for split in splits}  # fmt: skip
+    items = {split: _items(files, split, class_names) for split in splits}
     _check_one_class_each([item for found in items.values() for item in found])
     if not given:
         items = _split(items["all"], len(class_names), folder)
@@ -193,12 +188,7 @@ def _list(folder: Path, _newest: int, _count: int) -> Listing:
     for split in SPLITS:
         if not items[split]:
             raise DatasetError(f"{folder}: no image in {split}; each split needs some")
-    lines = [f"{s}\0{class_names[i.label]}\0{i.digest}" for s in SPLITS for i in items[s]]
-    versions = [_GIVEN_VERSION if given else _SPLIT_VERSION, image_file.VERSION]
-    if any(image_file.is_deep_or_inverted(i.path) for split in SPLITS for i in items[split]):
-        versions.append(image_file.DEEP_VERSION)
-    content = "\n".join([*versions, *sorted(lines)])
-    digest = hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
+    digest = _content_hash(items, class_names, _GIVEN_VERSION if given else _SPLIT_VERSION)
     return Listing(items, class_names, (*notes, *notes_on_classes), digest)
 
 
@@ -298,6 +288,18 @@ def _class_names(
     ]
 
 
+def _items(
+    files: dict[tuple[str, str], list[Path]], split: str, class_names: Sequence[str]
+) -> tuple[Item, ...]:
+    """Order images by their content: a renamed file changes neither the hash nor the training."""
+    found = [
+        Item(path, label, _digest(path))
+        for label, name in enumerate(class_names)
+        for path in files.get((split, name), ())
+    ]
+    return tuple(sorted(found, key=lambda item: (item.label, item.digest)))
+
+
 def _check_one_class_each(items: Sequence[Item]) -> None:
     """Refuse the same bytes in two classes, in whichever splits; an empty file is no image."""
     first: dict[str, Item] = {}
@@ -341,6 +343,18 @@ def _split(items: tuple[Item, ...], n_classes: int, folder: Path) -> dict[str, t
         ):
             split[name] += [item for group in part for item in group]
     return {s: tuple(found) for s, found in split.items()}
+
+
+def _content_hash(
+    items: dict[str, tuple[Item, ...]], class_names: Sequence[str], version: str
+) -> str:
+    every = [(split, item) for split in SPLITS for item in items[split]]
+    versions = [version, image_file.VERSION]
+    if any(image_file.is_deep_or_inverted(item.path) for _, item in every):
+        versions.append(image_file.DEEP_VERSION)
+    lines = sorted(f"{split}\0{class_names[item.label]}\0{item.digest}" for split, item in every)
+    content = "\n".join([*versions, *lines])
+    return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _digest(path: Path) -> str:
