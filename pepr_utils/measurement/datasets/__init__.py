@@ -1,4 +1,4 @@
-"""Data sets by name or path: what they are called, what they hold, and their images.
+"""Data sets by name or path: their names, their content, and their images.
 
 Names are the paper's three (`derma`, `pneumonia`, `lidc`), `phantom`, and every two-dimensional
 set of MedMNIST, with a size such as ``bloodmnist_64`` or without for the largest. Anything else is
@@ -99,7 +99,7 @@ def load_dataset(name_or_path: str, *, progress: bool = False) -> Source:
     UnknownNameError
         If it is neither a name nor a path.
     DatasetError
-        If the data are not what they have to be.
+        If the data are damaged or not in the expected form.
     DataUnavailableError
         If it could not be downloaded.
 
@@ -148,7 +148,7 @@ def split_sizes(name_or_path: str) -> Sizes:
 
 
 def known_sizes(name: str) -> Sizes | None:
-    """Sizes of a data set that goes by a name; None for one of somebody's own.
+    """Sizes of a data set that has a name; None for a file or folder of the user's own.
 
     Examples
     --------

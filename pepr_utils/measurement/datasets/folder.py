@@ -301,7 +301,7 @@ def _items(
 
 
 def _check_one_class_each(items: Sequence[Item]) -> None:
-    """Refuse the same bytes in two classes, in whichever splits; an empty file is no image."""
+    """Refuse the same bytes in two classes, in any splits; an empty file is no image."""
     first: dict[str, Item] = {}
     twice = [
         (item, other)

@@ -1,8 +1,8 @@
-"""One image file that nobody vouches for, as an array of bytes.
+"""One untrusted image file, as an array of bytes.
 
 PNG, JPEG, TIFF, BMP and WebP; palettes, transparency, one bit, 16 bits and floats are brought to
-bytes by stated rules, and photographs are turned upright. What cannot be decoded, or is out of all
-proportion, is refused by name.
+bytes by stated rules, and photographs are turned upright. What cannot be decoded, or has
+far too many pixels, is refused by name.
 """
 
 from __future__ import annotations
@@ -131,14 +131,14 @@ def _orientation(image: Image.Image) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged EXIF data, which Pillow passes over
             return image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 - foreign data fail in any way they like
+    except Exception:  # noqa: BLE001 - an untrusted file can raise anything
         return 1
 
 
 def _has_more_pages(image: Image.Image) -> bool:
     try:
         return getattr(image, "n_frames", 1) > 1
-    except Exception:  # noqa: BLE001 - there is one, and it is damaged in whatever way
+    except Exception:  # noqa: BLE001 - there is one, and it is damaged
         return True
 
 
@@ -261,7 +261,7 @@ def _upright(path: Path, image: Image.Image) -> Image.Image:
             _orientation(image)
             image.info.pop("exif", None)
             return ImageOps.exif_transpose(image)
-    except Exception as error:  # noqa: BLE001 - a foreign file fails in any way it likes
+    except Exception as error:  # noqa: BLE001 - an untrusted file can raise anything
         raise _damaged(path, error) from None
 
 

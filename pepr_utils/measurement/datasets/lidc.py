@@ -144,7 +144,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
             place = f"{path.name}: {member.filename}"
             try:
                 loaded = torch.load(content, map_location="cpu", weights_only=True)
-            except Exception as error:  # noqa: BLE001 - a foreign file fails in any way it likes
+            except Exception as error:  # noqa: BLE001 - an untrusted file can raise anything
                 raise DatasetError(
                     f"{place} cannot be read as tensors alone ({type(error).__name__}); download "
                     "the archive again"

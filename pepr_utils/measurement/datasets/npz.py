@@ -1,7 +1,7 @@
 """Any ``.npz`` file in MedMNIST's layout: six arrays, images and labels of three splits.
 
-Nobody vouches for the file: nothing is ever unpickled, and every array is checked. Each is
-unpacked once into the cache and mapped into memory from there: no split has to fit in it.
+The file is untrusted: nothing is ever unpickled, and every array is checked. Each is unpacked once
+into the cache and mapped into memory from there: no split has to fit in it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ KEYS = tuple(f"{split}_{part}" for split in SPLITS for part in ("images", "label
 #: More classes than this are taken for numbers of something else, such as patients.
 MAX_CLASSES = 10_000
 #: What unpacks to more than this, and to more than so many times its size, is taken for a bomb:
-#: images of anything do not compress like that.
+#: images do not compress like that.
 BOMB_BYTES, BOMB_RATIO = 2**28, 300
 
 
@@ -62,7 +62,7 @@ def load(
     Raises
     ------
     DatasetError
-        If the file is damaged, or an array is missing or is not what it has to be; the message
+        If the file is damaged, or an array is missing or not in the expected form; the message
         names file, array and index.
     """
     file = path.name
@@ -150,12 +150,12 @@ def opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def opened_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> zipfile.ZipExtFile:
-    """Open a file of an archive, unless it would unpack to a size out of all proportion.
+    """Open a file of an archive, unless it looks like a decompression bomb.
 
     Raises
     ------
     DatasetError
-        If it would.
+        If it does.
     """
     size, packed = member.file_size, member.compress_size
     if size > BOMB_BYTES and size > BOMB_RATIO * max(1, packed):

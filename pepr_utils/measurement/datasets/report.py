@@ -125,7 +125,7 @@ def _counts(labels: np.ndarray, source: Source) -> np.ndarray:
 
 
 def _contradictions(digests: dict[str, list[bytes]], labels: dict[str, np.ndarray]) -> int:
-    """Count images that are there with another label too, in whichever split."""
+    """Count images that have a copy with another label, in any split."""
     every = [
         (digest, np.asarray(label).tobytes())
         for split in SPLITS

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class DatasetError(PeprError, ValueError):
-    """A data set is not what it has to be; the message names the file, the place and the fix."""
+    """A data set cannot be used; the message names the file, the place and the fix."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Source:
 
 
 def check_name(name: str, what: str) -> None:
-    """Raise unless a name from the file system is UTF-8, as it has to be in a record.
+    """Raise unless a name from the file system is UTF-8, which a record needs.
 
     Raises
     ------
