@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pepr_utils.measurement.datasets.sizes import Sizes
+from pepr_utils.measurement.datasets import Sizes
 from pepr_utils.measurement.metering import Intensity
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep.forecast import (

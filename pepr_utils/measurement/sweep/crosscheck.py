@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from pepr_utils.measurement.datasets.sizes import Sizes, known_sizes
+from pepr_utils.measurement.datasets import Sizes, known_sizes
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep.forecast import SAME, Forecaster, Measured, Source, Work
 

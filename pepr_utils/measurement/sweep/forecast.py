@@ -21,7 +21,7 @@ from statistics import fmean, median
 import pandas as pd
 
 from pepr_utils.errors import PeprError
-from pepr_utils.measurement.datasets.sizes import Sizes, known_sizes, split_sizes
+from pepr_utils.measurement.datasets import Sizes, known_sizes, split_sizes
 from pepr_utils.measurement.protocols import PROTOCOLS, protocol
 from pepr_utils.measurement.run import Run
 from pepr_utils.results import Record, ResultSet
