@@ -44,7 +44,7 @@ def asleep(n: int, seconds: float, slots: int, folder: Path) -> dict[str, float]
     gaps = [after[1] - before[2] for before, after in pairwise(windows)]
     return {
         "runs": n,
-        "shards": len(list(folder.glob("notebooks/*.ipynb"))),
+        "kernels": len(list(folder.glob("notebooks/*.ipynb"))),
         "wall_s": wall,
         "begin_s": windows[0][1] - began,
         "between_s": median(gaps) if slots == 1 else float("nan"),
@@ -66,7 +66,7 @@ def trained(n: int, folder: Path) -> dict[str, float]:
     training = sum(record.train_time_s + record.eval_time_s for record in found.done)
     return {
         "runs": len(found.done),
-        "shards": len(list(folder.glob("notebooks/*.ipynb"))),
+        "kernels": len(list(folder.glob("notebooks/*.ipynb"))),
         "wall_s": wall,
         "begin_s": next(at for at, running in told if running) - began,
         "between_s": float("nan"),
@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--real", action="store_true", help="train, instead of sleeping")
     asked = parser.parse_args(arguments)
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}\n")
-    print("| runs | shards | all | before the first | between two | after the last | per run |")
+    print("| runs | kernels | all | before the first | between two | after the last | per run |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for n in asked.runs:
         with tempfile.TemporaryDirectory() as folder:
@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
                 else asleep(n, asked.seconds, asked.slots, Path(folder))
             )
         print(
-            f"| {found['runs']} | {found['shards']} | {found['wall_s']:.1f} s "
+            f"| {found['runs']} | {found['kernels']} | {found['wall_s']:.1f} s "
             f"| {found['begin_s']:.1f} s | {_ms(found['between_s'])} | {_s(found['end_s'])} "
             f"| {found['per_run_s']:.2f} s |"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,30 +27,16 @@ if TYPE_CHECKING:
 def status(context: click.Context, folder: Path, *, as_json: bool) -> None:
     """Say how far the runs of DIR are: done, running, failed with their reasons, waiting.
 
-    It reads the records, and what `pepr sweep` planned. Nothing is written, so it may be asked at
-    any time and from any machine that sees DIR. Exit code 0: all runs are done; 1: some failed or
-    are not done; 2: there is nothing to read.
+    It reads the records, and what `pepr sweep` planned or `pepr run` was asked for. Nothing is
+    written, so it may be asked at any time and from any machine that sees DIR. Exit code 0: all
+    runs are done; 1: some failed or are not done; 2: there is nothing to read.
 
     \b
     Example:
       pepr status results/paper
       pepr status results/paper --json | jq '.failures'
     """
-    from pepr_utils.errors import NotAvailableError
-    from pepr_utils.measurement.sweep.plan import Plan, read_plan
-    from pepr_utils.measurement.sweep.state import named_state, state
-
-    found = read_plan(folder)
-    if found is None:
-        plan, seconds, now = Plan("", ()), {}, state(folder)
-        if not (now.done or now.failed or now.running or now.broken or now.killed):
-            raise NotAvailableError(
-                f"{folder} holds no runs; allowed: the folder that `pepr sweep` or `pepr run` was "
-                "given as --output"
-            )
-    else:
-        plan, seconds = found
-        now = named_state(folder, plan.names())
+    plan, seconds, now = _read(folder)
     if as_json:
         echo(json.dumps(as_json_object(folder, plan, now, seconds), indent=1))
     else:
@@ -59,16 +45,47 @@ def status(context: click.Context, folder: Path, *, as_json: bool) -> None:
         if plan.study and now.failed:
             most = max(record.attempt for record in now.failed)
             note(f"the same sweep with --attempts {most + 1} tries the failed runs again")
-    total = len(plan.runs) or len(now.done) + len(now.failed) + len(now.running)
-    if len(now.done) < total or now.broken or now.killed:
+        if now.waiting and not plan.study:
+            note(
+                f"{count(len(now.waiting), 'run')} left that `pepr run` was asked for: the same "
+                f"command goes on; remove {folder / 'asked'} if they are not wanted any more"
+            )
+    if len(now.done) < _total(plan, now) or now.broken or now.killed:
         context.exit(1)
+
+
+def _read(folder: Path) -> tuple[Plan, Mapping[Run, float | None], State]:
+    """What was asked of a folder, by a sweep's plan and by `pepr run`, and how far it is."""
+    from pepr_utils.errors import NotAvailableError
+    from pepr_utils.measurement.sweep.plan import Plan, Planned, read_asked, read_plan
+    from pepr_utils.measurement.sweep.state import named_state, state
+
+    plan, seconds = read_plan(folder) or (Plan("", ()), {})
+    planned = plan.names()
+    asked = {name: run for name, run in read_asked(folder).items() if name not in planned}
+    if plan.runs:
+        more = tuple(Planned(run, "pepr run", name) for name, run in asked.items())
+        return Plan(plan.study, plan.runs + more), seconds, named_state(folder, planned | asked)
+    now = state(folder)  # whatever else is there was asked for too, as by a notebook
+    if not (now.done or now.failed or now.running or now.broken or now.killed or asked):
+        raise NotAvailableError(
+            f"{folder} holds no runs; allowed: the folder that `pepr sweep` or `pepr run` was "
+            "given as --output"
+        )
+    there = {record.run_id for record in (*now.done, *now.failed, *now.running)}
+    waiting = tuple(run for name, run in asked.items() if name not in there)
+    return plan, seconds, replace(now, waiting=waiting)
+
+
+def _total(plan: Plan, now: State) -> int:
+    return max(len(plan.runs), sum(map(len, (now.done, now.failed, now.running, now.waiting))))
 
 
 def outcome_lines(
     folder: Path, plan: Plan, now: State, seconds: Mapping[Run, float | None] | None = None
 ) -> list[str]:
     """Lay a state out for a terminal."""
-    from pepr_utils.measurement.sweep.words import counts, failure, spent
+    from pepr_utils.measurement.sweep.view import counts, failure, spent
 
     found = [f"study {plan.study}: {counts(now)}" if plan.study else counts(now)]
     found += _blocks(plan, now)
@@ -112,7 +129,7 @@ def _by_block(plan: Plan, now: State) -> tuple[Counter, Counter]:
 
 
 def _rest(now: State, seconds: Mapping[Run, float | None] | None) -> str:
-    from pepr_utils.measurement.sweep.quantities import duration
+    from pepr_utils.measurement.sweep.view import duration
 
     if not seconds or not now.waiting:
         return ""
@@ -128,7 +145,7 @@ def as_json_object(
     folder: Path, plan: Plan, now: State, seconds: Mapping[Run, float | None] | None = None
 ) -> dict[str, Any]:
     """A state as an object for JSON."""
-    from pepr_utils.measurement.sweep.words import energy_of
+    from pepr_utils.measurement.sweep.view import energy_of
 
     total, done = _by_block(plan, now)
     energy, without = energy_of(now.done)
@@ -136,7 +153,7 @@ def as_json_object(
         "folder": str(folder),
         "study": plan.study or None,
         "runs": {
-            "total": len(plan.runs) or len(now.done) + len(now.failed) + len(now.running),
+            "total": _total(plan, now),
             "done": len(now.done),
             "running": len(now.running),
             "failed": len(now.failed),

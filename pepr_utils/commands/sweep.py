@@ -114,9 +114,8 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
 
 def _forecaster(plan: Plan, before: State, output: Path, options: dict[str, Any]) -> Forecaster:
     """What can be known of the cost: the folder's own runs first, then others that are named."""
-    from pepr_utils.measurement.sweep.basis import Source
     from pepr_utils.measurement.sweep.device import device_of
-    from pepr_utils.measurement.sweep.forecast import Forecaster
+    from pepr_utils.measurement.sweep.forecast import Forecaster, Source
     from pepr_utils.results import load_result_set
 
     sources = [Source.of(load_result_set(name)) for name in options["basis"]]
@@ -154,8 +153,8 @@ def _forecast(
 
 def _at_once(options: dict[str, Any]) -> int:
     """Runs at once, as far as that is known before a sweep begins."""
-    from pepr_utils.measurement.sweep.errors import SweepError
     from pepr_utils.measurement.sweep.gpus import find_gpus
+    from pepr_utils.measurement.sweep.state import SweepError
 
     n = options["slots"] or (options["gpus"] if options["gpus"] != "auto" else None)
     # The cards here say nothing of a cluster, or of the machine that --on has in mind.
@@ -167,8 +166,8 @@ def _at_once(options: dict[str, Any]) -> int:
 
 def _say_what_lacks(options: dict[str, Any]) -> None:
     """Say of a dry run that the sweep would not begin here, for want of cards."""
-    from pepr_utils.measurement.sweep.errors import SweepError
     from pepr_utils.measurement.sweep.gpus import find_gpus
+    from pepr_utils.measurement.sweep.state import SweepError
 
     if options["gpus"] == "auto" or options["scheduler"] is not None:
         return

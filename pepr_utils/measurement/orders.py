@@ -25,6 +25,8 @@ STOP = "PEPR_SWEEP_STOP"
 DEVICE_LOCK = "PEPR_SWEEP_DEVICE_LOCK"
 #: A file with what the kernel says outside the notebook.
 LOG = "PEPR_SWEEP_LOG"
+#: A file to which this kernel adds the name of each run that it begins.
+BEGUN = "PEPR_SWEEP_BEGUN"
 #: How many runs are measured at once on this machine.
 AT_ONCE = "PEPR_SWEEP_AT_ONCE"
 #: The runs of this kernel's shard, as the sweep has named them.
@@ -43,6 +45,7 @@ def environment(
     device_lock: Path,
     log: Path,
     at_once: int,
+    begun: Path | None = None,
     runs: Sequence[str] = (),
     time_limit_s: float | None = None,
 ) -> Mapping[str, str]:
@@ -53,6 +56,8 @@ def environment(
         LOG: str(log),
         AT_ONCE: str(at_once),
     }
+    if begun is not None:
+        found[BEGUN] = str(begun)
     if runs:
         found[RUNS] = ",".join(runs)
     if time_limit_s is not None:
@@ -109,6 +114,13 @@ def check_expected(resolved: ResolvedRun) -> None:
 def log_path() -> str | None:
     """Where this kernel's own words are kept."""
     return os.environ.get(LOG)
+
+
+def note_begun(run_id: str) -> None:
+    """Tell the sweep that this kernel has begun a run: it has its device and its lock."""
+    if BEGUN in os.environ:
+        with suppress(OSError), Path(os.environ[BEGUN]).open("a") as file:
+            file.write(f"{run_id}\n")
 
 
 def waiting_path(stop: Path, log: Path) -> Path:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from pepr_utils.errors import (
     FolderError,
-    InvalidTableError,
     PeprError,
     RunError,
     RunningElsewhereError,
@@ -25,8 +23,8 @@ from pepr_utils.measurement.measuring import measure
 from pepr_utils.measurement.orders import in_sweep, stop_requested, wait
 from pepr_utils.measurement.progress import Bar
 from pepr_utils.measurement.run import ResolvedRun, Run
-from pepr_utils.measurement.store import RUNNING, folder_errors, record_killed, set_aside
-from pepr_utils.measurement.sweep.plan import FILE, Plan, Planned, read_plan, write_plan
+from pepr_utils.measurement.store import folder_errors, record_killed, set_aside
+from pepr_utils.measurement.sweep.plan import ASKED, write_asked
 from pepr_utils.results import Record, ResultSet
 from pepr_utils.results.load import of_records
 from pepr_utils.results.record_files import record_paths
@@ -251,7 +249,8 @@ def measure_all(
     """
     records, not_measured = [], []
     if not in_sweep():  # which has a plan of its own
-        _add_to_plan([run for run, _ in ready], folder)
+        with folder_errors(folder):
+            write_asked(folder, {run.run_id: run.run for run, _ in ready})
     for run, images in ready:
         if stop_requested():
             not_measured.append(StoppedError("the sweep was stopped before the other runs"))
@@ -277,24 +276,7 @@ def _set_others_aside(folder: Path, wanted: Collection[str]) -> None:
     for path in record_paths(folder):
         if path.stem not in wanted:
             set_aside(path)
-    (folder / FILE).unlink(missing_ok=True)
-
-
-def _add_to_plan(runs: Sequence[ResolvedRun], folder: Path) -> None:
-    """Add runs to the folder's plan, so that `pepr status` can name what is missing."""
-    place = folder / RUNNING
-    with folder_errors(folder):
-        place.mkdir(exist_ok=True)
-        with FileLock(place / "plan.lock"):
-            try:
-                plan, seconds = read_plan(folder) or (Plan("", ()), {})
-            except InvalidTableError:  # nothing is lost: it is derived
-                plan, seconds = Plan("", ()), {}
-            known = plan.names()
-            asked = [Planned(r.run, r.dataset.name, r.run_id) for r in runs]
-            new = [planned for planned in asked if planned.run_id not in known]
-            if new:
-                write_plan(Plan(plan.study, (*plan.runs, *new)), folder, seconds.get)
+    shutil.rmtree(folder / ASKED, ignore_errors=True)
 
 
 def _measure(run: ResolvedRun, folder: Path, **options: Any) -> Record:

@@ -6,6 +6,7 @@
     predictions/<run_id>.npz   its test predictions
     superseded/<run_id>.json   a record that no longer counts, such as a damaged one
     running/<run_id>.lock      locked, by the operating system, by the process that measures the run
+    running/<run_id>.claim     locked by the worker of a sweep that has claimed the run
     running/<run_id>.json      a note of that process: who it is, and what the record holds so far
     manifest.json              the model of device that the set is measured on
 
@@ -30,7 +31,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from pepr_utils.errors import FolderError, InvalidTableError, RunError, RunningElsewhereError
-from pepr_utils.measurement.orders import device_lock, hold, hung, log_path
+from pepr_utils.measurement.orders import device_lock, hold, hung, log_path, note_begun
 from pepr_utils.results import Record, read_record, write_record
 from pepr_utils.results.atomic import write_whole
 from pepr_utils.results.record_files import (
@@ -265,6 +266,7 @@ def run_lock(
         }
         with folder_errors(path.parent):
             write_whole(path, json.dumps(holder).encode())
+        note_begun(run_id)
         try:
             yield
         finally:
@@ -284,6 +286,34 @@ def _exclusive(path: Path, *, timeout_s: float = 0) -> Iterator[bool]:
         yield lock.is_locked
     finally:
         lock.release()
+
+
+@contextmanager
+def claim(folder: Path, run_id: str) -> Iterator[bool]:
+    """Claim a run for the worker of a sweep; False where another worker has claimed it.
+
+    A worker holds the claim from before its kernel is started until the end of the run is recorded.
+    It keeps two workers from starting kernels for one run; that they do not measure it twice
+    is for `run_lock` to see to.
+
+    Raises
+    ------
+    FolderError
+        If no lock can be taken, as in a folder without room.
+    """
+    path = _claim_path(folder, run_id)
+    with _exclusive(path) as free:
+        try:
+            yield free
+        finally:
+            if free:
+                with suppress(OSError):  # an empty file is in nobody's way
+                    path.unlink(missing_ok=True)
+
+
+def is_claimed(folder: Path, run_id: str) -> bool:
+    """Whether the worker of a sweep that lives has claimed a run."""
+    return is_locked(_claim_path(folder, run_id))
 
 
 def is_held(folder: Path, run_id: str) -> bool:
@@ -313,6 +343,10 @@ def is_locked(path: Path) -> bool:
         except OSError:
             return True
         return False
+
+
+def _claim_path(folder: Path, run_id: str) -> Path:
+    return Path(folder) / RUNNING / f"{run_id}.claim"
 
 
 def _lock_path(folder: Path, run_id: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import tomllib
 import warnings
@@ -95,8 +96,7 @@ def fetch(file: str, *, progress: bool = False) -> bytes:
     UnknownNameError
         If the file is not in the registry.
     DataUnavailableError
-        If no source has the file; the message is one line with the file, each address tried with
-        what went wrong, and what to set.
+        If no source has the file, as `retrieve` says.
 
     Examples
     --------
@@ -106,16 +106,54 @@ def fetch(file: str, *, progress: bool = False) -> bytes:
     pinned = release()
     if file not in pinned.sha256:
         raise unknown_name("file", file, pinned.sha256)
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"{pinned.base_url.rstrip('/')}/{file}"
+        return retrieve(url, Path(folder) / file, progress=progress).read_bytes()
+
+
+def retrieve(
+    url: str,
+    target: Path,
+    *,
+    md5: str | None = None,
+    retries: int = 0,
+    progress: bool = False,
+    also: str = "",
+) -> Path:
+    """Download a file, from the folder or URL in ``PEPR_DATA_MIRROR`` first, then from `url`.
+
+    Parameters
+    ----------
+    url : str
+        Its address.
+    target : pathlib.Path
+        Where it goes, under the name that it has in a mirror; on an error nothing is left there.
+    md5 : str, optional
+        The MD5 sum that it has to have, in hexadecimal digits.
+    retries : int, default 0
+        How often a failed download is tried again.
+    progress : bool, default False
+        Show a progress bar on stderr.
+    also : str, optional
+        A further remedy for the error message.
+
+    Raises
+    ------
+    DataUnavailableError
+        If no source has the file; the message is one line with each address tried, what went
+        wrong, and what to set.
+    """
     mirror = os.environ.get(MIRROR_VARIABLE, "").strip()
     failures = []
-    for source in [mirror, pinned.base_url] if mirror else [pinned.base_url]:
+    for source in [f"{mirror.rstrip('/')}/{target.name}", url] if mirror else [url]:
         try:
-            return _read(file, source, progress)
+            _retrieve_from(source, target, md5, retries, progress)
+            return target
         except _SourceError as error:
             failures.append(f"{source}: {error}")
     raise DataUnavailableError(
-        f"{file} could not be downloaded ({'; '.join(failures)}); "
-        f"set {MIRROR_VARIABLE} to a folder or URL that holds it, or connect and try again"
+        f"{target.name} could not be downloaded ({'; '.join(failures)}); "
+        f"set {MIRROR_VARIABLE} to a folder or URL that holds it, {also}or connect and try again"
     )
 
 
@@ -123,36 +161,42 @@ class _SourceError(Exception):
     """Why one source did not give the file, in a few words."""
 
 
-def _read(file: str, source: str, progress: bool) -> bytes:
+def _retrieve_from(
+    source: str, target: Path, md5: str | None, retries: int, progress: bool
+) -> None:
+    import requests
+
+    pooch = _pooch()
     try:
-        parts = urlsplit(source)
-        if parts.scheme.lower() in ("http", "https"):
-            return _download(f"{source.rstrip('/')}/{file}", progress)
-        folder = Path(url2pathname(parts.path) if parts.scheme == "file" else source).expanduser()
-        if not (folder / file).is_file():
-            raise _SourceError("no such file" if folder.is_dir() else "no such folder")
-        return (folder / file).read_bytes()
+        is_web = urlsplit(source).scheme.lower() in ("http", "https")
     except ValueError as error:
         raise _SourceError(f"not an address ({error})") from None
+    download = pooch.HTTPDownloader(progressbar=progress, timeout=TIMEOUT_S) if is_web else _copy
+    file = pooch.create(
+        target.parent,
+        base_url="",
+        registry={target.name: f"md5:{md5}" if md5 else None},
+        urls={target.name: source},
+        retry_if_failed=retries if is_web else 0,
+    )
+    try:
+        file.fetch(target.name, downloader=download)
+    except requests.exceptions.HTTPError as error:
+        raise _SourceError(f"HTTP status {error.response.status_code}") from None
+    except requests.exceptions.Timeout:
+        raise _SourceError(f"no answer within {TIMEOUT_S} s") from None
+    except requests.exceptions.RequestException as error:
+        raise _SourceError(f"connection failed ({type(error).__name__})") from None
+    except ValueError:  # of pooch, which has deleted the file
+        raise _SourceError(f"wrong MD5, truncated or changed; expected {md5}") from None
     except OSError as error:
         raise _SourceError(error.strerror or str(error)) from None
 
 
-def _download(url: str, progress: bool) -> bytes:
-    import requests
-
-    pooch = _pooch()
-    downloader = pooch.HTTPDownloader(progressbar=progress, timeout=TIMEOUT_S)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            path = pooch.retrieve(url, None, fname="file", path=folder, downloader=downloader)
-        except requests.exceptions.HTTPError as error:
-            raise _SourceError(f"HTTP status {error.response.status_code}") from None
-        except requests.exceptions.Timeout:
-            raise _SourceError(f"no answer within {TIMEOUT_S} s") from None
-        except requests.exceptions.RequestException as error:
-            raise _SourceError(f"connection failed ({type(error).__name__})") from None
-        return Path(path).read_bytes()
+def _copy(source: str, to: str, _pooch: object) -> None:
+    parts = urlsplit(source)
+    path = url2pathname(parts.path) if parts.scheme == "file" else source
+    shutil.copyfile(Path(path).expanduser(), to)
 
 
 def _pooch() -> ModuleType:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from pepr_utils.cli import main
+from pepr_utils.commands.status import status
 from pepr_utils.results import load_result_set
 
 #: Where a folder with real images is named, for machines that have one; see CONTRIBUTING.
@@ -156,6 +158,11 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path):
     assert not list(tmp_path.glob("running/*.json"))
     assert not list(tmp_path.glob("runs/*"))
     assert not list(tmp_path.rglob("*.tmp"))
+    # What it was asked for is not forgotten.
+    told = CliRunner().invoke(status, [str(tmp_path)])
+    assert told.exit_code == 1
+    assert "0 of 1 runs done, 0 running, 0 failed, 1 waiting" in told.output
+    assert "the same command goes on" in told.output
 
 
 @pytest.mark.slow

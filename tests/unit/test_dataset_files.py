@@ -86,7 +86,10 @@ WRONG = [
         "train label 0 is 1, but class 0 has no",
     ),
     ({"val_labels": np.array([[0], [10**12]] * 6)}, "val label 1 is 1000000000000, but class"),
-    ({"train_images": np.array([{"a": 1}] * 12, dtype=object)}, "holds Python objects"),
+    (
+        {"train_images": np.array([{"a": 1}] * 12, dtype=object)},
+        "train_images is no array of numbers .*Python objects",
+    ),
 ]
 
 
@@ -104,7 +107,7 @@ def test_too_many_classes_are_refused(tmp_path, monkeypatch):
         load_dataset(save(tmp_path / "ids.npz", arrays(n_classes=6)))
 
 
-def test_a_changed_file_of_the_cache_is_written_anew(tmp_path, cache):
+def test_a_changed_file_of_the_cache_is_written_again(tmp_path, cache):
     path = save(tmp_path / "clinic.npz", arrays())
     before = np.array(load_dataset(path).images["test"])
     (unpacked,) = cache.rglob("test_images.npy")
@@ -119,17 +122,17 @@ def test_a_pickle_is_never_loaded(tmp_path):
 
     path = tmp_path / "bad.npz"
     np.savez(path, **arrays(train_labels=np.array([Bomb()] * 12, dtype=object)))
-    with pytest.raises(DatasetError, match="holds Python objects"):
+    with pytest.raises(DatasetError, match=r"train_labels is no array .*Python objects"):
         load_dataset(path)
 
 
 def test_truncated_and_foreign_files(tmp_path):
     path = save(tmp_path / "cut.npz", arrays())
     path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(DatasetError, match=r"cut.npz: not a readable .npz file, perhaps truncated"):
+    with pytest.raises(DatasetError, match=r"cut.npz: not a readable archive, perhaps truncated"):
         load_dataset(path)
     (tmp_path / "text.npz").write_text("hello")
-    with pytest.raises(DatasetError, match=r"text.npz: not a readable .npz file"):
+    with pytest.raises(DatasetError, match=r"text.npz: not a readable archive"):
         load_dataset(tmp_path / "text.npz")
     (tmp_path / "x.csv").write_text("a")
     with pytest.raises(DatasetError, match=r"ends in .csv; allowed: an .npz file"):
@@ -144,7 +147,9 @@ def test_bytes_that_changed_since_the_file_was_written(tmp_path):
     content = bytearray(path.read_bytes())
     content[400] ^= 255  # a pixel of the first array
     path.write_bytes(content)
-    with pytest.raises(DatasetError, match="train_images is damaged"):
+    with pytest.raises(
+        DatasetError, match=r"Bad CRC-32 for file 'train_images.npy'.*; download it again"
+    ):
         load_dataset(path)
 
 
@@ -161,14 +166,16 @@ def _member(path, key, content, claimed):
 def test_a_header_that_claims_more_than_there_is(tmp_path):
     path = save(tmp_path / "liar.npz", arrays(train_images=None))
     _member(path, "train_images", bytes(1000), (10**9, 28, 28))
-    with pytest.raises(DatasetError, match="claims 784,000,000,"):
+    with pytest.raises(
+        DatasetError, match=r"train_images is no array .*length is greater than file"
+    ):
         load_dataset(path)
 
 
 def test_a_decompression_bomb_is_refused_unopened(tmp_path, monkeypatch):
-    from pepr_utils.measurement.datasets import arrays as checks
+    from pepr_utils.measurement.datasets import npz
 
-    monkeypatch.setattr(checks, "BOMB_BYTES", 10**6)
+    monkeypatch.setattr(npz, "BOMB_BYTES", 10**6)
     path = save(tmp_path / "bomb.npz", arrays(train_images=None))
     _member(path, "train_images", bytes(4 * 10**6), (4, 1000, 1000))
     with pytest.raises(DatasetError, match="refused as a decompression bomb"):
@@ -205,7 +212,7 @@ def test_a_strangers_folder(tmp_path):
     assert source.class_names == ("benign", "malignant")
     assert sum(source.sizes().values()) == 28
     notes = "; ".join(source.notes)
-    for said in (
+    for note in (
         "class 'empty' has no image: it is left out",
         "passed over, since not named like an image: malignant/notes.txt",
         "images have 3 sizes",
@@ -214,7 +221,7 @@ def test_a_strangers_folder(tmp_path):
         "1 of 28 images have transparency",
         "1 of 28 images have 16 bits: 0 to 4095 becomes 0 to 255",
     ):
-        assert said in notes
+        assert note in notes
     prepared = prepare(source, 24)
     assert prepared.pixels["train"].shape[1:] == (24, 24, 3)
     found = image_file.read(folder / "malignant" / "deep.png", n_channels=1, deep_range=4095)
@@ -276,23 +283,23 @@ def test_a_corrupt_image_is_named(tmp_path):
 
 def test_an_image_bomb_is_refused(tmp_path, monkeypatch):
     folder = fill(tmp_path / "x")
-    monkeypatch.setattr(image_file, "MAX_PIXELS", 100)
-    with pytest.raises(DatasetError, match=r"40 x 40 pixels; allowed: at most 100"):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    message = r"png: Image size \(1600 pixels\) exceeds limit of 200 pixels, .*; shrink it \(and 19"
+    with pytest.raises(DatasetError, match=message):
         load_dataset(folder)
-    monkeypatch.undo()
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow's own limit does not come first
-    assert image_file.look(folder / "benign" / "1.png")[1] == (40, 40)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # where Pillow warns
+    assert image_file.look(folder / "benign" / "1.png").size == (40, 40)
 
 
-def test_links_that_are_not_followed_are_said(tmp_path):
+def test_links_that_are_not_followed_are_noted(tmp_path):
     folder = fill(tmp_path / "x")
     (folder / "benign" / "gone.png").symlink_to(tmp_path / "nowhere.png")
     fill(tmp_path, classes=("more",))
     (folder / "benign" / "more").symlink_to(tmp_path / "more")
     source = load_dataset(folder)
     assert sum(source.sizes().values()) == 20
-    said = "passed over, since a link that leads nowhere or to a folder: benign/gone.png, benign/"
-    assert said in "; ".join(source.notes)
+    note = "passed over, since a link that leads nowhere or to a folder: benign/gone.png, benign/"
+    assert note in "; ".join(source.notes)
 
 
 def test_the_last_data_set_is_decoded_once_until_it_changes(tmp_path, monkeypatch):

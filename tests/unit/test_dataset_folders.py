@@ -1,4 +1,4 @@
-"""A folder's images that would be left out or altered: each is said before training, or refused."""
+"""A folder's images that would be left out or altered: noted before training, or refused."""
 
 import os
 import struct
@@ -9,7 +9,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from pepr_utils.measurement.datasets import describe_dataset, image_file, load_dataset
-from pepr_utils.measurement.datasets.folder_listing import list_folder
+from pepr_utils.measurement.datasets.folder import list_folder
 from pepr_utils.measurement.datasets.prepare import prepare
 from pepr_utils.measurement.datasets.source import DatasetError
 
@@ -37,7 +37,7 @@ def notes(folder):
     return "; ".join(load_dataset(folder).notes)
 
 
-def test_images_outside_the_folders_of_classes_are_said(tmp_path):
+def test_images_outside_the_folders_of_classes_are_noted(tmp_path):
     folder = given(tmp_path / "given")
     for k in range(5):
         picture(k).save(folder / "train" / f"loose{k}.png")
@@ -54,7 +54,7 @@ def test_images_outside_the_folders_of_classes_are_said(tmp_path):
     assert "passed over, since in no folder of a class: top.png" in notes(plain)
 
 
-def test_folders_beside_the_splits_are_said(tmp_path):
+def test_folders_beside_the_splits_are_noted(tmp_path):
     folder = given(tmp_path / "x")
     fill(folder / "extra")
     (folder / ".cache").mkdir()
@@ -77,7 +77,7 @@ def test_what_lies_in_a_hidden_folder_is_no_image_of_the_class(tmp_path):
     assert sum(load_dataset(folder).sizes().values()) == 10
 
 
-def test_further_pages_are_said(tmp_path):
+def test_further_pages_are_noted(tmp_path):
     folder = fill(tmp_path / "x")
     pages = [picture(k) for k in range(50, 54)]
     pages[0].save(folder / "benign" / "stack.tif", save_all=True, append_images=pages[1:])
@@ -145,20 +145,20 @@ def test_a_png_whose_exif_is_garbage_is_read_as_it_is(tmp_path):
     assert image_file.read(tmp_path / "a.png", n_channels=1).shape == (20, 30, 1)
 
 
-def test_turned_images_are_said_and_an_upright_one_is_not(tmp_path):
+def test_turned_images_are_noted_and_an_upright_one_is_not(tmp_path):
     folder = fill(tmp_path / "x")
     turned(folder / "benign" / "phone.jpg", np.asarray(picture(70, (24, 12))))
     turned(folder / "benign" / "upright.jpg", np.asarray(picture(71)), orientation=1)
-    said = notes(folder)
-    assert "1 of 12 images are turned as their EXIF orientation says" in said
-    assert "2 sizes (12 to 12 px wide)" in said
+    found = notes(folder)
+    assert "1 of 12 images are turned as their EXIF orientation says" in found
+    assert "2 sizes (12 to 12 px wide)" in found
 
 
 def test_what_is_read_of_a_file_is_part_of_the_content(tmp_path, monkeypatch):
     for folder in (fill(tmp_path / "x"), given(tmp_path / "y")):
         before = describe_dataset(str(folder)).content_hash
         monkeypatch.setattr(image_file, "VERSION", image_file.VERSION + " and more")
-        picture(300).save(folder / "top.png")  # in no class: only so that it is listed anew
+        picture(300).save(folder / "top.png")  # in no class: only so that it is listed again
         assert describe_dataset(str(folder)).content_hash != before
         monkeypatch.undo()
         (folder / "top.png").unlink()
@@ -207,11 +207,11 @@ def test_a_class_that_is_only_tested_is_named_and_a_difference_in_case_is_hinted
         load_dataset(folder)
 
 
-def test_classes_that_differ_in_case_alone_are_said(tmp_path):
+def test_classes_that_differ_in_case_alone_are_noted(tmp_path):
     folder = fill(tmp_path / "x")
     (folder / "malignant").rename(folder / "Benign")
-    said = "classes 'Benign' and 'benign' differ in case alone: they are 2 classes"
-    assert said in notes(folder)
+    note = "classes 'Benign' and 'benign' differ in case alone: they are 2 classes"
+    assert note in notes(folder)
 
 
 def test_one_name_in_two_forms_of_unicode_is_one_class(tmp_path):
@@ -256,7 +256,7 @@ def test_all_images_that_cannot_be_read_are_named_at_once(tmp_path):
     assert str(caught.value).endswith(" and 1 more)")
 
 
-def test_so_are_those_that_turn_out_to_be_damaged_when_decoded(tmp_path):
+def test_all_images_that_cannot_be_decoded_are_named_at_once(tmp_path):
     folder = fill(tmp_path / "x")
     cut = [folder / "benign" / "0.png", folder / "benign" / "1.png", folder / "malignant" / "2.png"]
     for k, path in enumerate(cut):

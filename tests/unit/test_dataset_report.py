@@ -1,4 +1,4 @@
-"""What is said of a data set before it is trained on: several labels, contradictions, odd names."""
+"""The report on a data set before training: several labels, contradictions, odd names."""
 
 import numpy as np
 import pytest
@@ -29,17 +29,17 @@ def save(path, labels):
 SEVERAL = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0], [0, 0, 1]] * 5)
 
 
-def test_several_labels_are_said_with_what_accuracy_is(tmp_path):
+def test_several_labels_are_reported_with_what_accuracy_is(tmp_path):
     images = prepare(load_dataset(save(tmp_path / "chest.npz", SEVERAL)), 28)
     lines = report(images).lines()
     assert lines[0].split() == ["label", "train", "val", "test"]
     assert lines[1].split() == ["class", "0", "10", "10", "10"]
     assert lines[4].startswith("several labels to an image: accuracy is the share of labels")
     run = Run("test_resnet", "chest.npz", "demo", pretrained=False, train_fraction=0.5)
-    said = "the share 0.5 is 10 of 20 training images; by label, in the order above: "
+    start = "the share 0.5 is 10 of 20 training images; by label, in the order above: "
     (line,) = share_lines(images, run)
-    assert line.startswith(said)
-    counts = [int(n) for n in line.removeprefix(said).split(", ")]
+    assert line.startswith(start)
+    counts = [int(n) for n in line.removeprefix(start).split(", ")]
     assert len(counts) == 3
     assert 0 < sum(counts) <= 20
     assert "several labels" not in " ".join(report(prepare(phantom.load(), 64)).lines())
@@ -56,7 +56,7 @@ def test_classes_written_one_hot_are_refused(tmp_path, dtype):
     assert load_dataset(save(path, one_hot)).multi_label
 
 
-def test_two_columns_that_may_be_classes_are_said(tmp_path):
+def test_two_columns_that_may_be_classes_are_noted(tmp_path):
     one_hot = np.eye(2, dtype=np.uint8)[np.arange(12) % 2]
     source = load_dataset(save(tmp_path / "two.npz", one_hot))
     assert source.multi_label
@@ -93,7 +93,7 @@ def test_names_of_classes_do_not_reach_the_terminal_raw():
 
 
 @pytest.mark.parametrize("shape", [(12,), (12, 1)])
-def test_a_label_beyond_all_numbers_is_told_as_it_is(tmp_path, shape):
+def test_a_label_beyond_all_numbers_is_shown_as_it_is(tmp_path, shape):
     labels = (np.arange(12) % 2).astype(np.uint64)
     labels[5] = 2**64 - 1
     with pytest.raises(DatasetError, match="train label 5 is 18446744073709551615; correct it"):

@@ -1,4 +1,4 @@
-"""MedMNIST by its index, a download that resumes, LIDC from its archive, phantom, shares."""
+"""MedMNIST by its index, downloads, LIDC from its archive, phantom, shares."""
 
 import hashlib
 import http.server
@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pepr_utils.errors import DataUnavailableError
+from pepr_utils.measurement.datasets import cache as cache_module
 from pepr_utils.measurement.datasets import (
     describe_dataset,
     lidc,
@@ -19,10 +20,9 @@ from pepr_utils.measurement.datasets import (
     obtain_dataset,
     phantom,
 )
-from pepr_utils.measurement.datasets.fractions import subset
-from pepr_utils.measurement.datasets.prepare import prepare, resize
+from pepr_utils.measurement.datasets.cache import downloaded
+from pepr_utils.measurement.datasets.prepare import prepare, resize, subset
 from pepr_utils.measurement.datasets.report import report
-from pepr_utils.measurement.datasets.resumable import fetch
 from pepr_utils.measurement.datasets.source import DatasetError
 
 
@@ -36,7 +36,7 @@ def cache(tmp_path_factory, monkeypatch):
 
 class _Server(http.server.ThreadingHTTPServer):
     content = bytes(range(256)) * 20_000
-    ranges: list
+    asked = 0
     cut = None  # bytes after which the first answer breaks off
 
 
@@ -44,11 +44,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        asked = self.headers.get("Range")
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
-        self.server.ranges.append(start)
-        body = self.server.content[start:]
-        self.send_response(206 if asked else 200)
+        self.server.asked += 1
+        body = self.server.content
+        self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Connection", "close")
         self.end_headers()
@@ -63,7 +61,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     server = _Server(("127.0.0.1", 0), _Handler)
-    server.ranges = []
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
@@ -72,25 +69,20 @@ def server():
 
 def _fetch(server, folder, md5=None):
     right = hashlib.md5(server.content, usedforsecurity=False).hexdigest()
-    return fetch("x.npz", f"http://127.0.0.1:{server.server_port}/x", md5 or right, folder=folder)
+    url = f"http://127.0.0.1:{server.server_port}/x"
+    return downloaded(url, folder / "x.npz", md5 or right)
 
 
-def test_a_download_goes_on_where_it_broke_off(server, tmp_path):
+def test_a_download_that_breaks_off_is_tried_again_and_is_done_once(server, tmp_path):
     server.cut = 3_000_000
     assert _fetch(server, tmp_path).read_bytes() == server.content
-    assert server.ranges[0] == 0
-    assert 0 < server.ranges[1] <= 3_000_000
+    assert server.asked == 2
     assert _fetch(server, tmp_path).is_file()
-    assert len(server.ranges) == 2
+    assert server.asked == 2
 
 
-def test_a_part_of_an_earlier_day_is_used(server, tmp_path):
-    (tmp_path / "x.npz.part").write_bytes(server.content[:1_000_000])
-    assert _fetch(server, tmp_path).read_bytes() == server.content
-    assert server.ranges == [1_000_000]
-
-
-def test_a_wrong_sum_leaves_nothing(server, tmp_path):
+def test_a_wrong_sum_leaves_nothing(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_module, "_RETRIES", 0)  # each with a pause
     with pytest.raises(DataUnavailableError, match="wrong MD5"):
         _fetch(server, tmp_path, md5="0" * 32)
     assert [p.name for p in tmp_path.iterdir() if not p.name.startswith(".")] == []
@@ -135,18 +127,16 @@ def test_a_file_put_by_hand_has_to_be_the_published_one(cache):
     assert path.is_file()
 
 
-def test_the_sum_of_a_file_is_reckoned_once_per_change(server, tmp_path, monkeypatch):
-    from pepr_utils.measurement.datasets import resumable
-
+def test_the_md5_of_a_file_is_computed_once_per_change(server, tmp_path, monkeypatch):
     (tmp_path / "x.npz").write_bytes(server.content)
     _fetch(server, tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(resumable, "_md5", lambda _path: pytest.fail("reckoned again"))
+        patched.setattr(cache_module, "_md5", lambda _path: pytest.fail("computed again"))
         _fetch(server, tmp_path)
     (tmp_path / "x.npz").write_bytes(server.content[:-1])
-    with pytest.raises(DataUnavailableError, match="remove it, and it is fetched anew"):
+    with pytest.raises(DataUnavailableError, match="remove it, and it is downloaded again"):
         _fetch(server, tmp_path)
-    assert server.ranges == []
+    assert server.asked == 0
 
 
 def test_the_papers_sets_have_the_papers_sizes():
@@ -158,7 +148,7 @@ def test_the_papers_sets_have_the_papers_sizes():
 
 
 def test_every_flag_and_size_is_described_without_a_download():
-    for flag in medmnist_sets.names():
+    for flag in medmnist_sets.index():
         for size in medmnist_sets.SIZES:
             assert medmnist_sets.describe(f"{flag}_{size}").content_hash.startswith("md5-")
     assert medmnist_sets.describe("dermamnist_224", "derma").name == "derma"
@@ -195,7 +185,9 @@ def test_lidc_is_downloaded_on_first_use_and_only_then(tmp_path, monkeypatch):
     monkeypatch.delenv("PEPR_DATA_MIRROR", raising=False)
     monkeypatch.setenv("PEPR_DATA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(lidc, "URL", (tmp_path / "lidc.zip").as_uri())
-    with pytest.raises(DataUnavailableError, match=r"not be had .*no such file.* put it into"):
+    with pytest.raises(
+        DataUnavailableError, match=r"not be downloaded .*: No such file .* put it into"
+    ):
         load_dataset("lidc")
     (tmp_path / "lidc.zip").write_text("<html>log in</html>")
     with pytest.raises(DataUnavailableError, match="gave is no archive"):

@@ -118,7 +118,7 @@ def test_a_tiff_whose_0_is_white_is_read_as_its_8_bit_form(tmp_path):
         (tiff(values(4), 2, extra=(1,)), r"16 bits are laid out in an uncommon way \(RGBa\)"),
     ],
 )
-def test_what_pillow_reads_amiss_is_refused(tmp_path, content, message):
+def test_what_pillow_misreads_is_refused(tmp_path, content, message):
     (tmp_path / "a.tif").write_bytes(content)
     with pytest.raises(DatasetError, match=rf"a.tif: its .*{message}; save it as PNG of 8 or 16"):
         image_file.look(tmp_path / "a.tif")
@@ -136,26 +136,26 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "anew"),
+    ("content", "new"),
     [(png(values(1), GREY), False), (tiff(values(1), 1), False), (tiff(values(1), 0), True),
      (png(values(2), GREY_ALPHA), True), (png(values(3), RGB), True), (tiff(values(3), 2), True)],
 )  # fmt: skip
-def test_only_folders_with_pixels_that_are_read_anew_have_a_new_hash(
-    folder, monkeypatch, content, anew
+def test_only_folders_with_pixels_that_are_read_differently_have_a_new_hash(
+    folder, monkeypatch, content, new
 ):
     (folder / "ill" / "a.tif").write_bytes(content)
     before = describe_dataset(folder).content_hash
     monkeypatch.setattr(image_file, "DEEP_VERSION", "as it was")
     (folder / "ill" / "a.tif").rename(folder / "ill" / "b.tif")  # so that it is listed again
-    assert (describe_dataset(folder).content_hash != before) == anew
+    assert (describe_dataset(folder).content_hash != before) == new
 
 
-def test_what_was_done_is_said(folder):
+def test_what_was_done_is_noted(folder):
     (folder / "ill" / "alpha.png").write_bytes(png(values(2), GREY_ALPHA))
     (folder / "ill" / "white.tif").write_bytes(tiff(values(1), 0))
     source = load_dataset(folder)
     assert source.n_channels == 1
-    said = "; ".join(source.notes)
-    assert "12 of 12 images have 16 bits: 0 to 65535 becomes 0 to 255" in said
-    assert "1 of 12 images have transparency: it is dropped" in said
-    assert "1 of 12 images have 0 as white (TIFF, 16 bits): inverted" in said
+    notes = "; ".join(source.notes)
+    assert "12 of 12 images have 16 bits: 0 to 65535 becomes 0 to 255" in notes
+    assert "1 of 12 images have transparency: it is dropped" in notes
+    assert "1 of 12 images have 0 as white (TIFF, 16 bits): inverted" in notes

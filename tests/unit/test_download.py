@@ -71,7 +71,7 @@ def test_from_a_mirror_folder_given_as_a_file_address(pinned, monkeypatch):
 
 def test_a_mirror_that_is_no_address(pinned, monkeypatch):
     monkeypatch.setenv("PEPR_DATA_MIRROR", "http://[bad")
-    with pytest.raises(DataUnavailableError, match=r"http://\[bad: not an address"):
+    with pytest.raises(DataUnavailableError, match=r"http://\[bad/toy.csv: not an address"):
         download.fetch("toy.csv")
 
 

@@ -4,14 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from pepr_utils.measurement.datasets.sizes import Sizes
+from pepr_utils.measurement.datasets import Sizes
 from pepr_utils.measurement.metering import Intensity
 from pepr_utils.measurement.run import Run
-from pepr_utils.measurement.sweep.basis import Measured, Source, Work
-from pepr_utils.measurement.sweep.forecast import Forecaster
+from pepr_utils.measurement.sweep.forecast import (
+    Forecaster,
+    Measured,
+    Source,
+    Work,
+    by_data_sheets,
+)
 from pepr_utils.measurement.sweep.outlook import lines, outlook
 from pepr_utils.measurement.sweep.plan import Plan, Planned
-from pepr_utils.measurement.sweep.scaling import by_data_sheets
 from pepr_utils.results import Epoch, Record, load_result_set
 from pepr_utils.results.load import of_records
 

@@ -29,7 +29,7 @@ def _loaded_after(statement: str) -> set[str]:
         ("from pepr_utils.results import Record, write_record", {"pandas", "numpy"}),
         ("import pepr_utils.measurement.sweep.state", {"torch", "timm", "pandas", "distributed"}),
         ("import pepr_utils.measurement.sweep.engine", {"torch", "timm", "altair", "distributed"}),
-        ("import pepr_utils.measurement.sweep.task", {"torch", "timm", "pandas"}),
+        ("import pepr_utils.measurement.sweep.worker", {"torch", "timm", "pandas"}),
         (
             "from pepr_utils.measurement import Run, run_id\n"
             "run_id(Run('resnet18d', 'derma')); run_id(Run('vgg11', 'phantom', 'demo'))",

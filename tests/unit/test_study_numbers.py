@@ -11,8 +11,7 @@ from pepr_utils.commands.sweep import sweep
 from pepr_utils.measurement.metering import Intensity
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep import costs, crosscheck
-from pepr_utils.measurement.sweep.basis import Measured, Source, Work
-from pepr_utils.measurement.sweep.forecast import Forecaster
+from pepr_utils.measurement.sweep.forecast import Forecaster, Measured, Source, Work
 from pepr_utils.measurement.sweep.plan import Plan, Planned
 from pepr_utils.paths import data_dir, data_file
 

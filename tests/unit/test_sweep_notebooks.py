@@ -1,22 +1,21 @@
-"""What a task leaves in the folder, however it ends: its notebook, its log, and nothing else."""
+"""What a job leaves in the folder, however it ends: its notebook, its log, and nothing else."""
 
 import json
 import os
 
+import nbformat
 import pytest
-from papermill.iorw import papermill_io
 
-from pepr_utils.measurement.sweep import SweepError, executed, task, upkeep
-from pepr_utils.measurement.sweep.task import Outcome, Task, execute
+from pepr_utils.measurement.sweep import SweepError, notebook, worker
+from pepr_utils.measurement.sweep.folder import tidy, tidy_after
+from pepr_utils.measurement.sweep.notebook import Ended, execute
+from pepr_utils.measurement.sweep.worker import Job, Report, work
 
 WHOLE = json.dumps({"cells": [{"cell_type": "markdown", "metadata": {}, "source": "x"}]})
 
 
-def _task(folder, **more):
-    known = {"sweep": "5eed5eed", "name": "t-0001-5eed5eed", "notebook": "", "parameters": {},
-             "folder": folder, "stop": folder / "running" / "5eed5eed.stop", "slot": "cpu-0",
-             "at_once": 1, "environment": {}, "cwd": "."}  # fmt: skip
-    return Task(**known | more)
+def _job(folder):
+    return Job("5eed5eed", "", {}, folder, ".", name="t-0001-5eed5eed", slot="cpu-0")
 
 
 def _names(folder):
@@ -26,42 +25,35 @@ def _names(folder):
 # -- executed notebooks ----------------------------------------------------------------------------
 
 
-def test_a_notebook_is_in_the_folder_from_its_first_cell_on(tmp_path):
-    target = _task(tmp_path).executed
-    with executed.kept(target) as path:
-        papermill_io.write("{}", path)
-        assert _names(tmp_path) == ["notebooks/.t-0001-5eed5eed.ipynb.tmp"]
-        papermill_io.write(json.dumps({"cells": [1], "output_path": path}), path)
-    assert _names(tmp_path) == ["notebooks/t-0001-5eed5eed.ipynb"]
-    assert json.loads(target.read_text())["output_path"] == str(target)
+def _execute(folder, code="", **more):
+    cells = [nbformat.v4.new_code_cell(code, id="one")]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    job = _job(folder)
+    (folder / "scratch").mkdir()
+    return execute(
+        nbformat.writes(notebook), {}, job.executed, sweep=job.sweep, environment=os.environ,
+        cwd=".", scratch=folder / "scratch", **more,
+    )  # fmt: skip
+
+
+def test_an_executed_notebook_is_kept_however_it_ended(tmp_path):
+    assert _execute(tmp_path, "raise ValueError('x')") == Ended(
+        "error", "ValueError", "ValueError: x"
+    )
+    assert [p.name for p in (tmp_path / "notebooks").iterdir()] == ["t-0001-5eed5eed.ipynb"]
+    written = _job(tmp_path).executed.read_text()
+    assert "ValueError" in written
+    assert f'"output_path": "{_job(tmp_path).executed}"' in written
 
 
 def test_a_folder_that_takes_no_notebook_loses_no_run(tmp_path, monkeypatch):
     def full(*_arguments):
         raise OSError("No space left on device")
 
-    target = _task(tmp_path).executed
-    with monkeypatch.context() as patched:
-        patched.setattr(executed, "write_whole", full)
-        with executed.kept(target) as path:
-            papermill_io.write(WHOLE, path)
-    assert _names(tmp_path) == []
-    with executed.kept(target) as path, monkeypatch.context() as patched:
-        patched.setattr(executed, "write_whole", full)
-        papermill_io.write(WHOLE, path)
-        patched.undo()  # there is room again at the end
-    assert target.read_text() == WHOLE
-
-
-def test_a_task_that_was_taken_for_dead_replaces_what_was_named_for_it(tmp_path):
-    target = _task(tmp_path).executed
-    with executed.kept(target) as path:
-        papermill_io.write(json.dumps({"cells": [1]}), path)
-        upkeep.tidy(tmp_path)
-        assert _names(tmp_path) == ["notebooks/t-0001-5eed5eed.ipynb"]
-        papermill_io.write(WHOLE, path)
-    assert _names(tmp_path) == ["notebooks/t-0001-5eed5eed.ipynb"]
-    assert target.read_text() == WHOLE
+    monkeypatch.setattr(notebook, "write_whole", full)
+    assert _execute(tmp_path) == Ended("whole")
+    assert list((tmp_path / "notebooks").iterdir()) == []
 
 
 def test_notebooks_of_killed_workers_are_named_if_they_are_whole(tmp_path):
@@ -73,12 +65,12 @@ def test_notebooks_of_killed_workers_are_named_if_they_are_whole(tmp_path):
     (folder / "a-1.log").touch()
     (folder / "b-1.log").write_text("Killed")
     (folder / "e-2.log").touch()
-    upkeep.tidy_after(tmp_path, "1")
+    tidy_after(tmp_path, "1")
     assert (folder / "a-1.ipynb").read_text() == WHOLE
     assert sorted(p.name for p in folder.iterdir() if p.name[0] != ".") == [
         "a-1.ipynb", "b-1.log", "e-2.log",
     ]  # fmt: skip
-    upkeep.tidy(tmp_path)  # the next sweep's
+    tidy(tmp_path)  # the next sweep's
     assert sorted(p.name for p in folder.glob("[!.]*.ipynb")) == ["a-1.ipynb", "e-2.ipynb"]
 
 
@@ -96,28 +88,22 @@ def test_what_killed_processes_left_long_ago_is_removed(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / kept[-1]).write_text("why it ended")
     os.utime(tmp_path / kept[-1], (0, 0))
-    upkeep.tidy(tmp_path)
+    tidy(tmp_path)
     assert _names(tmp_path) == sorted(kept)
 
 
 # -- the folder that a worker sees -----------------------------------------------------------------
 
 
-@pytest.fixture
-def done(monkeypatch):
-    """A worker that measures nothing."""
-    monkeypatch.setattr(task, "_execute", lambda *_arguments: Outcome("whole"))
-
-
-def test_a_worker_that_has_another_folder_says_so_and_leaves_nothing(tmp_path, done, monkeypatch):
-    monkeypatch.setattr(task, "LOOK_S", 0.0)
+def test_a_worker_that_has_another_folder_says_so_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "LOOK_S", 0.0)
     with pytest.raises(SweepError, match=f"worker cpu-0 on .* does not see in {tmp_path} what the"):
-        execute(_task(tmp_path))
+        work(_job(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_network_that_shows_the_folder_late_is_waited_for(tmp_path, done, monkeypatch):
-    asked = _task(tmp_path)
+def test_a_network_that_shows_the_folder_late_is_waited_for(tmp_path, monkeypatch):
+    asked = _job(tmp_path)
     slept = []
 
     def sleep(seconds):
@@ -126,13 +112,13 @@ def test_a_network_that_shows_the_folder_late_is_waited_for(tmp_path, done, monk
             asked.here.parent.mkdir(parents=True)
             asked.here.touch()
 
-    monkeypatch.setattr(task.time, "sleep", sleep)
-    assert execute(asked).ended == "whole"
+    monkeypatch.setattr(worker.time, "sleep", sleep)
+    assert work(asked) == Report()
     assert len(slept) == 3
 
 
 def test_a_sweep_that_has_ended_is_not_looked_for(tmp_path):
-    asked = _task(tmp_path)
+    asked = _job(tmp_path)
     asked.stop.parent.mkdir()
     asked.stop.touch()
-    assert execute(asked).ended == "stopped"
+    assert work(asked) == Report()

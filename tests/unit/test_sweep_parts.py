@@ -1,4 +1,4 @@
-"""The parts of the sweep: shards, cards, notebook, state, locks, what kernels are told."""
+"""The parts of the sweep: GPUs, notebook, state, locks, what kernels are told."""
 
 import errno
 import json
@@ -27,11 +27,10 @@ from pepr_utils.measurement.store import (
 )
 from pepr_utils.measurement.sweep import SweepError, cluster, gpus
 from pepr_utils.measurement.sweep.connect import connect
-from pepr_utils.measurement.sweep.interrupts import AT_ONCE, FINISH, GO_ON, Interrupts
-from pepr_utils.measurement.sweep.notebook import read_notebook
-from pepr_utils.measurement.sweep.shards import MOST, cut, parameters
+from pepr_utils.measurement.sweep.coordinator import AT_ONCE, FINISH, GO_ON, Interrupts
+from pepr_utils.measurement.sweep.notebook import Kernel, kill, read_notebook
 from pepr_utils.measurement.sweep.state import state
-from pepr_utils.measurement.sweep.task import Task, _environment
+from pepr_utils.measurement.sweep.worker import Job, _environment, _told
 from pepr_utils.results import Record, write_record
 
 ROOT = Path(__file__).parents[2]
@@ -51,41 +50,6 @@ def _note(folder, run, **more):
 def _record(run, **more):
     known = {"run_id": run_id(run), "architecture": run.architecture, "dataset": run.dataset}
     return Record(**known | {"status": "done", "test_accuracy": 0.5} | more)
-
-
-# -- shards ----------------------------------------------------------------------------------------
-
-
-def _cut(runs, seconds, *, slots=1, start_up_s=10.0):
-    return cut(runs, seconds=lambda _run: seconds, start_up_s=start_up_s, slots=slots)
-
-
-def test_a_shard_is_long_enough_that_its_start_costs_three_per_cent():
-    many = [A] * 500
-    assert _cut(many, 20.0) == 16  # 16 x 20 s = 320 s beside 10 s
-    assert _cut(many, 10_000.0) == 1
-    assert _cut(many, 0.01) == MOST
-    assert _cut(many, None) == 8
-
-
-def test_every_slot_gets_work():
-    assert _cut([A] * 4, 20.0, slots=2) == 2
-    assert _cut([A] * 4, None, slots=2) == 2
-    assert _cut([A] * 3, 1000.0, slots=4) == 1
-    # 24 runs of 20 s on 4 slots: 480 s in 12 parts of 40 s
-    assert _cut([A] * 24, 20.0, slots=4, start_up_s=5.0) == 2
-
-
-def test_runs_of_a_shard_differ_in_their_architecture_only():
-    from dataclasses import replace
-
-    other = replace(A, seed=2)
-    assert _cut([A, B, other, C], 1.0) == 2
-    given = parameters([A, B], Path("out"), {"weights": None, "device": "cpu"})
-    assert given["architectures"] == "resnet18d,dla46_c"
-    assert given["result_set"] == str(Path.cwd() / "out")
-    assert (given["seed"], given["device"], given["pretrained"]) == (1, "cpu", False)
-    assert "weights" not in given
 
 
 # -- cards -----------------------------------------------------------------------------------------
@@ -435,7 +399,9 @@ def test_a_processor_that_runs_share_has_no_estimated_energy(in_sweep, monkeypat
 @pytest.fixture
 def kernels_environment(tmp_path):
     def environment(slot="gpu-0", **own):
-        return _environment(Task("s", "t", "", {}, tmp_path, tmp_path / "stop", slot, 1, own, "."))
+        job = Job("s", "", {}, tmp_path, ".", environment=own, slot=slot)
+        found = _environment(job)
+        return found | _told(job, (), tmp_path / "begun", found)
 
     return environment
 
@@ -579,8 +545,6 @@ def test_a_scheduler_file_that_is_being_written_is_waited_for(tmp_path, monkeypa
 def test_how_a_kernel_ended_is_said_in_words(tmp_path):
     import subprocess
     import sys
-
-    from pepr_utils.measurement.sweep.kernel import Kernel, kill
 
     def ended(code):
         kernel = Kernel("s", {}, tmp_path / "log", None, tmp_path)

@@ -7,9 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from pepr_utils.measurement.sweep import SweepError, cluster
-from pepr_utils.measurement.sweep.cluster import OwnWorkers, Slot, Workers
-from pepr_utils.measurement.sweep.patience import patiently
-from pepr_utils.measurement.sweep.quiet import quiet
+from pepr_utils.measurement.sweep.cluster import OwnWorkers, Slot, Workers, patiently, quiet
 
 FOUND = {
     f"tcp://node:{i}": {"host": "node", "name": f"w{i}", "status": status}
@@ -47,7 +45,7 @@ class Client:
         return None
 
 
-class Task:
+class Job:
     name = "t-1"
 
 
@@ -91,8 +89,8 @@ def test_kernels_are_ended_on_workers_that_had_something_and_nobody_is_waited_fo
     _, slot = workers.slots()
     workers.end_kernels("s")
     assert client.told == []
-    workers.submit(Task, slot)
-    workers.submit(Task, Slot("tcp://node:9", "gone", 1))
+    workers.submit(Job, slot)
+    workers.submit(Job, Slot("tcp://node:9", "gone", 1))
     client.answer = stuck
     workers.end_kernels("s")
     assert client.told == [["tcp://node:1"]]

@@ -6,10 +6,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pepr_utils.measurement.run import Run
-from pepr_utils.measurement.sweep.pace import time_left
 from pepr_utils.measurement.sweep.state import Progress, Running, State
-from pepr_utils.measurement.sweep.view import View, table
-from pepr_utils.measurement.sweep.words import counts, energy_of, failure, spent
+from pepr_utils.measurement.sweep.view import (
+    View,
+    counts,
+    energy_of,
+    failure,
+    spent,
+    table,
+    time_left,
+)
 from pepr_utils.results import Record
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Data sets by name or path: what they are called, what they hold, and their images.
+"""Data sets by name or path: their names, their content, and their images.
 
 Names are the paper's three (`derma`, `pneumonia`, `lidc`), `phantom`, and every two-dimensional
 set of MedMNIST, with a size such as ``bloodmnist_64`` or without for the largest. Anything else is
@@ -7,24 +7,43 @@ a path: an ``.npz`` file in MedMNIST's layout, `lidc.zip`, or a folder of images
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from pepr_utils.errors import unknown_name
+from pepr_utils.errors import PeprError, unknown_name
 from pepr_utils.measurement.datasets import folder, lidc, medmnist_sets, npz, phantom
-from pepr_utils.measurement.datasets.source import DatasetError, Description, Source, check_name
+from pepr_utils.measurement.datasets.source import (
+    SPLITS,
+    DatasetError,
+    Description,
+    Source,
+    check_name,
+)
 
 __all__ = [
     "DatasetError",
     "Description",
+    "Sizes",
     "Source",
     "describe_dataset",
+    "known_sizes",
     "load_dataset",
     "obtain_dataset",
     "resolve",
+    "split_sizes",
 ]
 
 #: The paper's data sets that are MedMNIST's, each one definition: the largest size there is.
 ALIASES = {"derma": "dermamnist_224", "pneumonia": "pneumoniamnist_224"}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Images in the three splits."""
+
+    train: int
+    val: int
+    test: int
 
 
 def describe_dataset(name_or_path: str) -> Description:
@@ -58,7 +77,7 @@ def obtain_dataset(name_or_path: str, *, progress: bool = False) -> None:
     Raises
     ------
     DataUnavailableError
-        If it cannot be had.
+        If it could not be downloaded.
     """
     kind, value = resolve(name_or_path)
     if kind == "lidc" and value is None:
@@ -80,9 +99,9 @@ def load_dataset(name_or_path: str, *, progress: bool = False) -> Source:
     UnknownNameError
         If it is neither a name nor a path.
     DatasetError
-        If the data are not what they have to be.
+        If the data are damaged or not in the expected form.
     DataUnavailableError
-        If a download cannot be had.
+        If it could not be downloaded.
 
     Examples
     --------
@@ -99,9 +118,53 @@ def load_dataset(name_or_path: str, *, progress: bool = False) -> Source:
     return npz.load(value) if kind == "npz" else folder.load(value)
 
 
+def split_sizes(name_or_path: str) -> Sizes:
+    """Return the sizes of the splits of a data set, by name or path.
+
+    MedMNIST's index states them, LIDC has one split and `phantom` is drawn from a table of counts;
+    only a folder or file of one's own is looked into.
+
+    Raises
+    ------
+    PeprError
+        If there is no such data set, or it cannot be read.
+
+    Examples
+    --------
+    >>> split_sizes("pneumonia")
+    Sizes(train=4708, val=524, test=624)
+    >>> split_sizes("lidc"), split_sizes("phantom")
+    (Sizes(train=9057, val=3019, test=3020), Sizes(train=160, val=32, test=96))
+    """
+    kind, value = resolve(name_or_path)
+    if kind == "phantom":
+        return Sizes(*(sum(phantom.COUNTS[split]) for split in SPLITS))
+    if kind == "lidc":
+        return Sizes(*lidc.split_sizes(lidc.N_PATCHES))
+    if kind == "medmnist":
+        counts = medmnist_sets.index()[medmnist_sets.split_size(value)[0]]["n_samples"]
+        return Sizes(*(counts[split] for split in SPLITS))
+    return Sizes(**load_dataset(name_or_path).sizes())
+
+
+def known_sizes(name: str) -> Sizes | None:
+    """Sizes of a data set that has a name; None for a file or folder of the user's own.
+
+    Examples
+    --------
+    >>> known_sizes("derma").train, known_sizes("our clinic")
+    (7007, None)
+    """
+    try:
+        kind, _ = resolve(name)
+        return None if kind in ("folder", "npz") else split_sizes(name)
+    except PeprError:
+        return None
+
+
 def dataset_names() -> list[str]:
     """All names, sizes left out."""
-    return ["phantom", "lidc", *ALIASES, *medmnist_sets.names()]
+    return ["phantom", "lidc", *ALIASES, *medmnist_sets.index()]
 
 
 def resolve(name_or_path: str) -> tuple[str, str | Path | None]:

@@ -1,13 +1,14 @@
-"""Where derived arrays are kept: unpacked archives and images brought to one size.
+"""Downloaded files, unpacked archives and resized images: each made once, whole, by one process.
 
-What is complete is only read, so a cache may lie on a disk that cannot be written. The room that a
-file needs is asked for before it is begun: a disk that fills up is told in words.
+What is complete is only read, so a cache may lie on a disk that cannot be written. A stamp beside
+each file holds its size, its time of change and what it was found to be: gigabytes are not hashed
+again before each run, and a file that was put or changed by hand is looked at again.
 """
 
 from __future__ import annotations
 
-import errno
-import os
+import hashlib
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,17 +17,15 @@ from typing import BinaryIO
 
 from filelock import FileLock
 
-from pepr_utils.errors import DataUnavailableError, PeprError
+from pepr_utils.errors import DataUnavailableError
 from pepr_utils.measurement.datasets.source import DatasetError
-from pepr_utils.measurement.datasets.stamps import is_stamped, stamp
-from pepr_utils.results.download import CACHE_VARIABLE, cache_root, made
+from pepr_utils.results.download import CACHE_VARIABLE, cache_root, made, retrieve
 
-#: What the system says where there is no room: on the disk, in a quota, or for so large a file.
-_NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+_RETRIES = 2
 
 
 def cache_folder(kind: str, content_hash: str = "") -> Path:
-    """Folder of a kind of derived file, made where it is missing.
+    """Folder of a kind of file, made where it is missing.
 
     Raises
     ------
@@ -34,6 +33,46 @@ def cache_folder(kind: str, content_hash: str = "") -> Path:
         If it cannot be made.
     """
     return made(cache_root() / kind / content_hash[:32])
+
+
+def downloaded(url: str, target: Path, md5: str | None = None, *, progress: bool = False) -> Path:
+    """Return `target`, downloaded from a mirror or `url` on first use.
+
+    Parameters
+    ----------
+    url : str
+        Where the file comes from.
+    target : pathlib.Path
+        Where it goes. One that was put there by hand is checked too.
+    md5 : str, optional
+        Its MD5 sum, where one was published; else the caller checks what is in it.
+    progress : bool, default False
+        Show a progress bar on stderr.
+
+    Raises
+    ------
+    DataUnavailableError
+        If no source gave the file with the right sum, the file that is there has another, or the
+        folder cannot be written.
+    """
+
+    def bring() -> None:
+        if not target.is_file():
+            also = f"put it into {target.parent}, "
+            retrieve(url, target, md5=md5, retries=_RETRIES, progress=progress, also=also)
+        elif md5 and (found := _md5(target)) != md5:
+            raise DataUnavailableError(
+                f"{target} is not the published file: its MD5 is {found}, expected {md5}; remove "
+                "it, and it is downloaded again"
+            )
+
+    made_once(target, md5 or url, bring)
+    return target
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def made_once(target: Path, content: str, make: Callable[[], None]) -> None:
@@ -44,40 +83,42 @@ def made_once(target: Path, content: str, make: Callable[[], None]) -> None:
     DataUnavailableError
         If it is to be made and the folder cannot be written.
     """
-    if is_stamped(target, content):
+    if _is_stamped(target, content):
         return
-    with exclusive(target):
-        if not is_stamped(target, content):
-            make()
-            stamp(target, content)
-
-
-@contextmanager
-def exclusive(target: Path) -> Iterator[None]:
-    """Let one process at a time make `target`; the others wait and find it made.
-
-    Raises
-    ------
-    DataUnavailableError
-        In place of an OSError, with the folder and the reason.
-    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{target.name}.lock")):
-            yield
-    except PeprError:
-        raise
+            if not _is_stamped(target, content):
+                make()
+                _stamp(target).write_text(_seen(target, content), "utf-8")
     except OSError as error:
+        if error.errno is None:  # not of the system: `make` has its own, or bzip2 found damage
+            raise
         raise DataUnavailableError(
-            f"the cache folder {target.parent} cannot be written "
-            f"({error.strerror or type(error).__name__}); make room, or set {CACHE_VARIABLE} to a "
-            "folder that can be written"
+            f"the cache folder {target.parent} cannot be written ({error.strerror}); make room, or "
+            f"set {CACHE_VARIABLE} to a folder that can be written"
         ) from None
+
+
+def _is_stamped(target: Path, content: str) -> bool:
+    try:
+        return _stamp(target).read_text("utf-8") == _seen(target, content)
+    except (OSError, ValueError):
+        return False
+
+
+def _stamp(target: Path) -> Path:
+    return target.with_name(f".{target.name}.stamp")
+
+
+def _seen(target: Path, content: str) -> str:
+    found = target.stat()
+    return json.dumps({"size": found.st_size, "mtime_ns": found.st_mtime_ns, "content": content})
 
 
 @contextmanager
 def written_whole(target: Path, n_bytes: int, what: str) -> Iterator[BinaryIO]:
-    """Give a file to write, with room for it reserved; it becomes `target` if the block succeeds.
+    """Give a file to write; it becomes `target` if the block succeeds.
 
     Parameters
     ----------
@@ -95,56 +136,15 @@ def written_whole(target: Path, n_bytes: int, what: str) -> Iterator[BinaryIO]:
     """
     temporary = target.with_name(f".{target.name}.tmp")
     temporary.unlink(missing_ok=True)  # a killed process has left it, with all its room
-    check_room(target.parent, n_bytes, what)
+    free = shutil.disk_usage(target.parent).free
+    if n_bytes > free:
+        raise DatasetError(
+            f"{what} needs {n_bytes / 1e6:,.1f} MB in {target.parent}, where {free / 1e6:,.1f} MB "
+            f"are free; make room, or set {CACHE_VARIABLE} to a folder on a larger disk"
+        )
     try:
         with temporary.open("wb") as file:
-            _reserve(file, n_bytes)
             yield file
-            file.truncate()
         temporary.replace(target)
-    except PeprError:
-        raise
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        temporary.unlink(missing_ok=True)  # so that the room there is what it was before
-        raise _no_room(target.parent, n_bytes, what, f" ({error.strerror})") from None
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def check_room(folder: Path, n_bytes: int, what: str) -> None:
-    """Raise unless a disk has room.
-
-    Raises
-    ------
-    DatasetError
-        With the folder, the room needed and the room there.
-    """
-    if n_bytes > shutil.disk_usage(folder).free:
-        raise _no_room(folder, n_bytes, what)
-
-
-def _no_room(folder: Path, n_bytes: int, what: str, why: str = "") -> DatasetError:
-    free = shutil.disk_usage(folder).free
-    return DatasetError(
-        f"{what} needs {_room(n_bytes)} in {folder}, where {_room(free)} are free{why}; make room, "
-        f"or set {CACHE_VARIABLE} to a folder on a larger disk"
-    )
-
-
-def _room(n_bytes: int) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6)):
-        if n_bytes >= size:
-            return f"{n_bytes / size:,.1f} {unit}"
-    return f"{n_bytes / 1e3:.0f} kB"
-
-
-def _reserve(file: BinaryIO, n_bytes: int) -> None:
-    """Reserve room where the system can; elsewhere it is found lacking when it is written."""
-    if hasattr(os, "posix_fallocate"):
-        try:
-            os.posix_fallocate(file.fileno(), 0, n_bytes)
-        except OSError as error:
-            if error.errno in _NO_ROOM:
-                raise

@@ -1,8 +1,8 @@
-"""One image file that nobody vouches for, as an array of bytes.
+"""One untrusted image file, as an array of bytes.
 
 PNG, JPEG, TIFF, BMP and WebP; palettes, transparency, one bit, 16 bits and floats are brought to
-bytes by stated rules, and photographs are turned upright. What cannot be decoded, or is out of all
-proportion, is refused by name.
+bytes by stated rules, and photographs are turned upright. What cannot be decoded, or has
+far too many pixels, is refused by name.
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from pepr_utils.measurement.datasets.source import DatasetError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-#: More pixels than this are taken for a decompression bomb; a full chest X-ray has a tenth.
-MAX_PIXELS = 100_000_000
 #: Modes of more than 8 bits: Pillow's, which have one channel, and those that it cuts to 8 bits.
 _DEEP_GREY = ("I", "I;16", "I;16B", "I;16L")
 _CUT = ("LA;16", "RGB;16", "RGBA;16")
@@ -30,18 +28,6 @@ VERSION = "upright-1"
 DEEP_VERSION = "deep-1"
 #: What undoes Pillow's choice of the high byte of two; N is the order of this machine.
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
-#: What turns an image upright, by its EXIF orientation.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-#: EXIF orientations that swap width and height.
-_ON_ITS_SIDE = (5, 6, 7, 8)
 
 
 class Seen(NamedTuple):
@@ -77,12 +63,16 @@ def look(path: Path) -> Seen:
         If it is no image, has too many pixels, or a mode that cannot be brought to bytes.
     """
     with _opened(path) as image:
-        mode, size, orientation = _mode(path, image), image.size, _orientation(image)
-        is_inverted = _is_inverted(image)
-        if orientation in _ON_ITS_SIDE and image.format != "TIFF":  # whose size is upright already
-            size = size[::-1]
-        more = _has_more_pages(image)
-    return Seen(mode, size, orientation in range(2, 9), more, is_inverted)
+        orientation = _orientation(image)
+        # The size of a TIFF is upright already.
+        on_its_side = orientation in (5, 6, 7, 8) and image.format != "TIFF"
+        return Seen(
+            mode=_mode(path, image),
+            size=image.size[::-1] if on_its_side else image.size,
+            is_turned=orientation in range(2, 9),
+            is_inverted=_is_inverted(image),
+            has_more_pages=_has_more_pages(image),  # last: it may leave a damaged page
+        )
 
 
 def is_deep_or_inverted(path: Path) -> bool:
@@ -141,18 +131,15 @@ def _orientation(image: Image.Image) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged EXIF data, which Pillow passes over
             return image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 - foreign data fail in any way they like
+    except Exception:  # noqa: BLE001 - an untrusted file can raise anything
         return 1
 
 
 def _has_more_pages(image: Image.Image) -> bool:
     try:
-        image.seek(1)
-    except EOFError:
-        return False
-    except Exception:  # noqa: BLE001 - there is one, and it is damaged in whatever way
+        return getattr(image, "n_frames", 1) > 1
+    except Exception:  # noqa: BLE001 - there is one, and it is damaged
         return True
-    return True
 
 
 def is_grey(mode: str) -> bool:
@@ -220,21 +207,13 @@ def read(path: Path, *, n_channels: int, deep_range: int = 65535) -> np.ndarray:
 
 
 def _opened(path: Path) -> Image.Image:
-    # Pillow's own limit is lower and does not say the size; ours is looked at before decoding.
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        image = Image.open(path)
+        with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+            return Image.open(path)
+    except Image.DecompressionBombError as error:
+        raise DatasetError(f"{path}: {str(error).rstrip('.')}; shrink it") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise _damaged(path, error) from None
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        image.close()
-        raise DatasetError(
-            f"{path}: {width} x {height} pixels; allowed: at most {MAX_PIXELS:,}; shrink it"
-        )
-    return image
 
 
 def _deep_pixels(path: Path, image: Image.Image) -> np.ndarray:
@@ -268,11 +247,7 @@ def _decode_as(image: Image.Image, raw: str) -> None:
 
 
 def _upright(path: Path, image: Image.Image) -> Image.Image:
-    """Decode an image and apply its EXIF orientation, as every viewer of photographs does.
-
-    Nothing else of its EXIF data is looked at: much of what cameras and scanners write there
-    cannot be written again, which Pillow's own way of doing this would try.
-    """
+    """Decode an image and apply its EXIF orientation, as every viewer of photographs does."""
     if image.format == "TIFF":
         # Pillow maps some TIFF files into memory by their name, with the sides of the turned
         # image, and turns the result again; without a name it reads them, which is right.
@@ -281,9 +256,12 @@ def _upright(path: Path, image: Image.Image) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image.load()
-            method = _UPRIGHT.get(_orientation(image))
-            return image if method is None else image.transpose(method)
-    except Exception as error:  # noqa: BLE001 - a foreign file fails in any way it likes
+            # Pillow would write the rest of the EXIF data again, and much of what cameras and
+            # scanners write there it cannot; the orientation, once read, it remembers.
+            _orientation(image)
+            image.info.pop("exif", None)
+            return ImageOps.exif_transpose(image)
+    except Exception as error:  # noqa: BLE001 - an untrusted file can raise anything
         raise _damaged(path, error) from None
 
 

@@ -8,22 +8,24 @@ three of the four say so.
 
 from __future__ import annotations
 
+import io
 import os
-import shutil
-import tempfile
 import zipfile
 from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from pepr_utils.errors import DataUnavailableError
-from pepr_utils.measurement.datasets.arrays import BOMB_BYTES, BOMB_RATIO, archive_errors
-from pepr_utils.measurement.datasets.cache import cache_folder, check_room, exclusive, written_whole
-from pepr_utils.measurement.datasets.npz import file_hash
-from pepr_utils.measurement.datasets.resumable import fetch
+from pepr_utils.measurement.datasets.cache import (
+    cache_folder,
+    downloaded,
+    made_once,
+    written_whole,
+)
+from pepr_utils.measurement.datasets.npz import file_hash, opened_archive, opened_member
 from pepr_utils.measurement.datasets.source import SPLITS, DatasetError, Description, Source
-from pepr_utils.measurement.datasets.stamps import is_stamped, stamp
 from pepr_utils.results.download import MIRROR_VARIABLE
 
 FILE = "lidc.zip"
@@ -33,8 +35,6 @@ N_RATERS = 4
 CLASS_NAMES = ("benign or unclear", "malignant: three of four raters")
 #: Order in which the parts of the archive are joined, where it has several.
 _PARTS = ("train", "valid", "test")
-#: Bytes before the numbers of a ``.npy`` file.
-_HEADER = 128
 
 
 def find() -> Path:
@@ -45,15 +45,15 @@ def find() -> Path:
     DataUnavailableError
         With what to do, if it is in neither.
     """
-    cache = cache_folder("lidc")
+    kept = cache_folder("lidc")
     mirror = os.environ.get(MIRROR_VARIABLE, "").strip()
-    for folder in [Path(mirror).expanduser(), cache] if mirror else [cache]:
+    for folder in [Path(mirror).expanduser(), kept] if mirror else [kept]:
         if (folder / FILE).is_file():
             return folder / FILE
     raise DataUnavailableError(
         f"{FILE} is not there; a run on it by `pepr run --data lidc` downloads it (with --check, "
-        f"nothing else), or fetch {URL} "
-        f"elsewhere and put it into {cache}, or into the folder that {MIRROR_VARIABLE} names"
+        f"nothing else), or download {URL} elsewhere and put it into {kept}, or into the folder "
+        f"that {MIRROR_VARIABLE} names"
     )
 
 
@@ -68,15 +68,15 @@ def obtain(*, progress: bool = False) -> Path:
     Raises
     ------
     DataUnavailableError
-        If it cannot be had, with what to do.
+        If it could not be downloaded, with what to do.
     """
     with suppress(DataUnavailableError):
         return find()
-    path = fetch(FILE, URL, None, folder=cache_folder("lidc"), progress=progress)
+    path = downloaded(URL, cache_folder("lidc") / FILE, progress=progress)
     if not zipfile.is_zipfile(path):
         path.unlink()
         raise DataUnavailableError(
-            f"what {URL} gave is no archive; fetch {FILE} from the repository "
+            f"what {URL} gave is no archive; download {FILE} from the repository "
             f"raghavian/lotenet_pytorch on Bitbucket and put it into {path.parent}"
         )
     return path
@@ -95,33 +95,26 @@ def load(path: Path | None = None, *, progress: bool = False) -> Source:
     DatasetError
         If patches or votes do not have the number, shape or range that they should have.
     DataUnavailableError
-        If the archive cannot be had.
+        If the archive could not be downloaded.
     """
     path = path or obtain(progress=progress)
     content_hash = file_hash(path)
     folder = cache_folder("arrays", content_hash)
-    made = [folder / "patches.npy", folder / "votes.npy"]
-    if not all(is_stamped(file, content_hash) for file in made):
-        with exclusive(folder / "patches"):
-            if not all(is_stamped(file, content_hash) for file in made):
-                _convert(path, folder)
-                for file in made:
-                    stamp(file, content_hash)
+    read = cache(partial(_read, path))
+    for i, name in enumerate(("patches", "votes")):
+        target = folder / f"{name}.npy"
+        made_once(target, content_hash, lambda i=i, target=target: _save(target, read()[i]))
     patches = np.load(folder / "patches.npy", mmap_mode="r", allow_pickle=False)
     votes = np.load(folder / "votes.npy", allow_pickle=False)
     positive = (votes.sum(axis=1) > 2).astype(np.int64)
-    n_train, n_val, _ = split_sizes(n := len(patches))
-    ends = {
-        "train": (0, n_train),
-        "val": (n_train, n_train + n_val),
-        "test": (n_train + n_val, n),
-    }
+    ends = np.cumsum([0, *split_sizes(len(patches))])
+    parts = {s: slice(*ends[i : i + 2]) for i, s in enumerate(SPLITS)}
     return Source(
         "lidc",
         content_hash,
         CLASS_NAMES,
-        {s: patches[slice(*ends[s])] for s in SPLITS},
-        {s: positive[slice(*ends[s])] for s in SPLITS},
+        {s: patches[part] for s, part in parts.items()},
+        {s: positive[part] for s, part in parts.items()},
         1,
         licence="CC BY 3.0 (LIDC-IDRI)",
         notes=("split by index, as in the paper; patches of one patient may lie in two splits",),
@@ -139,58 +132,50 @@ def split_sizes(n: int) -> tuple[int, int, int]:
     return int(0.6 * n), int(0.8 * n) - int(0.6 * n), n - int(0.8 * n)
 
 
-def _convert(path: Path, folder: Path) -> None:
-    """Write patches and votes out as arrays."""
+def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read patches and votes of all files of tensors in the archive."""
     import torch
 
     parts = []
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        for part in _extract(path, Path(temporary)):
+    with opened_archive(path) as archive:
+        for member in _members(path, archive):
+            with opened_member(archive, member) as stream:
+                content = io.BytesIO(stream.read())
+            place = f"{path.name}: {member.filename}"
             try:
-                loaded = torch.load(part, map_location="cpu", weights_only=True)
-            except Exception as error:  # noqa: BLE001 - a foreign file fails in any way it likes
+                loaded = torch.load(content, map_location="cpu", weights_only=True)
+            except Exception as error:  # noqa: BLE001 - an untrusted file can raise anything
                 raise DatasetError(
-                    f"{path.name}: {part.name} cannot be read as tensors alone "
-                    f"({type(error).__name__}); fetch the archive again"
+                    f"{place} cannot be read as tensors alone ({type(error).__name__}); download "
+                    "the archive again"
                 ) from None
-            parts.append(_checked(f"{path.name}: {part.name}", loaded))
+            parts.append(_checked(place, loaded))
     patches = np.concatenate([p for p, _ in parts])
     votes = np.concatenate([v for _, v in parts])
     if len(patches) != N_PATCHES:
         raise DatasetError(
             f"{path.name}: {len(patches):,} patches; the paper's data have {N_PATCHES:,}"
         )
-    for name, array in (("patches", patches), ("votes", votes)):
-        with written_whole(
-            folder / f"{name}.npy", array.nbytes + _HEADER, f"{path.name}: {name}"
-        ) as file:
-            np.save(file, array)
+    return patches, votes
 
 
-def _extract(path: Path, to: Path) -> list[Path]:
-    """Extract the archive's tensors into a folder, under names of our own."""
-    unreadable = f"{path.name}: not a readable archive, perhaps truncated"
-    with archive_errors(path.name, unreadable), zipfile.ZipFile(path) as archive:
-        members = [i for i in archive.infolist() if i.filename.lower().endswith(".pt")]
-        stems = {Path(i.filename).stem.lower(): i for i in members}
-        if len(members) > 1:
-            members = [stems[p] for p in _PARTS if p in stems]
-        if len(members) not in (1, 3):
-            raise DatasetError(
-                f"{path.name}: holds {', '.join(sorted(stems)) or 'no .pt file'}; expected one "
-                "file of tensors, or Train.pt, Valid.pt and Test.pt"
-            )
-        found = []
-        for member in members:
-            size = member.file_size
-            if size > BOMB_BYTES and size > BOMB_RATIO * max(1, member.compress_size):
-                raise DatasetError(f"{path.name}: refused as a decompression bomb")
-            target = to / f"{Path(member.filename).stem}.pt"
-            check_room(to.parent, size, f"{path.name}: {member.filename}")
-            with archive.open(member) as stream, target.open("wb") as file:
-                shutil.copyfileobj(stream, file, 2**22)
-            found.append(target)
-        return found
+def _members(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """The archive's files of tensors, in the order in which they are joined."""
+    members = [i for i in archive.infolist() if i.filename.lower().endswith(".pt")]
+    stems = {Path(i.filename).stem.lower(): i for i in members}
+    if len(members) > 1:
+        members = [stems[p] for p in _PARTS if p in stems]
+    if len(members) not in (1, 3):
+        raise DatasetError(
+            f"{path.name}: holds {', '.join(sorted(stems)) or 'no .pt file'}; expected one "
+            "file of tensors, or Train.pt, Valid.pt and Test.pt"
+        )
+    return members
+
+
+def _save(target: Path, array: np.ndarray) -> None:
+    with written_whole(target, array.nbytes, f"{FILE}: {target.stem}") as file:
+        np.save(file, array)
 
 
 def _checked(place: str, loaded: object) -> tuple[np.ndarray, np.ndarray]:

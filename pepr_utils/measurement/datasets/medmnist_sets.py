@@ -1,7 +1,7 @@
 """The two-dimensional sets of MedMNIST and MedMNIST+, by the index of the `medmnist` package.
 
-The index gives addresses and MD5 sums; the download is ours: it resumes where it broke off, and a
-file enters the cache only after its sum is right. Only the index is imported of the package.
+The index gives addresses and MD5 sums; a file enters the cache only after its sum is right. Only
+the index is imported of the package: its own download needs torchvision and keeps what broke off.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from typing import Any
 
 from pepr_utils.errors import TrainingUnavailableError
 from pepr_utils.measurement.datasets import npz
-from pepr_utils.measurement.datasets.cache import cache_folder
-from pepr_utils.measurement.datasets.resumable import fetch
+from pepr_utils.measurement.datasets.cache import cache_folder, downloaded
 from pepr_utils.measurement.datasets.source import DatasetError, Description, Source
 from pepr_utils.results.download import cache_root
 
@@ -53,11 +52,6 @@ def split_size(name: str) -> tuple[str, int]:
     return name, _LARGEST
 
 
-def names() -> list[str]:
-    """Every name that this module answers to, the sizes left out."""
-    return list(index())
-
-
 def describe(name: str, record_name: str | None = None) -> Description:
     """Name and content; nothing is downloaded, the content goes by the index's MD5."""
     flag, size = split_size(name)
@@ -70,15 +64,15 @@ def load(name: str, record_name: str | None = None, *, progress: bool = False) -
     Raises
     ------
     DataUnavailableError
-        If it cannot be had, with each address tried and how to bring the file by hand, or if the
-        file that is there is not the published one.
+        If it could not be downloaded, with each address tried and how to bring the file by hand,
+        or if the file that is there is not the published one.
     DatasetError
         If its splits do not have the sizes that the index says.
     """
     flag, size = split_size(name)
     url, md5 = _entry(flag, size)
     file = _file(flag, size)
-    path = fetch(file, url, md5, folder=cache_folder("medmnist"), progress=progress)
+    path = downloaded(url, cache_folder("medmnist") / file, md5, progress=progress)
     entry = index()[flag]
     source = npz.load(
         path,
@@ -90,7 +84,7 @@ def load(name: str, record_name: str | None = None, *, progress: bool = False) -
     if source.sizes() != entry["n_samples"]:
         raise DatasetError(
             f"{file}: images by split are {source.sizes()}; MedMNIST's index says "
-            f"{entry['n_samples']}; remove {path}, and it is fetched anew"
+            f"{entry['n_samples']}; remove {path}, and it is downloaded again"
         )
     return source
 

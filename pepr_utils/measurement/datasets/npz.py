@@ -1,15 +1,25 @@
-"""Any ``.npz`` file in MedMNIST's layout: six arrays, images and labels of three splits."""
+"""Any ``.npz`` file in MedMNIST's layout: six arrays, images and labels of three splits.
+
+The file is untrusted: nothing is ever unpickled, and every array is checked. Each is unpacked once
+into the cache and mapped into memory from there: no split has to fit in it.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+import lzma
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
-from pepr_utils.measurement.datasets.arrays import array_headers, unpack
-from pepr_utils.measurement.datasets.cache import cache_folder
+from pepr_utils.errors import PeprError
+from pepr_utils.measurement.datasets.cache import cache_folder, made_once, written_whole
 from pepr_utils.measurement.datasets.source import (
     SPLITS,
     DatasetError,
@@ -21,7 +31,9 @@ from pepr_utils.measurement.datasets.source import (
 KEYS = tuple(f"{split}_{part}" for split in SPLITS for part in ("images", "labels"))
 #: More classes than this are taken for numbers of something else, such as patients.
 MAX_CLASSES = 10_000
-_LAYOUT = "allowed: the six arrays of MedMNIST, " + ", ".join(KEYS)
+#: What unpacks to more than this, and to more than so many times its size, is taken for a bomb:
+#: images do not compress like that.
+BOMB_BYTES, BOMB_RATIO = 2**28, 300
 
 
 def describe(path: Path) -> Description:
@@ -50,26 +62,19 @@ def load(
     Raises
     ------
     DatasetError
-        If an array is missing or is not what it has to be; the message names file, array and
-        index.
+        If the file is damaged, or an array is missing or not in the expected form; the message
+        names file, array and index.
     """
-    headers = array_headers(path)
-    missing = [key for key in KEYS if key not in headers]
-    if missing:
-        raise DatasetError(
-            f"{path.name}: no array {missing[0]!r}; it has "
-            f"{', '.join(map(repr, headers)) or 'none'}; {_LAYOUT}"
-        )
-    for split in SPLITS:
-        _check_split(path.name, split, headers)
+    file = path.name
     content_hash = content_hash or file_hash(path)
-    found = unpack(path, KEYS, cache_folder("arrays", content_hash))
-    labels = {split: _labels(path.name, split, found[f"{split}_labels"]) for split in SPLITS}
-    n_classes = len(class_names) if class_names else _n_classes(path.name, labels)
+    arrays = _arrays(path, content_hash)
+    for split in SPLITS:
+        _check_split(file, split, arrays)
+    labels = {split: _labels(file, split, arrays[f"{split}_labels"]) for split in SPLITS}
+    n_classes = len(class_names) if class_names else _n_classes(file, labels)
     class_names = class_names or tuple(f"class {i}" for i in range(n_classes))
-    check_labels(labels, class_names, name=path.name)
-    notes = _one_hot_notes(path.name, labels)
-    images = {split: found[f"{split}_images"] for split in SPLITS}
+    check_labels(labels, class_names, name=file)
+    images = {split: arrays[f"{split}_images"] for split in SPLITS}
     images = {s: i[..., None] if i.ndim == 3 else i for s, i in images.items()}
     return Source(
         name or path.stem,
@@ -79,38 +84,116 @@ def load(
         labels,
         images["train"].shape[3],
         licence=licence,
-        notes=notes,
+        notes=_one_hot_notes(file, labels),
     )
 
 
-def _check_split(
-    file: str, split: str, headers: dict[str, tuple[tuple[int, ...], np.dtype]]
-) -> None:
-    (images, dtype), (labels, label_dtype) = (headers[f"{split}_{p}"] for p in ("images", "labels"))
-    channels = images[3:] or (1,)
-    if dtype != np.uint8 or len(images) not in (3, 4) or channels[0] not in (1, 3):
+def _arrays(path: Path, content_hash: str) -> dict[str, np.ndarray]:
+    """Unpack the six arrays, once, and map them into memory."""
+    folder, found = cache_folder("arrays", content_hash), {}
+    with opened_archive(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        if missing := [key for key in KEYS if key not in names]:
+            raise DatasetError(
+                f"{path.name}: no array {missing[0]!r}; it has "
+                f"{', '.join(map(repr, names)) or 'none'}; allowed: the six arrays of MedMNIST, "
+                f"{', '.join(KEYS)}"
+            )
+        for key in KEYS:
+            made_once(folder / f"{key}.npy", folder.name, partial(_unpack, archive, key, folder))
+    for key in KEYS:
+        try:
+            found[key] = np.load(folder / f"{key}.npy", mmap_mode="r", allow_pickle=False)
+        except ValueError as error:
+            raise DatasetError(
+                f"{path.name}: {key} is no array of numbers ({error}); save it as one, with "
+                "numpy.savez_compressed"
+            ) from None
+    return found
+
+
+def _unpack(archive: zipfile.ZipFile, key: str, folder: Path) -> None:
+    member = archive.getinfo(f"{key}.npy")
+    what = f"{Path(archive.filename).name}: {key}"
+    with (
+        opened_member(archive, member) as stream,
+        written_whole(folder / member.filename, member.file_size, what) as file,
+    ):
+        shutil.copyfileobj(stream, file, 2**22)
+
+
+@contextmanager
+def opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a ZIP archive, with one error for all that can be wrong with it.
+
+    What the system says of a disk passes through, as an OSError with a number.
+
+    Raises
+    ------
+    DatasetError
+        If it is damaged, encrypted, or packed by a method that is not known here.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except PeprError:
+        raise
+    except (
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError, OSError
+    ) as error:  # fmt: skip
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise DatasetError(
-            f"{file}: {split}_images is {dtype} of shape {images}; allowed: uint8, "
+            f"{path.name}: not a readable archive, perhaps truncated ({error}); download it again, "
+            "or pack it again with deflate and without a password, as numpy.savez_compressed does"
+        ) from None
+
+
+def opened_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> zipfile.ZipExtFile:
+    """Open a file of an archive, unless it looks like a decompression bomb.
+
+    Raises
+    ------
+    DatasetError
+        If it does.
+    """
+    size, packed = member.file_size, member.compress_size
+    if size > BOMB_BYTES and size > BOMB_RATIO * max(1, packed):
+        raise DatasetError(
+            f"{Path(archive.filename).name}: {member.filename} would unpack from {packed:,} to "
+            f"{size:,} bytes; refused as a decompression bomb"
+        )
+    return archive.open(member)
+
+
+def _check_split(file: str, split: str, arrays: dict[str, np.ndarray]) -> None:
+    images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
+    channels, expected = (a.shape[3:] or (1,) for a in (images, arrays["train_images"]))
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or channels[0] not in (1, 3):
+        raise DatasetError(
+            f"{file}: {split}_images is {images.dtype} of shape {images.shape}; allowed: uint8, "
             "n x height x width, with 1 or 3 channels as a fourth axis"
         )
-    if images[3:] != headers["train_images"][0][3:]:
+    if channels != expected:
         raise DatasetError(
             f"{file}: {split}_images has {channels[0]} channels and train_images "
-            f"{(headers['train_images'][0][3:] or (1,))[0]}; they have to agree"
+            f"{expected[0]}; they have to agree"
         )
-    if 0 in images:
-        raise DatasetError(f"{file}: {split}_images is empty (shape {images}); it needs images")
-    if label_dtype.kind not in "iu" or len(labels) not in (1, 2):
+    if 0 in images.shape:
         raise DatasetError(
-            f"{file}: {split}_labels is {label_dtype} of shape {labels}; allowed: whole numbers, "
-            "one per image"
+            f"{file}: {split}_images is empty (shape {images.shape}); it needs images"
         )
-    if labels[0] != images[0]:
+    if labels.dtype.kind not in "iu" or labels.ndim not in (1, 2):
         raise DatasetError(
-            f"{file}: {images[0]} {split}_images but {labels[0]} {split}_labels; "
+            f"{file}: {split}_labels is {labels.dtype} of shape {labels.shape}; allowed: whole "
+            "numbers, one per image"
+        )
+    if len(labels) != len(images):
+        raise DatasetError(
+            f"{file}: {len(images)} {split}_images but {len(labels)} {split}_labels; "
             "each image needs its label"
         )
-    if labels[1:] != headers["train_labels"][0][1:]:
+    if labels.shape[1:] != arrays["train_labels"].shape[1:]:
         raise DatasetError(f"{file}: {split}_labels and train_labels differ in their second axis")
 
 
@@ -127,7 +210,7 @@ def _labels(file: str, split: str, array: np.ndarray) -> np.ndarray:
 
 
 def _one_hot_notes(file: str, labels: dict[str, np.ndarray]) -> tuple[str, ...]:
-    """Refuse classes that are written as labels, one column each; where it is in doubt, say it."""
+    """Refuse classes that are written as labels, one column each; note it where it is in doubt."""
     n = labels["train"].shape[1] if labels["train"].ndim == 2 else 0
     if n < 2 or not all((values.sum(axis=1) == 1).all() for values in labels.values()):
         return ()
@@ -154,13 +237,13 @@ def _n_classes(file: str, labels: dict[str, np.ndarray]) -> int:
             "something else?"
         )
     if train.ndim == 2 or len(classes) < 2 or (train < 0).any():
-        return max(2, n)  # what is wrong with the labels, `check_labels` says
+        return max(2, n)  # `check_labels` reports what is wrong with the labels
     for split, values in labels.items():
         if (values >= n).any():
             index = int((values >= n).argmax())
-            lacking = int(values[index]) if split != "train" else n
+            missing = int(values[index]) if split != "train" else n
             raise DatasetError(
-                f"{file}: {split} label {index} is {values[index]}, but class {lacking} has no "
+                f"{file}: {split} label {index} is {values[index]}, but class {missing} has no "
                 "training image; correct the label, or number the classes from 0 without a gap"
             )
     return n

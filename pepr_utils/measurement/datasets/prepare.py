@@ -1,8 +1,7 @@
-"""Bring the images of a data set to the size of a protocol, once: bytes, mapped into memory."""
+"""The images of a data set at the size of a protocol, and the share of them that a run uses."""
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,13 +17,14 @@ from pepr_utils.measurement.datasets.source import (
     DatasetError,
     Description,
     Source,
-    unreadable,
+    read_all,
 )
 
 #: Part of the name of the kept files: it changes with the way of resizing.
 _VERSION = "bilinear-1"
 #: Splits smaller than this (bytes) are kept in memory and not on disk.
 _IN_MEMORY = 2**26
+_STREAM = 11  # a stream of random numbers of its own for the draw of a share
 
 
 @dataclass(frozen=True)
@@ -98,55 +98,37 @@ def prepare(
     DataUnavailableError
         If the cache cannot be written and does not hold the images.
     """
-    total, done = sum(source.sizes().values()), 0
-    pixels = {}
+    total, before, pixels = sum(source.sizes().values()), 0, {}
+
+    def tick(n: int) -> None:
+        if progress is not None:
+            progress(before + n, total)
+
     for split in SPLITS:
-        images = source.images[split]
-
-        def tick(n: int, before: int = done) -> None:
-            if progress is not None:
-                progress(before + n, total)
-
         try:
-            pixels[split] = _resized(source, split, images, size, tick)
+            pixels[split] = _resized(source, split, size, tick)
         except DatasetError:
-            if faults := _faults(source):
-                raise unreadable(faults) from None
+            _check_every_image(source)
             raise
-        done += len(images)
-        tick(len(images), done - len(images))
+        before += len(source.images[split])
+        tick(0)
     return Images(source, pixels, {s: np.asarray(source.labels[s]) for s in SPLITS})
 
 
-def _faults(source: Source) -> list[str]:
-    """What is wrong with each image that cannot be decoded: all are tried, once one has failed."""
-    faults = []
-    for split in SPLITS:
-        for i in range(len(source.images[split])):
-            try:
-                source.images[split][i]
-            except DatasetError as error:
-                faults.append(str(error))
-    return faults
+def _check_every_image(source: Source) -> None:
+    """Name all images that cannot be decoded, once one of them has failed."""
+    places = [(split, i) for split in SPLITS for i in range(len(source.images[split]))]
+    read_all(lambda place: source.images[place[0]][place[1]].size, places)
 
 
-def _resized(
-    source: Source,
-    split: str,
-    images: Sequence[np.ndarray],
-    size: int,
-    tick: Callable[[int], None],
-) -> np.ndarray:
+def _resized(source: Source, split: str, size: int, tick: Callable[[int], None]) -> np.ndarray:
+    images = source.images[split]
     if isinstance(images, np.ndarray) and images.shape[1:3] == (size, size):
         return images
     shape = (len(images), size, size, source.n_channels)
     if math.prod(shape) <= _IN_MEMORY:
-        array = np.empty(shape, np.uint8)
-        for i, image in enumerate(_each(images, size, tick)):
-            array[i] = image
-        return array
-    folder = cache_folder("images", source.content_hash)
-    target = folder / f"{split}-{size}-{_VERSION}.npy"
+        return np.stack(list(_each(images, size, tick)))
+    target = cache_folder("images", source.content_hash) / f"{split}-{size}-{_VERSION}.npy"
     what = f"{source.name}: {split} at {size} px"
     made_once(
         target, source.content_hash, lambda: _write(target, what, shape, _each(images, size, tick))
@@ -156,12 +138,9 @@ def _resized(
 
 def _write(target: Path, what: str, shape: tuple[int, ...], images: Iterator[np.ndarray]) -> None:
     """Write images one after the other: a map of a file on a full disk would end the process."""
-    header = io.BytesIO()
-    about = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(header, about)
-    n_bytes = header.tell() + math.prod(shape)
-    with written_whole(target, n_bytes, what) as file:
-        file.write(header.getvalue())
+    with written_whole(target, math.prod(shape), what) as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
         for image in images:
             file.write(image.tobytes())
 
@@ -183,3 +162,38 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
     picture = Image.fromarray(image[..., 0] if grey else image)
     resized = np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
     return resized[..., None] if grey else resized
+
+
+def subset(labels: np.ndarray, fraction: float, *, seed: int, stratified: bool) -> np.ndarray:
+    """Return the indices of a share of the training images, in rising order.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray
+        Class of each image (n), or labels of each (n x labels).
+    fraction : float
+        Above 0 and at most 1.
+    seed : int
+        Decides which; a smaller share is part of a larger one of the same seed.
+    stratified : bool
+        Keep the balance of classes, at least one image of each; else plain random. Images with
+        several labels each are always drawn at random.
+
+    Examples
+    --------
+    >>> labels = np.array([0] * 90 + [1] * 10)
+    >>> chosen = subset(labels, 0.1, seed=1, stratified=True)
+    >>> np.bincount(labels[chosen]).tolist()
+    [9, 1]
+    """
+    if fraction == 1:
+        return np.arange(len(labels))
+    rng = np.random.default_rng([seed, _STREAM])
+    if labels.ndim == 2 or not stratified:
+        order = rng.permutation(len(labels))
+        return np.sort(order[: max(1, int(fraction * len(labels)))])
+    chosen = []
+    for label in np.unique(labels):
+        order = rng.permutation(np.flatnonzero(labels == label))
+        chosen.append(order[: max(1, round(fraction * len(order)))])
+    return np.sort(np.concatenate(chosen))

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pepr_utils.measurement.datasets.fractions import doubt, subset
-from pepr_utils.measurement.datasets.prepare import Images
+from pepr_utils.measurement.datasets.prepare import Images, subset
 from pepr_utils.measurement.datasets.source import SPLITS, Source
 from pepr_utils.measurement.protocols import protocol
 from pepr_utils.measurement.run import Run
 from pepr_utils.printable import clean
 
-#: Classes whose share is told one by one.
+#: Classes whose share is shown one by one.
 _MANY = 20
 
 
@@ -49,47 +48,53 @@ class Report:
     contradictions: int = 0
 
     def lines(self) -> list[str]:
-        """Say it in lines of text, without what a terminal would obey."""
+        """Return it as lines of text, without control characters."""
         heads = f"{'label' if self.multi_label else 'class':<40}"
         rows = [
             f"{clean(row['class'])[:40]:<40}" + "".join(f"{row[split]:>9,}" for split in SPLITS)
             for row in self.balance.to_dict("records")
         ]
-        said = [heads + "".join(f"{split:>9}" for split in SPLITS), *rows]
+        lines = [heads + "".join(f"{split:>9}" for split in SPLITS), *rows]
         if self.multi_label:
-            said.append(
+            lines.append(
                 "several labels to an image: accuracy is the share of labels, over all images, "
                 "that are right; AUC is the mean over labels"
             )
         if self.majority_accuracy is not None:
-            said.append(f"always saying the commonest class: accuracy {self.majority_accuracy:.3f}")
-        said += [
+            lines.append(
+                f"always saying the commonest class: accuracy {self.majority_accuracy:.3f}"
+            )
+        lines += [
             f"warning: {n:,} {pair.split()[0]} images are copies of {pair.split()[2]} images"
             for pair, n in self.duplicates.items()
             if n
         ]
         if self.contradictions:
-            said.append(f"warning: {self.contradictions:,} images have a copy with another label")
-        return said + [f"note: {clean(note)}" for note in self.notes]
+            lines.append(f"warning: {self.contradictions:,} images have a copy with another label")
+        return lines + [f"note: {clean(note)}" for note in self.notes]
 
 
 def share_lines(images: Images, run: Run) -> list[str]:
-    """Say which share of the training images a run uses, and what is doubtful about it."""
-    labels, fraction = images.labels["train"], run.train_fraction
+    """Say which share of the training images a run uses, and warn where a class is almost empty."""
+    source, labels, fraction = images.source, images.labels["train"], run.train_fraction
     if fraction == 1:
         return []
     stratified = protocol(run.protocol).stratified
     chosen = labels[subset(labels, fraction, seed=run.seed, stratified=stratified)]
-    counts = [f"{n:,}" for n in _counts(chosen, images.source)]
-    if len(counts) > _MANY:
-        counts = [*counts[:_MANY], "..."]
-    kind = "label" if images.source.multi_label else "class"
-    said = (
+    counts = _counts(chosen, source)
+    shown = [f"{n:,}" for n in counts[:_MANY]] + ["..."] * (len(counts) > _MANY)
+    kind = "label" if source.multi_label else "class"
+    lines = [
         f"the share {fraction:g} is {len(chosen):,} of {len(labels):,} training images; "
-        f"by {kind}, in the order above: {', '.join(counts)}"
-    )
-    found = doubt(labels, fraction, seed=run.seed, stratified=stratified)
-    return [said, *([found] if found else [])]
+        f"by {kind}, in the order above: {', '.join(shown)}"
+    ]
+    few = 0 if source.multi_label else int((counts <= 1).sum())
+    if few:
+        lines.append(
+            f"warning: the share {fraction:g} leaves {few} of {len(counts)} classes with at most "
+            "one training image"
+        )
+    return lines
 
 
 def report(images: Images) -> Report:
@@ -120,16 +125,16 @@ def _counts(labels: np.ndarray, source: Source) -> np.ndarray:
 
 
 def _contradictions(digests: dict[str, list[bytes]], labels: dict[str, np.ndarray]) -> int:
-    """Count images that are there with another label too, in whichever split."""
-    said = defaultdict(set)
+    """Count images that have a copy with another label, in any split."""
     every = [
         (digest, np.asarray(label).tobytes())
         for split in SPLITS
         for digest, label in zip(digests[split], labels[split], strict=True)
     ]
+    by_digest = defaultdict(set)
     for digest, label in every:
-        said[digest].add(label)
-    return sum(len(said[digest]) > 1 for digest, _ in every)
+        by_digest[digest].add(label)
+    return sum(len(by_digest[digest]) > 1 for digest, _ in every)
 
 
 def _digest(image: np.ndarray) -> bytes:

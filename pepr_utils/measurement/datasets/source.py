@@ -6,19 +6,20 @@ device. A source may hold images of different sizes; `prepare` brings them to on
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from pepr_utils.errors import PeprError
 
 SPLITS = ("train", "val", "test")
+T = TypeVar("T")
 
 
 class DatasetError(PeprError, ValueError):
-    """A data set is not what it has to be; the message names the file, the place and the fix."""
+    """A data set cannot be used; the message names the file, the place and the fix."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Source:
 
 
 def check_name(name: str, what: str) -> None:
-    """Raise unless a name from the file system is UTF-8, as it has to be in a record.
+    """Raise unless a name from the file system is UTF-8, which a record needs.
 
     Raises
     ------
@@ -95,26 +96,35 @@ def check_name(name: str, what: str) -> None:
         raise DatasetError(f"{what}: its name {name!r} is not UTF-8; rename it")
 
 
-def unreadable(faults: Sequence[str]) -> DatasetError:
-    """Make one error of all that is wrong with single files: the first, and which others there are.
+def read_all(read: Callable[[Any], T], images: Iterable[Any]) -> list[T]:
+    """Call `read` on every image, and make one error of all that cannot be read.
 
     Parameters
     ----------
-    faults : sequence of str
-        What is wrong with each, as ``file: reason; fix``; at least one.
+    read : callable
+        Raises a DatasetError of the form ``file: reason; fix`` for an image that cannot be read.
+    images : iterable
+        What it takes, one by one.
 
-    Examples
-    --------
-    >>> print(unreadable(["a.png: empty; remove it", "b.png: cut; remove it"]))
-    a.png: empty; remove it (and 1 more image that cannot be read: b.png)
+    Raises
+    ------
+    DatasetError
+        What is wrong with the first, and which others there are.
     """
-    names = [fault.partition(": ")[0] for fault in faults[1:]]
-    if not names:
-        return DatasetError(faults[0])
-    plural = "images that cannot be read" if len(names) > 1 else "image that cannot be read"
-    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    shown = ", ".join(names[:3]) + rest
-    return DatasetError(f"{faults[0]} (and {len(names)} more {plural}: {shown})")
+    found, faults = [], []
+    for image in images:
+        try:
+            found.append(read(image))
+        except DatasetError as error:
+            faults.append(str(error))
+    if not faults:
+        return found
+    message, names = faults[0], [fault.partition(": ")[0] for fault in faults[1:]]
+    if names:
+        plural = "images that cannot be read" if len(names) > 1 else "image that cannot be read"
+        rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        message += f" (and {len(names)} more {plural}: {', '.join(names[:3])}{rest})"
+    raise DatasetError(message)
 
 
 def check_labels(

@@ -11,7 +11,7 @@ _PLACES = {
     "Progress": "state",
     "Running": "state",
     "State": "state",
-    "SweepError": "errors",
+    "SweepError": "state",
     "sweep": "engine",
 }
 

@@ -6,29 +6,36 @@ import importlib.util
 import logging
 import os
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, TypeVar
 
 from pepr_utils.measurement.sweep.connect import connect, shows_dashboard
-from pepr_utils.measurement.sweep.errors import SweepError
-from pepr_utils.measurement.sweep.patience import patiently
-from pepr_utils.measurement.sweep.quiet import quiet
-from pepr_utils.measurement.sweep.task import DASKS_OWN, Outcome, Task, end_kernels, execute
-from pepr_utils.measurement.sweep.worker import LOG
+from pepr_utils.measurement.sweep.notebook import end_kernels
+from pepr_utils.measurement.sweep.state import SweepError
+from pepr_utils.measurement.sweep.worker import DASKS_OWN, LOG, Job, Report, work
 
 #: Seconds after which a scheduler that does not answer is taken to be gone.
 PATIENCE_S = 10
-#: How long workers have to end their kernels, and others to say goodbye.
+#: Seconds after which workers of this machine that do not come back are given up.
+NONE_S = 120
+#: How long workers have to end their kernels, and a connection to close.
 END_S, CLOSE_S = 3, 2
+#: What Dask logs through.
+LOGGERS = ("distributed", "tornado", "asyncio")
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A worker that does one shard at a time.
+    """A worker that does one job at a time.
 
     Attributes
     ----------
@@ -85,7 +92,7 @@ class Workers:
             if not self.hurried():
                 raise self.gone() from None
             found = self._known
-        # Workers that are about to close have no place for another shard.
+        # Workers that are about to close take no further job.
         hosts = Counter(worker["host"] for worker in found.values())
         return [
             Slot(address, str(worker.get("name") or address), hosts[worker["host"]])
@@ -100,21 +107,21 @@ class Workers:
             "leave --scheduler out, and give the same command to go on"
         )
 
-    def submit(self, task: Task, slot: Slot) -> Any:
-        """Give a shard to a slot; Dask itself tries nothing twice."""
+    def submit(self, job: Job, slot: Slot) -> Any:
+        """Give a job to a slot; Dask itself tries nothing twice."""
         self._given.add(slot.address)
         return self.client.submit(
-            execute,
-            task,
-            key=f"pepr-{task.name}",
+            work,
+            job,
+            key=f"pepr-{job.name}",
             pure=False,
             retries=0,
             workers=[slot.address],
             allow_other_workers=False,
         )
 
-    def result(self, future: Any) -> Outcome | None:
-        """How a shard ended; None where its worker died, and what it says if it cannot work."""
+    def result(self, future: Any) -> Report | None:
+        """What came of a job; None where its worker died, an error where it cannot work."""
         from distributed import CancelledError, KilledWorker
 
         try:
@@ -172,6 +179,19 @@ class OwnWorkers(Workers):
     """
 
     cluster: Any = None
+    _seen: float = field(default_factory=time.monotonic, init=False, repr=False)
+
+    def slots(self) -> list[Slot]:
+        """The workers that are there now; an error where none has been for long."""
+        found = super().slots()
+        if found or self.hurried():
+            self._seen = time.monotonic()
+        elif time.monotonic() - self._seen > NONE_S:
+            raise SweepError(
+                f"no worker process has come up on this machine for {NONE_S:.0f} s; the records so "
+                "far stay: give the same command again to go on"
+            )
+        return found
 
     def dashboard(self) -> str | None:
         """Address of the dashboard; None without Bokeh, which draws it in this process."""
@@ -242,6 +262,7 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
         "distributed.comm.retry.count": 0,
         "distributed.nanny.preload": [],
         "distributed.scheduler.work-stealing": False,
+        "distributed.deploy.lost-worker-timeout": "1000 weeks",  # a killed one always comes back
         "distributed.admin.system-monitor.gil.enabled": False,
         "distributed.diagnostics.nvml": False,  # no context of its own on a card that is metered
     }
@@ -251,13 +272,16 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
         dask.config.set(settings | {"temporary-directory": scratch}),
         quiet(),
     ):
-        cluster = SpecCluster(
-            workers=workers,
-            scheduler=scheduler,
-            name="pepr",
-            silence_logs=logging.CRITICAL,
-            shutdown_on_close=False,  # it is closed below, and not waited for a second time
-        )
+        try:
+            cluster = SpecCluster(
+                workers=workers,
+                scheduler=scheduler,
+                name="pepr",
+                silence_logs=logging.CRITICAL,
+                shutdown_on_close=False,  # it is closed below, and not waited for a second time
+            )
+        except (RuntimeError, OSError, TimeoutError) as error:
+            raise SweepError(f"no worker can be started on this machine ({error})") from error
         try:
             with Client(cluster, timeout=30) as client:
                 threads = {name: os.environ[name] for name in DASKS_OWN if name in os.environ}
@@ -295,3 +319,88 @@ def their_workers(scheduler: str, *, timeout_s: float = PATIENCE_S) -> Iterator[
         finally:
             with suppress(Exception):
                 patiently(lambda: client.close(timeout=CLOSE_S), CLOSE_S)
+
+
+def patiently(
+    ask: Callable[[], Answer], patience_s: float, *, hurried: Callable[[], bool] = lambda: False
+) -> Answer:
+    """Return what a function gives, unless it takes too long.
+
+    It is called in a thread of its own, which nothing waits for, so that signals are heard in the
+    meantime.
+
+    Parameters
+    ----------
+    ask : callable
+        Asks, and may never return.
+    patience_s : float
+        How long to wait (s).
+    hurried : callable, optional
+        Says when to wait no longer.
+
+    Raises
+    ------
+    TimeoutError
+        If there was no answer by then.
+
+    Examples
+    --------
+    >>> patiently(lambda: "here", 5)
+    'here'
+    """
+    answer: Future[Answer] = Future()
+
+    def answered() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it was asked
+            answer.set_exception(error)
+
+    Thread(target=answered, daemon=True).start()
+    end = time.monotonic() + patience_s
+    while not wait([answer], timeout=0.1).done:
+        if hurried() or time.monotonic() > end:
+            raise TimeoutError(f"no answer within {patience_s:g} s")
+    return answer.result()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what Dask logs off the terminal: what matters of it is in our own messages."""
+    import distributed  # noqa: F401 - it sets the levels of its loggers when it is imported
+
+    # Some below those have a level of their own.
+    below = [name for name in logging.root.manager.loggerDict if name.startswith(LOGGERS)]
+    loggers = [logging.getLogger(name) for name in {*LOGGERS, *below}]
+    before = [
+        (logger, logger.level) for logger in loggers if logger.name in LOGGERS or logger.level
+    ]
+    for logger, _ in before:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in before:
+            logger.setLevel(level)
+
+
+def start_quiet_tracker() -> None:
+    """Start Python's tracker of semaphores such that it does not warn when this process is killed.
+
+    It outlives the sweep by a moment; its warning would be the last that is seen of a sweep that
+    has lost nothing.
+    """
+    if os.name != "posix":
+        return
+    from multiprocessing import resource_tracker
+
+    before = os.environ.get("PYTHONWARNINGS")
+    quiet = "ignore::UserWarning:multiprocessing.resource_tracker"
+    os.environ["PYTHONWARNINGS"] = f"{before},{quiet}" if before else quiet
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from contextlib import suppress
 from http import HTTPStatus
@@ -12,10 +13,12 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
-from pepr_utils.measurement.sweep.errors import SweepError
+from pepr_utils.measurement.sweep.state import SweepError
 
 #: A scheduler that has just begun may be writing its file for so long (s).
 WRITTEN_AFTER_S = 5.0
+#: An address of a scheduler: protocol, host and port.
+_ADDRESS = re.compile(r"(?:(?:tcp|tls|ucxx?|wss?)://)?(?:\[[0-9a-fA-F:]+\]|[\w.-]+):(\d{1,5})")
 
 
 def connect(scheduler: str, timeout_s: float) -> Any:
@@ -96,24 +99,12 @@ def _check_file(path: Path, seconds: float) -> None:
 
 def _check_address(scheduler: str) -> None:
     """Raise unless this is how an address is written: Dask would wait for any word."""
-    from distributed.comm.addressing import parse_address, parse_host_port
-    from distributed.comm.registry import get_backend
-
-    try:
-        scheme, place = parse_address(scheduler)
-        get_backend(scheme)
-        good = scheme == "inproc" or _is_place(*parse_host_port(place))
-    except ValueError:
-        good = False
-    if not good:
+    match = _ADDRESS.fullmatch(scheduler)
+    if match is None or not 0 < int(match[1]) < 2**16:
         raise SweepError(
             f"the scheduler {scheduler!r} is neither a file nor an address; allowed: an address "
             "such as tcp://node7:8786, or the path of a scheduler file"
         )
-
-
-def _is_place(host: str, port: int) -> bool:
-    return bool(host) and not set(host) & set("/@ ") and 0 < port < 2**16
 
 
 def _client(place: dict[str, str], timeout_s: float) -> Any:

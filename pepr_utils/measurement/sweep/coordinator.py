@@ -1,315 +1,406 @@
-"""Which runs go to which worker, and what follows from how a shard ended: by the records alone."""
+"""The coordinator of a sweep: it keeps workers busy, relays Ctrl-C and reports.
+
+Which run comes next, and how a run ended, follows from the folder alone: its records, the locks of
+runs that are being measured, the notes of runs whose process is gone, and the claims of workers.
+"""
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from statistics import fmean
+from types import TracebackType
 from typing import Any
 
 from pepr_utils.errors import FolderError
-from pepr_utils.measurement.store import forget_killed, is_held, noted_runs, read_note
-from pepr_utils.measurement.sweep.backlog import Backlog
+from pepr_utils.measurement.run import Run
+from pepr_utils.measurement.store import (
+    ended_unseen,
+    forget_killed,
+    is_claimed,
+    is_held,
+    noted_runs,
+    read_note,
+    record_killed,
+)
 from pepr_utils.measurement.sweep.cluster import Slot, Workers
-from pepr_utils.measurement.sweep.errors import SweepError
-from pepr_utils.measurement.sweep.failures import Failure, by_a_coordinator, failure
-from pepr_utils.measurement.sweep.flight import Flight
-from pepr_utils.measurement.sweep.refusals import HOPELESS, SUSPECT, Refusals, kind_of
-from pepr_utils.measurement.sweep.shards import MOST, START_UP_S, parameters
-from pepr_utils.measurement.sweep.task import Outcome, Task
+from pepr_utils.measurement.sweep.folder import check_room, tidy, touch
+from pepr_utils.measurement.sweep.state import SweepError, read_or_none
+from pepr_utils.measurement.sweep.worker import (
+    KERNEL_RUNS,
+    Job,
+    Offer,
+    Report,
+    alike,
+    has_record_since,
+    is_anothers,
+    record_failure,
+)
+from pepr_utils.results import Record
+from pepr_utils.results.record_files import record_path
 
-#: Errors that say nothing against a run: it is given to a worker again.
-PASSING = ("RunningElsewhereError", "FolderError", "StoppedError")
-#: How often a worker may die before a run has begun that it was given alone: not the run's fault.
-LOST = 3
-WORKER_DIED = "WorkerDied"
+#: Seconds between two looks at the jobs, and at the folder with its workers.
+TICK_S, LOOK_S = 0.1, 1.0
+#: Runs that a worker is offered: more than it claims, since others may be quicker.
+OFFERS = 4 * KERNEL_RUNS
+#: A worker that has begun none of so many jobs in a row gets no more.
+IN_ROW = 4
+#: The lengths of how many runs the next one's is taken from, where there is no forecast.
+RECENT = 100
+
+#: What is asked: nothing, to finish the runs that are being measured, or to end at once.
+GO_ON, FINISH, AT_ONCE = range(3)
 
 
-class Coordinator:
-    """What is to be done, what is being done, and what follows.
+class Interrupts:
+    """Counts Ctrl-C within a block: the first says to finish, the second to end at once.
 
-    Parameters
-    ----------
-    backlog : Backlog
-        What is still to be begun.
-    workers : Workers
-        Who does it.
-    make : callable
-        Makes a task of its name, its parameters, its slot and the names of its runs.
-    options : dict
-        Further parameters of the notebook.
+    SIGTERM, which Slurm sends before it kills, says to end at once, and so does SIGHUP, which comes
+    when the terminal is closed, unless it is ignored as under ``nohup``. Outside the main thread,
+    where Python takes no signals, nothing is ever asked.
 
     Attributes
     ----------
-    flights : list of Flight
-        What is being done.
-    refusals : Refusals
-        What ended before it had begun, and which workers get no more for it.
-    start_up_s : float
-        How long a kernel takes before its first run (s), learnt on the way.
-    may_live : bool
+    asked : int
+        ``GO_ON``, ``FINISH`` or ``AT_ONCE``.
+    """
+
+    def __init__(self) -> None:
+        self.asked = GO_ON
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            handlers = {signal.SIGINT: self._int, signal.SIGTERM: self._term}
+            hangup = getattr(signal, "SIGHUP", None)  # not on every system
+            if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+                handlers[hangup] = self._term
+            for number, handler in handlers.items():
+                self._before[number] = signal.signal(number, handler)
+        return self
+
+    def __exit__(
+        self, _kind: type | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _int(self, _number: int, _frame: Any) -> None:
+        self.asked = min(AT_ONCE, self.asked + 1)
+
+    def _term(self, _number: int, _frame: Any) -> None:
+        self.asked = AT_ONCE
+
+
+@dataclass
+class Given:
+    """A job that a worker has."""
+
+    job: Job
+    slot: Slot
+    future: Any
+    waits: bool = False  # whether its kernel waits for the device, which another has
+
+
+class Coordinator:
+    """The runs of a sweep and its workers.
+
+    Parameters
+    ----------
+    runs, columns : mapping
+        The runs by name, in their order, and what the record of each says before anything is done.
+    workers : Workers
+        Who measures.
+    job : Job
+        What all jobs have in common.
+    attempts : int
+        How often a run is tried.
+    seconds : callable
+        Forecast length of a run (s), or None.
+
+    Attributes
+    ----------
+    given : list of Given
+        The jobs that workers have.
+    aside : dict of str to str
+        The reason for each worker that gets no more runs, by name.
+    living : bool
         Whether kernels may have outlived the sweep, on workers that cannot be reached.
     """
 
     def __init__(
         self,
-        backlog: Backlog,
+        runs: Mapping[str, Run],
+        columns: Mapping[str, Mapping[str, Any]],
         workers: Workers,
+        job: Job,
         *,
-        make: Callable[[str, Mapping[str, Any], Slot, Sequence[str]], Task],
-        options: dict[str, Any],
+        attempts: int,
+        seconds: Callable[[Run], float | None],
     ) -> None:
-        self.backlog, self.workers, self.make, self.options = backlog, workers, make, options
-        self.folder = backlog.folder
-        self.flights: list[Flight] = []
-        self.refusals = Refusals()
-        self.start_up_s = START_UP_S
-        self.may_live = False
-        self._name, self._n_tasks = f"{datetime.now(UTC):%Y%m%dT%H%M%S}", 0
+        self.runs, self.columns, self.workers = runs, columns, workers
+        self.job = replace(job, environment=workers.environment)
+        self.folder = job.folder
+        self._attempts, self._seconds = attempts, seconds
+        self.given: list[Given] = []
+        self.aside: dict[str, str] = {}
+        self.living = False
+        self._began, self._n_jobs = datetime.now(UTC), 0
         self._slots: list[Slot] = []
-        self._lost: Counter[str] = Counter()
+        self._refused: dict[str, dict[str, str]] = {}  # by worker, runs that it could not begin
+        self._in_row: Counter[str] = Counter()  # by worker, jobs of which it began nothing
+        self._most: dict[str, int] = {}  # of runs that were in a job of which none was begun
+        self._died: set[str] = set()  # logs of kernels whose worker died
+        self._unseen: dict[str, int] = {}  # the attempt that a kill before this sweep ended
+        self._lengths: dict[str, float] = {}  # of the runs that are done
 
-    def over(self) -> bool:
-        """Whether nothing is left to do."""
-        return not self.flights and self.backlog.empty()
+    # -- what the folder says ----------------------------------------------------------------------
 
-    # -- giving work -----------------------------------------------------------------------------
+    def begin(self) -> None:
+        """Look at the folder before anything is begun.
 
-    def give(self) -> None:
-        """Give every free slot a shard, as long as there are any."""
-        if not self.backlog.left() or self.backlog.held():
-            return
-        busy = {flight.slot.address for flight in self.flights}
-        there = self._there()
-        for slot in there:
-            names = [] if slot.address in busy else self._next(slot, others=len(there) > 1)
-            if not names:
-                continue
-            self._n_tasks += 1
-            runs = [self.backlog.runs[name] for name in names]
-            given = parameters(runs, self.folder, self.options)
-            task = self.make(f"{self._name}-{self._n_tasks:04d}", given, slot, names)
-            before = {name: self.backlog.attempt(name) for name in names}
-            future = self.workers.submit(task, slot)
-            self.flights.append(Flight(task, slot, future, names, before, time.monotonic()))
-        if there and not self.flights:  # nobody is left who could be asked
-            again = list(self.backlog.again)
-            for name in again:
-                self._judge(name)
-            if not again:  # nor is there a run to ask about
-                self.refusals.in_row.clear()
+        Raises
+        ------
+        FolderError
+            If the folder takes no files, or has something else in place of a record.
+        """
+        tidy(self.folder)
+        self._record_killed()
+        for name in self.runs:
+            path = record_path(self.folder, name)
+            record = self._record(name)
+            if record is not None and ended_unseen(record):
+                self._unseen[name] = record.attempt
+            elif path.is_dir():
+                raise FolderError(f"{path} is a folder, where a run's record belongs; move it away")
 
-    def _there(self) -> list[Slot]:
-        """The workers that may be given runs."""
-        there = [slot for slot in self._slots if slot.address not in self.refusals.aside]
-        if self._slots and not there and not self.flights:
-            raise SweepError(
-                f"no worker of {self.workers.where} is left that begins a run:\n"
-                + "\n".join(self.refusals.words())
-                + "\nput it right and give the same command again; no attempt was counted for it"
-            )
-        return there
+    def open(self) -> dict[str, int]:
+        """The runs that are not done and may be tried, with the number of tries so far."""
+        found = {}
+        for name in self.runs:
+            record = self._record(name)
+            if record is None:
+                found[name] = 0
+            elif record.status == "done":
+                took_s = (record.train_time_s or 0.0) + (record.eval_time_s or 0.0)
+                self._lengths.setdefault(name, took_s)
+            elif self._may_try(record):
+                found[name] = record.attempt
+        return found
 
-    def _next(self, slot: Slot, *, others: bool) -> list[str]:
-        """What a worker is to do: first of all what another has refused."""
-        refused = [name for name, by in self.refusals.by.items() if slot.address in by]
-        if names := self.backlog.take_again(but=refused):
-            return names
-        if others and self.refusals.gets_none(slot):
-            return []
-        at_once = max(1, self.workers.wanted or len(self._slots))
-        most = 1 if self.refusals.in_row[slot.address] else MOST
-        return self.backlog.take(slots=at_once, start_up_s=self.start_up_s, most=most)
+    def _record(self, name: str) -> Record | None:
+        return read_or_none(record_path(self.folder, name))
 
-    # -- what came of it -------------------------------------------------------------------------
+    def _may_try(self, record: Record) -> bool:
+        """Whether a failed run has attempts left, or one more since nobody saw its end.
+
+        That one is given for a kill before this sweep in any case, and for one during it up to
+        one attempt above what is allowed: a run that takes its sweep down is not tried for ever.
+        """
+        if record.attempt < self._attempts:
+            return True
+        return ended_unseen(record) and (
+            record.attempt <= self._attempts or record.attempt == self._unseen.get(record.run_id)
+        )
+
+    def _length(self, run: Run) -> float | None:
+        """How long a run is expected to take (s): as forecast, else as the last ones took."""
+        if (forecast := self._seconds(run)) is not None or not self._lengths:
+            return forecast
+        return fmean([*self._lengths.values()][-RECENT:])
+
+    def _record_killed(self) -> None:
+        """Record the runs whose process is gone, where no worker is about to do so."""
+        for name in noted_runs(self.folder):
+            if name in self.runs and not is_claimed(self.folder, name):
+                log = (read_note(self.folder, name) or {}).get("log")
+                because = "its worker died" if log in self._died else None
+                record_killed(self.folder, only=[name], because=because)
+
+    def _is_free(self, name: str) -> bool:
+        return not (is_anothers(self.folder, name) or is_claimed(self.folder, name))
+
+    # -- workers -----------------------------------------------------------------------------------
 
     def collect(self) -> bool:
-        """Settle the shards that have ended; return whether there were any."""
-        self._watch_start_up()
-        ended = [flight for flight in self.flights if flight.future.done()]
-        for flight in ended:
-            outcome = self.workers.result(flight.future)
-            if outcome is None:
-                self._slots = self.workers.slots()  # or the scheduler itself is gone
-            self.flights.remove(flight)
-            self._settle(flight, outcome)
+        """Take note of the jobs that have ended; return whether there were any."""
+        ended = [given for given in self.given if given.future.done()]
+        for given in ended:
+            report = self.workers.result(given.future)
+            self.given.remove(given)
+            if report is None:
+                self._lost(given)
+            else:
+                self._note(given, report)
         return bool(ended)
 
-    def lose(self) -> None:
-        """Look which workers there are, and settle the shards of those that are gone."""
+    def look(self) -> None:
+        """Look at the folder and the workers, give each that is free a job, and judge refusals.
+
+        Raises
+        ------
+        SweepError
+            If the scheduler is gone, or no worker is left that begins a run.
+        """
         self._slots = self.workers.slots()
         there = {slot.address for slot in self._slots}
-        for flight in [f for f in self.flights if f.slot.address not in there]:
-            if not flight.future.done():
-                self.flights.remove(flight)
-                flight.future.cancel()
-                self._settle(flight, None)
+        for given in [g for g in self.given if g.slot.address not in there]:
+            if not given.future.done():
+                self.given.remove(given)
+                given.future.cancel()
+                self._lost(given)
+        for given in self.given:
+            given.waits = given.job.waiting.exists()
+        with suppress(FolderError):  # a full disk: they are looked at again
+            self._record_killed()
 
-    def look_waiting(self) -> None:
-        """Look which kernels wait for their device."""
-        for flight in self.flights:
-            flight.waits = flight.waiting_path().exists()
-
-    def waits(self) -> bool:
-        """Whether nothing is measured since every kernel waits for its device."""
-        return bool(self.flights) and all(flight.waits for flight in self.flights)
-
-    def _settle(self, flight: Flight, outcome: Outcome | None) -> None:
-        """Sort the runs of a shard by their records, and record what nobody else has."""
-        if outcome is None:
-            outcome = Outcome("died", WORKER_DIED, "its worker died")
-        if outcome.error == FolderError.__name__:
-            self.backlog.hold()
-        stopped = outcome.ended == "stopped" or flight.task.stop.exists()
-        passing = stopped or outcome.error in PASSING
-        with suppress(OSError):  # a kernel that was killed as it waited
-            flight.waiting_path().unlink(missing_ok=True)
-        found = {name: self._settle_run(flight, outcome, name, passing) for name in flight.runs}
-        untouched = [name for name, is_now in found.items() if is_now == "untouched"]
-        blamed = "failed" in found.values()
-        ours = [name for name, is_now in found.items() if is_now in ("done", "failed")]
-        # What another process measures of the shard says nothing of this worker.
-        begun = flight.has_begun or not flight.others.issuperset(ours)
-        if begun:
-            self.refusals.began(flight.slot, ours)
-        if not (begun or passing) and len(untouched) > 1:
-            if self._is_refusal(outcome):
-                self.refusals.refused(flight.slot, outcome.why)
-            # One of them stands in the way of all: look in which half it is.
-            half = len(untouched) // 2
-            self.backlog.parts += [untouched[:half], untouched[half:]]
+    def give(self) -> None:
+        """Give every free worker a job, as long as there are runs that it may claim."""
+        busy = {given.slot.address for given in self.given}
+        idle = [s for s in self._slots if s.address not in busy and s.name not in self.aside]
+        if not idle and (self.given or not self._slots):
             return
-        suspects = [] if passing or not begun else self._suspects(outcome, untouched, blamed)
-        for name in untouched:
-            self.backlog.sort(name, alone=name in suspects)
+        tried = self.open()
+        free = [name for name in tried if self._is_free(name)]
+        for slot in idle:
+            offers = self._offers(slot, {name: tried[name] for name in free})
+            if offers:
+                job = self._job(slot, offers)
+                touch(job.here)
+                self.given.append(Given(job, slot, self.workers.submit(job, slot)))
+        self._judge(tried)
 
-    def _settle_run(self, flight: Flight, outcome: Outcome, name: str, passing: bool) -> str:
-        """Sort one run of a shard; say what its own try came to.
+    def _job(self, slot: Slot, offers: tuple[Offer, ...]) -> Job:
+        self._n_jobs += 1
+        name = f"{self._began:%Y%m%dT%H%M%S}-{self._n_jobs:04d}-{self.job.sweep}"
+        return replace(self.job, name=name, offers=offers, slot=slot.name, at_once=slot.at_once)
 
-        That is ``done``, ``failed``, ``untouched`` where nothing is known of it, ``another's``, or
-        ``blamed`` where it was alone and has not said a word.
-        """
-        if outcome.ended == "died" and not self.backlog.record_killed(name, outcome.why):
-            self.backlog.once_more.discard(name)
-            return "failed"  # and recorded when there is room
-        record = self.backlog.record(name)
-        new = record is not None and record.attempt > flight.attempts[name]
-        # What another coordinator may have recorded was a try of its own, and not this one.
-        if new and not by_a_coordinator(record):
-            self.backlog.once_more.discard(name)
-            if record.status == "done":
-                self.backlog.note_length(record)
-            self.backlog.sort(name, alone=True)
-            return record.status
-        if not passing and self._to_blame(flight, outcome, name):
-            told = failure(outcome, flight.task, flight.attempts[name])
-            if self._is_refusal(outcome) and not flight.has_begun:
-                self._refused(flight.slot, name, told, outcome.why)
-            else:
-                self._charge(name, told)
-            return "blamed"
-        if new:
-            self.backlog.sort(name, alone=True)
-            return "another's"
-        return "untouched"
-
-    def _suspects(self, outcome: Outcome, untouched: list[str], blamed: bool) -> list[str]:
-        """The runs of a shard that may have failed without a word; they go alone from now on.
-
-        Runs go in their order, so the first without a word is the likeliest to have ended the
-        shard, unless another is to blame; a notebook that came to its end was at each of them.
-        Either way it was a try.
-        """
-        first = [] if blamed else untouched[:1]
-        suspects = untouched if outcome.ended == "whole" else first
-        if outcome.ended != "died":
-            ours = [name for name in suspects if not self.backlog.is_anothers(name)]
-            self.backlog.untold.update(ours)
-        return suspects
-
-    def _to_blame(self, flight: Flight, outcome: Outcome, name: str) -> bool:
-        """Whether a run without a word of its own has failed: it was alone in its shard."""
-        if len(flight.runs) > 1:
-            return False
-        if outcome.error == WORKER_DIED:
-            self._lost[name] += 1
-            if self._lost[name] <= LOST:
-                return False
-        return not self.backlog.is_anothers(name)
-
-    def _charge(self, name: str, told: Failure) -> None:
-        """Record a failure of a run, which may have attempts left."""
-        self.backlog.once_more.discard(name)
-        self.backlog.owed[name] = replace(told, untold=self.backlog.untold.pop(name, 0))
-        self.backlog.sort(name, alone=True)
-
-    def _is_refusal(self, outcome: Outcome) -> bool:
-        """Whether a shard of which no run has begun ended by its kernel or its notebook."""
-        return outcome.ended in ("error", "died") and outcome.error != WORKER_DIED
-
-    def _refused(self, slot: Slot, name: str, told: Failure, why: str) -> None:
-        """Find out whose fault it is that a run has not begun that was alone; see `Refusals`."""
-        refusals, weights = self.refusals, self.backlog.columns[name].get("weights")
-        architecture = self.backlog.runs[name].architecture
-        refusals.refused(slot, why)
-        refusals.alone(name, slot, told, kind_of(why, [name, weights, architecture]))
-        self.backlog.again.append(name)
-        open_still = [f for f in self.flights if refusals.in_row[f.slot.address] < SUSPECT]
-        if refusals.alike() >= HOPELESS and not open_still:
-            raise SweepError(
-                f"{refusals.alike()} runs failed before they began, all alike, and none "
-                f"succeeded:\n{why}\nput it right and give the same command again; no attempt was "
-                "counted"
+    def _offers(self, slot: Slot, free: Mapping[str, int]) -> tuple[Offer, ...]:
+        """The runs that a worker may claim, in the order in which it is to do so."""
+        refused = self._refused.get(slot.name, {})
+        # A worker that could not begin a run is asked for others of another kind.
+        kinds = {alike(self.runs[name]) for name in refused} if self._in_row[slot.name] else ()
+        names = sorted(
+            (name for name in free if name not in refused),
+            key=lambda name: (alike(self.runs[name]) in kinds, free[name] > 0),
+        )
+        at_once = self.workers.wanted or len(self._slots)
+        share = 1 if self._in_row[slot.name] else max(1, -(-len(names) // at_once))
+        return tuple(
+            Offer(
+                run_id=name,
+                run=self.runs[name],
+                attempt=free[name],
+                columns=self.columns[name],
+                seconds=self._length(self.runs[name]),
+                most=1 if free[name] else min(share, self._most.get(name, KERNEL_RUNS)),
             )
-        there = {slot.address for slot in self._there()}
-        if not refusals.begun or there - refusals.by[name].keys():
-            return  # another worker is asked, or it is too early to say
-        if slot.address in refusals.begun or len(refusals.by[name]) > 1:
-            self._judge(name)
-        elif refusals.in_row[slot.address] > HOPELESS:  # others have begun theirs, and are gone
-            refusals.set_aside(slot.address)
+            for name in names[:OFFERS]
+        )
 
-    def _judge(self, name: str) -> None:
-        """Take a run that has not begun to be to blame for it."""
-        self.backlog.again.remove(name)
-        if told := self.refusals.judge(name):
-            self._charge(name, told)
-        else:
-            self.backlog.sort(name, alone=True)
+    def _note(self, given: Given, report: Report) -> None:
+        """Take note of what a worker reports of a job."""
+        worker, n = given.slot.name, len(report.not_begun)
+        fresh = {offer.run_id for offer in given.job.offers if not offer.attempt}
+        if report.begun:
+            self._in_row[worker] = 0
+        elif fresh.intersection(report.not_begun):  # one that has failed before says less of it
+            self._in_row[worker] += 1
+        for name in report.not_begun:
+            # One of them may stand in the way of all: look in which half it is.
+            self._most[name] = max(1, n // 2)
+        if len(report.claimed) == n == 1:
+            self._refused.setdefault(worker, {})[report.not_begun[0]] = report.why
+        if self._in_row[worker] >= IN_ROW:
+            why = " ".join(report.why.split())
+            self.aside[worker] = f"it began none of the last ones: {why}"
 
-    def _watch_start_up(self) -> None:
-        """Learn how long a kernel takes before its first run begins."""
-        fresh = [flight for flight in self.flights if not flight.has_begun]
-        if not fresh:
-            return
-        noted = set(noted_runs(self.folder))
-        for flight in fresh:
-            if found := noted.intersection(flight.runs):
-                notes = {name: read_note(self.folder, name) for name in found}
-                logs = {name: note.get("log") for name, note in notes.items() if note is not None}
-                own = {name for name, log in logs.items() if log == str(flight.task.log)}
-                flight.others |= logs.keys() - own
-                if own:
-                    flight.has_begun = True
-                    self.refusals.began(flight.slot, own)
-                    took = time.monotonic() - flight.began
-                    self.start_up_s = max(1.0, min(took, 2 * self.start_up_s))
+    def _lost(self, given: Given) -> None:
+        """Take note of a worker that died; the runs that it had begun have left notes."""
+        self._died.add(str(given.job.log))
+        notes = [read_note(self.folder, name) or {} for name in noted_runs(self.folder)]
+        begun = str(given.job.log) in [note.get("log") for note in notes] or any(
+            has_record_since(self.folder, offer) for offer in given.job.offers
+        )
+        name = given.slot.name
+        self._in_row[name] = 0 if begun else self._in_row[name] + 1
+        if self._in_row[name] >= IN_ROW:
+            self.aside[name] = "it died before it had begun any of the last ones"
 
-    # -- the end ---------------------------------------------------------------------------------
+    def _judge(self, tried: Mapping[str, int]) -> None:
+        """Record the runs that no worker has begun; end where no worker begins any.
 
-    def stop(self, sweep: str) -> None:
-        """End what is being done, at once; what was being measured has not failed."""
-        self.workers.end_kernels(sweep)
-        own = [name for flight in self.flights for name in flight.runs]
+        A run that was refused has failed when it was by every worker that gets runs, if one of
+        them has begun another since, or nothing else is left for them to begin.
+        """
+        there = [slot.name for slot in self._slots if slot.name not in self.aside]
+        if self._slots and not there and not self.given and tried:
+            raise SweepError(
+                f"no worker of {self.workers.where} is left that begins a run:\n"
+                + "\n".join(self.aside_lines())
+                + "\nput it right and give the same command again; no attempt was counted for it"
+            )
+        by_all = [n for n in tried if there and all(n in self._refused.get(w, ()) for w in there)]
+        for name in by_all:
+            if not self.given or any(self._in_row[worker] == 0 for worker in there):
+                why = self._refused[there[-1]][name]
+                offer = Offer(name, self.runs[name], tried[name], self.columns[name])
+                with suppress(FolderError):  # later
+                    record_failure(self.folder, offer, why)
+                    for worker in there:
+                        del self._refused[worker][name]
+                        self._in_row[worker] = 0
+
+    # -- what is reported --------------------------------------------------------------------------
+
+    def doing(self, paused: str | None) -> str:
+        """What the sweep does now."""
+        if paused:
+            return f"paused: {paused}"
+        if self.given and all(given.waits for given in self.given):
+            return "waiting: another sweep has the device"
+        if self.given:
+            without = ", ".join(self.aside)
+            return f"running without worker {without}" if without else "running"
+        n = len(self.open())
+        if n and not self._slots:
+            return f"waiting: {self.workers.where} has no free worker"
+        if n:
+            return f"waiting: {n} {'run is' if n == 1 else 'runs are'} measured by another process"
+        return "running"
+
+    def aside_lines(self) -> tuple[str, ...]:
+        """A line for each worker that gets no more runs."""
+        return tuple(
+            f"worker {name} gets no more runs, since {why}" for name, why in self.aside.items()
+        )
+
+    def paused(self) -> str | None:
+        """Why nothing is begun now; None where the folder takes files."""
+        try:
+            check_room(self.folder)
+        except FolderError as error:
+            return str(error)
+        return None
+
+    # -- the end -----------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """End what is being measured, at once; it has not failed."""
+        self.workers.end_kernels(self.job.sweep)
+        logs = {str(given.job.log) for given in self.given}
+        noted = {name: read_note(self.folder, name) or {} for name in noted_runs(self.folder)}
+        own = [name for name, note in noted.items() if note.get("log") in logs]
         end = time.monotonic() + 5
         while time.monotonic() < end and any(is_held(self.folder, name) for name in own):
             time.sleep(0.1)
-        self.may_live = any(is_held(self.folder, name) for name in own)
-        with suppress(FolderError, OSError):  # what is left is found by the next sweep
+        self.living = any(is_held(self.folder, name) for name in own)
+        with suppress(FolderError):  # what is left is found by the next sweep
             forget_killed(self.folder, own)
-            for flight in self.flights:
-                flight.waiting_path().unlink(missing_ok=True)
-        self.flights.clear()
+        self.given.clear()

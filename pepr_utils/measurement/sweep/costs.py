@@ -9,8 +9,7 @@ import pandas as pd
 from pepr_utils.measurement.architectures import select_architectures
 from pepr_utils.measurement.metering import Intensity
 from pepr_utils.measurement.run import Run
-from pepr_utils.measurement.sweep.basis import Source
-from pepr_utils.measurement.sweep.forecast import Forecast, Forecaster
+from pepr_utils.measurement.sweep.forecast import Forecast, Forecaster, Source
 from pepr_utils.measurement.sweep.outlook import Outlook, as_dict, outlook
 from pepr_utils.measurement.sweep.plan import Plan
 from pepr_utils.results.power_limits import declared

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from pepr_utils.measurement.datasets.sizes import Sizes, known_sizes
+from pepr_utils.measurement.datasets import Sizes, known_sizes
 from pepr_utils.measurement.run import Run
-from pepr_utils.measurement.sweep.basis import Measured, Source, Work
-from pepr_utils.measurement.sweep.forecast import SAME, Forecaster
+from pepr_utils.measurement.sweep.forecast import SAME, Forecaster, Measured, Source, Work
 
 #: What is left out of the basis before a run is forecast.
 WITHOUT: dict[str, Callable[[Measured, Measured], bool]] = {

@@ -13,22 +13,27 @@ from typing import Any, Literal
 
 from pepr_utils.errors import PeprError
 from pepr_utils.measurement.run import Run, resolve
-from pepr_utils.measurement.sweep.backlog import Backlog
-from pepr_utils.measurement.sweep.cluster import Slot, Workers, own_workers, their_workers
-from pepr_utils.measurement.sweep.coordinator import Coordinator
-from pepr_utils.measurement.sweep.errors import SweepError
-from pepr_utils.measurement.sweep.folder import no_empty_folder
+from pepr_utils.measurement.sweep.cluster import (
+    Workers,
+    own_workers,
+    start_quiet_tracker,
+    their_workers,
+)
+from pepr_utils.measurement.sweep.coordinator import (
+    AT_ONCE,
+    LOOK_S,
+    TICK_S,
+    Coordinator,
+    Interrupts,
+)
+from pepr_utils.measurement.sweep.folder import check_room, no_empty_folder, tidy_after, touch
 from pepr_utils.measurement.sweep.gpus import find_gpus
-from pepr_utils.measurement.sweep.interrupts import AT_ONCE, FINISH, Interrupts
 from pepr_utils.measurement.sweep.notebook import read_notebook
-from pepr_utils.measurement.sweep.state import Progress, State, named_state
-from pepr_utils.measurement.sweep.task import Task
-from pepr_utils.measurement.sweep.tracker import start_quiet_tracker
-from pepr_utils.measurement.sweep.upkeep import check_room, tidy_after
+from pepr_utils.measurement.sweep.state import Progress, State, SweepError, named_state
+from pepr_utils.measurement.sweep.worker import Job
 
-#: Seconds between two looks at the tasks, at the folder with its workers, and two words to whoever
-#: watches.
-TICK_S, LOOK_S, WATCH_S = 0.1, 1.0, 2.0
+#: Seconds between two reports to whoever watches.
+WATCH_S = 2.0
 #: No limit of a run reaches so many seconds: what Python's watchdog can count.
 MOST_S = 9e9
 
@@ -64,16 +69,16 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
     runs : sequence of Run
         What to measure; one that is named twice is measured once.
     notebook : pathlib.Path
-        Measures a shard of runs when papermill executes it: jupytext's ``.md``, or an ``.ipynb``,
-        with a cell tagged ``parameters``, as `notebooks/fine_tune.md` has it. Cells after the last
-        one tagged ``measure`` are left out.
+        Measures some runs when papermill executes it: jupytext's ``.md``, or an ``.ipynb``, with a
+        cell tagged ``parameters``, as `notebooks/fine_tune.md` has it. Cells after the last one
+        tagged ``measure`` are left out.
     folder : pathlib.Path
         The result set. Executed notebooks are kept in ``notebooks`` there, each with the kernel's
         log.
     slots : int, optional
-        Runs at once on a machine without graphics cards; by default 1.
+        Runs at once on a machine without GPUs; by default 1.
     gpus : int, "auto" or sequence of str, default "auto"
-        Graphics cards of this machine, one slot each: how many, every visible one, or which, as
+        GPUs of this machine, one slot each: how many, every visible one, or which, as
         CUDA_VISIBLE_DEVICES would name them.
     scheduler : str, optional
         Address or file of a Dask scheduler whose workers are used instead of this machine. Each
@@ -82,17 +87,13 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
         How often a run is tried before it stays failed, earlier sweeps included. A run whose
         sweep was killed is tried once more by the next one in any case, whoever has recorded the
         kill; if a process dies unseen while this sweep goes on, up to one attempt above this. A
-        run that ends a shard without a record, with an exception of the notebook's, has been
-        tried, but is given another one alone before it is recorded as failed. A run that does not
-        begin at all is given to another worker first, where there is one, before that counts
-        against it. Sweeps that work on one folder at once count what has left a record or a note,
-        whoever tried it; a try that has left neither is known to its own sweep alone, so a run
-        that always ends in that way is tried by each of them.
+        run that a worker cannot begin is left to the other workers first; it has failed when
+        none of those that begin other runs can.
     time_limit_s : float, optional
         What a run may take (s) before its kernel is ended, and that try has failed. Its log then
         says where it was. Waiting for the device, or for room on the disk, does not count.
     seconds : callable, optional
-        Forecast length of a run (s), or None; sizes the shards.
+        Forecast length of a run (s), or None; short ones share a kernel.
     options : mapping, optional
         Further parameters of the notebook, such as ``device`` or ``weights``.
     watch : callable, optional
@@ -106,9 +107,9 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
     Raises
     ------
     SweepError
-        Before the first run, if it cannot begin: graphics cards or a scheduler that are not there,
-        a notebook that cannot be read, runs that are not defined. Later, if the scheduler goes
-        away. What is measured by then stays.
+        Before the first run, if it cannot begin: GPUs or a scheduler that are not there, a
+        notebook that cannot be read, runs that are not defined. Later, if the scheduler goes
+        away, or no worker is left that begins a run. What is measured by then stays.
     FolderError
         If the folder cannot be written, or has no room, before the first run; a disk that fills up
         later is a pause.
@@ -122,107 +123,73 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
         check_room(folder)
         names, columns = _names(runs, given.get("weights"))
         source = read_notebook(Path(notebook))
-        own = uuid.uuid4().hex[:8]
-        stop = folder / "running" / f"{own}.stop"
-
-        def make(name: str, parameters: Mapping[str, Any], slot: Slot, runs: Sequence[str]) -> Task:
-            task = Task(
-                sweep=own,
-                name=f"{name}-{own}",
-                notebook=source,
-                parameters=parameters,
-                folder=folder,
-                stop=stop,
-                slot=slot.name,
-                at_once=slot.at_once,
-                environment=workers.environment,
-                cwd=os.getcwd(),  # noqa: PTH109 - a string is sent
-                runs=tuple(runs),
-                time_limit_s=time_limit_s,
-            )
-            _touch(task.here)
-            return task
-
         found = named_state(folder, names)
         if len(found.done) == len(names) and not found.broken:
             if watch is not None:
                 watch(Progress(found, "ended", datetime.now(UTC), 0))
             return found
+        job = Job(
+            sweep=uuid.uuid4().hex[:8],
+            notebook=source,
+            options=given,
+            folder=folder,
+            cwd=os.getcwd(),  # noqa: PTH109 - a string is sent
+            time_limit_s=time_limit_s,
+        )
         coordinator = None
         with Interrupts() as interrupts:
             try:
                 with _workers(slots, gpus, scheduler, folder, len(names)) as workers:
                     workers.hurried = lambda: interrupts.asked == AT_ONCE
-                    forecast = seconds or (lambda _run: None)
-                    backlog = Backlog(names, columns, folder, attempts=attempts, seconds=forecast)
-                    coordinator = Coordinator(backlog, workers, make=make, options=given)
-                    teller = _Teller(watch, names, folder, workers)
-                    _run(coordinator, interrupts, teller, stop, own)
+                    coordinator = Coordinator(
+                        names, columns, workers, job,
+                        attempts=attempts, seconds=seconds or (lambda _run: None),
+                    )  # fmt: skip
+                    reporter = _Reporter(watch, names, folder, workers)
+                    _run(coordinator, interrupts, reporter)
             finally:
                 # Where kernels may still be measuring, on workers that cannot be reached, it stays:
                 # they end after their run.
-                if not coordinator or not coordinator.may_live:
+                if coordinator is None or not coordinator.living:
                     with suppress(OSError):  # a folder that is gone, or read-only by now
-                        stop.unlink(missing_ok=True)
-                        tidy_after(folder, own)
+                        job.stop.unlink(missing_ok=True)
+                        tidy_after(folder, job.sweep)
                 with suppress(OSError):
-                    stop.with_suffix(".here").unlink(missing_ok=True)
-            return teller.tell("ended", now=True)
+                    job.here.unlink(missing_ok=True)
+            return reporter.report("ended", now=True)
 
 
-def _run(
-    coordinator: Coordinator, interrupts: Interrupts, teller: _Teller, stop: Path, sweep: str
-) -> None:
-    """Give work and settle what ends, until nothing is left or it is to stop."""
-    coordinator.backlog.look()
-    looked, doing, paused = 0.0, "running", None
+def _run(coordinator: Coordinator, interrupts: Interrupts, reporter: _Reporter) -> None:
+    """Keep the workers busy until nothing is left to do or it is to stop."""
+    coordinator.begin()
+    stop, looked, paused = coordinator.job.stop, float("-inf"), None
     try:
-        while not coordinator.over():
+        while True:
             if interrupts.asked and not stop.exists():
-                _touch(stop)
+                touch(stop)
             if interrupts.asked == AT_ONCE:
                 break
             changed = coordinator.collect()
-            if time.monotonic() - looked > LOOK_S:
+            if changed or time.monotonic() - looked > LOOK_S:
                 looked = time.monotonic()
-                paused = coordinator.backlog.paused()
-                coordinator.lose()
-                coordinator.look_waiting()
-                coordinator.backlog.look_elsewhere()
-            if interrupts.asked == FINISH:
-                doing = "finishing"
-                if not coordinator.flights:
-                    break
-            else:
-                if not paused:
+                coordinator.look()
+                paused = coordinator.paused()
+                if not (paused or interrupts.asked):
                     coordinator.give()
-                doing = _doing(coordinator, paused)
-            teller.aside = tuple(coordinator.refusals.words())
-            teller.tell(doing, now=changed)
+                if not coordinator.given and (interrupts.asked or not coordinator.open()):
+                    break
+            doing = "finishing" if interrupts.asked else coordinator.doing(paused)
+            reporter.aside = coordinator.aside_lines()
+            reporter.report(doing, now=changed)
             time.sleep(TICK_S)
     finally:
-        if coordinator.flights:
-            _touch(stop)
-            coordinator.stop(sweep)
+        if coordinator.given:
+            touch(stop)
+            coordinator.stop()
 
 
-def _doing(coordinator: Coordinator, paused: str | None) -> str:
-    paused = paused or coordinator.backlog.why_held()
-    if paused:
-        return f"paused: {paused}"
-    if coordinator.flights:
-        without = ", ".join(name for name, _why in coordinator.refusals.aside.values())
-        running = f"running without worker {without}" if without else "running"
-        return "waiting: another sweep has the device" if coordinator.waits() else running
-    if coordinator.backlog.left():
-        return f"waiting: {coordinator.workers.where} has no free worker"
-    if n := len(coordinator.backlog.elsewhere):
-        return f"waiting: {n} {'run is' if n == 1 else 'runs are'} measured by another process"
-    return "running"
-
-
-class _Teller:
-    """Tells whoever watches, not more often than it is of use."""
+class _Reporter:
+    """Reports the progress to whoever watches, not more often than it is of use."""
 
     def __init__(
         self,
@@ -233,27 +200,19 @@ class _Teller:
     ) -> None:
         self._watch, self._names, self._folder = watch, names, folder
         self._slots, self._dashboard = workers.wanted or len(workers.slots()), workers.dashboard()
-        self._began, self._told, self._last = datetime.now(UTC), 0.0, ""
+        self._began, self._reported, self._last = datetime.now(UTC), 0.0, ""
         self.aside: tuple[str, ...] = ()
 
-    def tell(self, doing: str, *, now: bool = False) -> State | None:
-        """Tell the progress, if it is time or has changed."""
-        if not (now or doing != self._last or time.monotonic() - self._told > WATCH_S):
+    def report(self, doing: str, *, now: bool = False) -> State | None:
+        """Report the progress, if it is time or has changed."""
+        if not (now or doing != self._last or time.monotonic() - self._reported > WATCH_S):
             return None
         found = named_state(self._folder, self._names)
-        self._told, self._last = time.monotonic(), doing
+        self._reported, self._last = time.monotonic(), doing
         if self._watch is not None:
             so_far = found, doing, self._began, self._slots, self._dashboard, self.aside
             self._watch(Progress(*so_far))
         return found
-
-
-def _touch(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    except OSError:  # a folder that takes no file: the kernels cannot write either
-        return
 
 
 def _options(options: Mapping[str, object]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pepr_utils.measurement.metering.nvml import Card, Nvml, visible_cards
-from pepr_utils.measurement.sweep.errors import SweepError
+from pepr_utils.measurement.sweep.state import SweepError
 
 
 def find_gpus(

@@ -13,8 +13,8 @@ from pepr_utils.measurement.metering import Intensity
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep.forecast import Forecast
 from pepr_utils.measurement.sweep.plan import Plan, Planned
-from pepr_utils.measurement.sweep.quantities import duration, energy, mass
 from pepr_utils.measurement.sweep.state import State
+from pepr_utils.measurement.sweep.view import duration, energy, mass
 
 #: Said where neither the folder nor the machine names a card.
 _NO_DEVICE = "device: that of the basis, for want of a card here; --on names another"

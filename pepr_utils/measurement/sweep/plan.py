@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ from pepr_utils.results.atomic import write_whole
 
 #: The resolved plan beside the records: derived, so that `pepr status` can name what is missing.
 FILE = "study.json"
+#: Beside the records, a file for each `pepr run`, with the runs that it was asked for.
+ASKED = "asked"
 
 
 @dataclass(frozen=True)
@@ -210,3 +213,38 @@ def read_plan(folder: Path) -> tuple[Plan, Mapping[Run, float | None]] | None:
         raise InvalidTableError(
             f"{path} is damaged; the next `pepr sweep` with this folder writes it anew"
         ) from None
+
+
+def write_asked(folder: Path, names: Mapping[str, Run]) -> Path:
+    """Write down the runs that a `pepr run` was asked for; the same ones give the same file.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The result set's folder.
+    names : mapping
+        The runs, by name.
+    """
+    content = json.dumps({name: asdict(run) for name, run in sorted(names.items())}, indent=1)
+    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+    return write_whole(Path(folder) / ASKED / f"{digest}.json", content.encode() + b"\n")
+
+
+def read_asked(folder: Path) -> dict[str, Run]:
+    """The runs that any `pepr run` on a folder was asked for, by name.
+
+    Raises
+    ------
+    InvalidTableError
+        If a file of them is damaged.
+    """
+    found: dict[str, Run] = {}
+    for path in sorted((Path(folder) / ASKED).glob("*.json")):
+        try:
+            content = json.loads(path.read_bytes())
+            found |= {name: Run(**run) for name, run in content.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            raise InvalidTableError(
+                f"{path} is damaged; remove it, and the same `pepr run` writes it anew"
+            ) from None
+    return found

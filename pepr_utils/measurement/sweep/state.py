@@ -8,10 +8,15 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
+from pepr_utils.errors import PeprError
 from pepr_utils.measurement.run import Run, run_id
 from pepr_utils.measurement.store import is_held, note_path, noted_runs, read_note, whole_record
 from pepr_utils.results import Record
 from pepr_utils.results.record_files import record_paths
+
+
+class SweepError(PeprError, RuntimeError):
+    """A sweep cannot begin, or cannot go on; the records that there are stay as they are."""
 
 
 @dataclass(frozen=True)

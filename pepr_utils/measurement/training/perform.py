@@ -9,9 +9,8 @@ import torch
 
 from pepr_utils.errors import PeprError, RunError
 from pepr_utils.measurement import datasets
-from pepr_utils.measurement.datasets.fractions import subset
 from pepr_utils.measurement.datasets.medmnist_sets import split_size
-from pepr_utils.measurement.datasets.prepare import Images, prepare
+from pepr_utils.measurement.datasets.prepare import Images, prepare, subset
 from pepr_utils.measurement.metering import meter
 from pepr_utils.measurement.predictions import Predictions
 from pepr_utils.measurement.progress import Step, Watch
