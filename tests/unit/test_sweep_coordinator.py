@@ -454,6 +454,13 @@ def test_what_another_sweep_measures_does_not_count_for_a_worker(sweep, tmp_path
     assert [read_record(path).status for path in tmp_path.glob("runs/*")] == ["done"]
 
 
+def test_a_worker_to_which_the_folder_is_read_only_gets_no_more_runs(sweep, tmp_path):
+    read_only = Ended("error", "FolderError", "FolderError: nothing can be written (Read-only)")
+    with pytest.raises(SweepError, match=r"begins a run:\n.*Read-only"):
+        sweep(RUNS[:2], lambda _n, _f: read_only)
+    assert not list(tmp_path.glob("runs/*"))
+
+
 # -- killed sweeps ---------------------------------------------------------------------------------
 
 

@@ -163,7 +163,7 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
 def _run(coordinator: Coordinator, interrupts: Interrupts, reporter: _Reporter) -> None:
     """Keep the workers busy until nothing is left to do or it is to stop."""
     coordinator.begin()
-    stop, looked, paused = coordinator.job.stop, float("-inf"), None
+    stop, looked, doing = coordinator.job.stop, float("-inf"), "running"
     try:
         while True:
             if interrupts.asked and not stop.exists():
@@ -179,7 +179,7 @@ def _run(coordinator: Coordinator, interrupts: Interrupts, reporter: _Reporter) 
                     coordinator.give()
                 if not coordinator.given and (interrupts.asked or not coordinator.open()):
                     break
-            doing = "finishing" if interrupts.asked else coordinator.doing(paused)
+                doing = "finishing" if interrupts.asked else coordinator.doing(paused)
             reporter.aside = coordinator.aside_lines()
             reporter.report(doing, now=changed)
             time.sleep(TICK_S)

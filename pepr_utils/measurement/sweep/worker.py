@@ -124,7 +124,8 @@ class Report:
     claimed: tuple[str, ...] = ()
     begun: bool = False  # whether the kernel has begun one of them
     not_begun: tuple[str, ...] = ()  # open still, and nobody else's
-    why: str = ""  # why they were not begun
+    error: str = ""  # what the notebook ended with
+    why: str = ""  # in a sentence
 
 
 def dask_setup(_worker: Any) -> None:
@@ -341,7 +342,7 @@ def _settle(job: Job, offers: Sequence[Offer], ended: Ended, begun: set[str]) ->
             _patiently(job, lambda offer=offer: record_failure(job.folder, offer, reason))
         elif ended.how == "whole" or not begun:  # else it was not its turn
             not_begun.append(offer.run_id)
-    return Report(names, bool(begun), tuple(not_begun), why)
+    return Report(names, bool(begun), tuple(not_begun), ended.error, why)
 
 
 def _patiently(job: Job, write: Callable[[], object]) -> None:
