@@ -12,7 +12,7 @@ from pepr_utils.measurement.metering.visible import visible_cards
 
 
 def device_of(folder: Path) -> str | None:
-    """Return the device that a folder was begun on, else this machine's first visible card.
+    """Return the device that a folder was begun on, else this machine's first visible GPU.
 
     None where neither is known: a processor's name says nothing of what it would take.
     """

@@ -305,7 +305,7 @@ def _environment(job: Job) -> dict[str, str]:
 def _told(
     job: Job, offers: Sequence[Offer], begun: Path, own: Mapping[str, str]
 ) -> Mapping[str, str]:
-    """What the kernel is told of the sweep."""
+    """What the kernel needs to know of the sweep."""
     # Without NVML a number may be that of no GPU at all; a UUID is of one GPU only.
     listed = own.get("CUDA_VISIBLE_DEVICES", "")
     device = listed if listed.startswith(("GPU-", "MIG-")) else job.slot
