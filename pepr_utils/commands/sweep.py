@@ -35,7 +35,7 @@ def _part(_context: click.Context, _option: click.Parameter, value: str | None) 
     return int(match[1]), int(match[2])
 
 
-def _cards(_context: click.Context, _option: click.Parameter, value: str) -> Any:
+def _gpus(_context: click.Context, _option: click.Parameter, value: str) -> Any:
     if value == "auto":
         return value
     if not value.isdecimal():
@@ -52,10 +52,10 @@ def _cards(_context: click.Context, _option: click.Parameter, value: str) -> Any
 @click.option("--shard", metavar="I/N", callback=_part,
               help="Part I of N of the study, for the jobs of an array.")  # fmt: skip
 @click.option("--slots", type=click.IntRange(min=1), metavar="N",
-              help="Runs at once on a machine without cards; default 1. Timings and energies are "
+              help="Runs at once on a machine without GPUs; default 1. Timings and energies are "
               "comparable only with one.")  # fmt: skip
-@click.option("--gpus", default="auto", show_default=True, metavar="N", callback=_cards,
-              help="Cards to use, one run at a time on each; auto: all visible ones.")  # fmt: skip
+@click.option("--gpus", default="auto", show_default=True, metavar="N", callback=_gpus,
+              help="GPUs to use, one run at a time on each; auto: all visible ones.")  # fmt: skip
 @click.option("--scheduler", metavar="ADDRESS|FILE",
               help="A running Dask cluster: tcp://node7:8786, or a scheduler file.")  # fmt: skip
 @click.option("--weights", type=click.Path(path_type=Path), metavar="DIR",
@@ -72,9 +72,9 @@ def _cards(_context: click.Context, _option: click.Parameter, value: str) -> Any
 @click.option("--basis", multiple=True, metavar="SET",
               help="Measured runs that the forecast may rest on, beside those in DIR and the "
               "published ones; repeatable.")  # fmt: skip
-@click.option("--on", "card", metavar="DEVICE",
+@click.option("--on", "device", metavar="DEVICE",
               help="Forecast for this model of device; default: that of DIR, else this machine's "
-              "card.")  # fmt: skip
+              "GPU.")  # fmt: skip
 @intensity_option
 @click.option("--json", "as_json", is_flag=True, help="Print the forecast or the outcome as JSON.")
 @click.pass_context
@@ -103,7 +103,7 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
     before = named_state(output, plan.names())
     forecaster = _forecaster(plan, before, output, options)
     if options["dry_run"]:
-        _say_what_lacks(options)
+        _note_missing_gpus(options)
         _forecast(plan, before, forecaster, output, options)
         return
     after = _run(whole, plan, before, forecaster, output, options)
@@ -121,7 +121,7 @@ def _forecaster(plan: Plan, before: State, output: Path, options: dict[str, Any]
     sources = [Source.of(load_result_set(name)) for name in options["basis"]]
     if _of_full_size(plan):
         sources.append(Source.of(load_result_set(_LAST_BASIS)))
-    forecaster = Forecaster(sources, device=options["card"] or device_of(output))
+    forecaster = Forecaster(sources, device=options["device"] or device_of(output))
     forecaster.learn(before.done)
     return forecaster
 
@@ -140,7 +140,7 @@ def _forecast(
             "blocks": [as_dict(row, intensity) for row in rows[:-1]],
             "device": forecaster.device,
             "carbon_intensity_g_per_kwh": intensity.g_per_kwh,
-            "not_there": [{"runs": n, "words": words} for words, n in plan.lacking.items()],
+            "not_there": [{"runs": n, "words": words} for words, n in plan.missing.items()],
         }
         echo(json.dumps(found, indent=1))
         return
@@ -157,15 +157,15 @@ def _at_once(options: dict[str, Any]) -> int:
     from pepr_utils.measurement.sweep.state import SweepError
 
     n = options["slots"] or (options["gpus"] if options["gpus"] != "auto" else None)
-    # The cards here say nothing of a cluster, or of the machine that --on has in mind.
-    if n is None and options["scheduler"] is None and options["card"] is None:
+    # The GPUs here say nothing of a cluster, or of the machine that --on has in mind.
+    if n is None and options["scheduler"] is None and options["device"] is None:
         with suppress(SweepError):
             n = len(find_gpus("auto", os.environ))
     return n or 1
 
 
-def _say_what_lacks(options: dict[str, Any]) -> None:
-    """Say of a dry run that the sweep would not begin here, for want of cards."""
+def _note_missing_gpus(options: dict[str, Any]) -> None:
+    """Note of a dry run that the sweep would not begin here, for want of GPUs."""
     from pepr_utils.measurement.sweep.gpus import find_gpus
     from pepr_utils.measurement.sweep.state import SweepError
 
@@ -193,8 +193,8 @@ def _run(
 
     if options["scheduler"] is None and find_spec("torch") is None:
         raise NotInstalledError("a run needs torch, which is not installed", name="torch")
-    if plan.lacking:
-        faults = [f"{why} ({count(n, 'run')})" for why, n in plan.lacking.items()]
+    if plan.missing:
+        faults = [f"{why} ({count(n, 'run')})" for why, n in plan.missing.items()]
         raise StudyError("\n".join([*faults, "nothing was begun"]))
     notebook = options["notebook"] or notebook_file("fine_tune.md")
     if not notebook.is_file():
@@ -239,7 +239,7 @@ def _run(
 
 
 def _on_a_processor(plan: Plan, forecaster: Forecaster, options: dict[str, Any]) -> bool:
-    """Whether runs of the paper's image size are begun without any sign of a card."""
+    """Whether runs of the paper's image size are begun without any sign of a GPU."""
     ours = options["scheduler"] is None and options["gpus"] in ("auto", 0)
     return ours and forecaster.device is None and _of_full_size(plan)
 

@@ -241,7 +241,7 @@ def test_an_outlook_sums_what_is_left_and_counts_what_lacks_a_basis():
     assert rows[0].seconds == rows[2].seconds == pytest.approx(37.12)
     assert (rows[1].seconds, rows[1].without_time) == (None, 1)
     text = lines(plan, rows, Intensity(100.0, "declared"), where="DIR", slots=2)
-    assert "device: that of the basis, for want of a card here; --on names another" in text
+    assert "device: that of the basis, since no GPU is here; --on names another" in text
     named = lines(plan, rows, Intensity(100.0, "declared"), where="DIR", device=CPU)
     assert "device: an abacus" in named
     assert text[0] == "study mine: 3 runs, 1 done in DIR, 2 to do"

@@ -23,7 +23,7 @@ from pepr_utils.measurement.sweep.plan import (
 )
 from pepr_utils.measurement.sweep.study import StudyError, load_study
 from pepr_utils.results import Record, load_architectures, write_record
-from pepr_utils.results.published import EXPERIMENTS
+from pepr_utils.results.release import EXPERIMENTS
 
 SMALL = """\
 blocks:
@@ -64,7 +64,7 @@ def runs(tmp_path):
 def test_the_papers_study_is_what_the_authors_released():
     names = load_architectures()["architecture"]
     expected = {
-        Run(name, dataset, "paper", pretrained, fraction, 1)
+        Run(name, dataset, "paper", pretrained == "true", float(fraction), 1)
         for dataset, pretrained, fraction in EXPERIMENTS.values()
         for name in names
     }
@@ -76,7 +76,7 @@ def test_the_papers_study_is_what_the_authors_released():
 
 def test_the_demo_needs_neither_network_nor_card():
     plan = make_plan(load_study("demo"))
-    assert not plan.lacking
+    assert not plan.missing
     assert {(p.run.dataset, p.run.protocol, p.run.pretrained) for p in plan.runs} == {
         ("phantom", "demo", False)
     }
@@ -341,10 +341,10 @@ def test_a_data_set_that_is_not_there_is_said_and_its_runs_have_no_name(tmp_path
     plan = make_plan(load_study(path))
     assert len(plan.runs) == 16
     assert len(plan.names()) == 8
-    ((why, n),) = plan.lacking.items()
+    ((why, n),) = plan.missing.items()
     assert n == 8
     assert why.startswith("lidc.zip is not there")
-    assert sum(plan.part(1, 2).lacking.values()) == 4
+    assert sum(plan.part(1, 2).missing.values()) == 4
 
 
 def test_a_plan_is_written_whole_and_read_back(tmp_path):

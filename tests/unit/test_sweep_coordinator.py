@@ -10,16 +10,16 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from pepr_utils.errors import FolderError
 from pepr_utils.measurement import (
     Run,
-    killed,
-    locks,
     orders,
     record_killed,
     run_id,
     select_architectures,
+    store,
 )
 from pepr_utils.measurement.store import claim, next_attempt, note_path, run_lock
 from pepr_utils.measurement.sweep import SweepError, engine, folder, worker
@@ -453,6 +453,13 @@ def test_what_another_sweep_measures_does_not_count_for_a_worker(sweep, tmp_path
     assert [read_record(path).status for path in tmp_path.glob("runs/*")] == ["done"]
 
 
+def test_a_worker_to_which_the_folder_is_read_only_gets_no_more_runs(sweep, tmp_path):
+    read_only = Ended("error", "FolderError", "FolderError: nothing can be written (Read-only)")
+    with pytest.raises(SweepError, match=r"begins a run:\n.*Read-only"):
+        sweep(RUNS[:2], lambda _n, _f: read_only)
+    assert not list(tmp_path.glob("runs/*"))
+
+
 # -- killed sweeps ---------------------------------------------------------------------------------
 
 
@@ -612,7 +619,7 @@ def disk(monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
         return write_record(record, folder)
 
-    for module in (killed, worker):
+    for module in (store, worker):
         monkeypatch.setattr(module, "write_record", write)
     return Disk
 
@@ -651,7 +658,8 @@ def test_why_a_kernel_died_is_not_forgotten_while_the_disk_is_full(sweep, disk):
 
 
 def test_why_a_worker_died_is_not_forgotten_while_its_kernel_has_yet_to_end(sweep, tmp_path):
-    lock = locks._lock(tmp_path, IDS[NAMES[0]])
+    lock = FileLock(store._lock_path(tmp_path, IDS[NAMES[0]]))
+    (tmp_path / store.RUNNING).mkdir()
 
     def deed(name, folder):
         lock.acquire()

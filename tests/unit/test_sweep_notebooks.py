@@ -5,6 +5,7 @@ import os
 
 import nbformat
 import pytest
+from pepr_utils.measurement.locks import claim
 
 from pepr_utils.measurement.sweep import SweepError, notebook, worker
 from pepr_utils.measurement.sweep.folder import tidy, tidy_after
@@ -78,18 +79,22 @@ def test_what_killed_processes_left_long_ago_is_removed(tmp_path):
     left = ("running", "notebooks", "runs")
     for name in left:
         (tmp_path / name).mkdir()
-    old = [".a.tmp", "runs/.b.tmp", "running/s.stop", "running/s.here", "notebooks/s.log",
-           "notebooks/.s.ipynb.tmp"]  # fmt: skip
+    old = [".a.tmp", "runs/.b.tmp", "running/s.stop", "running/s.here", "running/s.waiting",
+           "running/s.claim", "notebooks/s.log", "notebooks/.s.ipynb.tmp"]  # fmt: skip
     for name in old:
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (0, 0))
-    kept = [".c.tmp", "runs/.d.tmp", "running/r.here", "notebooks/r.log", "notebooks/words.log"]
+    kept = [".c.tmp", "runs/.d.tmp", "running/r.here", "running/r.waiting", "running/r.claim",
+            "notebooks/r.log", "notebooks/full.log"]  # fmt: skip
     for name in kept:
         (tmp_path / name).touch()
     (tmp_path / kept[-1]).write_text("why it ended")
-    os.utime(tmp_path / kept[-1], (0, 0))
-    tidy(tmp_path)
-    assert _names(tmp_path) == sorted(kept)
+    with claim(tmp_path, "r"):  # a run may take days
+        for name in ("running/r.claim", kept[-1]):
+            os.utime(tmp_path / name, (0, 0))
+        tidy(tmp_path)
+        assert _names(tmp_path) == sorted(kept)
+    assert not (tmp_path / "running" / "r.claim").exists()
 
 
 # -- the folder that a worker sees -----------------------------------------------------------------

@@ -463,9 +463,7 @@ def test_slices_of_a_card_are_devices_of_their_own(device_of_worker):
 def test_a_worker_with_several_cards_is_refused_in_words(device_of_worker):
     two = [("GPU-aa", {}), ("GPU-bb", {})]
     for listed in (None, "0,1"):
-        with pytest.raises(
-            SweepError, match=r"sees 2 GPUs \(GPU-aa, GPU-bb\).*one worker per card"
-        ):
+        with pytest.raises(SweepError, match=r"sees 2 GPUs \(GPU-aa, GPU-bb\).*one worker per GPU"):
             device_of_worker(two, listed)
     mixed = [("GPU-aa", {"name": "H100"}), ("GPU-bb", {"name": "A100"})]
     with pytest.raises(SweepError, match="set CUDA_DEVICE_ORDER=PCI_BUS_ID"):

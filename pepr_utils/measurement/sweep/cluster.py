@@ -216,19 +216,19 @@ class OwnWorkers(Workers):
 def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -> Iterator[Workers]:
     """Start a worker process for each slot on this machine, and end them with the block.
 
-    Each worker of a card sees that card only, from before anything is imported in it. Everything
+    Each worker of a GPU sees that GPU only, from before anything is imported in it. Everything
     is bound to this machine's own address.
 
     Parameters
     ----------
     n : int
-        Slots without a card; not looked at where there are cards.
+        Slots without a GPU; not looked at where there are GPUs.
     gpus : sequence of str
-        Cards, as CUDA_VISIBLE_DEVICES names them.
+        GPUs, as CUDA_VISIBLE_DEVICES names them.
     folder : pathlib.Path
         The result set's.
     hide_gpus : bool
-        Whether slots without a card are to see none.
+        Whether slots without a GPU are to see none.
     """
     import dask
     from distributed import Client, Nanny, Scheduler
@@ -264,7 +264,7 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
         "distributed.scheduler.work-stealing": False,
         "distributed.deploy.lost-worker-timeout": "1000 weeks",  # a killed one always comes back
         "distributed.admin.system-monitor.gil.enabled": False,
-        "distributed.diagnostics.nvml": False,  # no context of its own on a card that is metered
+        "distributed.diagnostics.nvml": False,  # no context of its own on a GPU that is metered
     }
     with (
         # A worker that is killed leaves nothing elsewhere.

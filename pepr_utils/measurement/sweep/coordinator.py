@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from statistics import fmean
 from types import TracebackType
 from typing import Any
@@ -241,12 +242,12 @@ class Coordinator:
         return bool(ended)
 
     def look(self) -> None:
-        """Look at the folder and the workers, give each that is free a job, and judge refusals.
+        """Look which workers there are, and at what those that are gone have left in the folder.
 
         Raises
         ------
         SweepError
-            If the scheduler is gone, or no worker is left that begins a run.
+            If the scheduler is gone.
         """
         self._slots = self.workers.slots()
         there = {slot.address for slot in self._slots}
@@ -261,16 +262,20 @@ class Coordinator:
             self._record_killed()
 
     def give(self) -> None:
-        """Give every free worker a job, as long as there are runs that it may claim."""
+        """Give every free worker a job, as long as there are runs that it may claim.
+
+        Raises
+        ------
+        SweepError
+            If no worker is left that begins a run.
+        """
         busy = {given.slot.address for given in self.given}
         idle = [s for s in self._slots if s.address not in busy and s.name not in self.aside]
         if not idle and (self.given or not self._slots):
             return
         tried = self.open()
-        free = [name for name in tried if self._is_free(name)]
         for slot in idle:
-            offers = self._offers(slot, {name: tried[name] for name in free})
-            if offers:
+            if offers := self._offers(slot, tried):
                 job = self._job(slot, offers)
                 touch(job.here)
                 self.given.append(Given(job, slot, self.workers.submit(job, slot)))
@@ -281,14 +286,14 @@ class Coordinator:
         name = f"{self._began:%Y%m%dT%H%M%S}-{self._n_jobs:04d}-{self.job.sweep}"
         return replace(self.job, name=name, offers=offers, slot=slot.name, at_once=slot.at_once)
 
-    def _offers(self, slot: Slot, free: Mapping[str, int]) -> tuple[Offer, ...]:
+    def _offers(self, slot: Slot, tried: Mapping[str, int]) -> tuple[Offer, ...]:
         """The runs that a worker may claim, in the order in which it is to do so."""
         refused = self._refused.get(slot.name, {})
         # A worker that could not begin a run is asked for others of another kind.
         kinds = {alike(self.runs[name]) for name in refused} if self._in_row[slot.name] else ()
         names = sorted(
-            (name for name in free if name not in refused),
-            key=lambda name: (alike(self.runs[name]) in kinds, free[name] > 0),
+            (name for name in tried if name not in refused),
+            key=lambda name: (alike(self.runs[name]) in kinds, tried[name] > 0),
         )
         at_once = self.workers.wanted or len(self._slots)
         share = 1 if self._in_row[slot.name] else max(1, -(-len(names) // at_once))
@@ -296,12 +301,12 @@ class Coordinator:
             Offer(
                 run_id=name,
                 run=self.runs[name],
-                attempt=free[name],
+                attempt=tried[name],
                 columns=self.columns[name],
                 seconds=self._length(self.runs[name]),
-                most=1 if free[name] else min(share, self._most.get(name, KERNEL_RUNS)),
+                most=1 if tried[name] else min(share, self._most.get(name, KERNEL_RUNS)),
             )
-            for name in names[:OFFERS]
+            for name in islice(filter(self._is_free, names), OFFERS)
         )
 
     def _note(self, given: Given, report: Report) -> None:
@@ -310,7 +315,8 @@ class Coordinator:
         fresh = {offer.run_id for offer in given.job.offers if not offer.attempt}
         if report.begun:
             self._in_row[worker] = 0
-        elif fresh.intersection(report.not_begun):  # one that has failed before says less of it
+        # A run that has failed before says less of the worker.
+        elif report.error == FolderError.__name__ or fresh.intersection(report.not_begun):
             self._in_row[worker] += 1
         for name in report.not_begun:
             # One of them may stand in the way of all: look in which half it is.

@@ -11,7 +11,7 @@ from pepr_utils.measurement.store import MANIFEST
 
 
 def device_of(folder: Path) -> str | None:
-    """Return the device that a folder was begun on, else this machine's first visible card.
+    """Return the device that a folder was begun on, else this machine's first visible GPU.
 
     None where neither is known: a processor's name says nothing of what it would take.
     """

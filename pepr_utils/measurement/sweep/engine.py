@@ -62,7 +62,7 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
 
     Runs are measured one at a time on a device. With several slots on the processor they share
     it: times are then longer than alone, and not comparable with others, and the processor's
-    energy is null, since it cannot be told whose it was.
+    energy is null, since nothing says whose it was.
 
     Parameters
     ----------
@@ -97,7 +97,8 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
     options : mapping, optional
         Further parameters of the notebook, such as ``device`` or ``weights``.
     watch : callable, optional
-        Is told the progress when it changes and every two seconds, at the end with ``"ended"``.
+        Is called with the progress when it changes and every two seconds, at the end with
+        ``"ended"``.
 
     Returns
     -------
@@ -162,7 +163,7 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
 def _run(coordinator: Coordinator, interrupts: Interrupts, reporter: _Reporter) -> None:
     """Keep the workers busy until nothing is left to do or it is to stop."""
     coordinator.begin()
-    stop, looked, paused = coordinator.job.stop, float("-inf"), None
+    stop, looked, doing = coordinator.job.stop, float("-inf"), "running"
     try:
         while True:
             if interrupts.asked and not stop.exists():
@@ -178,7 +179,7 @@ def _run(coordinator: Coordinator, interrupts: Interrupts, reporter: _Reporter) 
                     coordinator.give()
                 if not coordinator.given and (interrupts.asked or not coordinator.open()):
                     break
-            doing = "finishing" if interrupts.asked else coordinator.doing(paused)
+                doing = "finishing" if interrupts.asked else coordinator.doing(paused)
             reporter.aside = coordinator.aside_lines()
             reporter.report(doing, now=changed)
             time.sleep(TICK_S)
@@ -257,12 +258,12 @@ def _workers(
         if slots is not None or gpus != "auto":
             raise SweepError("slots and gpus are of this machine; a scheduler has its own workers")
         return their_workers(scheduler)
-    cards = find_gpus(gpus, os.environ)
-    if cards and slots is not None:
+    found = find_gpus(gpus, os.environ)
+    if found and slots is not None:
         raise SweepError(
-            f"slots is {slots}, and there are {len(cards)} GPUs with one slot each; leave slots "
+            f"slots is {slots}, and there are {len(found)} GPUs with one slot each; leave slots "
             "out, or ask for 0 GPUs to measure on the processor"
         )
     n = max(1, min(slots or 1, n_runs))
     start_quiet_tracker()
-    return own_workers(n, cards[: max(1, n_runs)], folder, hide_gpus=gpus == 0)
+    return own_workers(n, found[: max(1, n_runs)], folder, hide_gpus=gpus == 0)

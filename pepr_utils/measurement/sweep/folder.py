@@ -10,12 +10,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pepr_utils.errors import FolderError, PeprError
-from pepr_utils.measurement.store import check_writable, folder_errors
+from pepr_utils.measurement.store import check_writable, folder_errors, is_locked
 
 #: Room without which nothing is begun: records with their predictions, executed notebooks.
 ROOM_BYTES = 20_000_000
 #: How long a file that says to stop is kept for kernels that could not be reached.
 STOP_KEPT_S = 30 * 86400
+#: A kernel that waits for its device touches its file every second.
+WAITING_KEPT_S = 60
 #: How long a file under a temporary name is taken to be still written.
 HALF_KEPT_S = 3600
 
@@ -36,8 +38,8 @@ def tidy(folder: Path) -> None:
     kept = {
         "running/*.stop": STOP_KEPT_S,
         "running/*.here": STOP_KEPT_S,
-        "running/*.waiting": STOP_KEPT_S,
-        "running/*.claim": STOP_KEPT_S,
+        "running/*.waiting": WAITING_KEPT_S,
+        "running/*.claim": HALF_KEPT_S,
         "notebooks/*.log": STOP_KEPT_S,
         ".*.tmp": HALF_KEPT_S,
         "*/.*.tmp": HALF_KEPT_S,
@@ -47,6 +49,8 @@ def tidy(folder: Path) -> None:
             with suppress(OSError):  # another sweep tidies too
                 found = path.stat()
                 if path.suffix == ".log" and found.st_size:
+                    continue
+                if path.suffix == ".claim" and is_locked(path):
                     continue
                 if time.time() - found.st_mtime > kept_s:
                     path.unlink()

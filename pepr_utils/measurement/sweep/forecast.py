@@ -276,8 +276,8 @@ def factor(
         with_energy = [ratio for _, ratio in common if ratio is not None]
         energy = median(with_energy) if len(with_energy) >= FEWEST_IN_COMMON else None
         both = "" if energy is None else f" and energy x {energy:.3g}"
-        words = f"time x {time:.3g}{both}, as {len(common)} runs that were measured in both ways"
-        return Factor(time, energy, words)
+        text = f"time x {time:.3g}{both}, as {len(common)} runs that were measured in both ways"
+        return Factor(time, energy, text)
     other_recipe = "" if measured.protocol == recipe else f"not scaled to protocol {recipe}"
     if here == measured.device:
         return Factor(1.0, 1.0, other_recipe)
@@ -343,8 +343,8 @@ def by_data_sheets(measured_on: str | None, here: str | None) -> Factor | None:
     old, new = devices[measured_on], devices[here]
     time = old["memory_bandwidth_gb_s"] / new["memory_bandwidth_gb_s"]
     energy = time * new["board_power_w"] / old["board_power_w"]
-    words = f"time x {time:.3g} and energy x {energy:.3g}, by the data sheets alone"
-    return Factor(time, energy, words)
+    text = f"time x {time:.3g} and energy x {energy:.3g}, by the data sheets alone"
+    return Factor(time, energy, text)
 
 
 # -- forecasts -------------------------------------------------------------------------------------

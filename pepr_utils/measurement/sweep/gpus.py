@@ -1,4 +1,4 @@
-"""Which graphics cards a sweep uses: one slot each, by what NVML lists; and which a worker has."""
+"""Which GPUs a sweep uses: one slot each, by what NVML lists; and which a worker has."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pepr_utils.measurement.sweep.state import SweepError
 def find_gpus(
     wanted: int | Literal["auto"] | Sequence[str], environment: Mapping[str, str]
 ) -> list[str]:
-    """Return the cards to use, each as CUDA_VISIBLE_DEVICES names it.
+    """Return the GPUs to use, each as CUDA_VISIBLE_DEVICES names it.
 
-    A card that is divided (MIG) gives one slot: NVML has the energy of the whole card only, so its
-    runs have none of the card, and side by side on its slices they would disturb each other. A card
+    A GPU that is divided (MIG) gives one slot: NVML has the energy of the whole GPU only, so its
+    runs have none of the GPU, and side by side on its slices they would disturb each other. A GPU
     that cannot be read gives none.
 
     Parameters
@@ -37,29 +37,29 @@ def find_gpus(
     nvml = Nvml.open()
     nvml.close()
     chosen = visible_cards(nvml.cards, environment)
-    cards = [card for card in chosen.cards if card.lacking is None]
+    gpus = [card for card in chosen.cards if card.lacking is None]
     listed = environment.get("CUDA_VISIBLE_DEVICES")
     broken = [card.lacking for card in chosen.cards if card.lacking]
-    said = [*chosen.notes, *broken, *filter(None, [nvml.lacking])]
+    notes = [*chosen.notes, *broken, *filter(None, [nvml.lacking])]
     if listed is not None:
-        said.append(f"CUDA_VISIBLE_DEVICES is {listed!r}")
+        notes.append(f"CUDA_VISIBLE_DEVICES is {listed!r}")
     if chosen.ambiguous:
         raise SweepError("; ".join(chosen.notes))
     if wanted == "auto":
-        return [_name(card, listed) for card in cards]
+        return [_name(card, listed) for card in gpus]
     if isinstance(wanted, str) or wanted < 0:
         raise SweepError(f"gpus is {wanted!r}; allowed: a whole number from 0, or 'auto'")
-    if len(cards) < wanted:
+    if len(gpus) < wanted:
         raise SweepError(
-            f"{wanted} GPUs are asked for and {len(cards) or 'none'} found"
-            + (f" ({'; '.join(said)})" if said else "")
+            f"{wanted} GPUs are asked for and {len(gpus) or 'none'} found"
+            + (f" ({'; '.join(notes)})" if notes else "")
             + "; ask for as many as there are, or for 0 to measure on the processor"
         )
-    return [_name(card, listed) for card in cards[:wanted]]
+    return [_name(card, listed) for card in gpus[:wanted]]
 
 
 def own_gpu(environment: Mapping[str, str]) -> str | None:
-    """Return the one card that a worker's runs are on, as CUDA_VISIBLE_DEVICES names it.
+    """Return the one GPU that a worker's runs are on, as CUDA_VISIBLE_DEVICES names it.
 
     By its UUID, so that every worker of a machine calls it the same, whatever number it has for
     each of them; or by that of its slice (MIG), since slices may be used at the same time.
@@ -72,12 +72,12 @@ def own_gpu(environment: Mapping[str, str]) -> str | None:
     Returns
     -------
     str or None
-        None where no card is visible, without NVML, and where NVML cannot read the card.
+        None where no GPU is visible, without NVML, and where NVML cannot read the GPU.
 
     Raises
     ------
     SweepError
-        If several cards are visible, or it is not known which one is meant.
+        If several GPUs are visible, or it is not known which one is meant.
     """
     nvml = Nvml.open()
     nvml.close()
@@ -87,7 +87,7 @@ def own_gpu(environment: Mapping[str, str]) -> str | None:
     if len(chosen.cards) > 1:
         raise SweepError(
             f"it sees {len(chosen.cards)} GPUs ({', '.join(card.uuid for card in chosen.cards)}), "
-            "and runs are measured one at a time on each; start one worker per card with "
+            "and runs are measured one at a time on each; start one worker per GPU with "
             "CUDA_VISIBLE_DEVICES naming it, or set it to '' to measure on the processor"
         )
     listed = environment.get("CUDA_VISIBLE_DEVICES")
@@ -96,7 +96,7 @@ def own_gpu(environment: Mapping[str, str]) -> str | None:
 
 
 def _name(card: Card, listed: str | None) -> str:
-    """A card's name for CUDA: its UUID, or that of its first slice that may be used."""
+    """A GPU's name for CUDA: its UUID, or that of its first slice that may be used."""
     if not card.mig_uuids:
         return card.uuid
     parts = [part.strip() for part in (listed or "").split(",")]

@@ -16,9 +16,9 @@ from pepr_utils.measurement.sweep.plan import Plan, Planned
 from pepr_utils.measurement.sweep.state import State
 from pepr_utils.measurement.sweep.view import duration, energy, mass
 
-#: Said where neither the folder nor the machine names a card.
-_NO_DEVICE = "device: that of the basis, for want of a card here; --on names another"
-#: Reasons for a lacking basis that are named; the rest is counted.
+#: Where neither the folder nor the machine names a GPU.
+_NO_DEVICE = "device: that of the basis, since no GPU is here; --on names another"
+#: Reasons for a missing basis that are named; the rest is counted.
 _REASONS = 8
 
 
@@ -182,7 +182,7 @@ def lines(
         found.append(
             f"no basis for energy: {_runs(only_time)}, which energy and CO2eq do not contain"
         )
-    for words, n in plan.lacking.items():
+    for words, n in plan.missing.items():
         found += _wrapped(f"not there yet: {_runs(n)}, counted as not done: {words}")
     names = not_fetched(plan)
     if names:

@@ -31,7 +31,7 @@ class Planned:
     run : Run
         What is measured.
     block : str
-        The first block that it stands in.
+        The first block that it is in.
     run_id : str or None
         The name of its record; None where that cannot be known yet, as of a data set that is not
         there.
@@ -61,7 +61,7 @@ class Plan:
     runs: tuple[Planned, ...]
 
     @property
-    def lacking(self) -> Counter[str]:
+    def missing(self) -> Counter[str]:
         """Why runs have no name yet, and how many."""
         return Counter(p.why for p in self.runs if p.run_id is None)
 
@@ -125,13 +125,13 @@ def make_plan(
     weights_folder : pathlib.Path, optional
         Where pretrained weights lie; their content is part of the names.
     progress : callable, optional
-        Is told what is read.
+        Is called with what is read.
 
     Examples
     --------
     >>> from pepr_utils.measurement.sweep.study import load_study
     >>> plan = make_plan(load_study("demo"))
-    >>> len(plan.runs), plan.runs[0].block, plan.lacking
+    >>> len(plan.runs), plan.runs[0].block, plan.missing
     (9, 'all images', Counter())
     """
     first: dict[Run, str] = {}
@@ -156,7 +156,7 @@ def make_plan(
 
 
 def _why(action: Callable[[], object]) -> str | None:
-    """What an action fails with, in words; None where it does not."""
+    """What an action fails with; None where it does not."""
     try:
         action()
     except PeprError as error:

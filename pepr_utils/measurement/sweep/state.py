@@ -77,7 +77,7 @@ class State:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a watcher of a sweep is told.
+    """What a watcher of a sweep is given.
 
     Attributes
     ----------

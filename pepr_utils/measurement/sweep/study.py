@@ -361,8 +361,8 @@ class _Yaml:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             place = path if mark is None else f"{path}:{mark.line + 1}"
-            said = " ".join(filter(None, [error.context, error.problem]))
-            raise StudyError(f"{place}: not YAML: {said}") from None
+            why = " ".join(filter(None, [error.context, error.problem]))
+            raise StudyError(f"{place}: not YAML: {why}") from None
         except yaml.YAMLError as error:
             raise StudyError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
 

@@ -127,7 +127,8 @@ class Report:
     claimed: tuple[str, ...] = ()
     begun: bool = False  # whether the kernel has begun one of them
     not_begun: tuple[str, ...] = ()  # open still, and nobody else's
-    why: str = ""  # why they were not begun
+    error: str = ""  # what the notebook ended with
+    why: str = ""  # in a sentence
 
 
 def dask_setup(_worker: Any) -> None:
@@ -307,7 +308,7 @@ def _environment(job: Job) -> dict[str, str]:
 def _told(
     job: Job, offers: Sequence[Offer], begun: Path, own: Mapping[str, str]
 ) -> Mapping[str, str]:
-    """What the kernel is told of the sweep."""
+    """What the kernel needs to know of the sweep."""
     # Without NVML a number may be that of no GPU at all; a UUID is of one GPU only.
     listed = own.get("CUDA_VISIBLE_DEVICES", "")
     device = listed if listed.startswith(("GPU-", "MIG-")) else job.slot
@@ -344,7 +345,7 @@ def _settle(job: Job, offers: Sequence[Offer], ended: Ended, begun: set[str]) ->
             _patiently(job, lambda offer=offer: record_failure(job.folder, offer, reason))
         elif ended.how == "whole" or not begun:  # else it was not its turn
             not_begun.append(offer.run_id)
-    return Report(names, bool(begun), tuple(not_begun), why)
+    return Report(names, bool(begun), tuple(not_begun), ended.error, why)
 
 
 def _patiently(job: Job, write: Callable[[], object]) -> None:
