@@ -5,8 +5,8 @@ import os
 
 import nbformat
 import pytest
-from pepr_utils.measurement.locks import claim
 
+from pepr_utils.measurement.store import claim
 from pepr_utils.measurement.sweep import SweepError, notebook, worker
 from pepr_utils.measurement.sweep.folder import tidy, tidy_after
 from pepr_utils.measurement.sweep.notebook import Ended, execute
