@@ -7,10 +7,20 @@ from collections.abc import Sequence
 import pandas as pd
 
 from paper.chapters.table_1 import RULES
-from paper.figures import arms, by_size
 from pepr_utils.ledger.printed import DIFFERS, REPRODUCED, TRUNCATED, compare_printed
 from pepr_utils.results import LARGE_ABOVE, ResultSet
-from pepr_utils.results.groups import AVERAGES, Average
+from pepr_utils.results.groups import (
+    AVERAGES,
+    FRACTION_ARMS,
+    PRETRAINING_ARMS,
+    Average,
+    averaged_experiments,
+    by_architecture,
+    fraction_arms,
+    in_arms,
+    medians_by_size,
+    pretraining_arms,
+)
 
 NOT_AVAILABLE = "n/a"
 
@@ -68,7 +78,7 @@ def model_space(space: pd.DataFrame) -> dict[str, str]:
 
 def energy(result_set: ResultSet, *, average: Average) -> dict[str, str]:
     """Spread of the energy in figure 2c, and where its dearest model sets the upper bound."""
-    frame = by_size.data(result_set, average=average)
+    frame = by_architecture(result_set, average=average)
     resources = frame.set_index("architecture").filter(regex="^R: ")
     dearest = frame.nlargest(1, "energy_wh")["architecture"].iloc[0]
     low, high = frame.nsmallest(1, "energy_wh").iloc[0], frame.nlargest(1, "energy_wh").iloc[0]
@@ -82,15 +92,15 @@ def energy(result_set: ResultSet, *, average: Average) -> dict[str, str]:
         "energy-highest-bounds": f"{(resources.idxmax() == dearest).sum()}",
         "energy-experiments": f"{len(resources.columns)}",
         "average": AVERAGES[average],
-        "averaged-experiments": by_size.experiments(frame),
+        "averaged-experiments": averaged_experiments(frame),
         "energy-ratio": fixed(high["energy_wh"] / low["energy_wh"], 0),
     }
 
 
 def two_arms(frame: pd.DataFrame, names: Sequence[str], prefix: str) -> dict[str, str]:
     """Medians of two arms and how many models do better in the first."""
-    wide = frame.pivot(index="architecture", columns="arm", values="test_accuracy")
-    first, second = (wide.get(name, pd.Series(dtype=float)) for name in names)
+    wide = in_arms(frame, names)
+    first, second = (wide[name] for name in names)
     return {
         f"{prefix}-n": f"{len(wide)}" if len(wide) else NOT_AVAILABLE,
         f"{prefix}-first-median": fixed(first.median(), 4),
@@ -104,10 +114,10 @@ def two_arms(frame: pd.DataFrame, names: Sequence[str], prefix: str) -> dict[str
 
 def results(result_set: ResultSet, *, average: Average, alpha: float) -> dict[str, str]:
     """Every number that the results chapter quotes."""
-    frame = by_size.data(result_set, average=average, alpha=alpha)
-    medians = frame.groupby("size")[["test_accuracy", "pepr"]].median().reindex(["small", "large"])
+    frame = by_architecture(result_set, average=average, alpha=alpha)
+    accuracies, scores = (medians_by_size(frame, name) for name in ("test_accuracy", "pepr"))
     other = "released" if average == "stated" else "stated"
-    variant = by_size.data(result_set, average=other, alpha=alpha)
+    variant = by_architecture(result_set, average=other, alpha=alpha)
     both = frame.merge(variant, on="architecture", suffixes=("", "_other"))
     best = frame.nlargest(1, "pepr").iloc[0]
     numbers = {
@@ -116,20 +126,20 @@ def results(result_set: ResultSet, *, average: Average, alpha: float) -> dict[st
         "other-average": AVERAGES[other],
         "n-models": f"{len(frame)}",
         "n-experiments": f"{sum(str(c).startswith('P: ') for c in frame)}",
-        "accuracy-small": fixed(medians.loc["small", "test_accuracy"], 4),
-        "accuracy-large": fixed(medians.loc["large", "test_accuracy"], 4),
-        "pepr-small": fixed(medians.loc["small", "pepr"], 3),
-        "pepr-large": fixed(medians.loc["large", "pepr"], 3),
+        "accuracy-small": fixed(accuracies["small"], 4),
+        "accuracy-large": fixed(accuracies["large"], 4),
+        "pepr-small": fixed(scores["small"], 3),
+        "pepr-large": fixed(scores["large"], 3),
         "best-pepr-model": best["architecture"],
         "best-pepr": fixed(best["pepr"], 3),
         "rank-correlation": fixed(both["pepr"].corr(both["pepr_other"], method="spearman"), 2),
         "n-runs": f"{len(result_set.runs):,}",
         "n-all-experiments": f"{len(result_set.experiments)}",
-        "averaged-experiments": by_size.experiments(frame),
+        "averaged-experiments": averaged_experiments(frame),
         "n-not-drawn": f"{result_set.runs['architecture'].nunique() - len(frame)}",
     }
-    numbers |= two_arms(arms.pretraining_data(result_set), arms.PRETRAINING_ARMS, "pretraining")
-    return numbers | two_arms(arms.fraction_data(result_set), arms.FRACTION_ARMS, "fraction")
+    numbers |= two_arms(pretraining_arms(result_set), PRETRAINING_ARMS, "pretraining")
+    return numbers | two_arms(fraction_arms(result_set), FRACTION_ARMS, "fraction")
 
 
 def table_1(cells: pd.DataFrame, rules: pd.DataFrame, rankings: pd.DataFrame) -> dict[str, str]:

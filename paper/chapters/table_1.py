@@ -15,6 +15,7 @@ from pepr_utils.ledger.printed import (
 )
 from pepr_utils.paths import data_file
 from pepr_utils.results import ResultSet, score_runs
+from pepr_utils.results.result_set import fine_tuned
 from pepr_utils.scoring import normalize, pepr
 
 #: Columns of the printed table: what each is, how it is computed from a run, and its heading.
@@ -84,7 +85,7 @@ def compare(result_set: ResultSet, *, alpha: float = 1.0) -> pd.DataFrame:
 
 def in_block(scored: pd.DataFrame, dataset: str, pretrained: bool) -> pd.Series:
     """Tell which runs are of a block of the table; one that does not say so is fine-tuned."""
-    same = (scored["dataset"] == dataset) & (scored["pretrained"].fillna(True) == pretrained)
+    same = (scored["dataset"] == dataset) & (fine_tuned(scored) == pretrained)
     return same.fillna(False).astype(bool)
 
 

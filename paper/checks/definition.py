@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 
 from paper.chapters import statements
+from paper.chapters.curve import PAPERS_ARCHITECTURE, pepr_curves
 from paper.checks.shared import arm
-from paper.figures import curves
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.ledger.compare import Told
 from pepr_utils.ledger.registry import check
@@ -123,10 +123,10 @@ def maximum_above_start(_: ResultSet) -> bool:
 def optimum_inside(result_set: ResultSet) -> Told:
     """Whether the best epoch by score of the paper's example is neither the first nor the last."""
     experiment = arm(result_set, "derma")["experiment"].iloc[0]
-    frame = curves.data(result_set, experiment=experiment)
-    curve = frame[frame["architecture"] == curves.PAPERS_ARCHITECTURE]
+    frame = pepr_curves(result_set, experiment=experiment)
+    curve = frame[frame["architecture"] == PAPERS_ARCHITECTURE]
     if curve.empty:
-        raise NotAvailableError(f"epochs of {curves.PAPERS_ARCHITECTURE} on derma")
+        raise NotAvailableError(f"epochs of {PAPERS_ARCHITECTURE} on derma")
     best, last = int(curve.loc[curve["optimum"], "epoch"].iloc[0]), int(curve["epoch"].max())
     inside = 1 < best < last
     return Told(inside, f"{'yes' if inside else 'no'}: epoch {best} of {last}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
+from paper.chapters.pareto import front_points
 from paper.checks.shared import (
     DATASETS,
     FRACTION,
@@ -14,11 +17,17 @@ from paper.checks.shared import (
     group_medians,
     need_arms,
 )
-from paper.figures import arms, front
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.ledger.compare import Told
 from pepr_utils.ledger.registry import check
 from pepr_utils.results import ResultSet
+from pepr_utils.results.groups import (
+    FRACTION_ARMS,
+    PRETRAINING_ARMS,
+    fraction_arms,
+    in_arms,
+    pretraining_arms,
+)
 
 #: Rank correlations up to this count as none; the limit is ours.
 LEVEL = 0.2
@@ -38,22 +47,24 @@ def energy_range(result_set: ResultSet) -> float:
 def _fractions(result_set: ResultSet) -> pd.DataFrame:
     """Points of figure 3b, if all its arms are there."""
     need_arms(result_set, FRACTION)
-    return arms.fraction_data(result_set)
+    return fraction_arms(result_set)
 
 
-def _wide(frame: pd.DataFrame) -> pd.DataFrame:
+def _wide(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     if frame.empty:
         raise NotAvailableError("a model with a run in both arms")
-    return frame.pivot(index="architecture", columns="arm", values="test_accuracy")
+    return in_arms(frame, names)
 
 
 def better(result_set: ResultSet, figure: str, each: bool) -> Told:
     """Whether every model, or the median one, does better in the first arm."""
     if figure == "3a":
         need_arms(result_set, PRETRAINING, stated=True)
-        wide, names = _wide(arms.pretraining_data(result_set)), arms.PRETRAINING_ARMS
+        names = PRETRAINING_ARMS
+        wide = _wide(pretraining_arms(result_set), names)
     else:
-        wide, names = _wide(_fractions(result_set)), arms.FRACTION_ARMS
+        names = FRACTION_ARMS
+        wide = _wide(_fractions(result_set), names)
     first, second = wide[names[0]], wide[names[1]]
     if each:
         return Told(bool((first > second).all()), f"{_share(first > second)} models")
@@ -71,15 +82,15 @@ for _figure in ("3a", "3b"):
 def datasets_of_3b(result_set: ResultSet) -> list[str]:
     """Data sets that figure 3b averages over."""
     frame = _fractions(result_set)
-    _wide(frame)
+    _wide(frame, FRACTION_ARMS)
     return frame["datasets"].iloc[0].split(", ")
 
 
 @check("figures/3b/rank-correlation")
 def order_kept(result_set: ResultSet) -> float:
     """Rank correlation of the models' accuracies on a tenth and on all of the data."""
-    wide = _wide(_fractions(result_set))
-    return float(wide[arms.FRACTION_ARMS[0]].corr(wide[arms.FRACTION_ARMS[1]], method="spearman"))
+    wide = _wide(_fractions(result_set), FRACTION_ARMS)
+    return float(wide[FRACTION_ARMS[0]].corr(wide[FRACTION_ARMS[1]], method="spearman"))
 
 
 def _against_scratch(result_set: ResultSet, tuned: pd.Series) -> Told:
@@ -163,7 +174,7 @@ for _dataset in DATASETS:
 def knee(result_set: ResultSet) -> Told:
     """Share of all models and epochs on Derma that score higher than the knee of the front."""
     experiment = arm(result_set, "derma")["experiment"].iloc[0]
-    frame = front.data(result_set, experiment=experiment)
+    frame = front_points(result_set, experiment=experiment)
     at = frame.loc[frame["role"] == "knee", "pepr"]
     if at.empty:
         raise NotAvailableError("a knee of the Pareto front")
@@ -175,5 +186,5 @@ def knee(result_set: ResultSet) -> Told:
 def front_is_cheap(result_set: ResultSet) -> float:
     """Largest normalised energy on the Pareto front."""
     experiment = arm(result_set, "derma")["experiment"].iloc[0]
-    frame = front.data(result_set, experiment=experiment)
+    frame = front_points(result_set, experiment=experiment)
     return float(frame.loc[frame["role"] != "other", "resource"].max())

@@ -10,6 +10,7 @@ from pepr_utils.ledger.registry import check
 from pepr_utils.results import ResultSet
 from pepr_utils.results.remembered import remembered
 from pepr_utils.results.repair import read_as
+from pepr_utils.results.result_set import image_share
 
 #: carbontracker's CO2 of a kilometre by car, in g, by year of its source: new cars in the EU.
 CAR_G_PER_KM = {"2018": 120.4, "2020": 107.5, "2024": 106.8}
@@ -53,7 +54,7 @@ def energy_replaced(result_set: ResultSet) -> float:
 def energy_described(result_set: ResultSet) -> float:
     """The same without runs on less than a tenth of the images."""
     runs = _all_runs(result_set)
-    return _total(runs[runs["train_fraction"].fillna(1.0) >= 0.1], "energy_kwh")
+    return _total(runs[image_share(runs) >= 0.1], "energy_kwh")
 
 
 @check("totals/carbon")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from paper.chapters import access, imagenet
 from paper.checks.shared import arm, group_medians
-from paper.figures import access, imagenet
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.ledger.compare import Told
 from pepr_utils.ledger.registry import check

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paper.chapters import statements
+from paper.chapters import access, imagenet, statements
 from paper.chapters.example_curves import ExampleCurve
 from paper.checks import definition, models
-from paper.figures import access, imagenet
 from pepr_utils.ledger import NOT_CHECKABLE, NOT_REPRODUCED, check_claims, load_claims
 from pepr_utils.results import add_classes, load_timm_models
 
