@@ -8,7 +8,6 @@ import pandas as pd
 
 from paper.chapters.pareto import front_points
 from paper.checks.shared import (
-    DATASETS,
     FRACTION,
     PRETRAINING,
     accuracies,
@@ -37,7 +36,7 @@ def _share(better: pd.Series) -> str:
     return f"{int(better.sum())} of {len(better)}"
 
 
-@check("figures/energy-range")
+@check
 def energy_range(result_set: ResultSet) -> float:
     """Energy of the dearest model over that of the cheapest, mean of the data sets."""
     energies = averaged(result_set)["energy_wh"]
@@ -56,6 +55,7 @@ def _wide(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return in_arms(frame, names)
 
 
+@check
 def better(result_set: ResultSet, figure: str, each: bool) -> Told:
     """Whether every model, or the median one, does better in the first arm."""
     if figure == "3a":
@@ -73,12 +73,7 @@ def better(result_set: ResultSet, figure: str, each: bool) -> Told:
     return Told(higher, f"{'yes' if higher else 'no'}: {words}")
 
 
-check("figures/3a/all-better", "3a", True)(better)
-for _figure in ("3a", "3b"):
-    check(f"figures/{_figure}/median-better", _figure, False)(better)
-
-
-@check("figures/3b/datasets")
+@check
 def datasets_of_3b(result_set: ResultSet) -> list[str]:
     """Data sets that figure 3b averages over."""
     frame = _fractions(result_set)
@@ -86,7 +81,7 @@ def datasets_of_3b(result_set: ResultSet) -> list[str]:
     return frame["datasets"].iloc[0].split(", ")
 
 
-@check("figures/3b/rank-correlation")
+@check
 def order_kept(result_set: ResultSet) -> float:
     """Rank correlation of the models' accuracies on a tenth and on all of the data."""
     wide = _wide(_fractions(result_set), FRACTION_ARMS)
@@ -102,7 +97,7 @@ def _against_scratch(result_set: ResultSet, tuned: pd.Series) -> Told:
     return Told(higher, f"{words}; {_share(tuned >= scratch)} models")
 
 
-@check("figures/less-data")
+@check
 def less_data(result_set: ResultSet) -> Told:
     """Whether fine-tuning on fewer images of Derma reaches training from scratch on all.
 
@@ -120,7 +115,7 @@ def less_data(result_set: ResultSet) -> Told:
     return found
 
 
-@check("figures/less-compute")
+@check
 def less_compute(result_set: ResultSet) -> Told:
     """Whether one epoch of fine-tuning on Derma reaches all epochs of training from scratch."""
     runs = arm(result_set, "derma")[["run_id", "architecture"]]
@@ -137,26 +132,27 @@ def _by_size(result_set: ResultSet, size: str) -> float:
     return float(part["n_parameters"].astype(float).corr(part["pepr"], method="spearman"))
 
 
-@check("figures/3d/large")
+@check
 def among_large(result_set: ResultSet) -> float:
     """How PePR-E goes with size among large models."""
     return _by_size(result_set, "large")
 
 
-@check("figures/3d/small-level")
+@check
 def level_among_small(result_set: ResultSet) -> Told:
     """Whether PePR-E hardly goes with size among small models."""
     small = _by_size(result_set, "small")
     return Told(abs(small) <= LEVEL, f"rank correlation {small:.2f}")
 
 
-@check("figures/3d/small-level/comparison")
+@check
 def flatter_among_small(result_set: ResultSet) -> Told:
     """Whether it goes less with size among small models than among large ones."""
     small, large = _by_size(result_set, "small"), _by_size(result_set, "large")
     return Told(abs(small) < abs(large), f"rank correlations {small:.2f} and {large:.2f}")
 
 
+@check
 def lead_of_small(result_set: ResultSet, cost: str, scope: str) -> Told:
     """Median score of small models minus that of large ones."""
     frame = averaged(result_set, cost=cost) if scope == "average" else arm(result_set, scope)
@@ -164,13 +160,7 @@ def lead_of_small(result_set: ResultSet, cost: str, scope: str) -> Told:
     return Told(small - large, f"{small - large:.3f} ({small:.3f} and {large:.3f})")
 
 
-for _cost in "ECMT":
-    check(f"figures/lead/{_cost}", _cost, "average")(lead_of_small)
-for _dataset in DATASETS:
-    check(f"figures/lead/E/{_dataset}", "E", _dataset)(lead_of_small)
-
-
-@check("figures/4a/knee")
+@check
 def knee(result_set: ResultSet) -> Told:
     """Share of all models and epochs on Derma that score higher than the knee of the front."""
     experiment = arm(result_set, "derma")["experiment"].iloc[0]
@@ -182,7 +172,7 @@ def knee(result_set: ResultSet) -> Told:
     return Told(above / len(frame), f"{above / len(frame):.3f} ({above} of {len(frame):,} points)")
 
 
-@check("figures/4a/low-footprint")
+@check
 def front_is_cheap(result_set: ResultSet) -> float:
     """Largest normalised energy on the Pareto front."""
     experiment = arm(result_set, "derma")["experiment"].iloc[0]
