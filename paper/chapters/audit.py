@@ -20,6 +20,7 @@ from pepr_utils.results.lattice import one_digit_edits
 from pepr_utils.results.origins import origins
 from pepr_utils.results.power import implied_power
 from pepr_utils.results.power_limits import declared
+from pepr_utils.results.result_set import on_all_images
 
 #: A run shorter than this, in s, is too short for a steady mean power.
 BRIEF_S = 30
@@ -51,7 +52,7 @@ def of_set(result_set: ResultSet) -> dict[str, str]:
     copies = table[table["role"] == "copy"]
     fresh = power.loc[~power.index.isin(table.index[table["role"] != "source"])]
     over = copies[copies["power_w"] > copies["limit_w"]]
-    full = runs["train_fraction"].fillna(1.0) == 1.0
+    full = on_all_images(runs)
     full_over = over[full[over.index]]
     most = over.groupby("experiment").size() / runs.groupby("experiment").size()
     labels = experiment_labels(runs["experiment"])
@@ -172,7 +173,7 @@ def _time_apart(table: pd.DataFrame, power: pd.DataFrame) -> float:
 def _learning(result_set: ResultSet) -> dict[str, str]:
     runs, table = result_set.finished, learning(result_set)
     levels = answer_levels(result_set).dropna(subset=["level"])
-    full = runs["train_fraction"].fillna(1.0) == 1.0
+    full = on_all_images(runs)
     state = table["state"]
     never = state.eq("never learnt").fillna(False).groupby(runs["experiment"]).agg(["sum", "size"])
     most = never["sum"].idxmax()

@@ -7,8 +7,8 @@ import pandas as pd
 from paper.chapters.common import NOT_AVAILABLE, fixed
 from paper.chapters.curve import cost_basis, experiment_name
 from pepr_utils.errors import InfeasibleBudgetError
-from pepr_utils.results import ResultSet, curve_experiment, experiment_labels
-from pepr_utils.scoring import select
+from pepr_utils.results import ResultSet, curve_experiment, experiment_labels, learning_curves
+from pepr_utils.scoring import pareto_front, pareto_knee, select
 
 #: The budget that the text works through.
 LIMITS = {"energy_kwh": 0.020, "reserved_memory_gb": 8.0}
@@ -93,3 +93,26 @@ def _choices(table: pd.DataFrame, alpha: float) -> dict[str, str]:
         else:
             found |= {"n-within": f"{len(choice.ranking)}", name: choice.best["architecture"]}
     return found
+
+
+def front_points(
+    result_set: ResultSet, *, experiment: str | None = None, alpha: float = 1.0
+) -> pd.DataFrame:
+    """Every model and epoch of an experiment, with the Pareto front and its knee.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The frame of `learning_curves` with ``role``: ``knee``, ``Pareto front`` or ``other``, the
+        points of the front last, from cheap to dear.
+    """
+    curves = learning_curves(result_set, experiment=experiment, alpha=alpha)
+    front = pareto_front(curves["test_accuracy"], curves["cost"])
+    role = pd.Series("other", index=curves.index).mask(front, "Pareto front")
+    knee = pareto_knee(curves["test_accuracy"], curves["cost"])
+    if knee is not None:
+        role.iloc[knee] = "knee"
+    ordered = curves.assign(role=role, on_front=front).sort_values(
+        ["on_front", "cost"], kind="stable", ignore_index=True
+    )
+    return ordered.drop(columns="on_front")

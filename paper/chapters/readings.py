@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from paper.chapters import table_1
-from paper.figures import arms, by_size, front
+from paper.chapters.pareto import front_points
 from pepr_utils.errors import InvalidTableError
 from pepr_utils.ledger.printed import DIFFERS, compare_printed
 from pepr_utils.results import (
@@ -17,8 +17,18 @@ from pepr_utils.results import (
     experiment_labels,
     score_runs,
 )
-from pepr_utils.results.groups import Average
+from pepr_utils.results.groups import (
+    FRACTION_ARMS,
+    PRETRAINING_ARMS,
+    Average,
+    by_architecture,
+    fraction_arms,
+    in_arms,
+    medians_by_size,
+    pretraining_arms,
+)
 from pepr_utils.results.repair import READINGS, read_as
+from pepr_utils.results.result_set import fine_tuned
 from pepr_utils.scoring.uncertainty import FEWEST_RESAMPLES
 from pepr_utils.statistics import STRICT, USUAL, try_test
 from pepr_utils.statistics.tables import p_words
@@ -51,7 +61,7 @@ def values(
     sets : mapping
         What `readings` returns.
     average, alpha
-        See `paper.figures.by_size.data`.
+        See `by_architecture`.
 
     Returns
     -------
@@ -71,8 +81,7 @@ def values(
 def _figures(
     result_set: ResultSet, average: Average, alpha: float, drawn: str | None
 ) -> dict[tuple[str, str], str]:
-    frame = by_size.data(result_set, average=average, alpha=alpha)
-    sizes = {size: frame[frame["size"] == size] for size in ("small", "large")}
+    frame = by_architecture(result_set, average=average, alpha=alpha)
     dearest, cheapest = frame.nlargest(1, "energy_wh"), frame.nsmallest(1, "energy_wh")
     found = {
         ("figure 2c", "models drawn"): f"{len(frame)}",
@@ -81,22 +90,22 @@ def _figures(
         ("figure 2c", "cheapest model"): cheapest["architecture"].iloc[0],
         ("figure 2c", "energy of the cheapest (Wh)"): f"{cheapest['energy_wh'].iloc[0]:.1f}",
     }
-    for size, part in sizes.items():
-        found["figure 2c", f"median energy, {size} (Wh)"] = f"{part['energy_wh'].median():.1f}"
+    for size, median in medians_by_size(frame, "energy_wh").items():
+        found["figure 2c", f"median energy, {size} (Wh)"] = f"{median:.1f}"
     for figure, pairs, names in (
-        ("figure 3a", arms.pretraining_data(result_set), arms.PRETRAINING_ARMS),
-        ("figure 3b", arms.fraction_data(result_set), arms.FRACTION_ARMS),
+        ("figure 3a", pretraining_arms(result_set), PRETRAINING_ARMS),
+        ("figure 3b", fraction_arms(result_set), FRACTION_ARMS),
     ):
-        wide = pairs.pivot(index="architecture", columns="arm", values="test_accuracy")
+        wide = in_arms(pairs, names)
         found[figure, "models drawn"] = f"{len(wide)}"
         for name in names:
             found[figure, f"median accuracy, {name}"] = f"{wide[name].median():.4f}"
         better = (wide[names[0]] > wide[names[1]]).sum()
         found[figure, f"better {names[0]}"] = f"{better} of {len(wide)}"
-    for size, part in sizes.items():
-        found["figure 3c", f"median accuracy, {size}"] = f"{part['test_accuracy'].median():.4f}"
-    for size, part in sizes.items():
-        found["figure 3d", f"median PePR-E, {size}"] = f"{part['pepr'].median():.3f}"
+    for size, median in medians_by_size(frame, "test_accuracy").items():
+        found["figure 3c", f"median accuracy, {size}"] = f"{median:.4f}"
+    for size, median in medians_by_size(frame, "pepr").items():
+        found["figure 3d", f"median PePR-E, {size}"] = f"{median:.3f}"
     for column, groups in (
         ("type", ("CNN", "Other")),
         ("efficient", ("efficient", "not efficient")),
@@ -119,7 +128,7 @@ def _front(
     """Who is on the Pareto front of figure 4a, and its knee; nothing without epochs."""
     if experiment is None:
         return {}
-    points = front.data(result_set, experiment=experiment, alpha=alpha)
+    points = front_points(result_set, experiment=experiment, alpha=alpha)
     label = experiment_labels(result_set.experiments)[experiment]
     members = points[points["role"] != "other"]
     names = [f"{p.architecture} ({p.epoch})" for p in members.itertuples()]
@@ -180,7 +189,7 @@ def _claims(result_set: ResultSet) -> list[tuple[str, str, str, float]]:
     ]
     found = [(name, f"accuracy: {words}", paper, level) for name, words, paper, level in fixed]
     full = result_set.full_data()
-    tuned = full[full["pretrained"].fillna(True).astype(bool)]
+    tuned = full[fine_tuned(full)]
     for dataset in tuned["dataset"].unique():
         words = f"PePR-E: small, large, {dataset} (A.1)"
         found.append((f"size-pepr_e-{dataset}", words, higher, USUAL))
@@ -276,18 +285,18 @@ def energies_by_size(sets: Mapping[str, ResultSet]) -> pd.DataFrame:
         for words, one in sets.items():
             scored = add_classes(score_runs(one.finished))
             part = scored[scored["experiment"] == key]
-            small, large = (part[part["size"].eq(s).fillna(False)] for s in ("small", "large"))
-            gap = small["pepr"].median() - large["pepr"].median()
+            energy = 1e3 * medians_by_size(part, "energy_kwh")
+            score = medians_by_size(part, "pepr")
             rows.append(
                 {
                     "experiment": labels[key],
                     "reading": words,
                     "models": len(part),
-                    "energy, small (Wh)": small["energy_kwh"].median() * 1e3,
-                    "energy, large (Wh)": large["energy_kwh"].median() * 1e3,
-                    "PePR-E, small": small["pepr"].median(),
-                    "PePR-E, large": large["pepr"].median(),
-                    "gap": gap,
+                    "energy, small (Wh)": energy["small"],
+                    "energy, large (Wh)": energy["large"],
+                    "PePR-E, small": score["small"],
+                    "PePR-E, large": score["large"],
+                    "gap": score["small"] - score["large"],
                 }
             )
     return pd.DataFrame(rows, columns=GAPS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from paper.checks.shared import ARMS, DATASETS, arm
+from paper.checks.shared import DATASETS, arm
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.ledger.compare import Told
 from pepr_utils.ledger.registry import check
@@ -17,7 +17,7 @@ from pepr_utils.results.shared_values import shared_values
 _GIB = 2**30 / 1e9
 
 
-@check("data/datasets")
+@check
 def datasets(result_set: ResultSet) -> list[str]:
     """Data sets of the runs."""
     return list(result_set.finished["dataset"].dropna().unique())
@@ -36,11 +36,13 @@ def _lattice(result_set: ResultSet, name: str) -> tuple[int, Lattice]:
     return stated, lattice
 
 
+@check
 def test_images(result_set: ResultSet, dataset: str) -> int:
     """Images that the test accuracies are shares of."""
     return _lattice(result_set, dataset)[1].n_steps
 
 
+@check
 def whole_batches(result_set: ResultSet, dataset: str) -> int:
     """Size of a test set whose whole batches give the accuracies."""
     stated, lattice = _lattice(result_set, dataset)
@@ -50,6 +52,7 @@ def whole_batches(result_set: ResultSet, dataset: str) -> int:
 test_images.__test__ = False
 
 
+@check
 def train_images(result_set: ResultSet, name: str) -> int:
     """Training images that the training accuracies are averages over."""
     experiment = arm(result_set, name)["experiment"].iloc[0]
@@ -59,21 +62,14 @@ def train_images(result_set: ResultSet, name: str) -> int:
     return int(found[experiment])
 
 
+@check
 def tenth(result_set: ResultSet, dataset: str) -> float:
     """Share of the training images in the arm of ten per cent, in per cent."""
     whole = train_images(result_set, dataset)
     return 100 * train_images(result_set, f"{dataset}-tenth") / whole
 
 
-for _name in ARMS:
-    check(f"data/train-images/{_name}", _name)(train_images)
-for _name in DATASETS:
-    check(f"data/test-images/{_name}", _name)(test_images)
-    check(f"data/test-images/{_name}/whole-batches", _name)(whole_batches)
-    check(f"data/tenth/{_name}", _name)(tenth)
-
-
-@check("data/batch-size")
+@check
 def batch_size(result_set: ResultSet) -> Told:
     """The batch size whose whole batches give the test accuracies of all three data sets."""
     pairs = [_lattice(result_set, dataset) for dataset in DATASETS]
@@ -86,7 +82,7 @@ def batch_size(result_set: ResultSet) -> Told:
     return Told(possible[0] if len(possible) == 1 else float("nan"), words)
 
 
-@check("data/epochs")
+@check
 def epochs(result_set: ResultSet) -> Told:
     """Epochs of a run, if it is the same number for all."""
     counts = epochs_per_run(result_set)
@@ -96,14 +92,13 @@ def epochs(result_set: ResultSet) -> Told:
     return Told(low if low == high else float("nan"), f"{low}" if low == high else f"{low}–{high}")
 
 
-@check("data/card-memory", 1.0)
-@check("data/card-memory/binary", _GIB)
-def card_memory(result_set: ResultSet, unit: float) -> float:
-    """Memory of the card, in units of 10^9 or 2^30 bytes."""
+@check
+def gpu_memory(result_set: ResultSet, binary: bool = False) -> float:
+    """Memory of the GPU, in units of 10^9 bytes or, if binary, of 2^30."""
     runs = result_set.finished
     if "released_total_memory_gb" not in runs or runs["released_total_memory_gb"].isna().all():
         raise NotAvailableError("the memory of the card")
-    return float(runs["released_total_memory_gb"].max()) / unit
+    return float(runs["released_total_memory_gb"].max()) / (_GIB if binary else 1.0)
 
 
 def _powers(result_set: ResultSet) -> pd.DataFrame:
@@ -117,8 +112,7 @@ def _powers(result_set: ResultSet) -> pd.DataFrame:
     return own.assign(n_epochs=n_epochs)
 
 
-@check("data/time-of-ten-epochs", "run")
-@check("data/time-of-ten-epochs/one-epoch", "epoch")
+@check
 def time_is_possible(result_set: ResultSet, reading: str) -> Told:
     """Whether the energies of own runs could have been drawn in the stated time, so read."""
     own = _powers(result_set)
@@ -130,7 +124,7 @@ def time_is_possible(result_set: ResultSet, reading: str) -> Told:
     )
 
 
-@check("data/energy-of-ten-epochs")
+@check
 def energy_is_of_the_run(result_set: ResultSet) -> Told:
     """Whether, in the time of one epoch, a tenth of the energy is possible and all of it is not."""
     own = _powers(result_set)

@@ -45,7 +45,7 @@ def tested_fields(result_set: ResultSet, *, name: str) -> dict[str, Any]:
     return vars(significance.test(result_set, name, n_resamples=2))
 
 
-def p_value(result_set: ResultSet, name: str, test: str) -> float:
+def p_of(result_set: ResultSet, name: str, test: str) -> float:
     """*p* of a comparison by one test.
 
     Raises
@@ -59,26 +59,22 @@ def p_value(result_set: ResultSet, name: str, test: str) -> float:
     return p
 
 
-def p_told(result_set: ResultSet, name: str, test: str) -> Told:
-    """The same with the name of the test."""
-    p = p_value(result_set, name, test)
+@check
+def p_value(result_set: ResultSet, comparison: str, test: str) -> Told:
+    """*p* of a comparison, with the name of the test."""
+    p = p_of(result_set, comparison, test)
     return Told(p, f"{p:.3g} ({TESTS[test]})")
 
 
-def lead(result_set: ResultSet, name: str) -> Told:
+@check
+def lead(result_set: ResultSet, comparison: str) -> Told:
     """Median of the first group minus that of the second."""
-    tested = tested_fields(result_set, name=name)
+    tested = tested_fields(result_set, name=comparison)
     a, b = tested["median_a"], tested["median_b"]
     return Told(a - b, f"{a - b:.3f} ({a:.4f} and {b:.4f})")
 
 
-for _name, _comparison in significance.COMPARISONS.items():
-    check(f"lead/{_name}", _name)(lead)
-    for _test in TESTS:
-        if _test != "paired" or _comparison.paired:
-            check(f"p/{_name}/{_test}", _name, _test)(p_told)
-
-
+@check
 def significant_datasets(result_set: ResultSet, factor: str, performance: str) -> Told:
     """Data sets in which a difference is significant, the same group ahead in all of them."""
     found = {}
@@ -88,8 +84,3 @@ def significant_datasets(result_set: ResultSet, factor: str, performance: str) -
             found[dataset] = tested["difference"] > 0
     n = max(sum(found.values()), len(found) - sum(found.values()))
     return Told(n, f"{n} ({', '.join(found) or 'none'})")
-
-
-for _factor in ("type", "efficient"):
-    for _performance in ("accuracy", "pepr_e"):
-        check(f"significant/{_factor}-{_performance}", _factor, _performance)(significant_datasets)

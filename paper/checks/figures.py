@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
+from paper.chapters.pareto import front_points
 from paper.checks.shared import (
-    DATASETS,
     FRACTION,
     PRETRAINING,
     accuracies,
@@ -14,11 +16,17 @@ from paper.checks.shared import (
     group_medians,
     need_arms,
 )
-from paper.figures import arms, front
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.ledger.compare import Told
 from pepr_utils.ledger.registry import check
 from pepr_utils.results import ResultSet
+from pepr_utils.results.groups import (
+    FRACTION_ARMS,
+    PRETRAINING_ARMS,
+    fraction_arms,
+    in_arms,
+    pretraining_arms,
+)
 
 #: Rank correlations up to this count as none; the limit is ours.
 LEVEL = 0.2
@@ -28,7 +36,7 @@ def _share(better: pd.Series) -> str:
     return f"{int(better.sum())} of {len(better)}"
 
 
-@check("figures/energy-range")
+@check
 def energy_range(result_set: ResultSet) -> float:
     """Energy of the dearest model over that of the cheapest, mean of the data sets."""
     energies = averaged(result_set)["energy_wh"]
@@ -38,22 +46,25 @@ def energy_range(result_set: ResultSet) -> float:
 def _fractions(result_set: ResultSet) -> pd.DataFrame:
     """Points of figure 3b, if all its arms are there."""
     need_arms(result_set, FRACTION)
-    return arms.fraction_data(result_set)
+    return fraction_arms(result_set)
 
 
-def _wide(frame: pd.DataFrame) -> pd.DataFrame:
+def _wide(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     if frame.empty:
         raise NotAvailableError("a model with a run in both arms")
-    return frame.pivot(index="architecture", columns="arm", values="test_accuracy")
+    return in_arms(frame, names)
 
 
+@check
 def better(result_set: ResultSet, figure: str, each: bool) -> Told:
     """Whether every model, or the median one, does better in the first arm."""
     if figure == "3a":
         need_arms(result_set, PRETRAINING, stated=True)
-        wide, names = _wide(arms.pretraining_data(result_set)), arms.PRETRAINING_ARMS
+        names = PRETRAINING_ARMS
+        wide = _wide(pretraining_arms(result_set), names)
     else:
-        wide, names = _wide(_fractions(result_set)), arms.FRACTION_ARMS
+        names = FRACTION_ARMS
+        wide = _wide(_fractions(result_set), names)
     first, second = wide[names[0]], wide[names[1]]
     if each:
         return Told(bool((first > second).all()), f"{_share(first > second)} models")
@@ -62,24 +73,19 @@ def better(result_set: ResultSet, figure: str, each: bool) -> Told:
     return Told(higher, f"{'yes' if higher else 'no'}: {words}")
 
 
-check("figures/3a/all-better", "3a", True)(better)
-for _figure in ("3a", "3b"):
-    check(f"figures/{_figure}/median-better", _figure, False)(better)
-
-
-@check("figures/3b/datasets")
+@check
 def datasets_of_3b(result_set: ResultSet) -> list[str]:
     """Data sets that figure 3b averages over."""
     frame = _fractions(result_set)
-    _wide(frame)
+    _wide(frame, FRACTION_ARMS)
     return frame["datasets"].iloc[0].split(", ")
 
 
-@check("figures/3b/rank-correlation")
+@check
 def order_kept(result_set: ResultSet) -> float:
     """Rank correlation of the models' accuracies on a tenth and on all of the data."""
-    wide = _wide(_fractions(result_set))
-    return float(wide[arms.FRACTION_ARMS[0]].corr(wide[arms.FRACTION_ARMS[1]], method="spearman"))
+    wide = _wide(_fractions(result_set), FRACTION_ARMS)
+    return float(wide[FRACTION_ARMS[0]].corr(wide[FRACTION_ARMS[1]], method="spearman"))
 
 
 def _against_scratch(result_set: ResultSet, tuned: pd.Series) -> Told:
@@ -91,7 +97,7 @@ def _against_scratch(result_set: ResultSet, tuned: pd.Series) -> Told:
     return Told(higher, f"{words}; {_share(tuned >= scratch)} models")
 
 
-@check("figures/less-data")
+@check
 def less_data(result_set: ResultSet) -> Told:
     """Whether fine-tuning on fewer images of Derma reaches training from scratch on all.
 
@@ -109,7 +115,7 @@ def less_data(result_set: ResultSet) -> Told:
     return found
 
 
-@check("figures/less-compute")
+@check
 def less_compute(result_set: ResultSet) -> Told:
     """Whether one epoch of fine-tuning on Derma reaches all epochs of training from scratch."""
     runs = arm(result_set, "derma")[["run_id", "architecture"]]
@@ -126,26 +132,27 @@ def _by_size(result_set: ResultSet, size: str) -> float:
     return float(part["n_parameters"].astype(float).corr(part["pepr"], method="spearman"))
 
 
-@check("figures/3d/large")
+@check
 def among_large(result_set: ResultSet) -> float:
     """How PePR-E goes with size among large models."""
     return _by_size(result_set, "large")
 
 
-@check("figures/3d/small-level")
+@check
 def level_among_small(result_set: ResultSet) -> Told:
     """Whether PePR-E hardly goes with size among small models."""
     small = _by_size(result_set, "small")
     return Told(abs(small) <= LEVEL, f"rank correlation {small:.2f}")
 
 
-@check("figures/3d/small-level/comparison")
+@check
 def flatter_among_small(result_set: ResultSet) -> Told:
     """Whether it goes less with size among small models than among large ones."""
     small, large = _by_size(result_set, "small"), _by_size(result_set, "large")
     return Told(abs(small) < abs(large), f"rank correlations {small:.2f} and {large:.2f}")
 
 
+@check
 def lead_of_small(result_set: ResultSet, cost: str, scope: str) -> Told:
     """Median score of small models minus that of large ones."""
     frame = averaged(result_set, cost=cost) if scope == "average" else arm(result_set, scope)
@@ -153,17 +160,11 @@ def lead_of_small(result_set: ResultSet, cost: str, scope: str) -> Told:
     return Told(small - large, f"{small - large:.3f} ({small:.3f} and {large:.3f})")
 
 
-for _cost in "ECMT":
-    check(f"figures/lead/{_cost}", _cost, "average")(lead_of_small)
-for _dataset in DATASETS:
-    check(f"figures/lead/E/{_dataset}", "E", _dataset)(lead_of_small)
-
-
-@check("figures/4a/knee")
+@check
 def knee(result_set: ResultSet) -> Told:
     """Share of all models and epochs on Derma that score higher than the knee of the front."""
     experiment = arm(result_set, "derma")["experiment"].iloc[0]
-    frame = front.data(result_set, experiment=experiment)
+    frame = front_points(result_set, experiment=experiment)
     at = frame.loc[frame["role"] == "knee", "pepr"]
     if at.empty:
         raise NotAvailableError("a knee of the Pareto front")
@@ -171,9 +172,9 @@ def knee(result_set: ResultSet) -> Told:
     return Told(above / len(frame), f"{above / len(frame):.3f} ({above} of {len(frame):,} points)")
 
 
-@check("figures/4a/low-footprint")
+@check
 def front_is_cheap(result_set: ResultSet) -> float:
     """Largest normalised energy on the Pareto front."""
     experiment = arm(result_set, "derma")["experiment"].iloc[0]
-    frame = front.data(result_set, experiment=experiment)
+    frame = front_points(result_set, experiment=experiment)
     return float(frame.loc[frame["role"] != "other", "resource"].max())

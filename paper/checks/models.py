@@ -25,13 +25,13 @@ def _space(result_set: ResultSet) -> pd.DataFrame:
     return space
 
 
-@check("models/count")
+@check
 def count(result_set: ResultSet) -> int:
     """Names of architectures."""
     return result_set.finished["architecture"].nunique()
 
 
-@check("models/networks")
+@check
 def networks(result_set: ResultSet) -> Told:
     """Architectures, two names of one network counted once."""
     pairs = same_network(result_set)
@@ -40,36 +40,31 @@ def networks(result_set: ResultSet) -> Told:
     return Told(n, f"{n} ({twice})" if twice else f"{n}")
 
 
-@check("models/smallest")
+@check
 def smallest(result_set: ResultSet) -> float:
     """Fewest parameters, in millions."""
     return _space(result_set)["n_parameters"].min() / 1e6
 
 
-@check("models/largest")
+@check
 def largest(result_set: ResultSet) -> float:
     """Most parameters, in millions."""
     return _space(result_set)["n_parameters"].max() / 1e6
 
 
-@check("models/largest/two-digits")
+@check
 def largest_to_two_digits(result_set: ResultSet) -> float:
     """The same to two significant digits."""
     return float(f"{largest(result_set):.2g}")
 
 
-@check("models/median")
+@check
 def median(result_set: ResultSet) -> float:
     """Median number of parameters, in millions."""
     return float(_space(result_set)["n_parameters"].median()) / 1e6
 
 
-@check("models/small", "size", "small")
-@check("models/large", "size", "large")
-@check("models/cnn", "type", "CNN")
-@check("models/other", "type", "Other")
-@check("models/efficient", "efficient", "efficient")
-@check("models/not-efficient", "efficient", "not efficient")
+@check
 def of_class(result_set: ResultSet, column: str, name: str) -> int:
     """Architectures of one class."""
     classes = _space(result_set)[column].dropna()
@@ -78,7 +73,7 @@ def of_class(result_set: ResultSet, column: str, name: str) -> int:
     return int((classes == name).sum())
 
 
-@check("models/halves")
+@check
 def halves(result_set: ResultSet) -> Told:
     """Whether all models below the median size are small and all above it large."""
     space = _space(result_set)
@@ -91,7 +86,7 @@ def halves(result_set: ResultSet) -> Told:
     return Told(holds, "; ".join(filter(None, ["yes" if holds else "no", words])))
 
 
-@check("models/pretrained")
+@check
 def pretrained(result_set: ResultSet) -> int:
     """Architectures that were fine-tuned on each of the three data sets."""
     need_arms(result_set, DATASETS, stated=True)
@@ -99,7 +94,7 @@ def pretrained(result_set: ResultSet) -> int:
     return len(set.intersection(*each))
 
 
-@check("models/table-a1")
+@check
 def table_a1(result_set: ResultSet) -> int:
     """Printed numbers of parameters of Table A.1 that the runs give."""
     space = _space(result_set).set_index("architecture")["n_parameters"] / 1e6
@@ -108,8 +103,7 @@ def table_a1(result_set: ResultSet) -> int:
     return sum(compare_printed(space[a], printed[a]) == REPRODUCED for a in both)
 
 
-@check("models/table-a1/type", "type")
-@check("models/table-a1/efficient", "efficient")
+@check
 def labels_of_table_a1(result_set: ResultSet, column: str) -> int:
     """Printed labels of Table A.1 that the released list of architectures gives as well."""
     printed = pd.read_csv(data_file("table_a1.csv")).set_index("architecture")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paper.checks.differences import TESTS, p_value, tested_fields
+from paper.checks.differences import TESTS, p_of, tested_fields
 from paper.checks.shared import DATASETS, need_arms
 from pepr_utils import statistics as significance
 from pepr_utils.ledger.compare import Told
@@ -10,9 +10,11 @@ from pepr_utils.ledger.registry import check
 from pepr_utils.results import ResultSet
 
 
-def no_difference(result_set: ResultSet, name: str) -> Told:
+@check
+def no_difference(result_set: ResultSet, comparison: str) -> Told:
     """*p* of a comparison by Student's test, with its interval and what equivalence says."""
-    tested, p = tested_fields(result_set, name=name), p_value(result_set, name, "student")
+    tested = tested_fields(result_set, name=comparison)
+    p = p_of(result_set, comparison, "student")
     equal = tested["p_equivalence"]
     within = "equivalent" if equal < significance.USUAL else "not decided"
     return Told(
@@ -23,11 +25,7 @@ def no_difference(result_set: ResultSet, name: str) -> Told:
     )
 
 
-for _factor in ("size", "type", "efficient"):
-    check(f"no-difference/{_factor}-accuracy-average", f"{_factor}-accuracy-average")(no_difference)
-
-
-@check("significant/findings-on-size")
+@check
 def findings_on_size(result_set: ResultSet) -> Told:
     """Data sets with no significant difference in accuracy and small models ahead by PePR-E."""
     need_arms(result_set, DATASETS)

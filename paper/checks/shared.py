@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from paper.figures import by_size
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.results import ResultSet, add_classes, score_runs
+from pepr_utils.results.groups import by_architecture, medians_by_size
 from pepr_utils.results.remembered import remembered
+from pepr_utils.results.result_set import fine_tuned, image_share
 
 DATASETS = ("derma", "lidc", "pneumonia")
 
@@ -45,8 +46,8 @@ def _of_arm(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     dataset, pretrained, fraction = RELEASED_ARMS[name]
     mine = (
         (runs["dataset"] == dataset).fillna(False)
-        & (runs["pretrained"].fillna(True) == pretrained)
-        & (runs["train_fraction"].fillna(1.0) == fraction)
+        & (fine_tuned(runs) == pretrained)
+        & (image_share(runs) == fraction)
     )
     if not mine.any():
         how = "fine-tuned" if pretrained else "trained from scratch"
@@ -102,7 +103,7 @@ def scored(result_set: ResultSet) -> pd.DataFrame:
 def averaged(result_set: ResultSet, *, cost: str = "E") -> pd.DataFrame:
     """Means over the paper's three data sets, fine-tuned on all images: the points of figure 3."""
     need_arms(result_set, DATASETS)
-    return by_size.data(result_set, cost=cost)
+    return by_architecture(result_set, cost=cost)
 
 
 def accuracies(result_set: ResultSet, name: str) -> pd.Series:
@@ -118,7 +119,7 @@ def group_medians(frame: pd.DataFrame, column: str) -> tuple[float, float]:
     NotAvailableError
         If either group is empty.
     """
-    found = frame.groupby("size")[column].median()
-    if not {"small", "large"} <= set(found.index):
+    found = medians_by_size(frame, column)
+    if frame.empty or not {"small", "large"} <= set(frame["size"].dropna()):
         raise NotAvailableError("no small, or no large models")
     return float(found["small"]), float(found["large"])

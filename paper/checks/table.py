@@ -42,6 +42,7 @@ def _lines(block: str) -> list[dict]:
     return table[table["block"] == BLOCKS[block]].to_dict("records")
 
 
+@check
 def column(result_set: ResultSet, block: str, quantity: str, rule: str = "minmax") -> list[float]:
     """One column of one block in the printed order, without the cells of `SINGLE`."""
     ranks = [
@@ -50,6 +51,7 @@ def column(result_set: ResultSet, block: str, quantity: str, rule: str = "minmax
     return [cell(result_set, block, rank, quantity, rule) for rank in ranks]
 
 
+@check
 def cell(
     result_set: ResultSet, block: str, rank: str, quantity: str, rule: str = "minmax"
 ) -> float:
@@ -59,6 +61,7 @@ def cell(
     return float(_run(result_set, block, rank)[name]) * factor
 
 
+@check
 def accuracy_after(result_set: ResultSet, block: str, rank: str, epoch: int) -> float:
     """Accuracy of a row's run after another epoch than the last."""
     run, epochs = _run(result_set, block, rank), result_set.epochs
@@ -87,11 +90,13 @@ def _runs(result_set: ResultSet) -> dict[tuple[str, str], pd.Series | InvalidTab
     return found
 
 
+@check
 def leaders(result_set: ResultSet, block: str, rule: str = "minmax") -> list[str]:
     """The five best of a block by score, recomputed."""
     return _ranked(result_set, block, rule)[:-1]
 
 
+@check
 def most_accurate(result_set: ResultSet, block: str) -> str:
     """The most accurate model of a block."""
     return _ranked(result_set, block, "minmax")[-1]
@@ -105,7 +110,7 @@ def _ranked(result_set: ResultSet, block: str, rule: str) -> list[str]:
     return table_1.top(runs[mine], method=rule)
 
 
-@check("table-1/large-winners")
+@check
 def large_winners(result_set: ResultSet) -> Told:
     """How many of the four most accurate models are large."""
     names = [most_accurate(result_set, block) for block in BLOCKS]
@@ -116,32 +121,18 @@ def large_winners(result_set: ResultSet) -> Told:
     return Told(n, f"{n} of {len(names)} (parameters: {each} M)")
 
 
-for _block in BLOCKS:
-    for _quantity in table_1.QUANTITIES:
-        check(f"table-1/{_block}/{_quantity}", _block, _quantity)(column)
-    check(f"table-1/{_block}/pepr_e/max", _block, "pepr_e", "max")(column)
-    check(f"table-1/{_block}/leaders", _block)(leaders)
-    check(f"table-1/{_block}/most-accurate", _block)(most_accurate)
-for _block, _rank, _quantity in SINGLE:
-    check(f"table-1/{_block}/{_quantity}/{_rank}", _block, _rank, _quantity)(cell)
-    for _epoch in range(1, 10):
-        if _quantity == "test_accuracy":
-            check(f"table-1/{_block}/epoch-{_epoch}/{_rank}", _block, _rank, _epoch)(accuracy_after)
-
-
 @remembered
 def _counts(result_set: ResultSet) -> pd.DataFrame:
     return table_1.rule_counts(result_set).set_index(["rule", "bounds"])
 
 
-@check("table-1/scores", "minmax")
-@check("table-1/scores/max", "max")
+@check
 def scores(result_set: ResultSet, rule: str) -> int:
     """Printed scores that come out, rounded or cut off, under a normalisation."""
     return int(_counts(result_set).loc[(rule, "experiment"), "matching"])
 
 
-@check("table-1/flags")
+@check
 def flags(result_set: ResultSet) -> int:
     """Printed efficiency flags that are those of the model space."""
     known = load_architectures().set_index("architecture")["efficient"]
@@ -151,14 +142,14 @@ def flags(result_set: ResultSet) -> int:
     return sum(known[line["architecture"]] == line["efficient"] for line in mine)
 
 
-@check("table-1/several")
+@check
 def several(result_set: ResultSet) -> list[str]:
     """Architectures that stand in more than one row of the recomputed table."""
     names = [n for block in BLOCKS for n in _ranked(result_set, block, "minmax")]
     return [name for name, n in Counter(names).items() if n > 1]
 
 
-@check("table-1/networks-of-resnet34")
+@check
 def networks_of_a_label(result_set: ResultSet) -> Told:
     """Models that the rows called ResNet-34 fit best."""
     lines = [line for block in BLOCKS for line in _lines(block) if "ResNet-34" in line["label"]]

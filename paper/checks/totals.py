@@ -10,6 +10,7 @@ from pepr_utils.ledger.registry import check
 from pepr_utils.results import ResultSet
 from pepr_utils.results.remembered import remembered
 from pepr_utils.results.repair import read_as
+from pepr_utils.results.result_set import image_share
 
 #: carbontracker's CO2 of a kilometre by car, in g, by year of its source: new cars in the EU.
 CAR_G_PER_KM = {"2018": 120.4, "2020": 107.5, "2024": 106.8}
@@ -37,47 +38,44 @@ def _all_runs(result_set: ResultSet) -> pd.DataFrame:
     return result_set.finished
 
 
-@check("totals/energy")
+@check
 def energy(result_set: ResultSet) -> float:
     """Energy of all runs, in kWh."""
     return _total(_all_runs(result_set), "energy_kwh")
 
 
-@check("totals/energy/replaced")
+@check
 def energy_replaced(result_set: ResultSet) -> float:
     """The same with copied energies replaced."""
     return _total(_without_copies(result_set)["replaced"].finished, "energy_kwh")
 
 
-@check("totals/energy/described")
+@check
 def energy_described(result_set: ResultSet) -> float:
     """The same without runs on less than a tenth of the images."""
     runs = _all_runs(result_set)
-    return _total(runs[runs["train_fraction"].fillna(1.0) >= 0.1], "energy_kwh")
+    return _total(runs[image_share(runs) >= 0.1], "energy_kwh")
 
 
-@check("totals/carbon")
+@check
 def carbon(result_set: ResultSet) -> float:
     """Emissions of all runs, in kg."""
     return _total(_all_runs(result_set), "co2eq_g") / 1e3
 
 
-@check("totals/carbon/own")
+@check
 def carbon_own(result_set: ResultSet) -> float:
     """The same without copied runs."""
     return _total(_without_copies(result_set)["dropped"].finished, "co2eq_g") / 1e3
 
 
+@check
 def kilometres(result_set: ResultSet, year: str) -> float:
     """Distance by car that the emissions of all runs are worth."""
     return 1e3 * carbon(result_set) / CAR_G_PER_KM[year]
 
 
+@check
 def printed_kilometres(result_set: ResultSet, year: str) -> float:  # noqa: ARG001
     """Distance by car that the printed emissions are worth; no run is looked at."""
     return 1e3 * PRINTED_KG / CAR_G_PER_KM[year]
-
-
-for _year in CAR_G_PER_KM:
-    check(f"totals/car/{_year}", _year)(kilometres)
-    check(f"totals/car/{_year}/printed", _year)(printed_kilometres)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from paper.chapters import access, imagenet
 from paper.checks.shared import arm, group_medians
-from paper.figures import access, imagenet
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.ledger.compare import Told
 from pepr_utils.ledger.registry import check
@@ -13,13 +13,13 @@ from pepr_utils.results import ResultSet
 from pepr_utils.results.remembered import remembered
 
 
-@check("world/regions")
+@check(reads_runs=False)
 def regions(_: ResultSet) -> int:
     """Regions that the tables of countries name."""
     return access.countries()["region"].nunique()
 
 
-@check("world/gap")
+@check(reads_runs=False)
 def gap(_: ResultSet) -> float:
     """Publications per inhabitant in the last year: the region with most over that with least."""
     frame = access.data()
@@ -36,8 +36,7 @@ def _joined(result_set: ResultSet, *, join: imagenet.Join) -> pd.DataFrame:
     return frame
 
 
-@check("imagenet/own-results", "released")
-@check("imagenet/own-results/weights", "weights")
+@check
 def own_results(result_set: ResultSet, join: imagenet.Join) -> Told:
     """Architectures that a join gives the results of their own, and not another model's."""
     frame = _joined(result_set, join=join)
@@ -48,7 +47,7 @@ def own_results(result_set: ResultSet, join: imagenet.Join) -> Told:
     return Told(own, f"{own} ({names}{more})" if names else f"{own}")
 
 
-@check("imagenet/accuracy-p")
+@check
 def accuracy_by_size(result_set: ResultSet) -> Told:
     """*p* of the difference in ImageNet accuracy between small and large models."""
     tested = imagenet.by_size(_joined(result_set, join="weights"), "top1")
@@ -58,7 +57,7 @@ def accuracy_by_size(result_set: ResultSet) -> Told:
     return Told(tested.p, f"p {tested.p:.1g} (Welch's t-test; {medians})")
 
 
-@check("imagenet/lead")
+@check
 def lead(result_set: ResultSet) -> Told:
     """Median PePR-M of small models minus that of large ones, on ImageNet."""
     small, large = group_medians(

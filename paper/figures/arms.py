@@ -8,50 +8,6 @@ import altair as alt
 import pandas as pd
 
 from paper.figures.common import ARM_COLOURS, CHART_HEIGHT, nothing_to_draw
-from pepr_utils.results import ResultSet, add_classes
-
-PRETRAINING_ARMS = ("fine-tuned", "from scratch")
-FRACTION_ARMS = ("100 %", "10 %")
-
-
-def pretraining_data(result_set: ResultSet) -> pd.DataFrame:
-    """Figure 3a: accuracy fine-tuned and from scratch, on the data sets where both were run.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per architecture and arm: classes, ``arm``, ``datasets`` averaged over,
-        ``test_accuracy``. Empty where the set has no data set with both arms.
-    """
-    runs = result_set.finished
-    runs = runs[(runs["train_fraction"].fillna(1.0) == 1.0) & runs["pretrained"].notna()]
-    arm = runs["pretrained"].astype(bool).map({True: "fine-tuned", False: "from scratch"})
-    return _two_arms(runs.assign(arm=arm), PRETRAINING_ARMS)
-
-
-def fraction_data(result_set: ResultSet) -> pd.DataFrame:
-    """Figure 3b: accuracy fine-tuned on all and on a tenth of the training images.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As `pretraining_data`, the accuracy averaged over the data sets that have both arms.
-    """
-    runs = result_set.finished
-    runs = runs[runs["pretrained"].fillna(True).astype(bool)]
-    arm = runs["train_fraction"].map({1.0: "100 %", 0.1: "10 %"})
-    return _two_arms(runs.assign(arm=arm).dropna(subset=["arm"]), FRACTION_ARMS)
-
-
-def _two_arms(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
-    each = runs.groupby(["dataset", "architecture", "arm"])["test_accuracy"].mean().unstack("arm")
-    each = each.reindex(columns=list(arms)).dropna()
-    datasets = ", ".join(sorted(each.index.unique("dataset")))
-    complete = each.groupby("architecture").size() == each.index.unique("dataset").size
-    means = each.groupby("architecture").mean()[complete].rename_axis(columns="arm")
-    long = means.stack().rename("test_accuracy").reset_index().assign(datasets=datasets)
-    sizes = runs.drop_duplicates("architecture")[["architecture", "n_parameters"]]
-    return add_classes(long.merge(sizes, on="architecture", how="left"))
 
 
 def chart(frame: pd.DataFrame, *, arms: Sequence[str]) -> alt.LayerChart | alt.Chart:

@@ -9,7 +9,6 @@ import pandas as pd
 
 from paper.figures.common import (
     CHART_HEIGHT,
-    UNCLASSIFIED,
     VERMILION,
     alpha_slider,
     class_encodings,
@@ -17,74 +16,10 @@ from paper.figures.common import (
     large_shading,
     size_axis,
 )
-from pepr_utils.errors import InvalidTableError
-from pepr_utils.results import (
-    ResultSet,
-    add_classes,
-    experiment_labels,
-    score_runs,
+from pepr_utils.results.groups import (
+    averaged_experiments,
+    performance_columns,
 )
-from pepr_utils.results.groups import Average, averaged_runs
-
-
-def data(
-    result_set: ResultSet,
-    *,
-    average: Average = "stated",
-    alpha: float = 1.0,
-    method: str = "minmax",
-    cost: str = "E",
-) -> pd.DataFrame:
-    """Average accuracy, energy and score of each architecture over experiments.
-
-    Parameters
-    ----------
-    result_set : ResultSet
-        Any set whose architectures are known or have ``n_parameters``.
-    average : {"stated", "released"}, default "stated"
-        Mean over the fine-tuned experiments on all training data (all full-data experiments, if
-        none is fine-tuned), or over all experiments.
-    alpha, method, cost
-        See `pepr_utils.results.score_runs`; costs are normalised within each experiment.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per architecture that has a run in each experiment: its classes, ``test_accuracy``,
-        ``energy_wh``, ``pepr``, and for each experiment its performance (``P: ...``) and resource
-        (``R: ...``).
-    """
-    runs = averaged_runs(result_set, average)
-    scored = score_runs(runs, cost=cost, alpha=alpha, method=method).assign(
-        energy_wh=lambda r: r["energy_kwh"] * 1e3
-    )
-    labels = experiment_labels(scored["experiment"])
-    values = ["test_accuracy", "energy_wh", "resource", "pepr"]
-    each = scored.groupby(["architecture", "experiment"], sort=False)[values].mean().unstack()
-    each = each.dropna()
-    if each.empty:
-        raise InvalidTableError(
-            f"{result_set.name}: no architecture has a run in each of: {', '.join(labels.values())}"
-        )
-    means = {
-        name: each[name].mean(axis="columns") for name in ("test_accuracy", "energy_wh", "pepr")
-    }
-    parts = {}
-    for key, label in labels.items():
-        parts[f"P: {label}"], parts[f"R: {label}"] = (
-            each["test_accuracy"][key],
-            each["resource"][key],
-        )
-    table = pd.DataFrame(means | parts).reset_index()
-    sizes = scored.drop_duplicates("architecture")[["architecture", "n_parameters"]]
-    classes = add_classes(table[["architecture"]].merge(sizes, on="architecture"))
-    table = classes.merge(table, on="architecture").dropna(subset=["n_parameters"])
-    if table.empty:
-        raise InvalidTableError(
-            f"{result_set.name}: no architecture has n_parameters; add that column (a whole number)"
-        )
-    table[["type", "efficient"]] = table[["type", "efficient"]].fillna(UNCLASSIFIED)
-    return table.sort_values("n_parameters", ignore_index=True)
 
 
 def energy_chart(frame: pd.DataFrame) -> alt.LayerChart:
@@ -120,7 +55,7 @@ def accuracy_chart(frame: pd.DataFrame) -> alt.LayerChart:
 def score_chart(frame: pd.DataFrame, *, alpha: float = 1.0, cost: str = "E") -> alt.LayerChart:
     """Figure 3d: mean score against size; a slider moves alpha and every point with it."""
     name = f"PePR-{cost}"
-    performance = _performance_columns(frame)
+    performance = performance_columns(frame)
     fields = [(json.dumps(p), json.dumps(f"R{p[1:]}")) for p in performance]
     terms = [f"alpha * datum[{p}] / (alpha + datum[{r}])" for p, r in fields]
     y = alt.Y("score:Q", title=_mean_title(name, frame), scale=_score_scale(frame))
@@ -136,28 +71,16 @@ def score_chart(frame: pd.DataFrame, *, alpha: float = 1.0, cost: str = "E") -> 
 
 def _score_scale(frame: pd.DataFrame) -> alt.Scale:
     """Domain that holds every score at any alpha, so that the slider moves points, not the axis."""
-    performance = _performance_columns(frame)
+    performance = performance_columns(frame)
     lowest = sum(frame[p] / (1 + frame[f"R{p[1:]}"]) for p in performance) / len(performance)
     low, high = lowest.min(), frame["test_accuracy"].max()
     margin = 0.05 * (high - low) + 0.005
     return alt.Scale(domain=[max(0.0, low - margin), min(1.0, high + margin)], nice=False)
 
 
-def _performance_columns(frame: pd.DataFrame) -> list[str]:
-    return [c for c in frame if str(c).startswith("P: ")]
-
-
 def _mean_title(what: str, frame: pd.DataFrame) -> str:
     """Axis title that says over how many experiments a point is the mean."""
-    return f"{what}, {experiments(frame)}"
-
-
-def experiments(frame: pd.DataFrame) -> str:
-    """Say which experiments a point is the mean over: their names, or how many there are."""
-    names = [c.removeprefix("P: ") for c in _performance_columns(frame)]
-    if len(names) == 1:
-        return names[0]
-    return f"mean of {', '.join(names)}" if len(names) < 4 else f"mean of {len(names)} experiments"
+    return f"{what}, {averaged_experiments(frame)}"
 
 
 def describe(frame: pd.DataFrame, column: str, what: str, *, digits: int) -> str:

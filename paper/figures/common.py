@@ -7,11 +7,10 @@ import pandas as pd
 
 from paper.site.theme import PALETTE
 from pepr_utils.results import LARGE_ABOVE
+from pepr_utils.results.groups import UNCLASSIFIED
 
 BLUE, VERMILION, GREEN, PURPLE, ORANGE = PALETTE[:5]
 
-#: Colour and shape of each class of model.
-UNCLASSIFIED = "not classified"
 TYPE_COLOURS = {"CNN": BLUE, "Other": ORANGE, UNCLASSIFIED: PURPLE}
 EFFICIENT_SHAPES = {"efficient": "triangle-up", "not efficient": "circle", UNCLASSIFIED: "square"}
 #: Colour of each arm of the two training comparisons.

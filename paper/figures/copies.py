@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import altair as alt
 import pandas as pd
 
-from paper.figures import by_size
 from paper.figures.common import (
     BLUE,
     CHART_HEIGHT,
@@ -18,7 +17,7 @@ from paper.figures.common import (
     size_axis,
 )
 from pepr_utils.results import ResultSet, experiment_labels
-from pepr_utils.results.groups import Average, averaged_runs
+from pepr_utils.results.groups import Average, averaged_runs, by_architecture
 from pepr_utils.results.origins import origins
 from pepr_utils.results.power import implied_power
 
@@ -140,7 +139,7 @@ def score_data(
     sets : mapping
         Result sets by the words of their reading, the published one first.
     average, alpha
-        See `paper.figures.by_size.data`.
+        See `by_architecture`.
 
     Returns
     -------
@@ -154,7 +153,7 @@ def score_data(
     touched = set(copies.loc[copies["run_id"].isin(averaged["run_id"]), "architecture"])
     parts = []
     for words, one in sets.items():
-        frame = by_size.data(one, average=average, alpha=alpha)
+        frame = by_architecture(one, average=average, alpha=alpha)
         columns = ["architecture", "n_parameters", "size", "energy_wh", "pepr"]
         parts.append(frame[columns].assign(reading=words))
     long = pd.concat(parts, ignore_index=True)

@@ -10,7 +10,7 @@ from paper.figures import by_size
 from paper.figures.common import nothing_to_draw
 from pepr_utils.errors import InvalidTableError
 from pepr_utils.results import ResultSet
-from pepr_utils.results.groups import Average
+from pepr_utils.results.groups import Average, by_architecture, medians_by_size
 
 #: What each letter's cost is.
 COSTS = {"C": "emissions", "M": "reserved memory", "T": "time"}
@@ -32,16 +32,16 @@ def data(
     cost : {"C", "M", "T"}
         Emissions, reserved memory, or time.
     average, alpha
-        See `paper.figures.by_size.data`.
+        See `by_architecture`.
 
     Returns
     -------
     pandas.DataFrame
-        As `by_size.data`; empty where the set has no such cost for every experiment, or, for
+        As `by_architecture`; empty where the set has no such cost for every experiment, or, for
         emissions, where they are energy times one intensity and the score would be PePR-E again.
     """
     try:
-        frame = by_size.data(result_set, average=average, alpha=alpha, cost=cost)
+        frame = by_architecture(result_set, average=average, alpha=alpha, cost=cost)
     except InvalidTableError:
         return pd.DataFrame()
     if cost == "C" and one_intensity(result_set):
@@ -97,7 +97,7 @@ def table(
         if frame.empty:
             continue
         score = frame.set_index("architecture")["pepr"]
-        medians = frame.groupby("size")["pepr"].median().reindex(["small", "large"])
+        medians = medians_by_size(frame, "pepr")
         both = pd.concat([score, reference], axis=1, join="inner")
         rows.append(
             {

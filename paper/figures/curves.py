@@ -5,48 +5,11 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from paper.chapters.curve import default_architecture
 from paper.figures.common import BLUE, CHART_HEIGHT, ORANGE, VERMILION, alpha_slider
 from pepr_utils.errors import unknown_name
-from pepr_utils.results import ResultSet, learning_curves
-from pepr_utils.scoring import pepr_optimum
 
-#: The architecture that the paper's figure shows.
-PAPERS_ARCHITECTURE = "ese_vovnet19b_dw"
 PERFORMANCE, SCORE = "test accuracy", "PePR-E"
-
-
-def data(
-    result_set: ResultSet, *, experiment: str | None = None, alpha: float = 1.0
-) -> pd.DataFrame:
-    """Learning curve and PePR curve of every architecture of an experiment.
-
-    Parameters
-    ----------
-    result_set : ResultSet
-        A set with epochs.
-    experiment, alpha
-        See `pepr_utils.results.learning_curves`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The frame of `learning_curves` with ``optimum``: whether the epoch is the model's best by
-        score. Of repeated runs of an architecture the first is taken.
-    """
-    curves = learning_curves(result_set, experiment=experiment, alpha=alpha)
-    first = curves.groupby("architecture")["run_id"].transform("first")
-    curves = curves[curves["run_id"] == first].reset_index(drop=True)
-    best = pd.Series(False, index=curves.index)
-    for _, part in curves.groupby("architecture"):
-        found = pepr_optimum(part["test_accuracy"], part["resource"], alpha=alpha)
-        best.loc[part.index[found.position]] = True
-    return curves.assign(optimum=best)
-
-
-def default_architecture(frame: pd.DataFrame) -> str:
-    """The paper's architecture where the frame has it, else the first one."""
-    names = frame["architecture"]
-    return PAPERS_ARCHITECTURE if (names == PAPERS_ARCHITECTURE).any() else str(names.iloc[0])
 
 
 def chart(

@@ -7,31 +7,6 @@ import pandas as pd
 
 from paper.figures import profile
 from paper.figures.common import CHART_HEIGHT, ORANGE, VERMILION, alpha_slider
-from pepr_utils.results import ResultSet, learning_curves
-from pepr_utils.scoring import pareto_front, pareto_knee
-
-
-def data(
-    result_set: ResultSet, *, experiment: str | None = None, alpha: float = 1.0
-) -> pd.DataFrame:
-    """Every model and epoch of an experiment, with the Pareto front and its knee.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The frame of `learning_curves` with ``role``: ``knee``, ``Pareto front`` or ``other``, the
-        points of the front last, from cheap to dear.
-    """
-    curves = learning_curves(result_set, experiment=experiment, alpha=alpha)
-    front = pareto_front(curves["test_accuracy"], curves["cost"])
-    role = pd.Series("other", index=curves.index).mask(front, "Pareto front")
-    knee = pareto_knee(curves["test_accuracy"], curves["cost"])
-    if knee is not None:
-        role.iloc[knee] = "knee"
-    ordered = curves.assign(role=role, on_front=front).sort_values(
-        ["on_front", "cost"], kind="stable", ignore_index=True
-    )
-    return ordered.drop(columns="on_front")
 
 
 def chart(frame: pd.DataFrame, *, alpha: float = 1.0, enlarged: bool = False) -> alt.LayerChart:

@@ -18,6 +18,7 @@ from pepr_utils.ledger.schema import (
     NOT_REPRODUCED,
     REPRODUCED,
     Claim,
+    Reading,
     load_claims,
 )
 from pepr_utils.results import ResultSet
@@ -121,19 +122,15 @@ def check_claims(result_set: ResultSet, claims: Sequence[Claim] | None = None) -
     ]
 
 
-#: How the names of checks begin that look at no run.
-_OF_NO_SET = ("score/", "statement/", "world/")
-
-
 def _of_no_set(claim: Claim) -> bool:
-    return claim.check is None or claim.check.startswith(_OF_NO_SET)
+    return claim.check is None or not CHECKS[claim.check].reads_runs
 
 
 def _checked(result_set: ResultSet, claim: Claim) -> Checked:
     if claim.check is None:
         return Checked(claim, NOT_CHECKABLE, missing=claim.missing)
     try:
-        value = _value(result_set, claim.check)
+        value = _value(result_set, claim)
     except PeprError as error:
         return Checked(claim, NOT_CHECKABLE, missing=str(error))
     own = _compared(claim, claim.check, value)
@@ -144,7 +141,7 @@ def _checked(result_set: ResultSet, claim: Claim) -> Checked:
         return Checked(claim, ANOTHER_READING, computed, CUT_OFF)
     for reading in claim.readings:
         try:
-            value = _value(result_set, reading.check)
+            value = _value(result_set, reading)
         except PeprError:
             continue
         found = _compared(claim, reading.check, value)
@@ -155,8 +152,8 @@ def _checked(result_set: ResultSet, claim: Claim) -> Checked:
     return Checked(claim, NOT_REPRODUCED, computed)
 
 
-def _value(result_set: ResultSet, name: str) -> Any:
-    value = CHECKS[name](result_set)
+def _value(result_set: ResultSet, asked: Claim | Reading) -> Any:
+    value = CHECKS[asked.check](result_set, **asked.arguments)
     if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
         raise NotAvailableError(
             f"{result_set.name}: a value; those that it is computed from are not given, "

@@ -1,38 +1,59 @@
-"""The functions behind the claims: each takes a result set and returns a value, under a name."""
+"""The functions behind the claims: each takes a result set and returns a value, under its name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.results import ResultSet
 
-Check = Callable[[ResultSet], Any]
+
+@dataclass(frozen=True)
+class Check:
+    """One function of a ledger.
+
+    Attributes
+    ----------
+    function : callable
+        Takes a result set, then the arguments that the claim gives it.
+    reads_runs : bool
+        Whether its value depends on the runs; a property of the score does not.
+    """
+
+    function: Callable[..., Any]
+    reads_runs: bool = True
+
+    def __call__(self, result_set: ResultSet, **arguments: Any) -> Any:
+        """Compute the value."""
+        return self.function(result_set, **arguments)
+
 
 #: Every registered check by name.
 CHECKS: dict[str, Check] = {}
 
 
-def check(name: str, *arguments: Any) -> Callable[[Callable], Callable]:
-    """Register a function under a name; `arguments` follow the result set when it is called.
+def check(function: Callable | None = None, *, reads_runs: bool = True) -> Callable:
+    """Register a function as ``module.function``: the name that claims give.
 
     Examples
     --------
-    A family of checks is one function under several names::
+    One function serves a family of claims, which name its arguments under ``with``::
 
-        for dataset in ("derma", "lidc"):
-            check(f"accuracy/{dataset}", dataset)(accuracy)
+        @check
+        def accuracy(result_set: ResultSet, dataset: str) -> float: ...
     """
 
     def register(function: Callable) -> Callable:
+        name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
         if name in CHECKS:
             raise ValueError(f"two checks are called {name!r}")
-        CHECKS[name] = lambda result_set: function(result_set, *arguments)
+        CHECKS[name] = Check(function, reads_runs)
         return function
 
-    return register
+    return register if function is None else register(function)
 
 
 def load_checks(package: str) -> dict[str, Check]:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import inspect
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
-from pepr_utils.errors import InvalidTableError
-from pepr_utils.ledger.registry import load_checks
+from pepr_utils.errors import InvalidTableError, PeprError
+from pepr_utils.ledger.registry import Check, load_checks
 from pepr_utils.paths import data_file
 
 REPRODUCED = "reproduced"
@@ -54,15 +66,76 @@ def _inequality(text: str) -> str:
     return text
 
 
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Cells(_Strict):
+    """Values that a shipped table has, as printed there.
+
+    Attributes
+    ----------
+    file, column : str
+        A CSV file of ``data/`` and its column.
+    rows : dict
+        Which rows: the value, or the values, of other columns.
+    """
+
+    file: str
+    column: str
+    rows: dict[str, str | list[str]] = {}
+
+    def read(self) -> list[str]:
+        """Return the values in the order of the file.
+
+        Raises
+        ------
+        ValueError
+            If there is no such file, column or row.
+        """
+        try:
+            with data_file(self.file).open(encoding="utf-8", newline="") as lines:
+                table = list(csv.DictReader(lines))
+            wanted = {k: [v] if isinstance(v, str) else v for k, v in self.rows.items()}
+            rows = [row for row in table if all(row[k] in v for k, v in wanted.items())]
+            found = [row[self.column] for row in rows]
+        except (PeprError, KeyError) as error:
+            raise ValueError(f"{self.file}: {error}") from None
+        if not found:
+            raise ValueError(f"{self.file} has no row with {self.rows}")
+        return found
+
+
+def _several(value: list[str] | Cells) -> list[str]:
+    return value.read() if isinstance(value, Cells) else value
+
+
+def _single(value: str | Cells) -> str:
+    found = [value] if isinstance(value, str) else value.read()
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} cells; one is allowed here")
+    return found[0]
+
+
+def _all_printed(texts: list[str]) -> list[str]:
+    return [_printed(text) for text in texts]
+
+
+def _place(value: Any) -> str:
+    return "cells" if isinstance(value, dict | Cells) else "here"
+
+
+_In = Discriminator(_place)
+_Cells = Annotated[Cells, Tag("cells")]
+_Text = Annotated[str, Tag("here")]
+_Texts = Annotated[list[str], Field(min_length=1), Tag("here")]
+_One = Annotated[_Text | _Cells, _In, AfterValidator(_single)]
+_Several = Annotated[_Texts | _Cells, _In, AfterValidator(_several)]
 Printed = Annotated[str, AfterValidator(_printed)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class Expected(_Strict):
-    """What the paper says: exactly one of these kinds.
+    """What the paper says: exactly one of these kinds, its values here or in `Cells`.
 
     Attributes
     ----------
@@ -82,14 +155,14 @@ class Expected(_Strict):
         Names in any order; may be empty.
     """
 
-    number: Printed | None = None
-    numbers: list[Printed] | None = Field(None, min_length=1)
+    number: Annotated[_One, AfterValidator(_printed)] | None = None
+    numbers: Annotated[_Several, AfterValidator(_all_printed)] | None = None
     inequality: Annotated[str, AfterValidator(_inequality)] | None = None
     about: Printed | None = None
     tolerance: Printed | None = None
     truth: bool | None = None
-    text: str | None = None
-    names: list[str] | None = Field(None, min_length=1)
+    text: _One | None = None
+    names: _Several | None = None
     members: list[str] | None = None
 
     @model_validator(mode="after")
@@ -112,6 +185,7 @@ class Reading(_Strict):
 
     words: str
     check: str
+    arguments: dict[str, Any] = Field({}, alias="with")
 
 
 class Claim(_Strict):
@@ -131,6 +205,8 @@ class Claim(_Strict):
         Unit of the expected value, if any.
     check : str or None
         Registered function that computes it; None where the released data cannot say.
+    arguments : dict
+        What it is given beside the result set; ``with`` in the file.
     missing : str
         What is missing for a check; empty where there is one.
     readings : list of Reading
@@ -152,6 +228,7 @@ class Claim(_Strict):
     expected: Expected
     unit: str = ""
     check: str | None = None
+    arguments: dict[str, Any] = Field({}, alias="with")
     missing: str = ""
     readings: list[Reading] = []
     recorded: Literal[OUTCOMES]
@@ -206,11 +283,8 @@ def load_claims(path: Path | None = None) -> list[Claim]:
         except ValidationError as error:
             faults += [f"{name or f'entry {place}'}: {_words(e)}" for e in error.errors()]
     for claim in claims:
-        faults += [
-            f"{claim.id}: no check is registered as {name!r}"
-            for name in (claim.check, *(reading.check for reading in claim.readings))
-            if name is not None and name not in known
-        ]
+        asked = [one for one in (claim, *claim.readings) if one.check is not None]
+        faults += [f"{claim.id}: {fault}" for one in asked if (fault := _fault(one, known))]
     repeated = Counter(claim.id for claim in claims)
     faults += [f"{name}: stands {n} times" for name, n in repeated.items() if n > 1]
     if faults:
@@ -218,8 +292,31 @@ def load_claims(path: Path | None = None) -> list[Claim]:
     return claims
 
 
+def _fault(asked: Claim | Reading, known: Mapping[str, Check]) -> str:
+    """What is wrong with a check and its arguments; empty if nothing is."""
+    if asked.check not in known:
+        return f"no check is registered as {asked.check!r}"
+    try:
+        inspect.signature(known[asked.check].function).bind(None, **asked.arguments)
+    except TypeError as error:
+        return f"{asked.check}: {error}"
+    return ""
+
+
+class _Ledger(_Strict):
+    """The file: the package of the checks, and the claims."""
+
+    checks: str
+    claims: list[Claim]
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of ``claims.yaml``, for editors."""
+    return _Ledger.model_json_schema()
+
+
 def _words(error: dict) -> str:
-    place = ".".join(map(str, error["loc"]))
+    place = ".".join(str(part) for part in error["loc"] if part not in ("here", "cells"))
     value = "" if isinstance(error["input"], dict) else f" is {error['input']!r}"
     message = error["msg"].removeprefix("Value error, ")
     return f"{place}{value}: {message}" if place else message

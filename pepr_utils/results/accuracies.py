@@ -11,7 +11,7 @@ import pandas as pd
 from pepr_utils.paths import data_file
 from pepr_utils.results.lattice import BATCHES, fits, steps, tells
 from pepr_utils.results.remembered import remembered
-from pepr_utils.results.result_set import ResultSet
+from pepr_utils.results.result_set import ResultSet, on_all_images
 
 #: So large a share of an experiment's accuracies has to lie on a lattice for it to be theirs.
 MOST = 0.9
@@ -181,7 +181,7 @@ def training_images(result_set: ResultSet) -> pd.DataFrame:
     """
     runs, epochs = result_set.finished, result_set.epochs
     known = epochs.dropna(subset=["train_accuracy"])
-    whole = runs[runs["train_fraction"].fillna(1.0) == 1.0].groupby("dataset")["n_train"].max()
+    whole = runs[on_all_images(runs)].groupby("dataset")["n_train"].max()
     rows = []
     for key, part in runs.groupby("experiment", sort=False):
         values = known.loc[known["run_id"].isin(part["run_id"]), "train_accuracy"].to_numpy(float)

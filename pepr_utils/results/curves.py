@@ -6,7 +6,7 @@ import pandas as pd
 
 from pepr_utils.errors import InvalidTableError, unknown_name
 from pepr_utils.results.experiments import experiment_labels
-from pepr_utils.results.result_set import ResultSet
+from pepr_utils.results.result_set import ResultSet, fine_tuned, on_all_images
 from pepr_utils.results.scores import cost_column, numbers_of
 from pepr_utils.scoring import normalize, pepr
 
@@ -104,10 +104,7 @@ def curve_experiment(result_set: ResultSet) -> str:
             f"{result_set.name}: no finished run has epochs with a test accuracy, so there is no "
             "learning curve; a folder of records has them, a table of totals does not"
         )
-    wanted = runs.assign(
-        full=runs["train_fraction"].fillna(1.0) == 1.0,
-        tuned=runs["pretrained"].fillna(True).astype(bool),
-    )
+    wanted = runs.assign(full=on_all_images(runs), tuned=fine_tuned(runs))
     ranked = wanted.groupby("experiment", sort=False).agg(
         full=("full", "first"), tuned=("tuned", "first"), n=("run_id", "size")
     )

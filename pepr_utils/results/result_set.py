@@ -10,6 +10,21 @@ import pandas as pd
 from pepr_utils.errors import InvalidTableError
 
 
+def fine_tuned(runs: pd.DataFrame) -> pd.Series:
+    """Tell which runs started from pretrained weights; one that does not say counts as such."""
+    return runs["pretrained"].fillna(True).astype(bool)
+
+
+def on_all_images(runs: pd.DataFrame) -> pd.Series:
+    """Tell which runs saw all training images; one that does not say counts as such."""
+    return image_share(runs) == 1.0
+
+
+def image_share(runs: pd.DataFrame) -> pd.Series:
+    """Share of the training images that each run saw; all where it is not given."""
+    return runs["train_fraction"].fillna(1.0)
+
+
 @dataclass(frozen=True)
 class ResultSet:
     """Runs and epochs that belong together.
@@ -56,7 +71,7 @@ class ResultSet:
         InvalidTableError
             If there is none.
         """
-        full = self.finished[self.finished["train_fraction"].fillna(1.0) == 1.0]
+        full = self.finished[on_all_images(self.finished)]
         if full.empty:
             raise InvalidTableError(
                 f"{self.name}: no finished run on all training data (train_fraction 1)"

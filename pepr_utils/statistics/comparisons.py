@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from pepr_utils.results.groups import FRACTION_ARMS, PRETRAINING_ARMS
+
 #: The data sets of the paper, in its order.
 DATASETS = ("derma", "lidc", "pneumonia")
 PERFORMANCES = {"accuracy": "test accuracy", "pepr_e": "PePR-E"}
@@ -16,8 +18,8 @@ PERFORMANCES = {"accuracy": "test accuracy", "pepr_e": "PePR-E"}
 #: First and second group of each factor; a difference is the first minus the second.
 GROUPS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "pretraining": ("fine-tuned", "from scratch"),
-        "fraction": ("100 %", "10 %"),
+        "pretraining": PRETRAINING_ARMS,
+        "fraction": FRACTION_ARMS,
         "size": ("small", "large"),
         "type": ("CNN", "Other"),
         "efficient": ("efficient", "not efficient"),

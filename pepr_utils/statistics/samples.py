@@ -10,7 +10,8 @@ import pandas as pd
 
 from pepr_utils.errors import InvalidTableError, NotAvailableError, unknown_name
 from pepr_utils.results import ResultSet, add_classes, majority_of_runs, score_runs
-from pepr_utils.results.groups import averaged_runs
+from pepr_utils.results.groups import averaged_runs, fraction_runs, pretraining_runs
+from pepr_utils.results.result_set import on_all_images
 from pepr_utils.scoring import cost_alone
 from pepr_utils.statistics.comparisons import (
     AVERAGES,
@@ -121,27 +122,18 @@ def _narrow(result_set: ResultSet) -> ResultSet:
 def _runs(result_set: ResultSet, comparison: Comparison) -> pd.DataFrame:
     """Finished runs that the comparison is about, with their arm where there are two."""
     runs = result_set.finished
-    tuned = runs["pretrained"].fillna(True).astype(bool)
     if comparison.factor == "pretraining":
-        runs = runs[(runs["train_fraction"].fillna(1.0) == 1.0) & runs["pretrained"].notna()]
-        arm = runs["pretrained"].astype(bool).map({True: "fine-tuned", False: "from scratch"})
-        runs = runs.assign(arm=arm)
+        runs = pretraining_runs(result_set)
     elif comparison.factor == "fraction":
-        runs = runs[tuned]
-        runs = runs.assign(arm=runs["train_fraction"].map({1.0: "100 %", 0.1: "10 %"}))
-        runs = runs.dropna(subset=["arm"])
+        runs = fraction_runs(result_set)
     else:
         average = AVERAGES.get(comparison.scope, "stated")
-        if runs.empty or (average == "stated" and _no_full_data(runs)):
+        if runs.empty or (average == "stated" and not on_all_images(runs).any()):
             return runs.iloc[:0].assign(arm="")[_COLUMNS]
         runs = averaged_runs(result_set, average).assign(arm="")
     if comparison.scope not in AVERAGES:
         runs = runs[runs["dataset"] == comparison.scope]
     return runs[_COLUMNS]
-
-
-def _no_full_data(runs: pd.DataFrame) -> bool:
-    return not (runs["train_fraction"].fillna(1.0) == 1.0).any()
 
 
 def _values(

@@ -1,6 +1,8 @@
 """`pepr claims` as a stranger would run it."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -98,6 +100,24 @@ def test_usage_errors(arguments, message):
     done = _run(*arguments)
     assert isinstance(done.exception, UnknownNameError)
     assert message in str(done.exception)
+
+
+def test_claims_need_no_chart_library():
+    code = (
+        "import sys; sys.modules['altair'] = None\n"
+        "from pepr_utils.cli import main; sys.argv = ['pepr', 'claims', '--json']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)) == len(load_claims())
+
+
+def test_without_the_paper_one_sentence_says_where_claims_are_checked(monkeypatch):
+    for name in ("paper", "paper.checks"):
+        monkeypatch.setitem(sys.modules, name, None)
+    done = _run()
+    assert isinstance(done.exception, PeprError)
+    assert "the claims are checked in a clone of the project" in str(done.exception)
 
 
 def test_help_says_what_the_exit_code_means():

@@ -8,6 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from pepr_utils.results.groups import by_architecture
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -53,9 +55,8 @@ def test_other_alpha_and_other_average(published, tmp_path):
     assert numbers["alpha"] == "4"
     assert numbers["average"] == "all experiments"
     assert numbers["n-experiments"] == "8"
-    from paper.figures import by_size
 
-    frame = by_size.data(published, alpha=4.0, average="released")
+    frame = by_architecture(published, alpha=4.0, average="released")
     small = frame[frame["size"] == "small"]["pepr"].median()
     assert numbers["pepr-small"] == f"{small:.3f}"
 

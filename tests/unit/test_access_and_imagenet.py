@@ -5,7 +5,9 @@ import csv
 import pandas as pd
 import pytest
 
-from paper.figures import access, imagenet
+from paper.chapters import access, imagenet
+from paper.figures import access as access_figure
+from paper.figures import imagenet as imagenet_figure
 from pepr_utils.errors import NotAvailableError, UnknownNameError
 from pepr_utils.results import load_result_set
 
@@ -32,9 +34,9 @@ def test_a_region_is_all_publications_over_all_inhabitants(table):
     only = access.in_one_year(table)
     assert only[["year", "country"]].to_numpy().tolist() == [[2013, "b"], [2022, "d"]]
     assert access.steepest(table, 2)["country"].tolist() == ["a", "d"]
-    words = access.describe(frame.reset_index())
+    words = access_figure.describe(frame.reset_index())
     assert "in 2013 and 2022, by region: North 10 and 30; South 0 and 1." in words
-    assert access.chart(frame.reset_index()).to_dict(validate=True)
+    assert access_figure.chart(frame.reset_index()).to_dict(validate=True)
 
 
 def test_the_regions_of_the_release(released):
@@ -130,10 +132,12 @@ def test_the_published_join(published):
     assert (listed["match"] == "none").sum() == sum(
         n.startswith(("gluon_", "adv_")) for n in frame.index
     )
-    chart = imagenet.chart(frame.reset_index(), "pepr", "PePR-M").to_dict(validate=True)
+    chart = imagenet_figure.chart(frame.reset_index(), "pepr", "PePR-M").to_dict(validate=True)
     shown = [t["field"] for t in chart["layer"][1]["encoding"]["tooltip"]]
     assert {"architecture", "top1", "reserved_memory_gb", "pepr"} <= set(shown)
-    assert "Scatter plot of 131 models" in imagenet.describe(frame.reset_index(), "top1", "Top-1")
+    assert "Scatter plot of 131 models" in imagenet_figure.describe(
+        frame.reset_index(), "top1", "Top-1"
+    )
 
 
 def test_a_set_without_memory_has_no_figure(tmp_path, planted):
@@ -142,8 +146,8 @@ def test_a_set_without_memory_has_no_figure(tmp_path, planted):
     mine = load_result_set(path)
     frame = imagenet.data(mine)
     assert frame.empty
-    assert "no fine-tuned runs" in imagenet.describe(frame, "pepr", "PePR-M")
-    assert imagenet.chart(frame, "pepr", "PePR-M").to_dict()["mark"]["type"] == "text"
+    assert "no fine-tuned runs" in imagenet_figure.describe(frame, "pepr", "PePR-M")
+    assert imagenet_figure.chart(frame, "pepr", "PePR-M").to_dict()["mark"]["type"] == "text"
     assert imagenet.mismatches(mine).empty
     with pytest.raises(NotAvailableError, match="reserved memory"):
         imagenet.memory_runs(mine)

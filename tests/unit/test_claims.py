@@ -1,6 +1,9 @@
 """The ledger of claims: the comparator by hand, the file's faults, sets that lack something."""
 
+import json
+from collections import Counter
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pandas as pd
@@ -8,7 +11,7 @@ import pytest
 import yaml
 
 from paper.chapters import claims as shown
-from paper.chapters.table_1 import printed_table
+from paper.chapters.table_1 import QUANTITIES, printed_table
 from pepr_utils.errors import InvalidTableError, NotAvailableError
 from pepr_utils.ledger import (
     ANOTHER_READING,
@@ -23,7 +26,8 @@ from pepr_utils.ledger import (
 )
 from pepr_utils.ledger.compare import Told, compare, describe
 from pepr_utils.ledger.registry import load_checks
-from pepr_utils.ledger.schema import SECTIONS, Claim, Expected
+from pepr_utils.ledger.schema import SECTIONS, Cells, Claim, Expected, json_schema
+from pepr_utils.paths import data_file
 from pepr_utils.results import load_architectures, load_result_set
 
 CHECKS = load_checks("paper.checks")
@@ -110,35 +114,56 @@ def test_what_is_known_to_differ(ledger):
     assert not any(one.reading or one.literal or one.missing for one in reproduced)
 
 
-def test_the_cells_of_table_1_are_those_of_its_file(ledger):
-    """Each printed number stands in one claim, in the printed order."""
-    rows = {claim.check: claim.expected for claim in (one.claim for one in ledger.values())}
-    slugs = {"Derma, from scratch": "derma-scratch"}
+def test_each_cell_of_table_1_is_in_one_claim():
+    """The claims take their values from the file: together all of them, none twice."""
+    entries = yaml.safe_load(data_file("claims.yaml").read_text("utf-8"))["claims"]
+    given = [next(iter(entry["expected"].values())) for entry in entries]
+    cells = [Cells(**one) for one in given if isinstance(one, dict)]
     table = printed_table()
-    for block, lines in table.groupby("block", sort=False):
-        slug = slugs.get(block, block.lower())
-        for quantity in table.columns[table.columns.get_loc("n_parameters_m") :]:
-            if quantity in ("pretrained", "efficient"):
-                continue
-            single = {
-                rank: rows[f"table-1/{slug}/{quantity}/{rank}"].number
-                for rank in lines["rank"]
-                if f"table-1/{slug}/{quantity}/{rank}" in rows
-            }
-            rest = [
-                v for r, v in zip(lines["rank"], lines[quantity], strict=True) if r not in single
-            ]
-            assert rows[f"table-1/{slug}/{quantity}"].numbers == rest
-            for rank, number in single.items():
-                assert lines.set_index("rank").loc[rank, quantity] == number
-        names = lines["architecture"].tolist()
-        assert rows[f"table-1/{slug}/leaders"].names == names[:5]
-        assert rows[f"table-1/{slug}/most-accurate"].text == names[5]
+    quantities = [*QUANTITIES, "architecture"]
+    expected = Counter(
+        (block, rank, name)
+        for block, rank in zip(table["block"], table["rank"], strict=True)
+        for name in quantities
+    )
+    found = Counter()
+    for one in cells:
+        assert one.file == "table1.csv"
+        mine = table[table["block"] == one.rows["block"]]
+        ranks = one.rows.get("rank", list(mine["rank"]))
+        ranks = [ranks] if isinstance(ranks, str) else ranks
+        assert one.read() == [mine.set_index("rank")[one.column][rank] for rank in ranks]
+        found.update((one.rows["block"], rank, one.column) for rank in ranks)
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({"file": "table2.csv"}, "unknown data file 'table2.csv'"),
+        ({"column": "energy"}, "table1.csv: 'energy'"),
+        ({"rows": {"block": "MNIST"}}, "table1.csv has no row with"),
+        ({}, "24 cells; one is allowed here"),
+    ],
+)
+def test_a_cell_that_the_table_does_not_have_is_named(cells, message):
+    whole = {"file": "table1.csv", "column": "energy_wh"} | cells
+    with pytest.raises(ValueError, match=message):
+        Expected(number=whole)
+
+
+def test_the_schema_for_editors_is_that_of_the_model():
+    shipped = json.loads(data_file("claims.schema.json").read_text("utf-8"))
+    assert shipped == json_schema()
+
+
+def test_every_registered_check_is_used():
+    claims = load_claims()
+    used = {one.check for claim in claims for one in (claim, *claim.readings)}
+    assert set(CHECKS) == used - {None}
 
 
 def test_splits_are_those_of_the_project(ledger):
-    from pepr_utils.paths import data_file
-
     for dataset, n_test, _ in pd.read_csv(data_file("splits.csv")).itertuples(index=False):
         assert ledger[f"test-images-{dataset}"].claim.expected.number == str(n_test)
 
@@ -149,7 +174,7 @@ ENTRY = {
     "where": "section 3",
     "statement": "There are 131.",
     "expected": {"number": "131"},
-    "check": "models/count",
+    "check": "models.count",
     "recorded": REPRODUCED,
     "link": "notebooks/table_1#tab-1",
 }
@@ -195,7 +220,7 @@ def test_a_good_entry_is_read(tmp_path):
         ({"id": "A claim"}, "id is 'A claim'"),
         ({"section": "5"}, "section is '5'"),
         ({"recorded": "maybe"}, "recorded is 'maybe'"),
-        ({"check": "models/cuont"}, "no check is registered as 'models/cuont'"),
+        ({"check": "models.cuont"}, "no check is registered as 'models.cuont'"),
         ({"check": None}, "give either a check, or what is missing for one"),
         ({"missing": "the weights"}, "give either a check, or what is missing for one"),
         ({"check": None, "missing": "x"}, "without a check the outcome is 'not checkable"),
@@ -210,6 +235,8 @@ def test_a_good_entry_is_read(tmp_path):
         ({"expected": {"number": "36", "tolerance": "1"}}, "'about' and 'tolerance' go together"),
         ({"expected": {"inequality": "0.05"}}, "'0.05' is no inequality"),
         ({"expected": {"inequality": "< 1.2.3"}}, "'< 1.2.3' is no inequality"),
+        ({"with": {"dataset": "derma"}}, "models.count: got an unexpected keyword argument"),
+        ({"check": "models.of_class"}, "models.of_class: missing a required argument"),
         ({"readings": [{"words": "w", "check": "none"}]}, "no check is registered as 'none'"),
         ({"link": "https://example.org"}, "link is 'https://example.org'"),
         ({"notes": "x"}, "notes"),
@@ -275,12 +302,12 @@ def _few(result_set):
 
 @pytest.fixture(scope="module")
 def few(published):
-    claims = [c for c in load_claims() if c.check and not c.check.startswith(SETLESS)]
+    claims = [c for c in load_claims() if c.check and c.check not in SETLESS]
     part = _few(published)
     return part, {one.claim.id: one for one in check_claims(part, claims)}
 
 
-SETLESS = ("score/", "statement/", "world/", "imagenet/own")
+SETLESS = {name for name, check in CHECKS.items() if not check.reads_runs} | {"world.own_results"}
 
 
 @pytest.mark.parametrize(
@@ -320,7 +347,8 @@ def test_without_an_experiment_no_outcome_comes_from_the_rest(few, dataset, pret
 
 def test_the_mean_of_all_experiments_takes_all_of_them(published):
     runs = published.runs
-    check = CHECKS["p/size-accuracy-average_released/student"]
+    asked = {"comparison": "size-accuracy-average_released", "test": "student"}
+    check = partial(CHECKS["differences.p_value"], **asked)
     assert 0 <= check(published).value <= 1
     with pytest.raises(NotAvailableError, match="derma fine-tuned on 1% of the data"):
         check(_without(published, runs["train_fraction"].eq(0.01)))
@@ -328,7 +356,8 @@ def test_the_mean_of_all_experiments_takes_all_of_them(published):
 
 def test_accuracies_are_compared_without_energies(published):
     runs = published.runs.assign(energy_kwh=float("nan"))
-    check = CHECKS["p/size-accuracy-average/student"]
+    asked = {"comparison": "size-accuracy-average", "test": "student"}
+    check = partial(CHECKS["differences.p_value"], **asked)
     assert check(replace(published, runs=runs)) == check(published)
 
 
@@ -336,7 +365,7 @@ def test_a_total_with_a_value_missing_is_none(published):
     runs = published.runs.copy()
     runs.loc[runs.index[:3], "co2eq_g"] = float("nan")
     with pytest.raises(NotAvailableError, match="co2eq_g of 3 of 1048 runs"):
-        CHECKS["totals/carbon"](replace(published, runs=runs))
+        CHECKS["totals.carbon"](replace(published, runs=runs))
 
 
 def test_pretrained_not_given_is_read_in_one_way(few):
@@ -379,21 +408,21 @@ def test_pretrained_not_given_is_read_in_one_way(few):
 )
 def test_another_kind_than_the_check_computes_is_named(expected, value, kinds, monkeypatch):
     claim = Claim(**{**ENTRY, "expected": expected})
-    monkeypatch.setitem(CHECKS, claim.check, lambda _: value)
+    monkeypatch.setitem(CHECKS, claim.check, registry.Check(lambda _: value))
     with pytest.raises(InvalidTableError) as error:
         check_claims(SimpleNamespace(name="mine"), [claim])
-    assert str(error.value).startswith("claims.yaml: a-claim: models/count: ")
+    assert str(error.value).startswith("claims.yaml: a-claim: models.count: ")
     assert kinds in str(error.value)
 
 
 def test_no_value_is_said_in_plain_words(monkeypatch):
     claim = Claim(**ENTRY)
     for value in (None, float("nan"), pd.NA):
-        monkeypatch.setitem(CHECKS, claim.check, lambda _, value=value: value)
+        monkeypatch.setitem(CHECKS, claim.check, registry.Check(lambda _, value=value: value))
         [one] = check_claims(SimpleNamespace(name="mine"), [claim])
         assert one.outcome == NOT_CHECKABLE
         assert "too few or all the same" in one.missing
-        assert "models/count" not in one.missing
+        assert "models.count" not in one.missing
 
 
 def test_remarks_stand_only_beside_the_outcome_that_they_are_about(ledger):
@@ -421,8 +450,8 @@ def test_a_set_without_epochs_and_with_other_columns(tmp_path):
 
 def test_a_check_is_registered_once(monkeypatch):
     monkeypatch.setattr(registry, "CHECKS", dict(CHECKS))
-    with pytest.raises(ValueError, match="two checks are called 'models/count'"):
-        registry.check("models/count")(len)
+    with pytest.raises(ValueError, match=r"two checks are called 'models\.count'"):
+        registry.check(CHECKS["models.count"].function)
 
 
 def test_another_reading_is_tried_only_where_an_entry_declares_it(published):
@@ -470,4 +499,4 @@ def test_links_lead_to_a_place_that_the_sources_have():
 
 
 def test_table_a1_is_counted_on_the_printed_numbers(published):
-    assert CHECKS["models/table-a1"](published) == len(load_architectures()) == 131
+    assert CHECKS["models.table_a1"](published) == len(load_architectures()) == 131

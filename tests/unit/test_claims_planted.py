@@ -10,18 +10,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paper.chapters import statements
+from paper.chapters import access, imagenet, statements
 from paper.chapters.example_curves import ExampleCurve
 from paper.checks import definition, models
-from paper.figures import access, imagenet
 from pepr_utils.ledger import NOT_CHECKABLE, NOT_REPRODUCED, check_claims, load_claims
+from pepr_utils.ledger.registry import CHECKS
 from pepr_utils.results import add_classes, load_timm_models
 
 CLAIMS = load_claims()
 #: Claims of definitions, which no data can contradict; what they try is replaced instead.
-DEFINED = [c for c in CLAIMS if c.check and c.check.startswith(("score/", "statement/"))]
+DEFINED = [
+    c
+    for c in CLAIMS
+    if c.check and c.check.startswith("definition.") and not CHECKS[c.check].reads_runs
+]
 #: Claims of figures 1 and 4b, whose tables stand beside the result set.
-BESIDE = [c for c in CLAIMS if c.check and c.check.startswith(("world/", "imagenet/"))]
+BESIDE = [c for c in CLAIMS if c.check and c.check.startswith("world.")]
 MEASURED = [c for c in CLAIMS if c.check and c not in DEFINED + BESIDE]
 #: The stars of Table 1 are off in several ways, so that no one change sets them right.
 VALUE_ONLY = {"repeated"}
@@ -237,7 +241,8 @@ def _subtracted(performance, resource, alpha=1.0):
     return np.asarray(performance) - 2 * np.asarray(resource)
 
 
-SCORED = [c for c in DEFINED if c.check.startswith("score/")]
+STATED = [c for c in DEFINED if c.check == "definition.statement"]
+SCORED = [c for c in DEFINED if c not in STATED]
 
 
 @pytest.mark.parametrize("claim", SCORED, ids=lambda claim: claim.id)
@@ -270,9 +275,6 @@ def _values_of(function, resource):
     return np.vectorize(function)(resource)
 
 
-STATED = [c for c in DEFINED if c.check.startswith("statement/")]
-
-
 def test_a_maximum_below_the_start_changes_the_outcome(published, monkeypatch):
     [claim] = [c for c in STATED if c.id == "never-below-start"]
 
@@ -297,7 +299,7 @@ def test_bounds_that_fail_as_printed_change_the_outcome(published, monkeypatch):
 
 @pytest.mark.parametrize("claim", STATED, ids=lambda claim: claim.id)
 def test_other_evidence_changes_what_comes_of_a_statement(claim, published, monkeypatch):
-    name = claim.check.removeprefix("statement/").replace("-", " ")
+    name = claim.arguments["name"]
     for place, value in OTHERWISE[name].items():
         monkeypatch.setattr(statements, place, value)
     definition.tried.cache_clear()
@@ -329,7 +331,11 @@ def test_another_label_in_print_is_noticed(column, published, tmp_path, monkeypa
     table[column] = table[column].replace({"CNN": "Other", 0: 1})
     table.to_csv(tmp_path / "table_a1.csv", index=False)
     monkeypatch.setattr(models, "data_file", lambda name: tmp_path / name)
-    [claim] = [c for c in CLAIMS if c.check == f"models/table-a1/{column}"]
+    [claim] = [
+        c
+        for c in CLAIMS
+        if c.check == "models.labels_of_table_a1" and c.arguments == {"column": column}
+    ]
     assert check_claims(published, [claim])[0].outcome == NOT_REPRODUCED
 
 
@@ -354,7 +360,7 @@ def test_other_tables_change_the_outcome(claim, published, monkeypatch):
 
 
 def test_every_statement_of_the_chapter_is_a_claim():
-    names = {c.check.removeprefix("statement/").replace("-", " ") for c in STATED}
+    names = {c.arguments["name"] for c in STATED}
     assert names == {s.name for s in statements.STATEMENTS} == set(OTHERWISE)
 
 

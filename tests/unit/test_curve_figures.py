@@ -20,7 +20,7 @@ def _marks(spec):
 
 
 def test_optimum_of_each_measured_curve(epoch_set):
-    frame = curves.data(epoch_set)
+    frame = curve_numbers.pepr_curves(epoch_set)
     best = frame[frame["optimum"]]
     # cheap: 0.5, 0.711, 0.509; dear: 0.48, 0.523, 0.45
     assert best[["architecture", "epoch"]].to_numpy().tolist() == [["cheap", 2], ["dear", 2]]
@@ -28,13 +28,13 @@ def test_optimum_of_each_measured_curve(epoch_set):
 
 
 def test_a_large_alpha_moves_the_optimum_to_the_best_accuracy(epoch_set):
-    frame = curves.data(epoch_set, alpha=100.0)
+    frame = curve_numbers.pepr_curves(epoch_set, alpha=100.0)
     best = frame[frame["optimum"]].set_index("architecture")["epoch"].to_dict()
     assert best == {"cheap": 2, "dear": 3}
 
 
 def test_the_menu_has_every_architecture_and_starts_with_the_papers(published):
-    frame = curves.data(published)
+    frame = curve_numbers.pepr_curves(published)
     spec = curves.chart(frame).to_dict(validate=True)
     menu = next(p for p in spec["params"] if p["name"] == "architecture")
     assert menu["value"] == "ese_vovnet19b_dw"
@@ -45,7 +45,7 @@ def test_the_menu_has_every_architecture_and_starts_with_the_papers(published):
 
 def test_the_chart_computes_the_same_optimum_as_the_data(published):
     """One orange point, at the optimum that `pepr_optimum` finds."""
-    frame = curves.data(published)
+    frame = curve_numbers.pepr_curves(published)
     best = frame[frame["optimum"] & (frame["architecture"] == "ese_vovnet19b_dw")].iloc[0]
     svg = _marks(curves.chart(frame).properties(width=600).to_dict())
     stars = [part for part in svg.split("<path ") if "#e69f00" in part]
@@ -55,7 +55,7 @@ def test_the_chart_computes_the_same_optimum_as_the_data(published):
 
 
 def test_front_and_knee_by_hand(epoch_set):
-    frame = front.data(epoch_set)
+    frame = front_numbers.front_points(epoch_set)
     roles = frame.set_index(["architecture", "epoch"])["role"].to_dict()
     # by cost: 1 0.5, 2 0.8, 3 0.6, 4 0.7, 6 0.85, 9 0.9
     assert roles == {
@@ -71,7 +71,7 @@ def test_front_and_knee_by_hand(epoch_set):
 
 
 def test_figure_4a_on_the_published_data(published):
-    frame = front.data(published)
+    frame = front_numbers.front_points(published)
     assert len(frame) == 1310
     on = frame[frame["role"] != "other"]
     assert (on["cost"].diff().dropna() > 0).all()
@@ -87,7 +87,7 @@ def test_figure_4a_on_the_published_data(published):
 
 
 def test_numbers_of_the_curve_and_front_chapters(epoch_set):
-    frame = curves.data(epoch_set)
+    frame = curve_numbers.pepr_curves(epoch_set)
     measured = integral.measured_data(epoch_set)
     found = curve_numbers.numbers(
         epoch_set,
@@ -106,7 +106,7 @@ def test_numbers_of_the_curve_and_front_chapters(epoch_set):
     assert found["n-below-start"] == "1"
     assert found["cost-basis"].startswith("Energy was measured for each epoch of some runs")
     table = front_numbers.models(epoch_set)
-    numbers = front_numbers.numbers(epoch_set, front.data(epoch_set), table)
+    numbers = front_numbers.numbers(epoch_set, front_numbers.front_points(epoch_set), table)
     assert numbers["n-front"] == "4"
     assert numbers["knee"] == "cheap after epoch 2"
     assert numbers["best"] == "cheap after epoch 2"
@@ -116,7 +116,7 @@ def test_numbers_of_the_curve_and_front_chapters(epoch_set):
 
 def test_choice_at_20_wh_and_8_gb_by_pandas(published):
     table = front_numbers.models(published)
-    found = front_numbers.numbers(published, front.data(published), table)
+    found = front_numbers.numbers(published, front_numbers.front_points(published), table)
     energy = table["energy_kwh"]
     score = table["test_accuracy"] / (1 + (energy - energy.min()) / (energy.max() - energy.min()))
     within = (energy <= 0.02) & (table["reserved_memory_gb"] <= 8)
@@ -178,8 +178,8 @@ def test_charts_are_valid_vega_lite(published):
         profile.chart(profile.data()),
         integral.convergence_chart(integral.convergence_data()),
         integral.explorer_chart(integral.explorer_data()),
-        front.chart(front.data(published)),
-        front.chart(front.data(published), enlarged=True),
+        front.chart(front_numbers.front_points(published)),
+        front.chart(front_numbers.front_points(published), enlarged=True),
         ranking.chart(ranking.data(table)),
         ranking.interval_chart(found),
     ):

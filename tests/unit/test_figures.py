@@ -10,12 +10,19 @@ import vl_convert
 from paper.figures import arms, by_size
 from pepr_utils.errors import InvalidTableError, UnknownNameError
 from pepr_utils.results import ResultSet, load_result_set
+from pepr_utils.results.groups import (
+    FRACTION_ARMS,
+    PRETRAINING_ARMS,
+    by_architecture,
+    fraction_arms,
+    pretraining_arms,
+)
 from pepr_utils.scoring import pepr
 
 
 @pytest.fixture(scope="module")
 def frame(published):
-    return by_size.data(published)
+    return by_architecture(published)
 
 
 def test_means_are_over_the_three_fine_tuned_experiments(published, frame):
@@ -33,7 +40,7 @@ def test_means_are_over_the_three_fine_tuned_experiments(published, frame):
 
 
 def test_released_variant_is_over_all_eight(published):
-    frame = by_size.data(published, average="released")
+    frame = by_architecture(published, average="released")
     assert sum(c.startswith("P: ") for c in frame) == 8
     mean = published.runs.groupby("architecture")["test_accuracy"].mean()
     assert frame.set_index("architecture")["test_accuracy"].to_dict() == pytest.approx(
@@ -52,8 +59,8 @@ def test_charts_are_valid_vega_lite(frame, published):
         by_size.energy_chart(frame),
         by_size.accuracy_chart(frame),
         by_size.score_chart(frame, alpha=3),
-        arms.chart(arms.pretraining_data(published), arms=arms.PRETRAINING_ARMS),
-        arms.chart(arms.fraction_data(published), arms=arms.FRACTION_ARMS),
+        arms.chart(pretraining_arms(published), arms=PRETRAINING_ARMS),
+        arms.chart(fraction_arms(published), arms=FRACTION_ARMS),
     ):
         assert isinstance(chart, alt.LayerChart)
         assert chart.to_dict(validate=True)["height"]
@@ -65,10 +72,10 @@ def test_slider_starts_at_the_alpha_of_the_page(frame):
 
 
 def test_arms_have_every_model_once(published):
-    tuned = arms.pretraining_data(published)
+    tuned = pretraining_arms(published)
     assert tuned.groupby("arm").size().to_dict() == {"fine-tuned": 131, "from scratch": 131}
     assert set(tuned["datasets"]) == {"derma"}
-    tenth = arms.fraction_data(published)
+    tenth = fraction_arms(published)
     assert tenth.groupby("arm").size().to_dict() == {"10 %": 131, "100 %": 131}
     assert set(tenth["datasets"]) == {"derma, lidc, pneumonia"}
     one = published.runs[
@@ -89,15 +96,15 @@ def own(tmp_path):
 
 
 def test_a_set_without_an_arm_gives_an_empty_frame(own):
-    assert arms.pretraining_data(own).empty
-    assert arms.fraction_data(own).empty
-    assert {"arm", "test_accuracy", "architecture"} <= set(arms.fraction_data(own))
-    chart = arms.chart(arms.fraction_data(own), arms=arms.FRACTION_ARMS).to_dict()
+    assert pretraining_arms(own).empty
+    assert fraction_arms(own).empty
+    assert {"arm", "test_accuracy", "architecture"} <= set(fraction_arms(own))
+    chart = arms.chart(fraction_arms(own), arms=FRACTION_ARMS).to_dict()
     assert "no data set with both: 100 % and 10 %" in str(chart["datasets"])
 
 
 def test_only_models_with_every_experiment_are_averaged(own):
-    frame = by_size.data(own)
+    frame = by_architecture(own)
     assert frame["architecture"].tolist() == ["a"]
     assert frame["test_accuracy"].tolist() == [pytest.approx(0.8)]
 
@@ -109,18 +116,18 @@ def test_sets_that_cannot_be_averaged_say_why(own):
     with pytest.raises(
         InvalidTableError, match="no architecture has a run in each of: ward, clinic"
     ):
-        by_size.data(ResultSet("own", runs, own.epochs, "x"))
+        by_architecture(ResultSet("own", runs, own.epochs, "x"))
     nameless = own.runs.assign(n_parameters=pd.array([None] * 3, "Int64"))
     with pytest.raises(InvalidTableError, match="n_parameters"):
-        by_size.data(ResultSet("own", nameless, own.epochs, "x"))
+        by_architecture(ResultSet("own", nameless, own.epochs, "x"))
     with pytest.raises(
         UnknownNameError, match="unknown average 'median'; allowed: stated, released"
     ):
-        by_size.data(own, average="median")
+        by_architecture(own, average="median")
 
 
 def test_models_that_the_paper_does_not_classify_are_drawn_in_a_colour_of_their_own(own):
-    frame = by_size.data(own)
+    frame = by_architecture(own)
     assert frame["type"].tolist() == ["not classified"]
     spec = by_size.accuracy_chart(frame).to_dict()
     encoding = spec["layer"][-1]["encoding"]
@@ -138,7 +145,7 @@ def test_the_axis_of_scores_holds_them_at_every_alpha(frame, published):
         "domain"
     ]
     for alpha in (1, 20):
-        scores = by_size.data(published, alpha=alpha)["pepr"]
+        scores = by_architecture(published, alpha=alpha)["pepr"]
         assert low < scores.min()
         assert scores.max() < high
 
@@ -147,10 +154,8 @@ def test_alternative_texts_are_computed(frame, own, published):
     text = by_size.describe(frame, "energy_wh", "Energy", digits=1)
     assert "131 models" in text
     assert f"{frame['energy_wh'].max():.1f}" in text
-    assert "no data set with both" in arms.describe(
-        arms.fraction_data(own), arms=arms.FRACTION_ARMS
-    )
-    tuned = arms.describe(arms.pretraining_data(published), arms=arms.PRETRAINING_ARMS)
+    assert "no data set with both" in arms.describe(fraction_arms(own), arms=FRACTION_ARMS)
+    tuned = arms.describe(pretraining_arms(published), arms=PRETRAINING_ARMS)
     assert "fine-tuned: 131 models" in tuned
 
 
@@ -167,7 +172,7 @@ MODELS = ["small", "large", "tiny"]
 
 @pytest.mark.parametrize(("alpha", "method", "cost"), BY_HAND)
 def test_mean_scores_by_hand(small_set, alpha, method, cost):
-    frame = by_size.data(small_set, alpha=alpha, method=method, cost=cost)
+    frame = by_architecture(small_set, alpha=alpha, method=method, cost=cost)
     frame = frame.set_index("architecture").loc[MODELS]
     ward, clinic = BY_HAND[alpha, method, cost]
     expected = [(w + c) / 2 for w, c in zip(ward, clinic, strict=True)]
@@ -179,14 +184,14 @@ def test_mean_scores_by_hand(small_set, alpha, method, cost):
 
 
 def test_the_score_is_by_energy_and_minmax_with_alpha_1_unless_said(small_set):
-    stated = by_size.data(small_set, average="stated", alpha=1, method="minmax", cost="E")
-    pd.testing.assert_frame_equal(by_size.data(small_set), stated)
+    stated = by_architecture(small_set, average="stated", alpha=1, method="minmax", cost="E")
+    pd.testing.assert_frame_equal(by_architecture(small_set), stated)
 
 
 @pytest.mark.parametrize("alpha", [1.0, 4.0])
 @pytest.mark.parametrize("average", ["stated", "released"])
 def test_each_model_against_the_authors_table(published, means, average, alpha):
-    frame = by_size.data(published, average=average, alpha=alpha).set_index("architecture")
+    frame = by_architecture(published, average=average, alpha=alpha).set_index("architecture")
     expected = means(average, alpha).reset_index("size").loc[frame.index]
     assert frame["size"].tolist() == expected["size"].tolist()
     for ours, theirs in (
@@ -205,7 +210,7 @@ def test_each_model_against_the_authors_table(published, means, average, alpha):
     ],
 )
 def test_headline_scores(published, average, small, large, best, score):
-    frame = by_size.data(published, average=average).set_index("architecture")
+    frame = by_architecture(published, average=average).set_index("architecture")
     medians = frame.groupby("size")["pepr"].median()
     assert medians["small"] == pytest.approx(small, abs=5e-5)
     assert medians["large"] == pytest.approx(large, abs=5e-5)
@@ -215,7 +220,7 @@ def test_headline_scores(published, average, small, large, best, score):
 
 def test_rank_correlation_of_the_two_averages(published):
     stated, released = (
-        by_size.data(published, average=average).set_index("architecture")["pepr"].rank()
+        by_architecture(published, average=average).set_index("architecture")["pepr"].rank()
         for average in ("stated", "released")
     )
     assert stated.corr(released) == pytest.approx(0.9006, abs=5e-5)
@@ -230,14 +235,14 @@ def _evaluate(expression, row, alpha):
 @pytest.mark.parametrize("alpha", [1.0, 4.0, 20.0])
 def test_the_slider_computes_the_score(small_set, published, alpha):
     for result_set in (small_set, published):
-        frame = by_size.data(result_set)
+        frame = by_architecture(result_set)
         spec = by_size.score_chart(frame).to_dict()
         points = spec["layer"][-1]
         assert points["encoding"]["y"]["field"] == "score"
         (transform,) = points["transform"]
         assert transform["as"] == "score"
         names = [c.removeprefix("P: ") for c in frame if c.startswith("P: ")]
-        at_alpha = by_size.data(result_set, alpha=alpha)["pepr"].tolist()
+        at_alpha = by_architecture(result_set, alpha=alpha)["pepr"].tolist()
         for row, other in zip(spec["datasets"][points["data"]["name"]], at_alpha, strict=True):
             scores = [pepr(row[f"P: {n}"], row[f"R: {n}"], alpha=alpha) for n in names]
             drawn = _evaluate(transform["calculate"], row, alpha)
@@ -267,7 +272,7 @@ def test_each_class_has_its_colour_and_shape_in_every_figure(frame, own, chart, 
         | {"not classified": "square"},
     }
     fields = {"color": "type", "shape": "efficient"}
-    for table, n in ((frame, 2), (by_size.data(own), 3)):
+    for table, n in ((frame, 2), (by_architecture(own), 3)):
         encoding = chart(table).to_dict()["layer"][-1]["encoding"]
         assert encoding["y"]["field"] == column
         for channel, mapping in expected.items():
@@ -282,15 +287,15 @@ def test_each_class_has_its_colour_and_shape_in_every_figure(frame, own, chart, 
     [
         # failed runs, with 0.99, and every other arm are in neither
         (
-            arms.pretraining_data,
-            arms.PRETRAINING_ARMS,
+            pretraining_arms,
+            PRETRAINING_ARMS,
             {"fine-tuned": "#0072b2", "from scratch": "#d55e00"},
             [0.8, 0.9, 0.6],
             [0.4, 0.3, 0.2],
         ),
         (
-            arms.fraction_data,
-            arms.FRACTION_ARMS,
+            fraction_arms,
+            FRACTION_ARMS,
             {"100 %": "#0072b2", "10 %": "#009e73"},
             [0.8, 0.9, 0.6],
             [0.85, 0.5, 0.4],
@@ -319,7 +324,7 @@ def test_arms_of_each_model_against_the_authors_table(published, raw):
         "100 %": wide[["derma_pt", "lidc", "pneumonia"]].mean(axis="columns"),
         "10 %": wide[["derma_small", "lidc_small", "pneumonia_small"]].mean(axis="columns"),
     }
-    both = pd.concat([arms.pretraining_data(published), arms.fraction_data(published)])
+    both = pd.concat([pretraining_arms(published), fraction_arms(published)])
     for arm, group in both.groupby("arm"):
         found = group.set_index("architecture")["test_accuracy"].to_dict()
         assert found == pytest.approx(expected.pop(arm).to_dict())
@@ -332,7 +337,7 @@ def test_names_with_quotes_and_slashes_are_drawn(tmp_path):
         "architecture,dataset,test_accuracy,energy_kwh,n_parameters\n"
         "a,St John's \\ 1/2,0.9,2,1000\nb,St John's \\ 1/2,0.8,1,30000000\n"
     )
-    frame = by_size.data(load_result_set(path))
+    frame = by_architecture(load_result_set(path))
     assert "P: St John's \\ 1/2" in frame
     svg = vl_convert.vegalite_to_svg(by_size.score_chart(frame).to_dict())
     assert svg.count('aria-roledescription="point"') == 2

@@ -25,6 +25,8 @@ def _loaded_after(statement: str) -> set[str]:
         ("import pepr_utils.scoring", {"torch", "altair", "pydantic", "pandas", "scipy", "sympy"}),
         ("import pepr_utils.results", {"torch", "altair", "scipy", "requests"}),
         ("import pepr_utils.measurement", {"torch", "timm", "pandas", "altair"}),
+        ("import pepr_utils.statistics, pepr_utils.ledger", {"torch", "altair"}),
+        ("import paper.checks", {"torch", "altair"}),
         ("import pepr_utils.results", {"pandas", "pydantic"}),
         ("from pepr_utils.results import Record, write_record", {"pandas", "numpy"}),
         ("import pepr_utils.measurement.sweep.state", {"torch", "timm", "pandas", "distributed"}),

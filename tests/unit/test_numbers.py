@@ -1,19 +1,40 @@
 """The numbers in the book's prose, computed anew from the authors' tables and by hand."""
 
+import ast
+import json
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
-from paper.chapters import common as numbers
-from paper.chapters.table_1 import compare, ranking_table, rule_counts
-from pepr_utils.results import load_architectures
+from paper.chapters import model_space, results, table_1
+from pepr_utils.results.groups import by_architecture, fraction_arms, pretraining_arms
+
+FROZEN = json.loads((Path(__file__).parents[1] / "frozen" / "glued.json").read_text("utf-8"))
 
 TUNED = ["derma_pt", "lidc", "pneumonia"]
+
+
+def frozen(page):
+    """What a page glues; `tests/book/test_frozen.py` holds the built page against it."""
+    return {name: ast.literal_eval(text) for name, text in FROZEN[page].items()}
+
+
+def results_numbers(result_set, *, average, alpha):
+    frame = by_architecture(result_set, average=average, alpha=alpha)
+    arms = {"pretraining": pretraining_arms(result_set), "fraction": fraction_arms(result_set)}
+    return results.numbers(result_set, frame, arms, average=average, alpha=alpha)
+
+
+def energy_numbers(result_set, *, average):
+    frame = by_architecture(result_set, average=average)
+    return model_space.numbers(frame, average=average)
 
 
 @pytest.mark.parametrize("alpha", [1.0, 4.0])
 @pytest.mark.parametrize(("average", "other"), [("stated", "released"), ("released", "stated")])
 def test_medians_best_and_rank_correlation(published, means, average, other, alpha):
-    found = numbers.results(published, average=average, alpha=alpha)
+    found = results_numbers(published, average=average, alpha=alpha)
     table, variant = means(average, alpha), means(other, alpha)
     medians = table.groupby("size").median()
     for size in ("small", "large"):
@@ -71,13 +92,13 @@ OF_BOTH_AVERAGES = {
 
 @pytest.mark.parametrize("average", ["stated", "released"])
 def test_headline_values(published, average):
-    found = numbers.results(published, average=average, alpha=1)
+    found = results_numbers(published, average=average, alpha=1)
     expected = HEADLINES[average] | OF_BOTH_AVERAGES
     assert {name: found[name] for name in expected} == expected
 
 
 def test_two_ways_of_training_against_the_authors_table(published, raw):
-    found = numbers.results(published, average="stated", alpha=1)
+    found = results_numbers(published, average="stated", alpha=1)
     wide = raw.pivot(index="model", columns="dataset", values="test_09")
     tenth = wide[["derma_small", "lidc_small", "pneumonia_small"]].mean(axis="columns")
     for prefix, first, second in (
@@ -91,7 +112,7 @@ def test_two_ways_of_training_against_the_authors_table(published, raw):
 
 def test_results_by_hand(small_set):
     """On the set of conftest.py; its scores are those in test_figures.py."""
-    found = numbers.results(small_set, average="stated", alpha=4)
+    found = results_numbers(small_set, average="stated", alpha=4)
     expected = {
         "alpha": "4",
         "n-models": "3",
@@ -117,7 +138,7 @@ def test_results_by_hand(small_set):
 
 @pytest.mark.parametrize("average", ["stated", "released"])
 def test_spread_of_energy(published, raw, means, names, average):
-    found = numbers.energy(published, average=average)
+    found = energy_numbers(published, average=average)
     energy = means(average, 1)["energy_wh"].droplevel("size")
     lowest, highest = energy.idxmin(), energy.idxmax()
     dearest = raw.loc[raw.groupby("dataset")["energy"].idxmax()].set_index("dataset")["model"]
@@ -136,7 +157,7 @@ def test_spread_of_energy(published, raw, means, names, average):
 
 
 def test_spread_of_energy_as_stated(published):
-    found = numbers.energy(published, average="stated")
+    found = energy_numbers(published, average="stated")
     assert found == {
         "energy-lowest": "9.5",
         "energy-lowest-model": "mobilenetv2_050",
@@ -152,8 +173,8 @@ def test_spread_of_energy_as_stated(published):
     }
 
 
-def test_size_of_the_published_set(published, raw):
-    assert numbers.published(published) == {
+def test_size_of_the_published_set(raw):
+    assert frozen("published_data") == {
         "n-runs": f"{len(raw):,}",
         "n-epochs": f"{10 * len(raw):,}",
         "n-experiments": f"{raw['dataset'].nunique()}",
@@ -162,9 +183,9 @@ def test_size_of_the_published_set(published, raw):
 
 
 def test_model_space_against_the_authors_table(names):
-    found = numbers.model_space(load_architectures())
+    found = frozen("model_space")
     sizes = names["num_param"]
-    assert found == {
+    expected = {
         "n-architectures": "131",
         "n-small": f"{(sizes <= 24_600_000).sum()}",
         "n-large": f"{(sizes > 24_600_000).sum()}",
@@ -180,13 +201,18 @@ def test_model_space_against_the_authors_table(names):
         "largest": f"{sizes.max() / 1e6:.1f} M",
         "n-printed-counts-reproduced": "131",
     }
+    assert {name: found[name] for name in expected} == expected
     assert (found["n-small"], found["n-large"]) == ("65", "66")
     assert (found["n-cnn"], found["n-other"], found["n-efficient"]) == ("80", "51", "31")
 
 
 def test_counts_of_table_1(published):
     """The 24 printed rows have 5 measured quantities each; test_table_1.py names the odd cells."""
-    found = numbers.table_1(compare(published), rule_counts(published), ranking_table(published))
+    found = table_1.numbers(
+        table_1.compare(published),
+        table_1.rule_counts(published),
+        table_1.ranking_table(published),
+    )
     assert found == {
         "cells": "144",
         "measured": "120",
@@ -214,7 +240,7 @@ def test_better_counts_the_models_whose_first_arm_is_above_the_second():
             "datasets": "ward",
         }
     )
-    assert numbers.two_arms(frame, ("first", "second"), "x") == {
+    assert results.two_arms(frame, ("first", "second"), "x") == {
         "x-n": "4",
         "x-first-median": "0.6500",
         "x-second-median": "0.2500",

@@ -112,11 +112,11 @@ def test_a_set_without_copies_has_no_gaps_and_its_numbers_say_so(published):
 
 def test_the_front_under_each_reading(sets):
     """The rows of figure 4a are what its own data hold."""
-    from paper.figures import front
+    from paper.chapters.pareto import front_points
 
     table = readings.values(sets).set_index(["figure", "quantity"])
     for words, one in sets.items():
-        points = front.data(one, experiment=curve_experiment(sets["as published"]))
+        points = front_points(one, experiment=curve_experiment(sets["as published"]))
         assert (
             table.loc[("figure 4a", "models drawn, derma, pretrained, 100 %"), words]
             == f"{points.architecture.nunique()}"
