@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from pepr_utils.commands.claims import claims
-from pepr_utils.errors import UnknownNameError
+from pepr_utils.errors import PeprError, UnknownNameError
 from pepr_utils.ledger import load_claims
 
 
