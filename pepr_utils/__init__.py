@@ -1,35 +1,27 @@
 """PePR: performance per resource unit. Score, measure and choose models by what they cost.
 
-Importing this package is cheap: its parts are loaded when they are first used, and nothing on
-the scoring path imports torch.
+::
+
+    import pepr_utils as pu
+
+    table = pu.read_table("models.csv")
+    pu.score(table, performance="accuracy", cost="energy_wh")
+
+Importing this package is cheap: its parts and names are loaded when they are first used, and
+nothing on the scoring path imports torch. What there is stands in ``__init__.pyi``.
 """
 
-from importlib import import_module as _import_module
-from importlib import metadata as _metadata
+import lazy_loader as _lazy
 
-__all__ = [
-    "__version__",
-    "audit",
-    "errors",
-    "ledger",
-    "measurement",
-    "paths",
-    "results",
-    "scoring",
-    "statistics",
-]
+_find, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str):
     if name == "__version__":
+        from importlib import metadata
+
         try:
-            return _metadata.version("pepr-utils")
-        except _metadata.PackageNotFoundError:
+            return metadata.version("pepr-utils")
+        except metadata.PackageNotFoundError:
             return "unknown"
-    if name in __all__:
-        return _import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+    return _find(name)

@@ -28,7 +28,7 @@ FLOORS = {
     "measurement": ("scoring", "results"),
     "paper": ("scoring", "results", "audit", "statistics", "ledger"),
 }
-_ALWAYS = ("__init__.py", "errors.py", "lazy.py", "paths.py")
+_ALWAYS = ("__init__.py", "__init__.pyi", "errors.py", "lazy.py", "paths.py")
 _SHAPES_NOTEBOOKS = ("execute.py", "stub.py")
 _HEADER_KEYS = ("result_set", "makes", "parameters", "uses", "files")
 
@@ -183,4 +183,5 @@ def _modules(floor: str) -> list[Path]:
     """The modules of a part of the code, less the pipeline's own."""
     folder = ROOT / floor if floor == "paper" else ROOT / "pepr_utils" / floor
     pipeline = {Path(__file__).resolve().parent / name for name in _PIPELINE}
-    return sorted(p for p in folder.rglob("*.py") if p not in pipeline)
+    found = [p for kind in ("*.py", "*.pyi") for p in folder.rglob(kind)]
+    return sorted(p for p in found if p not in pipeline)

@@ -684,3 +684,26 @@ def test_pepr_d_takes_the_training_images(pepr, published):
     full = [row for row in rows if row["pepr"] is not None]
     assert len(full) == 4 * 131
     assert all(row["resource"] == 0 for row in full)  # the same images for all models
+
+
+def test_the_function_ranks_as_the_command_does(tmp_path, pepr, published):
+    import pepr_utils as pu
+
+    path = tmp_path / "models.csv"
+    path.write_text("model,auc,kwh\na,0.9,2\nb,0.8,1\nc,0.8,1\nd,,3\ne,0.95,9\n")
+    arguments = ["--performance", "auc", "--cost", "kwh", "--alpha", "3", "--normalize", "max"]
+    rows = _objects(pepr("score", path, *arguments, "--json"))
+    found = pu.score(
+        pu.read_table(path), performance="auc", cost="kwh", alpha=3.0, method="max"
+    ).set_index("model")
+    assert list(found.index) == [row["model"] for row in rows]
+    for row in rows:
+        mine = found.loc[row["model"]]
+        assert (None if mine.isna()["pepr"] else mine["pepr"]) == pytest.approx(row["pepr"])
+        assert (None if mine.isna()["rank"] else mine["rank"]) == row["rank"]
+    ranked = pu.score(pu.read_table("published"))
+    assert (ranked["rank"] == 1).sum() == published.runs["experiment"].nunique()
+    assert ranked["pepr"].is_monotonic_decreasing
+    same = pd.DataFrame({"auc": [0.8, 0.9], "kwh": [1, 2]}, index=["x", "x"])
+    twice = pu.score(same, performance="auc", cost="kwh")
+    assert twice["auc"].tolist() == [0.8, 0.9]

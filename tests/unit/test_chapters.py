@@ -69,6 +69,7 @@ def test_a_chapter_depends_on_the_floors_it_uses_and_those_beneath():
     assert "paper/site/theme.py" in paper
     assert {"paper/chapters/results.py", "pepr_utils/statistics/samples.py"} <= paper
     assert {"paper/site/__init__.py", "paper/site/shown_chart.py"} <= paper
+    assert "pepr_utils/results/__init__.pyi" in scoring | paper
     assert "paper/site/execute.py" in paper
     assert "paper/site/build.py" not in paper
 

@@ -43,6 +43,28 @@ def test_is_light(statement, absent):
     assert not (_loaded_after(statement) & absent)
 
 
+def test_names_at_the_top_are_those_of_the_parts():
+    import pepr_utils as pu
+    from pepr_utils.measurement import measure
+    from pepr_utils.measurement.metering import meter
+    from pepr_utils.results import load_result_set
+
+    assert pu.measure is measure
+    assert pu.meter is meter
+    assert pu.load_result_set is load_result_set
+    assert pu.normalize([1.0, 3.0]).tolist() == [0.0, 1.0]
+    assert pu.pareto_front([0.9, 0.8], [2.0, 1.0]).tolist() == [True, True]
+    assert set(pu.__all__) <= set(dir(pu))
+
+
+def test_the_audit_is_called_by_its_name_whatever_was_imported_before(published):
+    import pepr_utils as pu
+    from pepr_utils.audit import audit
+
+    checks = ["bounds"] if "bounds" in pu.audit.CHECKS else list(pu.audit.CHECKS)[:1]
+    assert pu.audit(published, checks) == audit(published, checks)
+
+
 def test_parts_are_reachable_lazily():
     import pepr_utils
 
@@ -79,6 +101,12 @@ TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in FILES.items(
 
 def _places(name: str) -> dict[str, str]:
     """The module of each name of a package that loads its names when they are used."""
+    stub = FILES[name].with_suffix(".pyi")
+    if stub.is_file():
+        nodes = [
+            n for n in ast.parse(stub.read_text("utf-8")).body if isinstance(n, ast.ImportFrom)
+        ]
+        return {a.name: f"{name}.{n.module}" for n in nodes if n.module for a in n.names}
     for node in TREES[name].body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_PLACES":
             return {k: f"{name}.{v}" for k, v in ast.literal_eval(node.value).items()}
@@ -155,3 +183,10 @@ def test_a_library_stays_in_its_part(libraries, part):
     for name, imported in GRAPH.items():
         if _part(name) != part:
             assert not {other.split(".")[0] for other in imported} & libraries, name
+
+
+@pytest.mark.parametrize("room", ["paper.chapters", "paper.checks"])
+def test_what_computes_knows_nothing_of_drawing(room):
+    for name, imported in GRAPH.items():
+        if name.startswith(room):
+            assert not {n for n in imported if n.startswith(("altair", "paper.figures"))}, name

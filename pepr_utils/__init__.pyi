@@ -1,0 +1,36 @@
+from . import (
+    audit,
+    errors,
+    ledger,
+    measurement,
+    paths,
+    results,
+    scoring,
+    statistics,
+)
+from .measurement import measure
+from .measurement.metering import meter
+from .results import load_result_set, read_table, score
+from .scoring import normalize, pareto_front, pepr, select
+
+__all__ = [
+    "audit",
+    "errors",
+    "ledger",
+    "load_result_set",
+    "measure",
+    "measurement",
+    "meter",
+    "normalize",
+    "pareto_front",
+    "paths",
+    "pepr",
+    "read_table",
+    "results",
+    "score",
+    "scoring",
+    "select",
+    "statistics",
+]
+
+__version__: str
