@@ -34,7 +34,7 @@ def rounding(values: pd.Series) -> pd.Series:
 
     Examples
     --------
-    >>> rounding(pd.Series([0.00125, 0.002])).tolist()
+    >>> rounding(pd.Series([0.00125, 0.002])).round(9).tolist()
     [0.004, 0.0025]
     """
     exponents = values.map(lambda v: Decimal(repr(float(v))).as_tuple().exponent, "ignore")
