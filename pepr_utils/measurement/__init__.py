@@ -5,36 +5,6 @@ names, `measure(run)` trains and meters it and returns its record. Importing thi
 cheap; torch and timm are loaded by what trains.
 """
 
-from pepr_utils.lazy import lazy as _lazy
+import lazy_loader as _lazy
 
-_PLACES = {
-    "Protocol": "protocols",
-    "ResolvedRun": "run",
-    "Run": "run",
-    "check_runs": "checks",
-    "measure": "measuring",
-    "protocol": "protocols",
-    "record_killed": "store",
-    "resolve": "run",
-    "run_id": "run",
-    "select_architectures": "architectures",
-}
-
-__all__ = [
-    "Protocol",
-    "ResolvedRun",
-    "Run",
-    "check_runs",
-    "measure",
-    "protocol",
-    "record_killed",
-    "resolve",
-    "run_id",
-    "select_architectures",
-]
-
-__getattr__ = _lazy(__name__, _PLACES)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
