@@ -28,7 +28,7 @@ FLOORS = {
     "measurement": ("scoring", "results"),
     "paper": ("scoring", "results", "audit", "statistics", "ledger"),
 }
-_ALWAYS = ("__init__.py", "__init__.pyi", "errors.py", "lazy.py", "paths.py")
+_ALWAYS = ("__init__.py", "__init__.pyi", "errors.py", "paths.py")
 _SHAPES_NOTEBOOKS = ("execute.py", "stub.py")
 _HEADER_KEYS = ("result_set", "makes", "parameters", "uses", "files")
 
