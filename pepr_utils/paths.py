@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from pepr_utils.errors import unknown_name
+from pepr_utils.errors import InvalidTableError, unknown_name
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -44,6 +46,34 @@ def data_file(name: str) -> Path:
         shipped = sorted(p.name for p in data_dir().glob("*") if p.is_file())
         raise unknown_name("data file", name, shipped)
     return path
+
+
+def read_shipped(name: str, read: Callable[[Path], Any]) -> Any:
+    """Read one shipped data file; a damaged or missing one is an error that names it.
+
+    Parameters
+    ----------
+    name : str
+        File name relative to ``data/``.
+    read : callable
+        Reads a path, such as `pandas.read_csv`.
+
+    Raises
+    ------
+    InvalidTableError
+        If the file cannot be read, or `read` finds that it is not what it should be.
+    """
+    path = data_dir() / name
+    try:
+        return read(path)
+    except OSError as error:
+        why = f"cannot be read ({error.strerror})"
+    except ValueError as error:  # also what is not UTF-8, TOML or a table
+        why = f"is damaged ({' '.join(str(error).split())})"
+    raise InvalidTableError(
+        f"the embedded file {path} {why}; restore it with `git checkout -- data`, or install "
+        "pepr-utils again"
+    )
 
 
 def notebook_file(name: str) -> Path:

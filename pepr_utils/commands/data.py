@@ -55,13 +55,20 @@ def verify(as_json: bool, target: Path | None) -> None:
       pepr data verify
       PEPR_DATA_MIRROR=/media/usb/pepr pepr data verify --json
     """
+    from pepr_utils.errors import InvalidTableError
     from pepr_utils.results import published, release
     from pepr_utils.results.download import fetch
     from pepr_utils.results.download import release as pinned
 
     sums = pinned().sha256
     files = {name: fetch(name, progress=sys.stderr.isatty()) for name in sums}
+    actual = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     if target:
+        other = [name for name in files if actual[name] != sums[name]]
+        if other:
+            raise InvalidTableError(
+                f"{', '.join(other)}: not the authors' file, by its SHA-256; nothing was written"
+            )
         target.mkdir(parents=True, exist_ok=True)
         release.write_tables(release.embed(files), target)
         click.echo(f"written: {', '.join(published.TABLES)} in {target}")
@@ -69,7 +76,6 @@ def verify(as_json: bool, target: Path | None) -> None:
     found = release.differences(
         files, {name: published.read_text(name) for name in published.TABLES}
     )
-    actual = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     found = [
         {
             "file": name,
@@ -89,6 +95,9 @@ def verify(as_json: bool, target: Path | None) -> None:
 
 
 def _show_differences(found: list[dict[str, object]], files: dict[str, bytes]) -> None:
+    from pepr_utils.commands.text_table import count
+
+    cells = sum(one["row"] is not None for one in found)
     for one in found[:MOST_SHOWN]:
         place = "".join(
             f", {word}{one[key]}" for key, word in (("row", "row "), ("column", "")) if one[key]
@@ -97,7 +106,8 @@ def _show_differences(found: list[dict[str, object]], files: dict[str, bytes]) -
     if len(found) > MOST_SHOWN:
         click.echo(f"and {len(found) - MOST_SHOWN:,} more: add --json for all")
     click.echo(
-        f"{len(found):,} differences"
+        f"{count(cells, 'cell')} of {count(len({one['file'] for one in found}), 'file')} "
+        "differ from what is embedded"
         if found
         else f"{len(files)} files: every released value is embedded as it is"
     )

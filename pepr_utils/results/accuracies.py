@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pepr_utils.paths import data_file
+from pepr_utils.paths import read_shipped
 from pepr_utils.results.lattice import BATCHES, fits, steps, tells
 from pepr_utils.results.remembered import remembered
 from pepr_utils.results.result_set import ResultSet, on_all_images
@@ -100,7 +100,7 @@ def stated_lattices(result_set: ResultSet) -> dict[str, tuple[int, Lattice | Non
     ``n_test`` counts.
     """
     runs, values, found = result_set.finished, test_values(result_set), test_lattices(result_set)
-    stated = pd.read_csv(data_file("splits.csv")).set_index("dataset")["n_test"]
+    stated = read_shipped("splits.csv", pd.read_csv).set_index("dataset")["n_test"]
     for key, part in runs.groupby("experiment", sort=False):
         n = stated.get(part["dataset"].iloc[0])
         lattice = lattice_of(values.loc[part["run_id"]].to_numpy(), int(n)) if n else None

@@ -6,7 +6,7 @@ from functools import cache
 
 import pandas as pd
 
-from pepr_utils.paths import data_file
+from pepr_utils.paths import read_shipped
 from pepr_utils.results import published
 
 #: The paper's limit between small-scale and large-scale models, in trainable parameters.
@@ -38,7 +38,9 @@ def _model_space() -> pd.DataFrame:
     frame = frame.astype({"n_parameters": "int64", "efficient": "int64"}).astype(
         {"efficient": bool}
     )
-    printed = pd.read_csv(data_file("table_a1.csv"), dtype={"printed_parameters_m": "string"})
+    printed = read_shipped(
+        "table_a1.csv", lambda path: pd.read_csv(path, dtype={"printed_parameters_m": "string"})
+    )
     frame = frame.merge(printed[["architecture", "printed_parameters_m"]], on="architecture")
     return frame.assign(size=size_class(frame["n_parameters"]))
 
@@ -58,7 +60,9 @@ def load_timm_models() -> pd.DataFrame:
     >>> load_timm_models().loc["gluon_xception65", ["weights", "module"]].tolist()
     ['xception65.tf_in1k', 'xception_aligned']
     """
-    table = pd.read_csv(data_file("timm_models.csv"), dtype={"smallest_size_px": "Int64"})
+    table = read_shipped(
+        "timm_models.csv", lambda path: pd.read_csv(path, dtype={"smallest_size_px": "Int64"})
+    )
     return table.set_index("architecture")
 
 

@@ -17,7 +17,7 @@ from urllib.request import url2pathname
 import platformdirs
 
 from pepr_utils.errors import DataUnavailableError, unknown_name
-from pepr_utils.paths import data_file
+from pepr_utils.paths import read_shipped
 
 MIRROR_VARIABLE = "PEPR_DATA_MIRROR"
 CACHE_VARIABLE = "PEPR_DATA_CACHE"
@@ -46,7 +46,9 @@ def release() -> Release:
     >>> release().license
     'MIT'
     """
-    pinned = tomllib.loads(data_file("registry.toml").read_text("utf-8"))["published"]
+    pinned = read_shipped("registry.toml", lambda path: tomllib.loads(path.read_text("utf-8")))[
+        "published"
+    ]
     files = pinned.pop("files")
     return Release(
         **pinned,

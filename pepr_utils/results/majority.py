@@ -6,7 +6,7 @@ from functools import cache
 
 import pandas as pd
 
-from pepr_utils.paths import data_file
+from pepr_utils.paths import read_shipped
 
 
 @cache
@@ -19,7 +19,7 @@ def load_majority() -> pd.DataFrame:
         Columns dataset, n_test, n_majority, basis (how the count is known) and
         ``majority_share``, in (0, 1].
     """
-    table = pd.read_csv(data_file("majority.csv"))
+    table = read_shipped("majority.csv", pd.read_csv)
     return table.assign(majority_share=table["n_majority"] / table["n_test"])
 
 

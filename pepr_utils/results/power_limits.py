@@ -8,13 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from pepr_utils.paths import data_file
+from pepr_utils.paths import read_shipped
 
 
 @cache
 def declared() -> dict[str, Any]:
     """Return ``data/devices.toml``: limits by device, host, PUE and fallback intensities."""
-    return tomllib.loads(data_file("devices.toml").read_text("utf-8"))
+    return read_shipped("devices.toml", lambda path: tomllib.loads(path.read_text("utf-8")))
 
 
 def power_limit(runs: pd.DataFrame, *, host_power_w: float | None = None) -> pd.Series:

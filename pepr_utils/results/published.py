@@ -74,9 +74,13 @@ def _content(name: str) -> bytes:
         ) from None
     actual = hashlib.sha256(content).hexdigest()
     expected = {file: digest for digest, _, file in (s.partition("  ") for s in sums.splitlines())}
-    if actual != expected.get(name):
+    if name not in expected:
+        raise InvalidTableError(
+            f"the embedded file {path.parent / CHECKSUMS} is damaged: it has no {name}; {_FIX}"
+        )
+    if actual != expected[name]:
         raise InvalidTableError(
             f"the embedded file {path} is damaged: its SHA-256 is {actual[:12]}..., and "
-            f"{CHECKSUMS} has {expected.get(name, 'none')[:12]}...; {_FIX}"
+            f"{CHECKSUMS} has {expected[name][:12]}...; {_FIX}"
         )
     return content

@@ -289,8 +289,8 @@ def differences(
     for file, content in restore(tables).items():
         try:
             theirs = parse(released[file], file)
-        except InvalidTableError as error:
-            found.append(_difference(file, None, None, str(error), "a table"))
+        except InvalidTableError:
+            found.append(_difference(file, None, None, "not a readable CSV table", "a table"))
             continue
         extra = [c for c in theirs if c in NOT_CARRIED.get(file, ())]
         found += _cells(file, theirs.drop(columns=extra), parse(content, file))

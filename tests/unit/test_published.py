@@ -1,10 +1,13 @@
 """The embedded data of the authors, and embedded files that are damaged."""
 
 import shutil
+import tomllib
 from hashlib import sha256
 
+import pandas as pd
 import pytest
 
+from pepr_utils import paths
 from pepr_utils.errors import InvalidTableError
 from pepr_utils.paths import data_dir
 from pepr_utils.results import (
@@ -92,3 +95,25 @@ def test_a_damaged_embedded_file_is_named(name, damage, tmp_path, monkeypatch):
     with pytest.raises(InvalidTableError, match=rf"{name}.*git checkout") as caught:
         published_tables.read_text(name)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, b"\xf5\x00"])
+@pytest.mark.parametrize("name", ["registry.toml", "timm_models.csv"])
+def test_a_damaged_shipped_file_is_named(name, content, tmp_path, monkeypatch):
+    def read(path):
+        text = path.read_text("utf-8")
+        return tomllib.loads(text) if path.suffix == ".toml" else pd.read_csv(path)["module"]
+
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    monkeypatch.setattr(paths, "data_dir", lambda: tmp_path)
+    with pytest.raises(InvalidTableError, match=rf"{name}.*install pepr-utils again"):
+        paths.read_shipped(name, read)
+
+
+def test_damaged_checksums_are_named(tmp_path, monkeypatch):
+    folder = shutil.copytree(data_dir() / "published", tmp_path / "published")
+    (folder / "SHA256SUMS").write_text("junk")
+    monkeypatch.setattr(published_tables, "data_dir", lambda: tmp_path)
+    with pytest.raises(InvalidTableError, match=r"SHA256SUMS is damaged: it has no runs\.csv"):
+        published_tables.read_text("runs.csv")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from pepr_utils.errors import InvalidTableError
+from pepr_utils.paths import data_dir
 from pepr_utils.results import release
 from pepr_utils.results.download import release as pinned
 
@@ -128,3 +129,10 @@ def test_what_cannot_be_embedded(row):
         release.embed(_bytes(broken))
     with pytest.raises(InvalidTableError, match=r"model_names\.csv: not a readable CSV table"):
         release.embed(_bytes(row) | {"model_names.csv": b""})
+
+
+def test_written_tables_are_the_embedded_files(embedded, tmp_path):
+    release.write_tables(embedded, tmp_path)
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (data_dir() / "published" / path.name).read_bytes()
+    assert len(list(tmp_path.iterdir())) == 6
