@@ -28,17 +28,17 @@ def read() -> tuple[pd.DataFrame, pd.DataFrame, str]:
     InvalidTableError
         If an embedded file is damaged or missing.
     """
-    runs = check_table(read_text("runs.csv"), required=["run_id"], source="runs.csv")
-    epochs = check_table(
-        read_text("epochs.csv"), required=["run_id"], table="epochs", source="epochs.csv"
+    contents = {name: _content(name) for name in ("runs.csv", "epochs.csv")}
+    runs, epochs = (
+        check_table(parse(content, name), required=["run_id"], table=table, source=name)
+        for table, (name, content) in zip(("runs", "epochs"), contents.items(), strict=True)
     )
-    return runs, epochs, content_hash()
+    return runs, epochs, hashlib.sha256(b"".join(contents.values())).hexdigest()
 
 
 def content_hash() -> str:
     """SHA-256 of the two files that make the result set `published`."""
-    both = _content("runs.csv") + _content("epochs.csv")
-    return hashlib.sha256(both).hexdigest()
+    return hashlib.sha256(_content("runs.csv") + _content("epochs.csv")).hexdigest()
 
 
 def read_text(name: str) -> pd.DataFrame:
