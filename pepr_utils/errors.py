@@ -69,13 +69,11 @@ class NotInstalledError(PeprError, ImportError):
         --------
         >>> missing = ModuleNotFoundError("No module named 'PIL'", name="PIL")
         >>> print(NotInstalledError.of(missing, "training", "train"))
-        training needs PIL, which is not installed: pip install 'pepr-utils[train]', or `make env`
-        in a clone
+        training needs PIL, which is not installed: pip install '.[train]' in a clone of the project
         """
-        package = f"'pepr-utils[{extras}]'" if extras else "pepr-utils"
+        name = error.name or error
         return cls(
-            f"{what} needs {error.name or error}, which is not installed: "
-            f"pip install {package}, or `make env` in a clone",
+            f"{what} needs {name}, which is not installed: {how_to_install(extras)}",
             name=error.name,
         )
 
@@ -102,6 +100,12 @@ class StoppedError(RunError):
 
 class TrainingUnavailableError(NotInstalledError):
     """The packages that training needs are not installed."""
+
+
+def how_to_install(extras: str = "") -> str:
+    """Say how the extras of this package are installed, which no package index holds."""
+    what = f"'.[{extras}]'" if extras else "."
+    return f"pip install {what} in a clone of the project"
 
 
 def unknown_name(

@@ -185,7 +185,7 @@ def _run(
     output: Path,
     options: dict[str, Any],
 ) -> State:
-    from pepr_utils.measurement.sweep import sweep as run_sweep
+    from pepr_utils.measurement.sweep import engine
     from pepr_utils.measurement.sweep.plan import write_plan
     from pepr_utils.measurement.sweep.study import StudyError
     from pepr_utils.measurement.sweep.view import View
@@ -220,7 +220,7 @@ def _run(
         forecaster.learn(progress.state.done)
         view.update(progress)
 
-    found = run_sweep(
+    found = engine.sweep(
         [planned.run for planned in plan.runs],
         notebook,
         output,

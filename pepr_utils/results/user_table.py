@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pepr_utils.errors import InvalidTableError, PeprError, unknown_name
+from pepr_utils.errors import InvalidTableError, PeprError, how_to_install, unknown_name
 from pepr_utils.results.csv_table import read_rows
 from pepr_utils.results.experiments import KEY_COLUMNS, experiment_keys, experiment_labels
 from pepr_utils.results.load import REQUIRED_IN_CSV, available_result_sets, load_result_set
@@ -325,6 +325,6 @@ def need_pyarrow() -> None:
     """
     if find_spec("pyarrow") is None:
         raise PeprError(
-            "Parquet needs pyarrow, which is not installed: pip install 'pepr-utils[parquet]', "
-            "or use CSV"
+            "Parquet needs pyarrow, which is not installed: "
+            f"{how_to_install('parquet')}, or use CSV"
         )

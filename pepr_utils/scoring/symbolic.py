@@ -131,6 +131,6 @@ def _sympy():
         import sympy
     except ImportError:
         raise PeprError(
-            "the symbolic proof needs SymPy; pip install 'pepr-utils[book]' or sympy"
+            "the symbolic proof needs SymPy, which is not installed: pip install sympy"
         ) from None
     return sympy

@@ -244,9 +244,9 @@ def test_parquet_without_pyarrow_says_what_to_install(pepr, table, tmp_path, mon
     monkeypatch.setattr("pepr_utils.results.user_table.find_spec", lambda name: None)
     done = pepr("score", table(), *COLUMNS, "-o", tmp_path / "out.parquet")
     assert done.code == 2
-    assert "pip install 'pepr-utils[parquet]'" in done.err
+    assert "pip install '.[parquet]'" in done.err
     done = pepr("score", table(b"PAR1", name="in.parquet"), *COLUMNS)
-    assert "pip install 'pepr-utils[parquet]'" in done.err
+    assert "pip install '.[parquet]'" in done.err
 
 
 @pytest.mark.parametrize(

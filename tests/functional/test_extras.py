@@ -163,7 +163,7 @@ def test_every_command_works_or_names_its_extra(install, places):
         told = f"{install}: pepr {command}: {code}: {err}"
         assert "unexpected" not in err, told
         assert "Traceback" not in f"{code}{err}", told
-        named = re.findall(r"pip install 'pepr-utils\[([a-z,]+)\]'", err)
+        named = re.findall(r"pip install '\.\[([a-z,]+)\]'", err)
         if code == 2 and named:
             assert err.count("\n") == 1, told
             assert named == [",".join(sorted(needed))], told
@@ -185,7 +185,7 @@ def test_a_sweep_without_its_packages_begins_nothing(tmp_path):
     for extras in ([], ["train"], ["sweep"]):
         ((code, out, err),) = _run(extras, [["sweep", "demo", "--output", str(tmp_path / "o")]])
         assert (code, out) == (2, "")
-        assert "pip install 'pepr-utils[sweep,train]'" in err
+        assert "pip install '.[sweep,train]'" in err
         assert not list(tmp_path.rglob("*.json"))
 
 
@@ -204,4 +204,4 @@ def test_python_is_told_the_extra_too(statement, extra):
     )  # fmt: skip
     last = done.stderr.splitlines()[-1]
     assert "Error: " in last
-    assert f"which is not installed: pip install 'pepr-utils[{extra}]'" in last
+    assert f"which is not installed: pip install '.[{extra}]'" in last

@@ -166,7 +166,7 @@ def test_a_package_that_lacks_is_named_with_its_extra(tmp_path):
     )  # fmt: skip
     assert done.returncode == 2
     assert "`pepr sweep` needs PIL, which is not installed: pip install" in done.stderr
-    assert "pepr-utils[sweep,train]" in done.stderr
+    assert "'.[sweep,train]' in a clone of the project" in done.stderr
 
 
 def test_a_sweep_passes_its_runs_on_and_ends_with_1_where_some_failed(tmp_path, engine_double):

@@ -65,7 +65,7 @@ def test_refuses(function, message):
 
 def test_without_sympy_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sympy", None)
-    with pytest.raises(PeprError, match="needs SymPy; pip install"):
+    with pytest.raises(PeprError, match="needs SymPy, which is not installed: pip install"):
         prove_integral_representation()
 
 

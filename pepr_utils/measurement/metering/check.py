@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from pepr_utils.errors import how_to_install
 from pepr_utils.measurement.metering import carbontracker, cpu, rapl
 from pepr_utils.measurement.metering.memory import resident_peak
 from pepr_utils.measurement.metering.nvml import Card, Nvml, visible_cards
@@ -40,7 +41,7 @@ def _meter() -> Possibility:
     try:
         version = metadata.version("carbontracker")
     except metadata.PackageNotFoundError:
-        how = "not installed; pip install 'pepr-utils[meter]'"
+        how = f"not installed; {how_to_install('meter')}"
         return Possibility("meter", "carbontracker", False, how)
     return Possibility("meter", "carbontracker", True, f"version {version}")
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pepr_utils.errors import how_to_install
+
 #: Where the system lists its devices.
 DEV = Path("/dev")
 #: Values of CUDA_VISIBLE_DEVICES that schedulers set for "none".
@@ -136,7 +138,7 @@ class Nvml:
         try:
             import pynvml
         except ImportError:
-            why = "nvidia-ml-py is not installed: pip install 'pepr-utils[meter]'"
+            why = f"nvidia-ml-py is not installed: {how_to_install('meter')}"
             return cls(lacking=why, hidden=device_files)
         try:
             pynvml.nvmlInit()

@@ -38,7 +38,12 @@ from pydantic import (
     model_validator,
 )
 
-from pepr_utils.errors import PeprError, TrainingUnavailableError, unknown_name
+from pepr_utils.errors import (
+    PeprError,
+    TrainingUnavailableError,
+    how_to_install,
+    unknown_name,
+)
 from pepr_utils.measurement.architectures import (
     ArchitectureError,
     check_size,
@@ -111,7 +116,7 @@ def _dataset(name: str, info: ValidationInfo) -> str:
         if not path.exists():
             raise ValueError(
                 f"it cannot be checked whether {name!r} is a data set: MedMNIST's index is not "
-                "installed; `pip install 'pepr-utils[train]'`"
+                f"installed; {how_to_install('train')}"
             ) from None
     except PeprError as error:
         if not path.exists():
