@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = [pytest.mark.book, pytest.mark.slow]
+
 FOLDER = Path(__file__).parents[1] / "frozen"
 FROZEN = json.loads((FOLDER / "glued.json").read_text("utf-8"))
 
