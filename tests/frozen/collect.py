@@ -4,11 +4,10 @@
 A commit that changes a value here says which, and why it was wrong before.
 """
 
+import contextlib
 import hashlib
 import json
 import re
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -59,13 +58,14 @@ def glued(chapters: Path = CHAPTERS) -> dict[str, dict[str, str]]:
 
 
 def pepr(arguments: str, folder: Path) -> str:
-    """Run a `pepr` command as a user does; return exit code and what it printed."""
-    code = "from pepr_utils.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments.split()],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
+    """Run a `pepr` command in a folder; return exit code and what it printed."""
+    from click.testing import CliRunner
+
+    from pepr_utils.cli import pepr as command
+
+    with contextlib.chdir(folder):
+        done = CliRunner().invoke(command, arguments.split())
+    return f"exit code {done.exit_code}\n{done.stdout}{done.stderr}"
 
 
 def example_tables(folder: Path) -> Path:
