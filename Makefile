@@ -33,11 +33,12 @@ paper: $(READY) ## Build the paper as a web site: _build/html/index.html
 test: $(READY) ## Run all tests, on every core
 	@$(RUN) pytest -n logical --dist loadfile --no-loadscope-reorder
 
-lint: $(READY) ## Check style and formatting
+lint: $(READY) ## Check style, formatting and types
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
+	@$(RUN) basedpyright
 
-format: $(READY) ## Mend style and formatting
+format: $(READY) ## Fix style and formatting
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
 
