@@ -36,11 +36,12 @@ test: $(READY) ## Run the fast tests, on every core
 test-all: $(READY) ## Run all tests: every architecture, whole sweeps, the site in a browser
 	@$(RUN) pytest -n logical --dist loadfile --no-loadscope-reorder
 
-lint: $(READY) ## Check style and formatting
+lint: $(READY) ## Check style, formatting and types
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
+	@$(RUN) basedpyright
 
-format: $(READY) ## Mend style and formatting
+format: $(READY) ## Fix style and formatting
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
 

@@ -109,7 +109,7 @@ def how_to_install(extras: str = "") -> str:
 
 
 def unknown_name(
-    what: str, name: str, allowed: Iterable[str], *, also: str = ""
+    what: str, name: str, allowed: Iterable[object], *, also: str = ""
 ) -> UnknownNameError:
     """Build the error for a name that is not among the allowed ones, with a suggestion.
 
@@ -119,7 +119,7 @@ def unknown_name(
         What the name stands for, such as ``"result set"``.
     name : str
         The offending name.
-    allowed : iterable of str
+    allowed : iterable
         The names that exist.
     also : str, optional
         What else is accepted, appended to the message.

@@ -9,7 +9,7 @@ import pandas as pd
 from paper.chapters import table_1
 from paper.chapters.pareto import front_points
 from pepr_utils.errors import InvalidTableError
-from pepr_utils.ledger.printed import DIFFERS, compare_printed
+from pepr_utils.ledger.compare import DIFFERS, compare_printed
 from pepr_utils.results import (
     ResultSet,
     add_classes,

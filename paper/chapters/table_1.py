@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from pepr_utils.errors import InvalidTableError
-from pepr_utils.ledger.printed import (
+from pepr_utils.ledger.compare import (
     DIFFERS,
     REPRODUCED,
     TRUNCATED,

@@ -6,8 +6,7 @@ import pandas as pd
 
 from paper.checks.shared import DATASETS, arm
 from pepr_utils.errors import NotAvailableError
-from pepr_utils.ledger.compare import Told
-from pepr_utils.ledger.registry import check
+from pepr_utils.ledger import LabelledValue, check
 from pepr_utils.results import ResultSet
 from pepr_utils.results.accuracies import Lattice, stated_lattices, training_images
 from pepr_utils.results.power import epochs_per_run, implied_power
@@ -70,7 +69,7 @@ def tenth(result_set: ResultSet, dataset: str) -> float:
 
 
 @check
-def batch_size(result_set: ResultSet) -> Told:
+def batch_size(result_set: ResultSet) -> LabelledValue:
     """The batch size whose whole batches give the test accuracies of all three data sets."""
     pairs = [_lattice(result_set, dataset) for dataset in DATASETS]
     possible = [
@@ -79,17 +78,19 @@ def batch_size(result_set: ResultSet) -> Told:
         if all(n // size * size == lattice.n_steps for n, lattice in pairs)
     ]
     words = ", ".join(map(str, possible)) or "none fits"
-    return Told(possible[0] if len(possible) == 1 else float("nan"), words)
+    return LabelledValue(possible[0] if len(possible) == 1 else float("nan"), words)
 
 
 @check
-def epochs(result_set: ResultSet) -> Told:
+def epochs(result_set: ResultSet) -> LabelledValue:
     """Epochs of a run, if it is the same number for all."""
     counts = epochs_per_run(result_set)
     if counts.empty:
         raise NotAvailableError("no values by epoch")
     low, high = int(counts.min()), int(counts.max())
-    return Told(low if low == high else float("nan"), f"{low}" if low == high else f"{low}–{high}")
+    return LabelledValue(
+        low if low == high else float("nan"), f"{low}" if low == high else f"{low}–{high}"
+    )
 
 
 @check
@@ -113,22 +114,22 @@ def _powers(result_set: ResultSet) -> pd.DataFrame:
 
 
 @check
-def time_is_possible(result_set: ResultSet, reading: str) -> Told:
+def time_is_possible(result_set: ResultSet, reading: str) -> LabelledValue:
     """Whether the energies of own runs could have been drawn in the stated time, so read."""
     own = _powers(result_set)
     watts = own["stated_power_w"] / (own["n_epochs"] if reading == "epoch" else 1.0)
     possible = watts <= own["limit_w"]
     words = f"median {watts.median():,.0f} W, at most {own['limit_w'].max():,.0f} W possible"
-    return Told(
+    return LabelledValue(
         bool(possible.mean() > 0.5), f"{'yes' if possible.mean() > 0.5 else 'no'} ({words})"
     )
 
 
 @check
-def energy_is_of_the_run(result_set: ResultSet) -> Told:
+def energy_is_of_the_run(result_set: ResultSet) -> LabelledValue:
     """Whether, in the time of one epoch, a tenth of the energy is possible and all of it is not."""
     own = _powers(result_set)
     whole, part = own["stated_power_w"], own["stated_power_w"] / own["n_epochs"]
     holds = bool((part <= own["limit_w"]).mean() > 0.5 > (whole <= own["limit_w"]).mean())
     words = f"median {part.median():,.0f} W as of ten epochs, {whole.median():,.0f} W as of one"
-    return Told(holds, f"{'yes' if holds else 'no'} ({words})")
+    return LabelledValue(holds, f"{'yes' if holds else 'no'} ({words})")

@@ -10,8 +10,7 @@ from paper.chapters import statements
 from paper.chapters.curve import PAPERS_ARCHITECTURE, pepr_curves
 from paper.checks.shared import arm
 from pepr_utils.errors import NotAvailableError
-from pepr_utils.ledger.compare import Told
-from pepr_utils.ledger.registry import check
+from pepr_utils.ledger import LabelledValue, check
 from pepr_utils.results import ResultSet
 from pepr_utils.scoring import normalize, pepr, pepr_weighted
 
@@ -88,22 +87,22 @@ def tried(name: str) -> str:
 
 
 @check(reads_runs=False)
-def statement(_: ResultSet, name: str) -> Told:
+def statement(_: ResultSet, name: str) -> LabelledValue:
     """Whether a statement of section 2 holds as it stands."""
-    return Told(tried(name) == statements.HOLDS, tried(name))
+    return LabelledValue(tried(name) == statements.HOLDS, tried(name))
 
 
 @check(reads_runs=False)
-def conditioned(_: ResultSet, name: str) -> Told:
+def conditioned(_: ResultSet, name: str) -> LabelledValue:
     """Whether it holds, if need be under the condition that the chapter names."""
-    return Told(tried(name) != statements.FAILS, tried(name))
+    return LabelledValue(tried(name) != statements.FAILS, tried(name))
 
 
 @check(reads_runs=False)
-def bounds_as_printed(_: ResultSet) -> Told:
+def bounds_as_printed(_: ResultSet) -> LabelledValue:
     """Whether the bounds of footnote 5 hold of the formula that it prints."""
     holds = statements.bounds_hold_as_printed()
-    return Told(holds, "yes, if f increases" if holds else "no")
+    return LabelledValue(holds, "yes, if f increases" if holds else "no")
 
 
 @check(reads_runs=False)
@@ -113,7 +112,7 @@ def maximum_above_start(_: ResultSet) -> bool:
 
 
 @check
-def optimum_inside(result_set: ResultSet) -> Told:
+def optimum_inside(result_set: ResultSet) -> LabelledValue:
     """Whether the best epoch by score of the paper's example is neither the first nor the last."""
     experiment = arm(result_set, "derma")["experiment"].iloc[0]
     frame = pepr_curves(result_set, experiment=experiment)
@@ -122,4 +121,4 @@ def optimum_inside(result_set: ResultSet) -> Told:
         raise NotAvailableError(f"epochs of {PAPERS_ARCHITECTURE} on derma")
     best, last = int(curve.loc[curve["optimum"], "epoch"].iloc[0]), int(curve["epoch"].max())
     inside = 1 < best < last
-    return Told(inside, f"{'yes' if inside else 'no'}: epoch {best} of {last}")
+    return LabelledValue(inside, f"{'yes' if inside else 'no'}: epoch {best} of {last}")

@@ -13,8 +13,7 @@ from paper.checks.shared import (
 )
 from pepr_utils import statistics as significance
 from pepr_utils.errors import NotAvailableError
-from pepr_utils.ledger.compare import Told
-from pepr_utils.ledger.registry import check
+from pepr_utils.ledger import LabelledValue, check
 from pepr_utils.results import ResultSet
 from pepr_utils.results.remembered import remembered
 
@@ -60,22 +59,22 @@ def p_of(result_set: ResultSet, name: str, test: str) -> float:
 
 
 @check
-def p_value(result_set: ResultSet, comparison: str, test: str) -> Told:
+def p_value(result_set: ResultSet, comparison: str, test: str) -> LabelledValue:
     """*p* of a comparison, with the name of the test."""
     p = p_of(result_set, comparison, test)
-    return Told(p, f"{p:.3g} ({TESTS[test]})")
+    return LabelledValue(p, f"{p:.3g} ({TESTS[test]})")
 
 
 @check
-def lead(result_set: ResultSet, comparison: str) -> Told:
+def lead(result_set: ResultSet, comparison: str) -> LabelledValue:
     """Median of the first group minus that of the second."""
     tested = tested_fields(result_set, name=comparison)
     a, b = tested["median_a"], tested["median_b"]
-    return Told(a - b, f"{a - b:.3f} ({a:.4f} and {b:.4f})")
+    return LabelledValue(a - b, f"{a - b:.3f} ({a:.4f} and {b:.4f})")
 
 
 @check
-def significant_datasets(result_set: ResultSet, factor: str, performance: str) -> Told:
+def significant_datasets(result_set: ResultSet, factor: str, performance: str) -> LabelledValue:
     """Data sets in which a difference is significant, the same group ahead in all of them."""
     found = {}
     for dataset in DATASETS:
@@ -83,4 +82,4 @@ def significant_datasets(result_set: ResultSet, factor: str, performance: str) -
         if tested["p_student"] < significance.USUAL:
             found[dataset] = tested["difference"] > 0
     n = max(sum(found.values()), len(found) - sum(found.values()))
-    return Told(n, f"{n} ({', '.join(found) or 'none'})")
+    return LabelledValue(n, f"{n} ({', '.join(found) or 'none'})")

@@ -17,8 +17,7 @@ from paper.checks.shared import (
     need_arms,
 )
 from pepr_utils.errors import NotAvailableError
-from pepr_utils.ledger.compare import Told
-from pepr_utils.ledger.registry import check
+from pepr_utils.ledger import LabelledValue, check
 from pepr_utils.results import ResultSet
 from pepr_utils.results.groups import (
     FRACTION_ARMS,
@@ -56,7 +55,7 @@ def _wide(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 
 @check
-def better(result_set: ResultSet, figure: str, each: bool) -> Told:
+def better(result_set: ResultSet, figure: str, each: bool) -> LabelledValue:
     """Whether every model, or the median one, does better in the first arm."""
     if figure == "3a":
         need_arms(result_set, PRETRAINING, stated=True)
@@ -67,10 +66,10 @@ def better(result_set: ResultSet, figure: str, each: bool) -> Told:
         wide = _wide(_fractions(result_set), names)
     first, second = wide[names[0]], wide[names[1]]
     if each:
-        return Told(bool((first > second).all()), f"{_share(first > second)} models")
+        return LabelledValue(bool((first > second).all()), f"{_share(first > second)} models")
     higher = bool(first.median() > second.median())
     words = f"medians {first.median():.4f} and {second.median():.4f}"
-    return Told(higher, f"{'yes' if higher else 'no'}: {words}")
+    return LabelledValue(higher, f"{'yes' if higher else 'no'}: {words}")
 
 
 @check
@@ -88,17 +87,17 @@ def order_kept(result_set: ResultSet) -> float:
     return float(wide[FRACTION_ARMS[0]].corr(wide[FRACTION_ARMS[1]], method="spearman"))
 
 
-def _against_scratch(result_set: ResultSet, tuned: pd.Series) -> Told:
+def _against_scratch(result_set: ResultSet, tuned: pd.Series) -> LabelledValue:
     scratch = accuracies(result_set, "derma-scratch")
     both = tuned.index.intersection(scratch.index)
     tuned, scratch = tuned[both], scratch[both]
     higher = bool(tuned.median() >= scratch.median())
     words = f"medians {tuned.median():.4f} and {scratch.median():.4f}"
-    return Told(higher, f"{words}; {_share(tuned >= scratch)} models")
+    return LabelledValue(higher, f"{words}; {_share(tuned >= scratch)} models")
 
 
 @check
-def less_data(result_set: ResultSet) -> Told:
+def less_data(result_set: ResultSet) -> LabelledValue:
     """Whether fine-tuning on fewer images of Derma reaches training from scratch on all.
 
     Raises
@@ -110,13 +109,13 @@ def less_data(result_set: ResultSet) -> Told:
     if not found.value:
         raise NotAvailableError(
             "fine-tuning on more than a tenth of the images and less than all; on a tenth: "
-            f"{found.words} reach training from scratch on all"
+            f"{found.label} reach training from scratch on all"
         )
     return found
 
 
 @check
-def less_compute(result_set: ResultSet) -> Told:
+def less_compute(result_set: ResultSet) -> LabelledValue:
     """Whether one epoch of fine-tuning on Derma reaches all epochs of training from scratch."""
     runs = arm(result_set, "derma")[["run_id", "architecture"]]
     first = result_set.epochs[result_set.epochs["epoch"] == 1].merge(runs, on="run_id")
@@ -139,29 +138,29 @@ def among_large(result_set: ResultSet) -> float:
 
 
 @check
-def level_among_small(result_set: ResultSet) -> Told:
+def level_among_small(result_set: ResultSet) -> LabelledValue:
     """Whether PePR-E hardly goes with size among small models."""
     small = _by_size(result_set, "small")
-    return Told(abs(small) <= LEVEL, f"rank correlation {small:.2f}")
+    return LabelledValue(abs(small) <= LEVEL, f"rank correlation {small:.2f}")
 
 
 @check
-def flatter_among_small(result_set: ResultSet) -> Told:
+def flatter_among_small(result_set: ResultSet) -> LabelledValue:
     """Whether it goes less with size among small models than among large ones."""
     small, large = _by_size(result_set, "small"), _by_size(result_set, "large")
-    return Told(abs(small) < abs(large), f"rank correlations {small:.2f} and {large:.2f}")
+    return LabelledValue(abs(small) < abs(large), f"rank correlations {small:.2f} and {large:.2f}")
 
 
 @check
-def lead_of_small(result_set: ResultSet, cost: str, scope: str) -> Told:
+def lead_of_small(result_set: ResultSet, cost: str, scope: str) -> LabelledValue:
     """Median score of small models minus that of large ones."""
     frame = averaged(result_set, cost=cost) if scope == "average" else arm(result_set, scope)
     small, large = group_medians(frame, "pepr")
-    return Told(small - large, f"{small - large:.3f} ({small:.3f} and {large:.3f})")
+    return LabelledValue(small - large, f"{small - large:.3f} ({small:.3f} and {large:.3f})")
 
 
 @check
-def knee(result_set: ResultSet) -> Told:
+def knee(result_set: ResultSet) -> LabelledValue:
     """Share of all models and epochs on Derma that score higher than the knee of the front."""
     experiment = arm(result_set, "derma")["experiment"].iloc[0]
     frame = front_points(result_set, experiment=experiment)
@@ -169,7 +168,9 @@ def knee(result_set: ResultSet) -> Told:
     if at.empty:
         raise NotAvailableError("a knee of the Pareto front")
     above = int((frame["pepr"] > at.iloc[0]).sum())
-    return Told(above / len(frame), f"{above / len(frame):.3f} ({above} of {len(frame):,} points)")
+    return LabelledValue(
+        above / len(frame), f"{above / len(frame):.3f} ({above} of {len(frame):,} points)"
+    )
 
 
 @check

@@ -7,9 +7,8 @@ import pandas as pd
 from paper.checks.shared import DATASETS, arm, need_arms
 from pepr_utils.audit.replicates import same_network
 from pepr_utils.errors import NotAvailableError
-from pepr_utils.ledger.compare import Told
-from pepr_utils.ledger.printed import REPRODUCED, compare_printed
-from pepr_utils.ledger.registry import check
+from pepr_utils.ledger import LabelledValue, check
+from pepr_utils.ledger.compare import REPRODUCED, compare_printed
 from pepr_utils.paths import data_file
 from pepr_utils.results import ResultSet, add_classes, load_architectures
 from pepr_utils.results.remembered import remembered
@@ -32,12 +31,12 @@ def count(result_set: ResultSet) -> int:
 
 
 @check
-def networks(result_set: ResultSet) -> Told:
+def networks(result_set: ResultSet) -> LabelledValue:
     """Architectures, two names of one network counted once."""
     pairs = same_network(result_set)
     twice = "; ".join(f"{p.first} and {p.second} are one" for p in pairs.itertuples())
     n = count(result_set) - len(pairs)
-    return Told(n, f"{n} ({twice})" if twice else f"{n}")
+    return LabelledValue(n, f"{n} ({twice})" if twice else f"{n}")
 
 
 @check
@@ -74,7 +73,7 @@ def of_class(result_set: ResultSet, column: str, name: str) -> int:
 
 
 @check
-def halves(result_set: ResultSet) -> Told:
+def halves(result_set: ResultSet) -> LabelledValue:
     """Whether all models below the median size are small and all above it large."""
     space = _space(result_set)
     middle = space["n_parameters"].median()
@@ -83,7 +82,7 @@ def halves(result_set: ResultSet) -> Told:
     holds = bool((below == "small").all() and (above == "large").all())
     at = space.loc[space["n_parameters"] == middle]
     words = "; ".join(f"{m.architecture}, at the median, is {m.size}" for m in at.itertuples())
-    return Told(holds, "; ".join(filter(None, ["yes" if holds else "no", words])))
+    return LabelledValue(holds, "; ".join(filter(None, ["yes" if holds else "no", words])))
 
 
 @check

@@ -9,9 +9,8 @@ import pandas as pd
 
 from paper.chapters import table_1
 from pepr_utils.errors import InvalidTableError, NotAvailableError
-from pepr_utils.ledger.compare import Told
-from pepr_utils.ledger.printed import DIFFERS, compare_printed
-from pepr_utils.ledger.registry import check
+from pepr_utils.ledger import LabelledValue, check
+from pepr_utils.ledger.compare import DIFFERS, compare_printed
 from pepr_utils.results import ResultSet, load_architectures, size_class
 from pepr_utils.results.remembered import remembered
 
@@ -111,14 +110,14 @@ def _ranked(result_set: ResultSet, block: str, rule: str) -> list[str]:
 
 
 @check
-def large_winners(result_set: ResultSet) -> Told:
+def large_winners(result_set: ResultSet) -> LabelledValue:
     """How many of the four most accurate models are large."""
     names = [most_accurate(result_set, block) for block in BLOCKS]
     sizes = _scored(result_set).drop_duplicates("architecture").set_index("architecture")
     millions = sizes.loc[names, "n_parameters"].astype(float) / 1e6
     n = int((size_class(sizes.loc[names, "n_parameters"]) == "large").sum())
     each = ", ".join(f"{m:.1f}" for m in millions)
-    return Told(n, f"{n} of {len(names)} (parameters: {each} M)")
+    return LabelledValue(n, f"{n} of {len(names)} (parameters: {each} M)")
 
 
 @remembered
@@ -150,11 +149,11 @@ def several(result_set: ResultSet) -> list[str]:
 
 
 @check
-def networks_of_a_label(result_set: ResultSet) -> Told:
+def networks_of_a_label(result_set: ResultSet) -> LabelledValue:
     """Models that the rows called ResNet-34 fit best."""
     lines = [line for block in BLOCKS for line in _lines(block) if "ResNet-34" in line["label"]]
     names = sorted({name for line in lines for name in _fitting(result_set, line)})
-    return Told(len(names), f"{len(names)} ({', '.join(names)})")
+    return LabelledValue(len(names), f"{len(names)} ({', '.join(names)})")
 
 
 def _fitting(result_set: ResultSet, line: dict) -> list[str]:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from paper.checks.shared import ARMS, need_arms
 from pepr_utils.errors import NotAvailableError
-from pepr_utils.ledger.registry import check
+from pepr_utils.ledger import check
 from pepr_utils.results import ResultSet
 from pepr_utils.results.remembered import remembered
 from pepr_utils.results.repair import read_as

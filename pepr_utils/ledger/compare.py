@@ -1,38 +1,126 @@
-"""The one comparator of the ledger: an expected value, a computed one, and whether they agree."""
+"""The one comparator of the ledger: an expected value, a computed one, and whether they agree.
+
+A printed number is met by rounding or by cutting digits off.
+"""
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from pepr_utils.errors import InvalidTableError
-from pepr_utils.ledger import printed
+from pepr_utils.ledger.registry import LabelledValue
 from pepr_utils.ledger.schema import Expected, split_inequality
 
-#: Words of the reading that every printed number is tried under.
+#: The reading that every printed number is tried under.
 CUT_OFF = "cut off, not rounded"
 
 _SIGNS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
 
+REPRODUCED = "reproduced"
+TRUNCATED = "reproduced by truncation"
+DIFFERS = "not reproduced"
 
-@dataclass(frozen=True)
-class Told:
-    """A computed value with words that say more than the value alone: 115 of 131, not just no."""
 
-    value: Any
-    words: str
+def compare_printed(computed: float, printed: str) -> str:
+    """Outcome of comparing a computed value with a printed one.
+
+    Parameters
+    ----------
+    computed : float
+        The value at full precision.
+    printed : str
+        The number as printed; its last digit sets the precision.
+
+    Returns
+    -------
+    {"reproduced", "reproduced by truncation", "not reproduced"}
+        *Reproduced* when the values differ by at most half a unit of the last printed digit;
+        *by truncation* when cutting the computed value off after that digit gives the printed one.
+
+    Examples
+    --------
+    >>> compare_printed(0.76361, "0.7636"), compare_printed(17.475, "17.4")
+    ('reproduced', 'reproduced by truncation')
+    >>> compare_printed(31.684, "21.7")
+    'not reproduced'
+    """
+    target, value, unit = Decimal(printed), Decimal(repr(float(computed))), _last_digit(printed)
+    if abs(value - target) <= unit / 2:
+        return REPRODUCED
+    if value.quantize(unit, rounding=ROUND_DOWN) == target:
+        return TRUNCATED
+    return DIFFERS
+
+
+def _last_digit(printed: str) -> Decimal:
+    """One unit of the last digit of a printed number."""
+    return Decimal(1).scaleb(int(Decimal(printed).as_tuple().exponent))
+
+
+def at_precision(value: float, printed: str) -> str:
+    """Format a value with as many decimals as a printed number has.
+
+    Examples
+    --------
+    >>> at_precision(31.684, "21.7")
+    '31.7'
+    """
+    return str(Decimal(repr(float(value))).quantize(Decimal(printed), rounding=ROUND_HALF_UP))
+
+
+def near_misses(computed: float, printed: str, others: Mapping[str, float]) -> list[str]:
+    """Find what a printed number that was not reproduced would match instead.
+
+    Parameters
+    ----------
+    computed : float
+        The value that did not match.
+    printed : str
+        The printed number.
+    others : mapping of str to float
+        Other candidate values by what they are, such as ``{"epoch 8": 0.76512}``.
+
+    Returns
+    -------
+    list of str
+        The candidates that match, and ``"one digit: ..."`` where the computed value, rounded or
+        cut off, differs from the printed number in exactly one digit.
+
+    Examples
+    --------
+    >>> near_misses(0.76361, "0.7651", {"epoch 8": 0.76512, "epoch 9": 0.76159})
+    ['epoch 8: 0.7651']
+    >>> near_misses(31.684, "21.7", {})
+    ['one digit: 31.7']
+    """
+    found = [
+        f"{what}: {at_precision(value, printed)}"
+        for what, value in others.items()
+        if compare_printed(value, printed) != DIFFERS
+    ]
+    value, unit = Decimal(repr(float(computed))), Decimal(printed)
+    for rounding in (ROUND_HALF_UP, ROUND_DOWN):
+        shown = str(value.quantize(unit, rounding=rounding))
+        if (
+            len(shown) == len(printed)
+            and sum(a != b for a, b in zip(shown, printed, strict=True)) == 1
+        ):
+            found.append(f"one digit: {shown}")
+            break
+    return found
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of comparing.
+    """Result of a comparison.
 
     Attributes
     ----------
@@ -50,13 +138,13 @@ class Comparison:
 
 
 def compare(expected: Expected, value: Any) -> Comparison:
-    """Compare a computed value with what the paper says.
+    """Compare a computed value with what the paper states.
 
     Parameters
     ----------
     expected : Expected
         The kind and the value; see `pepr_utils.ledger.schema.Expected`.
-    value : float, bool, str, collection or Told
+    value : float, bool, str, collection or LabelledValue
         What the check returned.
 
     Raises
@@ -72,16 +160,17 @@ def compare(expected: Expected, value: Any) -> Comparison:
     >>> compare(Expected(inequality="< 0.001"), 2e-9).agrees
     True
     """
-    words = None
-    if isinstance(value, Told):
-        value, words = value.value, value.words
-    if not _FITS[expected.kind](value):
+    label = None
+    if isinstance(value, LabelledValue):
+        value, label = value.value, value.label
+    allowed = [kind for kind, (fits, _) in _KINDS.items() if fits(value)]
+    if expected.kind not in allowed:
         raise InvalidTableError(
-            f"expected is {expected.kind!r}, and the check gives {_kind(value)}; "
-            f"allowed with it: {_allowed(value)}"
+            f"expected is {expected.kind!r}, and the check gives {value!r}; "
+            f"allowed with it: {', '.join(allowed) or 'nothing'}"
         )
-    agrees, cut_off, shown = _KINDS[expected.kind](expected, value)
-    return Comparison(agrees, cut_off, words if words is not None else shown)
+    found = _KINDS[expected.kind][1](expected.value, value)
+    return found if label is None else Comparison(found.agrees, found.cut_off, label)
 
 
 def describe(expected: Expected, unit: str = "") -> str:
@@ -93,11 +182,11 @@ def describe(expected: Expected, unit: str = "") -> str:
     >>> describe(Expected(about="36", tolerance="1"), "km")
     'about 36 (± 1) km'
     """
-    value = getattr(expected, expected.kind)
+    value = expected.value
     if expected.kind == "truth":
         text = _yes(value)
     elif expected.kind == "about":
-        text = f"about {value} (± {expected.tolerance})"
+        text = f"about {value[0]} (± {value[1]})"
     elif isinstance(value, str):
         text = value
     else:
@@ -105,54 +194,53 @@ def describe(expected: Expected, unit: str = "") -> str:
     return f"{text} {unit}".strip()
 
 
-def _number(text: str, value: float) -> tuple[bool, bool, str]:
+def _number(text: str, value: float) -> Comparison:
     if not math.isfinite(value):
-        return False, False, "no one number"
-    outcome = printed.compare_printed(value, text)
-    if outcome == printed.REPRODUCED:
-        return True, False, printed.at_precision(value, text)
-    finer = Decimal(1).scaleb(Decimal(text).as_tuple().exponent - 1)
-    shown = f"{value:.0f}" if value == int(value) else printed.at_precision(value, str(finer))
-    return outcome == printed.TRUNCATED, True, shown
+        return Comparison(False, False, "no one number")
+    outcome = compare_printed(value, text)
+    if outcome == REPRODUCED:
+        return Comparison(True, False, at_precision(value, text))
+    finer = str(_last_digit(text) / 10)
+    shown = f"{value:.0f}" if value == int(value) else at_precision(value, finer)
+    return Comparison(outcome == TRUNCATED, True, shown)
 
 
-def _numbers(expected: Expected, value: Sequence[float]) -> tuple[bool, bool, str]:
-    if len(value) != len(expected.numbers):
-        return False, False, f"{len(value)} values"
-    each = [_number(t, v) for t, v in zip(expected.numbers, value, strict=True)]
-    agrees, cut_off = all(e[0] for e in each), any(e[1] for e in each)
-    return agrees, cut_off, _listed([e[2] for e in each])
+def _numbers(texts: Sequence[str], values: Sequence[float]) -> Comparison:
+    if len(values) != len(texts):
+        return Comparison(False, False, f"{len(values)} values")
+    each = [_number(text, value) for text, value in zip(texts, values, strict=True)]
+    return Comparison(
+        all(one.agrees for one in each),
+        any(one.cut_off for one in each),
+        _listed([one.computed for one in each]),
+    )
 
 
-def _holds(expected: Expected, value: float) -> tuple[bool, bool, str]:
-    sign, bound = split_inequality(expected.inequality)
-    return bool(_SIGNS[sign](value, bound)), False, f"{value:.3g}"
+def _inequality(text: str, value: float) -> Comparison:
+    sign, bound = split_inequality(text)
+    return Comparison(bool(_SIGNS[sign](value, bound)), False, f"{value:.3g}")
 
 
-def _near(expected: Expected, value: float) -> tuple[bool, bool, str]:
-    distance = abs(Decimal(repr(float(value))) - Decimal(expected.about))
-    shown = printed.at_precision(value, str(Decimal(expected.tolerance) / 10))
-    return distance <= Decimal(expected.tolerance), False, shown
+def _about(stated: tuple[str, str], value: float) -> Comparison:
+    centre, tolerance = (Decimal(text) for text in stated)
+    distance = abs(Decimal(repr(float(value))) - centre)
+    return Comparison(distance <= tolerance, False, at_precision(value, str(tolerance / 10)))
 
 
-def _is(expected: Expected, value: bool) -> tuple[bool, bool, str]:
-    return bool(value) == expected.truth, False, _yes(value)
+def _truth(stated: bool, value: bool) -> Comparison:
+    return Comparison(bool(value) == stated, False, _yes(value))
 
 
-def _members(expected: Expected, value: Collection[str]) -> tuple[bool, bool, str]:
-    return set(value) == set(expected.members), False, _listed(sorted(value))
+def _text(stated: str, value: str) -> Comparison:
+    return Comparison(value == stated, False, value)
 
 
-_KINDS = {
-    "number": lambda expected, value: _number(expected.number, value),
-    "numbers": _numbers,
-    "inequality": _holds,
-    "about": _near,
-    "truth": _is,
-    "text": lambda expected, value: (value == expected.text, False, str(value)),
-    "names": lambda expected, value: (list(value) == expected.names, False, _listed(value)),
-    "members": _members,
-}
+def _names(stated: Sequence[str], values: Collection[str]) -> Comparison:
+    return Comparison(list(values) == stated, False, _listed(values))
+
+
+def _members(stated: Sequence[str], values: Collection[str]) -> Comparison:
+    return Comparison(set(values) == set(stated), False, _listed(sorted(values)))
 
 
 def _is_number(value: Any) -> bool:
@@ -168,38 +256,20 @@ def _is_text(value: Any) -> bool:
 
 
 def _all(kind: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Whether a value is a list or the like of what is of a kind."""
     return lambda value: isinstance(value, list | tuple | set) and all(map(kind, value))
 
 
-#: Whether a value can be compared with an expected one of this kind.
-_FITS: dict[str, Callable[[Any], bool]] = {
-    "number": _is_number,
-    "inequality": _is_number,
-    "about": _is_number,
-    "truth": _is_truth,
-    "text": _is_text,
-    "numbers": _all(_is_number),
-    "names": _all(_is_text),
-    "members": _all(_is_text),
+#: By kind of expected value: whether a computed one can be compared with it, and how.
+_KINDS: dict[str, tuple[Callable[[Any], bool], Callable[[Any, Any], Comparison]]] = {
+    "number": (_is_number, _number),
+    "inequality": (_is_number, _inequality),
+    "about": (_is_number, _about),
+    "truth": (_is_truth, _truth),
+    "text": (_is_text, _text),
+    "numbers": (_all(_is_number), _numbers),
+    "names": (_all(_is_text), _names),
+    "members": (_all(_is_text), _members),
 }
-#: Kinds of computed values in words, by one expected kind that fits them.
-_WORDS = {
-    "number": "a number",
-    "truth": "yes or no",
-    "text": "a text",
-    "numbers": "a list of numbers",
-    "names": "a list of names",
-}
-
-
-def _kind(value: Any) -> str:
-    found = (words for kind, words in _WORDS.items() if _FITS[kind](value))
-    return next(found, f"a {type(value).__name__}")
-
-
-def _allowed(value: Any) -> str:
-    return ", ".join(kind for kind, fits in _FITS.items() if fits(value)) or "nothing"
 
 
 def _yes(value: bool) -> str:

@@ -1,14 +1,14 @@
-"""Every claim against a result set: what is computed, under which reading it comes out."""
+"""Check claims against a result set: what is computed, and which reading of the claim agrees."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
-from pepr_utils.errors import InvalidTableError, NotAvailableError, PeprError
+from pepr_utils.errors import InvalidTableError, PeprError
 from pepr_utils.ledger.compare import CUT_OFF, Comparison, compare, describe
 from pepr_utils.ledger.registry import CHECKS
 from pepr_utils.ledger.schema import (
@@ -18,7 +18,6 @@ from pepr_utils.ledger.schema import (
     NOT_REPRODUCED,
     REPRODUCED,
     Claim,
-    Reading,
     load_claims,
 )
 from pepr_utils.results import ResultSet
@@ -27,7 +26,7 @@ from pepr_utils.results.load import PUBLISHED
 
 @dataclass(frozen=True)
 class Checked:
-    """What came of one claim.
+    """Outcome of one claim.
 
     Attributes
     ----------
@@ -36,7 +35,7 @@ class Checked:
     outcome : str
         One of `OUTCOMES`.
     computed : str
-        The value in words, under the first reading that agrees or else under the paper's own;
+        The value as text, under the first reading that agrees or else under the paper's own;
         empty where nothing could be computed.
     reading : str
         The reading that agrees, where it is not the paper's own.
@@ -94,7 +93,7 @@ def check_claims(result_set: ResultSet, claims: Sequence[Claim] | None = None) -
     Parameters
     ----------
     result_set : ResultSet
-        Any set; a claim whose runs it lacks is not checkable.
+        Any set; a claim whose runs are missing from it is not checkable.
     claims : sequence of Claim, optional
         Entries of the ledger; default is all of it.
 
@@ -130,48 +129,46 @@ def _checked(result_set: ResultSet, claim: Claim) -> Checked:
     if claim.check is None:
         return Checked(claim, NOT_CHECKABLE, missing=claim.missing)
     try:
-        value = _value(result_set, claim)
-    except PeprError as error:
+        own = _compared(result_set, claim, claim.check, claim.arguments)
+    except _NoValueError as error:
         return Checked(claim, NOT_CHECKABLE, missing=str(error))
-    own = _compared(claim, claim.check, value)
-    computed = _with_unit(own.computed, claim)
     if own.agrees and not own.cut_off:
-        return Checked(claim, REPRODUCED, computed)
+        return Checked(claim, REPRODUCED, own.computed)
     if own.agrees:
-        return Checked(claim, ANOTHER_READING, computed, CUT_OFF)
+        return Checked(claim, ANOTHER_READING, own.computed, CUT_OFF)
     for reading in claim.readings:
         try:
-            value = _value(result_set, reading)
-        except PeprError:
+            found = _compared(result_set, claim, reading.check, reading.arguments)
+        except _NoValueError:
             continue
-        found = _compared(claim, reading.check, value)
         if found.agrees:
             words = f"{reading.words}, {CUT_OFF}" if found.cut_off else reading.words
-            shown = _with_unit(found.computed, claim)
-            return Checked(claim, ANOTHER_READING, shown, words, computed)
-    return Checked(claim, NOT_REPRODUCED, computed)
+            return Checked(claim, ANOTHER_READING, found.computed, words, own.computed)
+    return Checked(claim, NOT_REPRODUCED, own.computed)
 
 
-def _value(result_set: ResultSet, asked: Claim | Reading) -> Any:
-    value = CHECKS[asked.check](result_set, **asked.arguments)
+class _NoValueError(Exception):
+    """Why a check has no value for a result set."""
+
+
+def _compared(
+    result_set: ResultSet, claim: Claim, check: str, arguments: Mapping[str, Any]
+) -> Comparison:
+    """Compare what a check computes, as text with the claim's unit, with what is expected."""
+    try:
+        value = CHECKS[check](result_set, **arguments)
+    except PeprError as error:
+        raise _NoValueError(error) from None
     if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
-        raise NotAvailableError(
-            f"{result_set.name}: a value; those that it is computed from are not given, "
+        raise _NoValueError(
+            f"{result_set.name}: a value; those that it is computed from are missing, "
             "too few or all the same"
         )
-    return value
-
-
-def _compared(claim: Claim, check: str, value: Any) -> Comparison:
-    """Compare; an entry whose check computes another kind of value is a fault of the ledger."""
     try:
-        return compare(claim.expected, value)
+        found = compare(claim.expected, value)
     except InvalidTableError as error:
         raise InvalidTableError(f"{FILE}: {claim.id}: {check}: {error}") from None
-
-
-def _with_unit(shown: str, claim: Claim) -> str:
-    return f"{shown} {claim.unit}".strip()
+    return replace(found, computed=f"{found.computed} {claim.unit}".strip())
 
 
 def differing(checked: Sequence[Checked]) -> list[Checked]:

@@ -1,4 +1,4 @@
-"""The functions behind the claims: each takes a result set and returns a value, under its name."""
+"""The functions that compute the claims' values, registered by name."""
 
 from __future__ import annotations
 
@@ -29,6 +29,14 @@ class Check:
     def __call__(self, result_set: ResultSet, **arguments: Any) -> Any:
         """Compute the value."""
         return self.function(result_set, **arguments)
+
+
+@dataclass(frozen=True)
+class LabelledValue:
+    """A computed value with the text that shows it: 115 of 131 models, not just no."""
+
+    value: Any
+    label: str
 
 
 #: Every registered check by name.

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -26,14 +26,20 @@ from pepr_utils.errors import InvalidTableError, PeprError
 from pepr_utils.ledger.registry import Check, load_checks
 from pepr_utils.paths import data_file
 
-REPRODUCED = "reproduced"
-ANOTHER_READING = "reproduced under another reading"
-NOT_REPRODUCED = "not reproduced"
-NOT_CHECKABLE = "not checkable from released data"
-OUTCOMES = (REPRODUCED, ANOTHER_READING, NOT_REPRODUCED, NOT_CHECKABLE)
+Outcome = Literal[
+    "reproduced",
+    "reproduced under another reading",
+    "not reproduced",
+    "not checkable from released data",
+]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+REPRODUCED, ANOTHER_READING, NOT_REPRODUCED, NOT_CHECKABLE = OUTCOMES
 
 FILE = "claims.yaml"
-SECTIONS = ("abstract", "1", "2", "3", "table 1", "4", "appendix")
+#: LibYAML's reader takes a tenth of the time of Python's.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Section = Literal["abstract", "1", "2", "3", "table 1", "4", "appendix"]
+SECTIONS: tuple[Section, ...] = get_args(Section)
 
 
 def split_inequality(text: str) -> tuple[str, float]:
@@ -135,7 +141,7 @@ Printed = Annotated[str, AfterValidator(_printed)]
 
 
 class Expected(_Strict):
-    """What the paper says: exactly one of these kinds, its values here or in `Cells`.
+    """What the paper states: exactly one of these kinds, its values here or in `Cells`.
 
     Attributes
     ----------
@@ -146,7 +152,7 @@ class Expected(_Strict):
     about, tolerance : str
         A rounded or hedged number, and how far off still counts; the tolerance is ours.
     truth : bool
-        Whether the statement is said to hold.
+        Whether the statement holds, according to the paper.
     text : str
         A name.
     names : list of str
@@ -179,9 +185,14 @@ class Expected(_Strict):
         """Name of the one field that is set."""
         return next(iter(self.model_fields_set - {"tolerance"}))
 
+    @property
+    def value(self) -> Any:
+        """What that field holds; with ``about``, the tolerance too."""
+        return (self.about, self.tolerance) if self.kind == "about" else getattr(self, self.kind)
+
 
 class Reading(_Strict):
-    """Another way to understand the statement, tried where the first does not come out."""
+    """Another way to understand the statement, tried where the first does not agree."""
 
     words: str
     check: str
@@ -196,9 +207,9 @@ class Claim(_Strict):
     id : str
         Its name here.
     where, section : str
-        The place in the paper in words, and the section that it is filed under.
+        The place in the paper, as text, and the section that it is filed under.
     statement : str
-        What the paper says, in our words.
+        What the paper states, in our words.
     expected : Expected
         The value that the statement gives.
     unit : str
@@ -214,7 +225,7 @@ class Claim(_Strict):
     recorded : str
         The outcome on the published data.
     reading : str
-        The words of the reading that gives the value, where the outcome is *another reading*.
+        The reading that gives the value, where the outcome is *another reading*.
     note : str
         What was found and how to see it.
     link : str
@@ -223,7 +234,7 @@ class Claim(_Strict):
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
     where: str = Field(min_length=1)
-    section: Literal["abstract", "1", "2", "3", "table 1", "4", "appendix"]
+    section: Section
     statement: str = Field(min_length=1)
     expected: Expected
     unit: str = ""
@@ -231,7 +242,7 @@ class Claim(_Strict):
     arguments: dict[str, Any] = Field({}, alias="with")
     missing: str = ""
     readings: list[Reading] = []
-    recorded: Literal[OUTCOMES]
+    recorded: Outcome
     reading: str = ""
     note: str = ""
     link: str = Field(pattern=r"^(notebooks|book)/[a-z0-9_]+(#[a-z0-9-]+)?$")
@@ -267,7 +278,7 @@ def load_claims(path: Path | None = None) -> list[Claim]:
     """
     path = path or data_file(FILE)
     try:
-        ledger = yaml.safe_load(path.read_text("utf-8"))
+        ledger = yaml.load(path.read_text("utf-8"), Loader=_LOADER)  # a safe one
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InvalidTableError(f"{path.name}: no readable YAML ({error})") from None
     if not isinstance(ledger, dict) or set(ledger) != {"checks", "claims"}:
@@ -281,25 +292,26 @@ def load_claims(path: Path | None = None) -> list[Claim]:
         try:
             claims.append(Claim.model_validate(entry))
         except ValidationError as error:
-            faults += [f"{name or f'entry {place}'}: {_words(e)}" for e in error.errors()]
+            faults += [f"{name or f'entry {place}'}: {_message(e)}" for e in error.errors()]
     for claim in claims:
-        asked = [one for one in (claim, *claim.readings) if one.check is not None]
-        faults += [f"{claim.id}: {fault}" for one in asked if (fault := _fault(one, known))]
+        for one in (claim, *claim.readings):
+            fault = one.check and _fault(one.check, one.arguments, known)
+            faults += [f"{claim.id}: {fault}"] if fault else []
     repeated = Counter(claim.id for claim in claims)
-    faults += [f"{name}: stands {n} times" for name, n in repeated.items() if n > 1]
+    faults += [f"{name}: appears {n} times" for name, n in repeated.items() if n > 1]
     if faults:
         raise InvalidTableError("\n".join(f"{path.name}: {fault}" for fault in faults))
     return claims
 
 
-def _fault(asked: Claim | Reading, known: Mapping[str, Check]) -> str:
+def _fault(check: str, arguments: Mapping[str, Any], known: Mapping[str, Check]) -> str:
     """What is wrong with a check and its arguments; empty if nothing is."""
-    if asked.check not in known:
-        return f"no check is registered as {asked.check!r}"
+    if check not in known:
+        return f"no check is registered as {check!r}"
     try:
-        inspect.signature(known[asked.check].function).bind(None, **asked.arguments)
+        inspect.signature(known[check].function).bind(None, **arguments)
     except TypeError as error:
-        return f"{asked.check}: {error}"
+        return f"{check}: {error}"
     return ""
 
 
@@ -315,7 +327,7 @@ def json_schema() -> dict[str, Any]:
     return _Ledger.model_json_schema()
 
 
-def _words(error: dict) -> str:
+def _message(error: Mapping[str, Any]) -> str:
     place = ".".join(str(part) for part in error["loc"] if part not in ("here", "cells"))
     value = "" if isinstance(error["input"], dict) else f" is {error['input']!r}"
     message = error["msg"].removeprefix("Value error, ")

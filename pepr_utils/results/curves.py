@@ -125,15 +125,14 @@ def _experiment_key(result_set: ResultSet, experiment: str | None) -> str:
 def _cumulative(epochs: pd.DataFrame, column: str) -> pd.DataFrame:
     """Add the cost until the end of each epoch: measured ones summed, else equal shares."""
     run = epochs["run_id"]
-    per_epoch = numbers_of(epochs, column) if column in epochs else None
-    total_name = f"{column}_total" if f"{column}_total" in epochs else column
-    total = numbers_of(epochs, total_name)
-    shares = total * epochs["epoch"].astype(float) / epochs.groupby(run)["epoch"].transform("max")
-    if total_name == column or per_epoch is None:
-        measured = pd.Series(False, index=epochs.index)
-    else:
-        measured = per_epoch.notna().groupby(run).transform("all")
-    cost = shares if not measured.any() else shares.mask(measured, per_epoch.groupby(run).cumsum())
+    by_epoch = f"{column}_total" in epochs
+    total = numbers_of(epochs, f"{column}_total" if by_epoch else column)
+    cost = total * epochs["epoch"].astype(float) / epochs.groupby(run)["epoch"].transform("max")
+    measured = pd.Series(False, index=epochs.index)
+    if by_epoch:
+        each = numbers_of(epochs, column)
+        measured = each.notna().groupby(run).transform("all")
+        cost = cost.mask(measured, each.groupby(run).cumsum())
     return epochs[["architecture", "run_id", "epoch", "test_accuracy"]].assign(
         cost=cost, assumed=~measured
     )

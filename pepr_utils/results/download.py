@@ -184,7 +184,9 @@ def _retrieve_from(
     try:
         file.fetch(target.name, downloader=download)
     except requests.exceptions.HTTPError as error:
-        raise _SourceError(f"HTTP status {error.response.status_code}") from None
+        raise _SourceError(
+            f"HTTP status {getattr(error.response, 'status_code', 'unknown')}"
+        ) from None
     except requests.exceptions.Timeout:
         raise _SourceError(f"no answer within {TIMEOUT_S} s") from None
     except requests.exceptions.RequestException as error:

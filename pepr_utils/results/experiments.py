@@ -19,7 +19,7 @@ KEY_COLUMNS = (
 )
 
 
-def experiment_key(run: Mapping[str, Any]) -> str:
+def experiment_key(run: Mapping[Any, Any]) -> str:
     """Return the comparison key of one run: the key columns' values joined by ``/``.
 
     Parameters
@@ -35,7 +35,7 @@ def experiment_key(run: Mapping[str, Any]) -> str:
     return "/".join(_part(name, run.get(name)) for name in KEY_COLUMNS)
 
 
-def experiment_keys(runs: Iterable[Mapping[str, Any]]) -> list[str]:
+def experiment_keys(runs: Iterable[Mapping[Any, Any]]) -> list[str]:
     """Return the comparison key of each run of a table.
 
     As `experiment_key`, but where a name stands for several data sets, such as two folders called
@@ -59,7 +59,7 @@ def experiment_keys(runs: Iterable[Mapping[str, Any]]) -> list[str]:
     for run in runs:
         contents[run.get("dataset")].add(_part("dataset_hash", run.get("dataset_hash")))
 
-    def named(run: Mapping[str, Any]) -> Mapping[str, Any]:
+    def named(run: Mapping[Any, Any]) -> Mapping[Any, Any]:
         hashes = contents[run.get("dataset")]
         if len(hashes) == 1:
             return run

@@ -81,7 +81,8 @@ def by_architecture(
             f"{result_set.name}: no architecture has a run in each of: {', '.join(labels.values())}"
         )
     means = {
-        name: each[name].mean(axis="columns") for name in ("test_accuracy", "energy_wh", "pepr")
+        name: pd.DataFrame(each[name]).mean(axis="columns")
+        for name in ("test_accuracy", "energy_wh", "pepr")
     }
     parts = {}
     for key, label in labels.items():
@@ -103,7 +104,7 @@ def by_architecture(
 
 def performance_columns(frame: pd.DataFrame) -> list[str]:
     """Columns of a frame of `by_architecture` with the performance in one experiment each."""
-    return [c for c in frame if str(c).startswith("P: ")]
+    return [c for c in map(str, frame) if c.startswith("P: ")]
 
 
 def averaged_experiments(frame: pd.DataFrame) -> str:
@@ -176,7 +177,9 @@ def _two_arms(runs: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
     each = each.reindex(columns=list(arms)).dropna()
     datasets = ", ".join(sorted(each.index.unique("dataset")))
     complete = each.groupby("architecture").size() == each.index.unique("dataset").size
-    means = each.groupby("architecture").mean()[complete].rename_axis(columns="arm")
-    long = means.stack().rename("test_accuracy").reset_index().assign(datasets=datasets)
+    means = each.groupby("architecture").mean()[complete].reset_index()
+    long = means.melt("architecture", list(arms), "arm", "test_accuracy")
+    long = long.sort_values("architecture", kind="stable", ignore_index=True)
+    long["datasets"] = datasets
     sizes = runs.drop_duplicates("architecture")[["architecture", "n_parameters"]]
     return add_classes(long.merge(sizes, on="architecture", how="left"))

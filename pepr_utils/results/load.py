@@ -115,9 +115,7 @@ def _locate(name_or_path: str | os.PathLike[str]) -> tuple[str, Path]:
     named = available_result_sets()
     if name in (PUBLISHED, REPAIRED):
         return ("published" if name == PUBLISHED else "repaired"), Path()
-    if name in named:
-        return "folder", named[name]
-    path = Path(name).expanduser()
+    path = named.get(name) or Path(name).expanduser()
     if path.is_dir():
         return "folder", path
     if path.is_file() and path.suffix.lower() == ".csv":

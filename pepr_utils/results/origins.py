@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from pepr_utils.results.accuracies import fits_other_test_set
@@ -79,16 +80,13 @@ def repeated_rows(result_set: ResultSet) -> pd.DataFrame:
     history = {run_id: tuple(values) for run_id, values in by_run}
     finals = zip(runs["run_id"], runs["test_accuracy"], strict=True)
     accuracies = [history.get(run_id, (final,)) for run_id, final in finals]
-    measured = (
-        runs[columns]
-        .apply(tuple, axis="columns")
-        .map(lambda row: tuple(None if value != value else value for value in row))
-    )
-    keys = pd.Series(list(zip(measured, accuracies, strict=True)), index=runs.index)
-    precise = measured.map(
-        lambda row: any(v and significant_digits(v) >= MIN_DIGITS for v in row)
-    ).astype(bool)
-    keys = keys[precise & keys.duplicated(keep=False)]
+    measured = [
+        tuple(None if value != value else value for value in row)
+        for row in runs[columns].itertuples(index=False, name=None)
+    ]
+    keys = pd.Series(list(zip(measured, accuracies, strict=True)), index=runs.index, dtype=object)
+    precise = [any(v and significant_digits(v) >= MIN_DIGITS for v in row) for row in measured]
+    keys = keys[np.array(precise, dtype=bool) & keys.duplicated(keep=False)]
     group = pd.Series(pd.factorize(keys)[0], index=keys.index)
     found = runs.loc[keys.index, ["run_id", "architecture", "experiment"]].assign(group=group)
     return found.reset_index(drop=True)

@@ -61,13 +61,14 @@ def _first_error(error: ValidationError) -> str:
     errors = error.errors()
     first = errors[0]
     place = ".".join(str(p) for p in first["loc"])
+    why = first.get("ctx", {}).get("error")
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     if first["type"] == "json_invalid":
-        return f"not valid JSON, perhaps truncated: {first['ctx']['error']}{more}"
+        return f"not valid JSON, perhaps truncated: {why}{more}"
     if first["type"] == "missing":
         return f"no field {place!r}; it is required{more}"
     if first["type"] == "extra_forbidden":
         return f"unknown field {place!r}; see the data dictionary for the names{more}"
     if first["type"] == "value_error":
-        return f"{first['ctx']['error']}{more}"
+        return f"{why}{more}"
     return f"field {place!r} is {shorten(first['input'])}; {first['msg'].lower()}{more}"

@@ -306,13 +306,15 @@ def differences(
 
 def _cells(file: str, released: pd.DataFrame, embedded: pd.DataFrame) -> list[dict[str, object]]:
     if list(released) != list(embedded):
-        return [_difference(file, None, None, ", ".join(released), ", ".join(embedded))]
+        return [
+            _difference(file, None, None, *(", ".join(map(str, f)) for f in (released, embedded)))
+        ]
     found = []
     if len(released) != len(embedded):
         sizes = (f"{len(frame):,} rows" for frame in (released, embedded))
         found.append(_difference(file, None, None, *sizes))
     n = min(len(released), len(embedded))
-    for name in released:
+    for name in map(str, released):
         pairs = zip(released[name][:n], embedded[name][:n], strict=True)
         found += [_difference(file, i, name, a, b) for i, (a, b) in enumerate(pairs, 1) if a != b]
     return found

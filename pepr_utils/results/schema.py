@@ -6,7 +6,7 @@ Column names carry their unit; 1 GB = 10^9 bytes. What was not measured is null,
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -17,7 +17,7 @@ Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
 
 
-def _field(meaning: str, default: object = ..., *, unit: str = "", doubt: str = ""):
+def _field(meaning: str, default: Any = ..., *, unit: str = "", doubt: str = "") -> Any:
     """Declare a column with its meaning, its unit and, where there is one, a doubt about it."""
     return Field(default, description=meaning, json_schema_extra={"unit": unit, "doubt": doubt})
 

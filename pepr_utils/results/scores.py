@@ -103,7 +103,7 @@ def numbers_of(frame: pd.DataFrame, column: str) -> pd.Series:
     bad = values.isna() & frame[column].notna()
     if bad.any():
         raise InvalidTableError(
-            f"row {frame.index[bad.to_numpy().argmax()]!r}, column {column!r} is "
+            f"row {frame.index[int(bad.to_numpy().argmax())]!r}, column {column!r} is "
             f"{shorten(str(frame.loc[bad, column].iloc[0]))}; allowed: a number, or empty"
         )
     return values

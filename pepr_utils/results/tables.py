@@ -16,7 +16,8 @@ from pepr_utils.results.schema import PUBLISHED_DOUBTS, Epoch, PublishedRun, Run
 
 #: The key that rows of `runs` share when they may be compared; derived, see `experiments`.
 EXPERIMENT_MEANING = "comparison key: only runs of one experiment are scored together"
-_DTYPES = {int: "Int64", float: "float64", bool: "boolean", str: "string"}
+Dtype = Literal["Int64", "float64", "boolean", "string", "object"]
+_DTYPES: dict[Any, Dtype] = {int: "Int64", float: "float64", bool: "boolean", str: "string"}
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Column:
 
     name: str
     table: str
-    dtype: str
+    dtype: Dtype
     nullable: bool
     meaning: str
     unit: str = ""
@@ -76,7 +77,7 @@ def _model_columns(model: type[BaseModel], table: str) -> dict[str, Column]:
         kinds, metadata, choices = _unwrap(field.annotation)
         limits = {k: v for m in (*metadata, *field.metadata) for k, v in _limits(m).items()}
         base = next((k for k in kinds if k in _DTYPES), None)
-        extra = field.json_schema_extra or {}
+        extra: Any = field.json_schema_extra or {}
         found[name] = Column(
             name=name,
             table=table,

@@ -117,7 +117,7 @@ def group_codes(by: Any, values: np.ndarray, *, what: str) -> tuple[np.ndarray, 
     # A list of text and NaN would become text throughout, and NaN a group.
     labels = by if hasattr(by, "dtype") else np.asarray(by, dtype=object)
     if isinstance(labels, np.ma.MaskedArray):
-        labels = np.where(np.ma.getmaskarray(labels), None, labels.data)
+        labels = np.where(np.ma.getmaskarray(labels), np.array(None), labels.data)
     if labels.shape != values.shape or values.ndim != 1:
         raise ScoreInputError(
             f"by has shape {labels.shape} and {what} {values.shape}; "
@@ -152,8 +152,8 @@ def position(values: Any, mask: np.ndarray) -> str:
         return ""
     place = np.unravel_index(int(np.argmax(mask)), mask.shape)
     if hasattr(values, "iloc") and np.ndim(values) == len(place):
-        column = f", column {values.columns[place[1]]!r}" if len(place) > 1 else ""
         row = values.index[place[0]]
+        column = f", column {values.columns[place[1]]!r}" if len(place) > 1 else ""
         return f" at row {row.item() if isinstance(row, np.generic) else row!r}{column}"
     return f" at position {', '.join(str(int(i)) for i in place)}"
 

@@ -138,19 +138,19 @@ def pepr_optimum(performance: Any, resource: Any = None, *, alpha: float = 1.0) 
     return _optimum(float(r[best]), float(p[best]), float(score[best]), best, float(r.max()))
 
 
-def evaluate(function: Callable[[float], float], at: np.ndarray) -> np.ndarray:
+def evaluate(function: Callable[[float], Any], at: np.ndarray) -> np.ndarray:
     """Evaluate a performance curve at each resource and check what it returns."""
     performance = np.empty(at.shape)
     for place, resource in np.ndenumerate(at):
         what = f"performance at resource {resource:.12g}"
         value = to_number(function(float(resource)), what)
-        check_unit_interval(np.float64(value), value, what, "the curve must stay within")
+        check_unit_interval(np.asarray(value), value, what, "the curve must stay within")
         performance[place] = value
     return performance
 
 
 def _optimum_of_callable(
-    function: Callable[[float], float], interval: Any, alpha: float
+    function: Callable[[float], Any], interval: Any, alpha: float
 ) -> CurveOptimum:
     from scipy.optimize import minimize_scalar
 

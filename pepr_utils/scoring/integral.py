@@ -102,7 +102,7 @@ def integral_representation(
     [0.0, 0.333333, 0.5]
     """
     a, start = to_number(alpha, "alpha"), to_number(start, "start")
-    check_alpha(np.float64(a), alpha)
+    check_alpha(np.asarray(a), alpha)
     r = to_floats(resource, "resource")
     check_unit_interval(r, resource, "resource", "pass the cost through normalize() first")
     if callable(performance):
@@ -148,7 +148,7 @@ def _of_samples(performance: Any, r: np.ndarray, alpha: float) -> IntegralRepres
 
 
 def _of_callable(
-    function: Callable[[float], float],
+    function: Callable[[float], Any],
     r: np.ndarray,
     derivative: Callable[[float], float] | None,
     start: float,
@@ -170,7 +170,7 @@ def _of_callable(
             lambda x: slope(x) * alpha / (alpha + x), start, end, inside, exact=exact
         )
         penalty, e2 = _integrate(
-            lambda x: float(evaluate(function, np.float64(x))) * alpha / (alpha + x) ** 2,
+            lambda x: float(evaluate(function, np.asarray(x))) * alpha / (alpha + x) ** 2,
             start,
             end,
             inside,
@@ -211,7 +211,7 @@ def _integrate(
 
 
 def _numerical_derivative(
-    function: Callable[[float], float], low: float, high: float
+    function: Callable[[float], Any], low: float, high: float
 ) -> Callable[[float], float]:
     """Differentiate within an interval, with steps that shrink towards its ends."""
     from scipy.differentiate import derivative as differentiate

@@ -242,7 +242,7 @@ def _reached(points: np.ndarray, rows: np.ndarray) -> np.ndarray:
         n_before = np.searchsorted(points[order, 0], rows[:, 0], side="right")
         return (n_before > 0) & (lowest[n_before - 1] <= rows[:, 1])
     if len(points) * len(rows) <= _FEW**2:
-        return (points[:, None] <= rows[None]).all(axis=2).any(axis=0)
+        return np.any(np.all(points[:, None] <= rows[None], axis=2), axis=0)
     # Part both at a value of the first column; across it the other columns decide.
     column = points[:, 0]
     edge = np.partition(column, len(column) // 2)[len(column) // 2]

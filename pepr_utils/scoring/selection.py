@@ -137,7 +137,7 @@ def select(
     scored = _score(rows, performance, weights, alpha=alpha, method=method)
     met = np.array([b.met(rows[b.column]) for b in budgets]).reshape(len(budgets), len(rows))
     known = np.array([rows[b.column].notna() for b in budgets]).reshape(met.shape)
-    feasible = met.all(axis=0)
+    feasible = np.all(met, axis=0)
     if not feasible.any():
         raise _infeasible(rows, budgets, met, known, _labels(rows, label))
     aim = scored["pepr"] if objective == "pepr" else to_floats(rows[performance], performance)

@@ -262,7 +262,7 @@ def equivalent_alpha(
             "allowed: largest above smallest"
         )
     alpha = to_number(alpha, "alpha")
-    check_alpha(np.float64(alpha), alpha)
+    check_alpha(np.asarray(alpha), alpha)
     return float(alpha * (new[1] - new[0]) / (old[1] - old[0]))
 
 

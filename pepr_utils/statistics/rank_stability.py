@@ -118,10 +118,10 @@ def bound_setters(scored: dict[str, pd.DataFrame], *, alpha: float = 1.0) -> pd.
         if len(table) < 3:
             continue
         left = leave_one_out(table["test_accuracy"], table["cost"], alpha=alpha, top=TOP)
+        bounds = (table["cost"].min(), table["cost"].max())
         for name, row in left[left["moves_bounds"]].iterrows():
-            highest = table.loc[name, "cost"] == table["cost"].max()
-            rest = table.drop(index=name)["cost"]
-            bounds = (table["cost"].min(), table["cost"].max())
+            rest = table["cost"].drop(index=name)
+            highest = rest.max() < bounds[1]
             rows.append(
                 {
                     "experiment": label,

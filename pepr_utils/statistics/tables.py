@@ -25,7 +25,7 @@ All = Mapping[str, Tested | None]
 _WORDS = {"first higher": "{} higher", "second higher": "{} higher", "no difference": "none"}
 
 
-def p_words(p: float) -> str:
+def p_words(p: float | None) -> str:
     """Write a *p* as tables do.
 
     Examples
@@ -33,7 +33,7 @@ def p_words(p: float) -> str:
     >>> p_words(0.0004), p_words(0.0317), p_words(float("nan"))
     ('< 0.001', '0.032', 'n/a')
     """
-    if pd.isna(p):
+    if p is None or np.isnan(p):
         return "n/a"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
@@ -130,19 +130,18 @@ def by_reading(
         words: primary_family(one, known, **options)
         for (words, one), known in zip(sets.items(), given, strict=True)
     }
-    first = next(iter(each.values()))
     rows = []
-    for i, row in first.iterrows():
+    for i, row in enumerate(next(iter(each.values())).to_dict("records")):
         comparison = Comparison(row["factor"], row["performance"], row["scope"])
         shown = {
             "factor": " against ".join(comparison.groups),
             "performance": PERFORMANCES[comparison.performance],
             "on": _where(comparison),
         }
-        found = {words: table.loc[i, "conclusion"] for words, table in each.items()}
+        found = {words: str(table["conclusion"].iloc[i]) for words, table in each.items()}
         for words, what in found.items():
             higher = "" if what == "not available" else f" ({finding(comparison, what)})"
-            shown[words] = f"{p_words(each[words].loc[i, 'p_holm'])}{higher}"
+            shown[words] = f"{p_words(each[words]['p_holm'].iloc[i])}{higher}"
         rows.append(shown | {"changes": "changes" if len(set(found.values())) > 1 else ""})
     return pd.DataFrame(rows)
 
@@ -217,22 +216,22 @@ def averaging(tested: All) -> pd.DataFrame:
     rows = []
     for factor in (f for f in GROUPS if f not in ARMS):
         for performance, words in PERFORMANCES.items():
-            pair = [
+            stated, every = (
                 tested.get(Comparison(factor, performance, scope).name)
                 for scope in (AVERAGE, AVERAGE_RELEASED)
-            ]
-            if None in pair:
+            )
+            if stated is None or every is None:
                 continue
             row = {"factor": " against ".join(GROUPS[factor]), "performance": words}
-            for one, of in zip(pair, ("stated", "all"), strict=True):
+            for one, of in ((stated, "stated"), (every, "all")):
                 row |= {
                     f"medians, {of}": f"{one.median_a:.4f}, {one.median_b:.4f}",
                     f"difference, {of}": one.difference,
                     f"p, {of}": p_words(one.p),
                     f"higher, {of}": finding(one.comparison, one.conclusion()),
                 }
-            found = [one.conclusion() for one in pair]
-            rows.append(row | {"changes": "" if found[0] == found[1] else "changes"})
+            same = stated.conclusion() == every.conclusion()
+            rows.append(row | {"changes": "" if same else "changes"})
     return _table(rows, "performance", "changes")
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,7 +89,7 @@ def compare_samples(
     margin: float = MARGIN,
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Compute every field of `Tested` from the two samples that `groups` returns."""
     first, second = (
         samples[samples["group"] == group].sort_values("architecture")
@@ -202,7 +203,7 @@ def _intervals(
     samples: pd.DataFrame, comparison: Comparison, n_resamples: int, seed: int
 ) -> dict[str, float]:
     """Percentile intervals over resampled families."""
-    weights = family_weights(samples["family"], n_resamples, seed)
+    weights = family_weights(list(samples["family"]), n_resamples, seed)
     values = samples["value"].to_numpy(float)
     sides = []
     for group in comparison.groups:
@@ -216,8 +217,9 @@ def _intervals(
     difference = mean_a - mean_b
     effect = np.full(n_resamples, np.nan)
     effect[enough] = _hedges(
-        *(x[enough] for x in (difference, var_a, var_b, n_a, n_b)), comparison.paired
-    )
+        difference[enough], var_a[enough], var_b[enough], n_a[enough], n_b[enough],
+        comparison.paired,
+    )  # fmt: skip
     found = {}
     for name, draws, level in (
         ("difference", difference, LEVEL),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pepr_utils.ledger.printed import (
+from pepr_utils.ledger.compare import (
     DIFFERS,
     REPRODUCED,
     TRUNCATED,

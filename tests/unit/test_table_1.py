@@ -12,7 +12,7 @@ from paper.chapters.table_1 import (
     side_by_side,
 )
 from pepr_utils.errors import InvalidTableError
-from pepr_utils.ledger.printed import DIFFERS, REPRODUCED, TRUNCATED, compare_printed
+from pepr_utils.ledger.compare import DIFFERS, REPRODUCED, TRUNCATED, compare_printed
 from pepr_utils.results import ResultSet, load_architectures
 
 
