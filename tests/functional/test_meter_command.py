@@ -129,7 +129,7 @@ def doubles_of(monkeypatch, tmp_path):
 def test_the_check_of_a_machine_with_nothing(monkeypatch, doubles_of):
     doubles_of.install(monkeypatch, [])
     found = _check(monkeypatch)
-    assert found["gpu", "counter"] == (False, "NVML lists no card")
+    assert found["gpu", "counter"] == (False, "NVML lists no GPU")
     available, how = found["cpu", "rapl"]
     assert not available
     assert "a container" in how

@@ -12,15 +12,15 @@ from pepr_utils.measurement.metering import gpu
 from pepr_utils.measurement.metering.cpu import load, others, own_processes
 from pepr_utils.measurement.metering.energy import Component, total
 from pepr_utils.measurement.metering.gpu import Gpu
-from pepr_utils.measurement.metering.nvml import Card, Nvml, visible_cards
+from pepr_utils.measurement.metering.nvml import GpuInfo, Nvml, visible_gpus
 from pepr_utils.measurement.metering.readings import Load, Mark, Samples, Span, energy_j
 
 ALIKE = [
-    Card(0, "GPU-aa1", "X"),
-    Card(1, "GPU-ab2", "X", ("MIG-1", "MIG-2")),
-    Card(2, "GPU-c", "X"),
+    GpuInfo(0, "GPU-aa1", "X"),
+    GpuInfo(1, "GPU-ab2", "X", ("MIG-1", "MIG-2")),
+    GpuInfo(2, "GPU-c", "X"),
 ]
-MIXED = [Card(0, "GPU-old", "Old"), Card(1, "GPU-new", "New")]
+MIXED = [GpuInfo(0, "GPU-old", "Old"), GpuInfo(1, "GPU-new", "New")]
 
 
 @pytest.mark.parametrize(
@@ -49,27 +49,27 @@ MIXED = [Card(0, "GPU-old", "Old"), Card(1, "GPU-new", "New")]
 )
 def test_visible_devices_are_read_as_cuda_reads_them(listed, indices):
     environment = {} if listed is None else {"CUDA_VISIBLE_DEVICES": listed}
-    assert [card.index for card in visible_cards(ALIKE, environment).cards] == indices
+    assert [card.index for card in visible_gpus(ALIKE, environment).gpus] == indices
 
 
 def test_who_names_a_slice_uses_no_whole_card():
     for named, divided in (("MIG-2", True), ("MIG-GPU-ab2/3/0", True), ("GPU-ab2", False)):
-        (card,) = visible_cards(ALIKE, {"CUDA_VISIBLE_DEVICES": named}).cards
+        (card,) = visible_gpus(ALIKE, {"CUDA_VISIBLE_DEVICES": named}).gpus
         assert card.divided == divided  # whatever the driver says of the card
 
 
 def test_numbers_of_unlike_cards_need_the_bus_order():
-    chosen = visible_cards(MIXED, {"CUDA_VISIBLE_DEVICES": "0"})
-    assert (chosen.cards, chosen.ambiguous) == ((), True)
+    chosen = visible_gpus(MIXED, {"CUDA_VISIBLE_DEVICES": "0"})
+    assert (chosen.gpus, chosen.ambiguous) == ((), True)
     assert "CUDA_DEVICE_ORDER=PCI_BUS_ID" in chosen.notes[0]
     ordered = {"CUDA_VISIBLE_DEVICES": "0", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-    assert visible_cards(MIXED, ordered).cards == (MIXED[0],)
-    assert len(visible_cards(MIXED, {"CUDA_VISIBLE_DEVICES": "1,0"}).cards) == 2
-    assert visible_cards(MIXED, {"CUDA_VISIBLE_DEVICES": "GPU-new"}).cards == (MIXED[1],)
+    assert visible_gpus(MIXED, ordered).gpus == (MIXED[0],)
+    assert len(visible_gpus(MIXED, {"CUDA_VISIBLE_DEVICES": "1,0"}).gpus) == 2
+    assert visible_gpus(MIXED, {"CUDA_VISIBLE_DEVICES": "GPU-new"}).gpus == (MIXED[1],)
 
 
 def test_a_name_that_is_no_card_is_said():
-    assert "'9', which is no GPU" in visible_cards(ALIKE, {"CUDA_VISIBLE_DEVICES": "9"}).notes[0]
+    assert "'9', which is no GPU" in visible_gpus(ALIKE, {"CUDA_VISIBLE_DEVICES": "9"}).notes[0]
 
 
 def test_a_replayed_trace_has_its_integral_within_a_per_cent():
@@ -153,7 +153,7 @@ def test_processes_on_a_gpu_are_told_apart_where_they_can_be_seen(
     monkeypatch.setattr(gpu, "PROC", tmp_path)
     for pid in (1, 2, 5, 6):  # 7 has a number of the host
         (tmp_path / str(pid)).mkdir()
-    device = Gpu(Card(0, "GPU-a", "X"), Nvml(), print)
+    device = Gpu(GpuInfo(0, "GPU-a", "X"), Nvml(), print)
     for time_s, listed in ((0.0, set()), (1.0, found), (2.0, None)):
         monkeypatch.setattr(Nvml, "processes", lambda _self, _card, listed=listed: listed)
         device.look(time_s, {1, 2})
@@ -164,7 +164,7 @@ def test_processes_on_a_gpu_are_told_apart_where_they_can_be_seen(
 
 
 def test_an_empty_list_of_processes_while_torch_computes_is_not_believed(monkeypatch):
-    device = Gpu(Card(0, "GPU-a", "X"), Nvml(), print)
+    device = Gpu(GpuInfo(0, "GPU-a", "X"), Nvml(), print)
     monkeypatch.setattr(Nvml, "processes", lambda _self, _card: set())
     monkeypatch.setattr(gpu, "torch_in_use", object)
     device.look(1.0, {1})

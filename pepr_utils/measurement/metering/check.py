@@ -10,7 +10,7 @@ from pathlib import Path
 from pepr_utils.errors import how_to_install
 from pepr_utils.measurement.metering import carbontracker, cpu, rapl
 from pepr_utils.measurement.metering.memory import resident_peak
-from pepr_utils.measurement.metering.nvml import Card, Nvml, visible_cards
+from pepr_utils.measurement.metering.nvml import GpuInfo, Nvml, visible_gpus
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ def _meter() -> Possibility:
 def _gpus() -> list[Possibility]:
     nvml = Nvml.open()
     try:
-        chosen = visible_cards(nvml.cards, os.environ)
-        why = nvml.lacking or "; ".join(chosen.notes)
-        if not chosen.cards:
+        chosen = visible_gpus(nvml.gpus, os.environ)
+        why = nvml.reason or "; ".join(chosen.notes)
+        if not chosen.gpus:
             listed = os.environ.get("CUDA_VISIBLE_DEVICES")
             return _no_gpu(why or f"CUDA_VISIBLE_DEVICES={listed} names none")
-        return [row for card in chosen.cards for row in _gpu(nvml, card)]
+        return [row for card in chosen.gpus for row in _gpu(nvml, card)]
     finally:
         nvml.close()
 
@@ -63,10 +63,10 @@ def _no_gpu(why: str) -> list[Possibility]:
     return [Possibility("gpu", method, False, why) for method in ("counter", "polled")]
 
 
-def _gpu(nvml: Nvml, card: Card) -> list[Possibility]:
+def _gpu(nvml: Nvml, card: GpuInfo) -> list[Possibility]:
     name = f"{card.name} {card.uuid}"
-    if card.lacking:
-        return _no_gpu(f"{card.lacking}; a block that may use it has no energy")
+    if card.error:
+        return _no_gpu(f"{card.error}; a block that may use it has no energy")
     if card.divided:
         return _no_gpu(f"{name}: divided (MIG); only the energy of the whole GPU is known")
     counter, power, limit = nvml.energy_j(card), nvml.power_w(card), nvml.power_limit_w(card)
@@ -83,9 +83,9 @@ def _gpu(nvml: Nvml, card: Card) -> list[Possibility]:
 def _cpu_and_memory() -> list[Possibility]:
     found, guess = rapl.Rapl.find(), carbontracker.estimate()
     rows = [Possibility(domain.kind, "rapl", True, domain.name) for domain in found.domains]
-    if found.lacking:
+    if found.reason:
         how = "; on bare Linux: modprobe intel_rapl_msr; in a container: -v /sys:/sys:ro"
-        how = found.lacking + ("" if rapl.POWERCAP.exists() else how)
+        how = found.reason + ("" if rapl.POWERCAP.exists() else how)
         rows.append(Possibility("cpu", "rapl", False, how))
     detail = "carbontracker gives none"
     if guess is not None:

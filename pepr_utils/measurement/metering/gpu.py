@@ -12,7 +12,7 @@ from pathlib import Path
 from pepr_utils.measurement.metering import carbontracker
 from pepr_utils.measurement.metering.energy import Component, decisive
 from pepr_utils.measurement.metering.memory import torch_in_use
-from pepr_utils.measurement.metering.nvml import Card, Nvml
+from pepr_utils.measurement.metering.nvml import GpuInfo, Nvml
 from pepr_utils.measurement.metering.readings import (
     COUNTER_STEP_S,
     Counter,
@@ -31,7 +31,7 @@ LOOK_EVERY_S = 5.0
 class Gpu:
     """A GPU that is metered: by its energy counter, and by carbontracker's samples of its power."""
 
-    def __init__(self, card: Card, nvml: Nvml, fault: Callable) -> None:
+    def __init__(self, card: GpuInfo, nvml: Nvml, fault: Callable) -> None:
         self.card, self._nvml, self.key = card, nvml, card.uuid
         self.counter, self.samples = Counter(partial(nvml.energy_j, card)), Samples()
         self.power_limit_w = nvml.power_limit_w(card)
@@ -39,7 +39,7 @@ class Gpu:
         self.used_bytes: int | None = None  # the most so far
         self._power = None
         try:
-            self._power = carbontracker.gpu_power(nvml.handle(card)) if not card.lacking else None
+            self._power = carbontracker.gpu_power(nvml.handle(card)) if not card.error else None
         except Exception as error:  # noqa: BLE001 - the counter is read all the same
             fault(f"GPU power is not sampled: carbontracker did not start: {error!r}")
 
@@ -99,8 +99,8 @@ class Gpu:
             idle_w=idle_w,
             other_processes=others,
         )
-        if self.card.lacking:
-            return replace(part, notes=(f"not measured: {self.card.lacking}",))
+        if self.card.error:
+            return replace(part, notes=(f"not measured: {self.card.error}",))
         if self.card.divided:
             why = "not measured: a slice (MIG) of a GPU; NVML has the energy of the whole GPU only"
             return replace(part, notes=(why,))

@@ -14,7 +14,7 @@ from pepr_utils.measurement.metering.energy import Component
 from pepr_utils.measurement.metering.gpu import LOOK_EVERY_S, Gpu
 from pepr_utils.measurement.metering.idle import watch
 from pepr_utils.measurement.metering.memory import synchronize, torch_current, torch_uuid
-from pepr_utils.measurement.metering.nvml import NONE, Card, Nvml, visible_cards
+from pepr_utils.measurement.metering.nvml import NONE, GpuInfo, Nvml, visible_gpus
 from pepr_utils.measurement.metering.rapl import Rapl
 from pepr_utils.measurement.metering.readings import Mark, Sampler, Span
 
@@ -44,8 +44,8 @@ class Hardware:
             self._find_gpus(device)
         self._gpu_notes = tuple(self.notes)
         rapl, estimate = Rapl.find(), None
-        if rapl.lacking:
-            self.notes.append(f"no RAPL: {rapl.lacking}")
+        if rapl.reason:
+            self.notes.append(f"no RAPL: {rapl.reason}")
             estimate = carbontracker.estimate()
             if estimate is None:
                 self.notes.append("no CPU estimate: carbontracker gives none")
@@ -61,16 +61,16 @@ class Hardware:
 
     def _find_gpus(self, device: str | None) -> None:
         self.nvml = nvml = Nvml.open()
-        chosen = visible_cards(nvml.cards, os.environ)
-        cards = chosen.cards
-        self.notes += [*chosen.notes, *filter(None, [nvml.lacking])]
+        chosen = visible_gpus(nvml.gpus, os.environ)
+        cards = chosen.gpus
+        self.notes += [*chosen.notes, *filter(None, [nvml.reason])]
         listed = os.environ.get("CUDA_VISIBLE_DEVICES")
         hidden = nvml.hidden and (listed is None or listed.strip() not in NONE)
         self._gpu_wanted = device is not None or bool(cards) or chosen.ambiguous or hidden
         if device is not None:
             number = device.partition(":")[2]
             index = int(number) if number else torch_current()
-            cards = _named_by_torch(nvml.cards, index) or cards[index : index + 1]
+            cards = _named_by_torch(nvml.gpus, index) or cards[index : index + 1]
             if not cards:
                 self.notes.append(f"{device} is not among the GPUs that NVML shows this process")
         elif len(cards) > 1 and listed is None:
@@ -139,7 +139,7 @@ class Hardware:
             gpu.look(time_s, own)
 
 
-def _named_by_torch(cards: tuple[Card, ...], index: int) -> tuple[Card, ...]:
+def _named_by_torch(cards: tuple[GpuInfo, ...], index: int) -> tuple[GpuInfo, ...]:
     """The GPU that torch calls by a number: surer than the environment, where torch is in use."""
     uuid = torch_uuid(index)
     names = set() if uuid is None else {uuid, f"GPU-{uuid}", f"MIG-{uuid}"}

@@ -30,11 +30,11 @@ class Domain:
 class Rapl:
     """The domains that can be read: packages, and memory with a counter of its own.
 
-    Where there are none, `lacking` is the reason.
+    Where there are none, `reason` says why.
     """
 
     domains: tuple[Domain, ...] = ()
-    lacking: str | None = None
+    reason: str | None = None
 
     @classmethod
     def find(cls) -> Rapl:
@@ -47,7 +47,7 @@ class Rapl:
         try:
             keys = sorted(entry.name for entry in POWERCAP.iterdir())
         except OSError:
-            return cls(lacking=f"no {POWERCAP} (no Linux, a virtual machine, or a container)")
+            return cls(reason=f"no {POWERCAP} (no Linux, a virtual machine, or a container)")
         for key in keys:
             match = re.fullmatch(r"(intel-rapl:\d+)(:\d+)?", key)
             folder = POWERCAP / key
@@ -56,7 +56,7 @@ class Rapl:
                 continue
             if _text(folder / "energy_uj") is None:  # some packages are not the whole: no sum
                 why = f"{folder}/energy_uj is not readable: sudo chmod a+r {POWERCAP}/*/energy_uj"
-                return cls(lacking=why)
+                return cls(reason=why)
             range_j = _joules(folder / "max_energy_range_uj") or None
             counter = Counter(partial(_joules, folder / "energy_uj"), range_j)
             kind = "cpu"
@@ -64,7 +64,7 @@ class Rapl:
                 kind, name = "memory", f"dram of {_text(POWERCAP / match[1] / 'name') or match[1]}"
             found.append(Domain(name, kind, key, counter))
         if not any(domain.kind == "cpu" for domain in found):
-            return cls(lacking=f"{POWERCAP} has no CPU package (a virtual machine?)")
+            return cls(reason=f"{POWERCAP} has no CPU package (a virtual machine?)")
         times = Tally(domain.name for domain in found)  # the dies of some CPUs share one name
         return cls(
             tuple(replace(d, name=f"{d.name} ({d.key})") if times[d.name] > 1 else d for d in found)
