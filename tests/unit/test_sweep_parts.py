@@ -389,7 +389,7 @@ def test_a_processor_that_runs_share_has_no_estimated_energy(in_sweep, monkeypat
     with meter("cpu", idle_s=0) as measured:
         pass
     assert measured.energy_kwh() is None
-    assert "not estimated: 2 runs at once shared the processor" in "; ".join(measured.notes)
+    assert "not estimated: 2 runs at once shared the CPU" in "; ".join(measured.notes)
     monkeypatch.setenv(orders.AT_ONCE, "1")
     with meter("cpu", idle_s=0) as measured:
         pass
