@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from pepr_utils.measurement.metering import idle, rapl
+from pepr_utils.measurement.metering import hardware, rapl
 
 
 def _pepr(*arguments, **options):
@@ -122,14 +122,14 @@ def doubles_of(monkeypatch, tmp_path):
     spec.loader.exec_module(module)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(rapl, "POWERCAP", tmp_path / "powercap")
-    idle.seen_before.cache_clear()
+    hardware.idle_power_w.cache_clear()
     return module
 
 
 def test_the_check_of_a_machine_with_nothing(monkeypatch, doubles_of):
     doubles_of.install(monkeypatch, [])
     found = _check(monkeypatch)
-    assert found["gpu", "counter"] == (False, "NVML lists no card")
+    assert found["gpu", "counter"] == (False, "NVML lists no GPU")
     available, how = found["cpu", "rapl"]
     assert not available
     assert "a container" in how
@@ -142,8 +142,8 @@ def test_the_check_of_a_machine_with_cards_and_counters(monkeypatch, doubles_of,
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a")
     doubles_of.powercap(tmp_path / "powercap", {"intel-rapl:0": ("package-0", 5, 1000)})
     found = _check(monkeypatch)
-    assert found["gpu", "counter"] == (True, "Card GPU-a")
-    assert found["gpu", "polled"] == (True, "Card GPU-a: 70 W now, limit 300 W")
+    assert found["gpu", "counter"] == (True, "H100 GPU-a")
+    assert found["gpu", "polled"] == (True, "H100 GPU-a: 70 W now, limit 300 W")
     assert found["cpu", "rapl"] == (True, "package-0")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-b")
     available, why = _check(monkeypatch)["gpu", "counter"]

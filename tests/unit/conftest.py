@@ -205,17 +205,19 @@ def doubles():
 
 @pytest.fixture
 def bare_machine(monkeypatch, tmp_path, doubles):
-    """A machine with nothing to read, and a processor that is guessed to draw 60 W."""
-    from pepr_utils.measurement.metering import carbontracker, cpu, idle, rapl
+    """A machine with nothing to read, and a CPU that is estimated to draw 60 W."""
+    import psutil
+
+    from pepr_utils.measurement.metering import carbontracker, hardware, rapl
 
     for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
         monkeypatch.delenv(name, raising=False)
     doubles.install(monkeypatch, [])
     monkeypatch.setattr(rapl, "POWERCAP", tmp_path / "none")
-    monkeypatch.setattr(cpu, "PROC_STAT", tmp_path / "none")
+    monkeypatch.setattr(psutil, "cpu_times", lambda: None)  # nobody knows who uses the CPU
     guess = carbontracker.Estimate("Guess", 60.0, "a list")
     monkeypatch.setattr(carbontracker, "estimate", lambda: guess)
-    idle.seen_before.cache_clear()
+    hardware.idle_power_w.cache_clear()
 
 
 @pytest.fixture

@@ -1,18 +1,19 @@
-"""Doubles of the hardware at its boundary: NVML's functions, and files as under /sys and /proc."""
+"""Doubles of the hardware at its boundary: NVML's functions, RAPL's files, the CPU's time."""
 
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pynvml
 
 from pepr_utils.measurement.metering import nvml
 
 
 class Gpu:
-    """A card that follows a trace of power; time 0 of the trace is when it is made."""
+    """A GPU that follows a trace of power; time 0 of the trace is when it is made."""
 
-    def __init__(self, uuid, watts=100.0, *, name="Card", counter=True, mig=(), error=1.0):
+    def __init__(self, uuid, watts=100.0, *, name="H100", counter=True, mig=(), error=1.0):
         self.uuid, self.name, self.counter, self.mig, self.error = uuid, name, counter, mig, error
         self.power = watts if callable(watts) else lambda _t: watts
         self.energy = None  # of the trace, joules up to a time; for a constant power by default
@@ -34,7 +35,7 @@ class Gpu:
 
 
 def install(monkeypatch, gpus, *, broken=None):
-    """Put cards in the place of NVML's; `broken` is the error that opening it gives."""
+    """Replace NVML's GPUs; `broken` is the error that opening it gives."""
 
     def init():
         if broken:
@@ -84,3 +85,9 @@ def powercap(folder, domains):
         (folder / entry / "energy_uj").write_text(f"{energy}\n")
         (folder / entry / "max_energy_range_uj").write_text(f"{size}\n")
     return folder
+
+
+def use_cpu(monkeypatch, seconds):
+    """Set the CPU time that all processes of the machine have used since it was started."""
+    times = SimpleNamespace(user=seconds, nice=0, system=0, irq=0, softirq=0)
+    monkeypatch.setattr(psutil, "cpu_times", lambda: times)

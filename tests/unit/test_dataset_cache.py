@@ -4,9 +4,7 @@ import errno
 import hashlib
 import io
 import resource
-import shutil
 import zipfile
-from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -122,11 +120,6 @@ def small_files_only():
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def free_bytes(monkeypatch, n):
-    usage = shutil.disk_usage(".")._replace(free=n)
-    monkeypatch.setattr(cache_module.shutil, "disk_usage", lambda _folder: usage)
-
-
 def no_map(*_args, **_kwargs):
     pytest.fail("a map of a file is written, which ends the process where the disk is full")
 
@@ -140,33 +133,6 @@ def test_resizing_on_a_full_disk_is_an_error_and_leaves_nothing(monkeypatch, cac
         prepare(phantom.load(), 16)
     assert [p for p in cache.rglob("train-*") if not p.name.startswith(".")] == []
     assert list(cache.rglob("*.tmp")) == []
-
-
-def test_resizing_begins_only_where_there_is_room(monkeypatch, cache):
-    monkeypatch.setattr(prepare_module, "_IN_MEMORY", 5_000)
-    monkeypatch.setattr(prepare_module, "resize", lambda *_a: pytest.fail("begun"))
-    free_bytes(monkeypatch, 400_000)
-    message = r"train at 64 px needs 0.7 MB in .*, where 0.4 MB are free; make room, or set PEPR_D"
-    with pytest.raises(DatasetError, match=message):
-        prepare(source_of(72), 64)
-    assert list(cache.rglob("*.npy")) == []
-
-
-def source_of(size):
-    """Phantom at another size, so that it has to be resized."""
-    grown = {s: np.resize(i, (len(i), size, size, 1)) for s, i in phantom.load().images.items()}
-    return type(phantom.load())(**{**vars(phantom.load()), "images": grown})
-
-
-def test_what_a_killed_process_has_left_takes_no_room(tmp_path, monkeypatch):
-    left = tmp_path / ".x.npy.tmp"
-    left.write_bytes(bytes(1000))
-    room = namedtuple("room", "total used free")
-    usage = lambda _folder: room(2000, 0, 2000 - (1000 if left.exists() else 0))  # noqa: E731
-    monkeypatch.setattr(cache_module.shutil, "disk_usage", usage)
-    with cache_module.written_whole(tmp_path / "x.npy", 1500, "x") as file:
-        file.write(bytes(1500))
-    assert (tmp_path / "x.npy").stat().st_size == 1500
 
 
 @pytest.mark.usefixtures("small_files_only")

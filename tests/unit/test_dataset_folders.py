@@ -1,4 +1,4 @@
-"""A folder's images that would be left out or altered: noted before training, or refused."""
+"""Folders of images: what would be left out or altered is noted before training, or refused."""
 
 import os
 import struct
@@ -14,16 +14,23 @@ from pepr_utils.measurement.datasets.prepare import prepare
 from pepr_utils.measurement.datasets.source import DatasetError
 
 
-def picture(seed, size=(12, 12)):
+@pytest.fixture(autouse=True)
+def _cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("PEPR_DATA_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+def picture(seed, size=(12, 12), mode="RGB"):
+    bands = {"RGB": 3, "RGBA": 4, "L": 1}[mode]
     rng = np.random.default_rng(seed)
-    return Image.fromarray(rng.integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
+    pixels = rng.integers(0, 256, (*size[::-1], bands), dtype=np.uint8)
+    return Image.fromarray(pixels[..., 0] if bands == 1 else pixels)
 
 
-def fill(folder, first=0, n=5):
-    for i, name in enumerate(("benign", "malignant")):
+def fill(folder, first=0, n=5, classes=("benign", "malignant"), mode="RGB"):
+    for i, name in enumerate(classes):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for k in range(n):
-            picture(first + 100 * i + k).save(folder / name / f"{k}.png")
+            picture(first + 100 * i + k, mode=mode).save(folder / name / f"{k}.png")
     return folder
 
 
@@ -37,40 +44,136 @@ def notes(folder):
     return "; ".join(load_dataset(folder).notes)
 
 
-def test_images_outside_the_folders_of_classes_are_noted(tmp_path):
+PASSED_OVER = "passed over, since not an image file in the folder of a class: "
+
+
+def test_a_strangers_folder(tmp_path):
+    folder = fill(tmp_path / "clinic", n=12)
+    picture(900, (70, 50)).save(folder / "benign" / "wide.png")
+    picture(901, mode="RGBA").save(folder / "benign" / "clear.png")
+    picture(902, mode="L").save(folder / "benign" / "grey.jpg")
+    deep = np.full((30, 30), 1000, np.uint16)
+    deep[0, 0] = 4000  # 12 bits, as scanners write them
+    Image.fromarray(deep).save(folder / "malignant" / "deep.png")
+    (folder / "malignant" / "notes.txt").write_text("not an image")
+    (folder / "empty").mkdir()
+    source = load_dataset(folder)
+    assert source.name == "clinic"
+    assert source.class_names == ("benign", "malignant")
+    assert sum(source.sizes().values()) == 28
+    for note in (
+        "class 'empty' has no image: it is left out",
+        f"{PASSED_OVER}malignant/notes.txt",
+        "images have 3 sizes",
+        "1 of 28 images are not square",
+        "2 of 28 images are grey among coloured ones",
+        "1 of 28 images have transparency",
+        "1 of 28 images have 16 bits: 0 to 4095 becomes 0 to 255",
+    ):
+        assert note in notes(folder)
+    assert prepare(source, 24).pixels["train"].shape[1:] == (24, 24, 3)
+    found = image_file.read(folder / "malignant" / "deep.png", n_channels=1, deep_range=4095)
+    assert found[5, 5, 0] == round(1000 / 4095 * 255)
+    assert load_dataset(fill(tmp_path / "grey", mode="L")).n_channels == 1
+
+
+def test_what_is_passed_over_is_noted(tmp_path):
     folder = given(tmp_path / "given")
     for k in range(5):
         picture(k).save(folder / "train" / f"loose{k}.png")
     picture(7).save(folder / "top.png")
-    (folder / "train" / "readme.txt").write_text("no image")
-    assert load_dataset(folder).sizes() == {"train": 10, "val": 10, "test": 10}
-    assert (
-        "passed over, since in no folder of a class: top.png, train/loose0.png, train/loose1.png "
-        "and 3 more"
-    ) in notes(folder)
-    plain = fill(tmp_path / "plain")
-    assert "passed over" not in notes(plain)
-    picture(8).save(plain / "top.png")
-    assert "passed over, since in no folder of a class: top.png" in notes(plain)
-
-
-def test_folders_beside_the_splits_are_noted(tmp_path):
-    folder = given(tmp_path / "x")
     fill(folder / "extra")
     (folder / ".cache").mkdir()
-    assert "passed over, since a folder beside train, val and test: extra" in notes(folder)
-    assert ".cache" not in notes(folder)
+    assert load_dataset(folder).sizes() == {"train": 10, "val": 10, "test": 10}
+    assert f"{PASSED_OVER}extra, top.png, train/loose0.png and 4 more" in notes(folder)
+    plain = fill(tmp_path / "plain")
+    assert "passed over" not in notes(plain)
+    (plain / "benign" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (plain / "benign" / "more").symlink_to(folder / "extra")
+    assert f"{PASSED_OVER}benign/gone.png, benign/more" in notes(plain)
+    assert sum(load_dataset(plain).sizes().values()) == 10
 
 
-@pytest.mark.parametrize("second", ["validation", "valid", "Validation"])
-def test_two_folders_for_one_split_are_refused(tmp_path, second):
+def test_folders_of_splits_and_classes_may_be_links(tmp_path):
+    fill(tmp_path / "elsewhere", first=5000)
+    folder = given(tmp_path / "x", test="away")
+    (folder / "away").rename(tmp_path / "away")
+    (folder / "test").symlink_to(tmp_path / "away")
+    (folder / "train" / "malignant").rename(tmp_path / "m")
+    (folder / "train" / "malignant").symlink_to(tmp_path / "m")
+    assert load_dataset(folder).sizes() == {"train": 10, "val": 10, "test": 10}
+
+
+def test_given_splits_are_kept(tmp_path):
+    for split, n in (("train", 6), ("valid", 2), ("test", 3)):
+        fill(tmp_path / "x" / split, n=n, first=1000 * n)
+    assert load_dataset(tmp_path / "x").sizes() == {"train": 12, "val": 4, "test": 6}
+
+
+def test_copies_stay_together_and_names_of_files_do_not_matter(tmp_path):
+    folder = fill(tmp_path / "x", n=20)
+    for k in range(10):
+        picture(k).save(folder / "benign" / f"copy{k}.png")
+    source = load_dataset(folder)
+    digests = [{i.digest for i in source.images[s].items} for s in ("train", "val", "test")]
+    assert sum(map(len, digests)) == len(set.union(*digests)) == 40
+    (folder / "benign" / "3.png").rename(folder / "benign" / "renamed.png")
+    assert describe_dataset(folder).content_hash == source.content_hash
+    (folder / "benign" / "renamed.png").unlink()
+    (folder / "benign" / "copy3.png").unlink()
+    assert describe_dataset(folder).content_hash != source.content_hash
+
+
+def test_names_of_files_do_not_change_the_order_of_given_splits(tmp_path):
     folder = given(tmp_path / "x")
-    fill(folder / second, first=5000)
-    with pytest.raises(DatasetError, match=rf"has .*{second}.*, which mean the same split; join"):
+    before = load_dataset(folder)
+    pixels = np.stack(list(before.images["train"]))
+    (folder / "train" / "benign" / "0.png").rename(folder / "train" / "benign" / "z.png")
+    after = load_dataset(folder)
+    assert after.content_hash == before.content_hash
+    np.testing.assert_array_equal(np.stack(list(after.images["train"])), pixels)
+
+
+@pytest.mark.parametrize("second", ["validation", "Validation"])
+def test_folders_whose_layout_is_not_understood_are_refused(tmp_path, second):
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DatasetError, match=r"0 classes with images .*needed: at least two folders"):
+        load_dataset(tmp_path / "none")
+    fill(tmp_path / "one", classes=("a",))
+    with pytest.raises(DatasetError, match="1 class with images"):
+        load_dataset(tmp_path / "one")
+    fill(tmp_path / "few", n=2)
+    with pytest.raises(DatasetError, match="a class has 2 different images; at least 3"):
+        load_dataset(tmp_path / "few")
+    fill(tmp_path / "two" / "train")
+    fill(tmp_path / "two" / "val")
+    with pytest.raises(DatasetError, match="has train, val; allowed: one train, one val and one t"):
+        load_dataset(tmp_path / "two")
+    fill(given(tmp_path / "twice") / second, first=5000)
+    with pytest.raises(DatasetError, match=rf"has .*{second}.*; allowed: one train, one val"):
+        load_dataset(tmp_path / "twice")
+
+
+def test_a_corrupt_image_is_named(tmp_path):
+    folder = fill(tmp_path / "x")
+    (folder / "benign" / "3.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    with pytest.raises(DatasetError, match=r"benign/3.png: not a readable image"):
         load_dataset(folder)
 
 
-def test_what_lies_in_a_hidden_folder_is_no_image_of_the_class(tmp_path):
+def test_an_image_bomb_is_refused(tmp_path, monkeypatch):
+    folder = fill(tmp_path / "x")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    message = (
+        r"png: Image size \(144 pixels\) exceeds limit of 20 pixels, .*; shrink it \(and 9 more"
+    )
+    with pytest.raises(DatasetError, match=message):
+        load_dataset(folder)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # where Pillow warns
+    assert image_file.read_header(folder / "benign" / "1.png").size == (12, 12)
+
+
+def test_hidden_folders_are_not_read(tmp_path):
     folder = fill(tmp_path / "x")
     (folder / "benign" / ".ipynb_checkpoints").mkdir()
     picture(1).save(folder / "benign" / ".ipynb_checkpoints" / "1-checkpoint.png")
@@ -96,7 +199,7 @@ def test_a_damaged_second_page_does_not_hide_the_first(tmp_path):
         at = content.index(int.to_bytes(ExifTags.Base.ImageWidth, 2, "little"), image.tell() + 200)
     content[at : at + 2] = b"\xff\xff"
     path.write_bytes(content)
-    assert image_file.look(path).has_more_pages
+    assert image_file.read_header(path).has_more_pages
 
 
 def turned(path, pixels, orientation=6, **options):
@@ -117,7 +220,7 @@ def test_photographs_are_turned_upright(tmp_path, name, depth):
     pixels[:10] = 255  # bright above; to be held so that it is bright at the right
     kept = {"colour": np.repeat(pixels[..., None], 3, axis=2), "deep": pixels.astype(np.uint16) * 9}
     turned(tmp_path / name, kept.get(depth, pixels))
-    seen = image_file.look(tmp_path / name)
+    seen = image_file.read_header(tmp_path / name)
     assert (seen.size, seen.is_turned) == ((20, 40), True)
     found = image_file.read(tmp_path / name, n_channels=1, deep_range=255 * 9)[..., 0]
     assert found.shape == (40, 20)
@@ -136,7 +239,7 @@ def test_exif_that_cannot_be_written_again_is_no_obstacle(tmp_path, tag, kind, n
     packed = b"".join(struct.pack("<HHL4s", *entry) for entry in entries)
     exif = b"Exif\0\0II*\0" + struct.pack("<LH", 8, len(entries)) + packed + bytes(36)
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "a.jpg", exif=exif)
-    assert image_file.look(tmp_path / "a.jpg").size == (20, 30)
+    assert image_file.read_header(tmp_path / "a.jpg").size == (20, 30)
     assert image_file.read(tmp_path / "a.jpg", n_channels=3).shape == (30, 20, 3)
 
 
@@ -183,7 +286,7 @@ def test_one_image_in_two_classes_is_refused_in_given_splits_too(tmp_path, split
     for number, name in ((800, "a.png"), (801, "b.png")):
         picture(number).save(folder / splits[0] / "benign" / name)
         picture(number).save(folder / splits[1] / "malignant" / name)
-    message = r"the same image lies in another class too, as .*[ab].png \(and 1 more\); keep"
+    message = r"the same image is in another class too, as .*[ab].png \(and 1 more\); keep"
     with pytest.raises(DatasetError, match=message):
         load_dataset(folder)
 
@@ -195,14 +298,13 @@ def test_copies_of_one_class_in_two_given_splits_are_left_to_the_report(tmp_path
     assert load_dataset(folder).sizes() == {"train": 11, "val": 10, "test": 11}
 
 
-def test_a_class_that_is_only_tested_is_named_and_a_difference_in_case_is_hinted_at(tmp_path):
+def test_a_class_that_is_only_tested_is_named(tmp_path):
     folder = given(tmp_path / "x")
-    (folder / "test" / "malignant").rename(folder / "test" / "unsure")
-    message = r"class 'unsure' is among the test images but not among the training images; add"
-    with pytest.raises(DatasetError, match=message):
-        load_dataset(folder)
-    (folder / "test" / "unsure").rename(folder / "test" / "Malignant")
-    message = r"class 'Malignant' is among the test .*; if 'malignant' is the same class, give both"
+    (folder / "test" / "malignant").rename(folder / "test" / "Malignant")
+    message = (
+        r"class 'Malignant' is among the test images but not among the training images, whose "
+        r"classes are 'benign', 'malignant'; add"
+    )
     with pytest.raises(DatasetError, match=message):
         load_dataset(folder)
 
@@ -230,28 +332,28 @@ def test_one_name_in_two_forms_of_unicode_is_one_class(tmp_path):
     assert source.sizes() == {"train": 10, "val": 11, "test": 10}
 
 
-def test_a_name_that_is_not_utf_8_is_refused_and_shown_escaped(tmp_path):
+def test_a_name_that_is_not_utf_8_is_refused_and_shown_by_its_bytes(tmp_path):
     folder, ill, data = fill(tmp_path / "x"), *map(os.fsdecode, (b"malad\xe9e", b"donn\xe9es"))
     try:
         (folder / "malignant").rename(folder / ill)
     except OSError:  # a file system that has no such names
         return
-    message = r"a class folder in .*x: its name 'malad\\udce9e' is not UTF-8; rename it"
+    message = r"a class folder in .*x: its name malad\\xe9e is not UTF-8; rename it"
     with pytest.raises(DatasetError, match=message):
         load_dataset(folder)
     (folder / ill).rename(folder / "malignant")
     folder.rename(tmp_path / data)
-    with pytest.raises(DatasetError, match=r"its name 'donn\\udce9es' is not UTF-8"):
+    with pytest.raises(DatasetError, match=r"its name donn\\xe9es is not UTF-8"):
         load_dataset(tmp_path / data)
 
 
 def test_all_images_that_cannot_be_read_are_named_at_once(tmp_path):
-    folder = fill(tmp_path / "x", n=9)
-    for k in range(5):  # empty files in two classes are no copies of one image
-        (folder / ("benign" if k % 2 else "malignant") / f"bad{k}.png").touch()
+    folder = given(tmp_path / "x")
+    for k, split in enumerate(("train", "val", "train", "test", "val")):
+        (folder / split / "benign" / f"bad{k}.png").touch()
     with pytest.raises(DatasetError) as caught:
         load_dataset(folder)
-    assert "and 4 more images that cannot be read: " in str(caught.value)
+    assert " (and 4 more that cannot be read: " in str(caught.value)
     assert str(caught.value).count("bad") == 4
     assert str(caught.value).endswith(" and 1 more)")
 
@@ -261,6 +363,6 @@ def test_all_images_that_cannot_be_decoded_are_named_at_once(tmp_path):
     cut = [folder / "benign" / "0.png", folder / "benign" / "1.png", folder / "malignant" / "2.png"]
     for k, path in enumerate(cut):
         path.write_bytes(path.read_bytes()[: -60 - k])
-    with pytest.raises(DatasetError, match="and 2 more images that cannot be read: ") as caught:
+    with pytest.raises(DatasetError, match="and 2 more that cannot be read: ") as caught:
         prepare(load_dataset(folder), 16)
     assert all(str(path) in str(caught.value) for path in cut)

@@ -81,30 +81,31 @@ def test_a_png_of_16_bits_is_scaled_by_its_range_whatever_its_channels(tmp_path,
     assert image_file.largest_value(path) == top
     found = image_file.read(path, n_channels=3, deep_range=top)
     np.testing.assert_array_equal(found, np.broadcast_to(expected, (9, 7, 3)))
-    seen = image_file.look(path)
-    assert image_file.is_deep(seen.mode)
-    assert image_file.is_grey(seen.mode) == (kind in (GREY, GREY_ALPHA))
+    header = image_file.read_header(path)
+    assert header.is_deep
+    assert header.is_grey == (kind in (GREY, GREY_ALPHA))
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("options", [{}, {"deflated": True}, {"extra": (0,)}, {"extra": (2,)}])
-def test_a_coloured_tiff_of_16_bits_too(tmp_path, order, options):
+def test_a_coloured_tiff_of_16_bits_keeps_them(tmp_path, order, options):
     path, pixels = tmp_path / "a.tif", values(4 if "extra" in options else 3)
     path.write_bytes(tiff(pixels, 2, order, **options))
     found = image_file.read(path, n_channels=3)
     np.testing.assert_array_equal(found, np.round(pixels[..., :3] / 257.0))
 
 
-def test_a_tiff_whose_0_is_white_is_read_as_its_8_bit_form(tmp_path):
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_tiff_whose_0_is_white_is_read_as_its_8_bit_form(tmp_path, order):
     paths, pixels = {}, values(1) // 257 * 257
     for name, kept in (("deep", pixels), ("bytes", (pixels // 257).astype(np.uint8))):
         paths[name] = tmp_path / f"{name}.tif"
-        paths[name].write_bytes(tiff(kept, 0))
+        paths[name].write_bytes(tiff(kept, 0, order))
     found = {name: image_file.read(path, n_channels=1) for name, path in paths.items()}
     np.testing.assert_array_equal(found["deep"], found["bytes"])
     np.testing.assert_array_equal(found["deep"][..., 0], 255 - pixels // 257)
     # of 12 bits in 16, the largest is black
-    paths["deep"].write_bytes(tiff(np.array([[0, 4095]], np.uint16), 0))
+    paths["deep"].write_bytes(tiff(np.array([[0, 4095]], np.uint16), 0, order))
     found = image_file.read(paths["deep"], n_channels=1, deep_range=4095)
     assert found.ravel().tolist() == [255, 0]
 
@@ -121,7 +122,7 @@ def test_a_tiff_whose_0_is_white_is_read_as_its_8_bit_form(tmp_path):
 def test_what_pillow_misreads_is_refused(tmp_path, content, message):
     (tmp_path / "a.tif").write_bytes(content)
     with pytest.raises(DatasetError, match=rf"a.tif: its .*{message}; save it as PNG of 8 or 16"):
-        image_file.look(tmp_path / "a.tif")
+        image_file.read_header(tmp_path / "a.tif")
 
 
 @pytest.fixture

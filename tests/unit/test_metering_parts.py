@@ -1,26 +1,23 @@
-"""The parts of the meter that need no hardware: which cards, integrals, sharing, sums."""
+"""The parts of the meter that need no hardware: which GPUs, integrals, counters, sums."""
 
 import math
-import subprocess
-import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pepr_utils.measurement.metering import gpu
-from pepr_utils.measurement.metering.cpu import load, others, own_processes
 from pepr_utils.measurement.metering.energy import Component, total
 from pepr_utils.measurement.metering.gpu import Gpu
-from pepr_utils.measurement.metering.nvml import Card, Nvml, visible_cards
-from pepr_utils.measurement.metering.readings import Load, Mark, Samples, Span, energy_j
+from pepr_utils.measurement.metering.nvml import GpuInfo, Nvml, visible_gpus
+from pepr_utils.measurement.metering.readings import Counter, Mark, Samples, Span, energy_j
 
 ALIKE = [
-    Card(0, "GPU-aa1", "X"),
-    Card(1, "GPU-ab2", "X", ("MIG-1", "MIG-2")),
-    Card(2, "GPU-c", "X"),
+    GpuInfo(0, "GPU-aa1", "X"),
+    GpuInfo(1, "GPU-ab2", "X", ("MIG-1", "MIG-2")),
+    GpuInfo(2, "GPU-c", "X"),
 ]
-MIXED = [Card(0, "GPU-old", "Old"), Card(1, "GPU-new", "New")]
+MIXED = [GpuInfo(0, "GPU-old", "Old"), GpuInfo(1, "GPU-new", "New")]
 
 
 @pytest.mark.parametrize(
@@ -49,27 +46,27 @@ MIXED = [Card(0, "GPU-old", "Old"), Card(1, "GPU-new", "New")]
 )
 def test_visible_devices_are_read_as_cuda_reads_them(listed, indices):
     environment = {} if listed is None else {"CUDA_VISIBLE_DEVICES": listed}
-    assert [card.index for card in visible_cards(ALIKE, environment).cards] == indices
+    assert [found.index for found in visible_gpus(ALIKE, environment).gpus] == indices
 
 
-def test_who_names_a_slice_uses_no_whole_card():
-    for named, divided in (("MIG-2", True), ("MIG-GPU-ab2/3/0", True), ("GPU-ab2", False)):
-        (card,) = visible_cards(ALIKE, {"CUDA_VISIBLE_DEVICES": named}).cards
-        assert card.divided == divided  # whatever the driver says of the card
+def test_whoever_names_a_slice_uses_no_whole_gpu():
+    for name, divided in (("MIG-2", True), ("MIG-GPU-ab2/3/0", True), ("GPU-ab2", False)):
+        (gpu_info,) = visible_gpus(ALIKE, {"CUDA_VISIBLE_DEVICES": name}).gpus
+        assert gpu_info.divided == divided  # whatever the driver says of the GPU
 
 
-def test_numbers_of_unlike_cards_need_the_bus_order():
-    chosen = visible_cards(MIXED, {"CUDA_VISIBLE_DEVICES": "0"})
-    assert (chosen.cards, chosen.ambiguous) == ((), True)
+def test_numbers_of_unlike_gpus_need_the_bus_order():
+    chosen = visible_gpus(MIXED, {"CUDA_VISIBLE_DEVICES": "0"})
+    assert (chosen.gpus, chosen.ambiguous) == ((), True)
     assert "CUDA_DEVICE_ORDER=PCI_BUS_ID" in chosen.notes[0]
     ordered = {"CUDA_VISIBLE_DEVICES": "0", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-    assert visible_cards(MIXED, ordered).cards == (MIXED[0],)
-    assert len(visible_cards(MIXED, {"CUDA_VISIBLE_DEVICES": "1,0"}).cards) == 2
-    assert visible_cards(MIXED, {"CUDA_VISIBLE_DEVICES": "GPU-new"}).cards == (MIXED[1],)
+    assert visible_gpus(MIXED, ordered).gpus == (MIXED[0],)
+    assert len(visible_gpus(MIXED, {"CUDA_VISIBLE_DEVICES": "1,0"}).gpus) == 2
+    assert visible_gpus(MIXED, {"CUDA_VISIBLE_DEVICES": "GPU-new"}).gpus == (MIXED[1],)
 
 
-def test_a_name_that_is_no_card_is_said():
-    assert "'9', which is no GPU" in visible_cards(ALIKE, {"CUDA_VISIBLE_DEVICES": "9"}).notes[0]
+def test_a_name_that_is_no_gpu_is_noted():
+    assert "'9', which is no GPU" in visible_gpus(ALIKE, {"CUDA_VISIBLE_DEVICES": "9"}).notes[0]
 
 
 def test_a_replayed_trace_has_its_integral_within_a_per_cent():
@@ -112,29 +109,8 @@ def test_a_gap_outside_the_window_does_not_matter():
     assert energy_j(samples, 100.0, 101.0) == 100.0
 
 
-def _span(seconds, machine_s, own_s, begin_s=0.0):
-    before, after = Load(100.0, 0.0), Load(100.0 + machine_s, own_s)
-    return Span("train", 1, Mark(begin_s, {}, before), Mark(begin_s + seconds, {}, after))
-
-
-@pytest.mark.parametrize(
-    ("machine", "own", "cores", "shared"),
-    [
-        (10, 10, 0.0, False),
-        (14, 10, 0.4, False),  # not half a core
-        (16, 10, 0.6, True),
-        (106, 100, 0.6, False),  # not a tenth of all CPU time
-        (9.99, 10, 0.0, False),  # ticks that round down are no negative load
-    ],
-)
-def test_the_rule_of_a_shared_machine(machine, own, cores, shared):
-    assert others([_span(10.0, machine, own)]) == (pytest.approx(cores), shared)
-
-
-def test_windows_are_judged_together_and_not_without_a_reading():
-    half = [_span(10.0, 16.0, 10.0), _span(10.0, 10.0, 10.0, begin_s=20.0)]
-    assert others(half) == (pytest.approx(0.3), False)
-    assert others([*half, Span("train", 3, Mark(50.0), Mark(60.0))]) is None
+def _span(seconds):
+    return Span("train", 1, Mark(0.0), Mark(seconds))
 
 
 @pytest.mark.parametrize(
@@ -153,28 +129,28 @@ def test_processes_on_a_gpu_are_told_apart_where_they_can_be_seen(
     monkeypatch.setattr(gpu, "PROC", tmp_path)
     for pid in (1, 2, 5, 6):  # 7 has a number of the host
         (tmp_path / str(pid)).mkdir()
-    device = Gpu(Card(0, "GPU-a", "X"), Nvml(), print)
+    device = Gpu(GpuInfo(0, "GPU-a", "X"), Nvml(), print)
     for time_s, listed in ((0.0, set()), (1.0, found), (2.0, None)):
         monkeypatch.setattr(Nvml, "processes", lambda _self, _card, listed=listed: listed)
         device.look(time_s, {1, 2})
-    (part,) = device.components([_span(3.0, 0.0, 0.0)], 0.2, None)
+    (part,) = device.components([_span(3.0)], 0.2, None)
     assert part.other_processes == n
     assert [text for text in part.notes if "GPU" in text] == ([] if note is None else [
         text for text in part.notes if text.startswith(note)])  # fmt: skip
 
 
 def test_an_empty_list_of_processes_while_torch_computes_is_not_believed(monkeypatch):
-    device = Gpu(Card(0, "GPU-a", "X"), Nvml(), print)
+    device = Gpu(GpuInfo(0, "GPU-a", "X"), Nvml(), print)
     monkeypatch.setattr(Nvml, "processes", lambda _self, _card: set())
     monkeypatch.setattr(gpu, "torch_in_use", object)
     device.look(1.0, {1})
-    (part,) = device.components([_span(3.0, 0.0, 0.0)], 0.2, None)
+    (part,) = device.components([_span(3.0)], 0.2, None)
     assert part.other_processes is None
 
 
 def test_a_sum_is_null_where_a_part_is():
-    part = Component("gpu", "card", 2.0, "polled", 1.0, n_samples=3, polled_j=2.0, notes=("a",))
-    lost = Component("gpu", "card", None, None, 1.0, n_samples=0, notes=("a", "b"))
+    part = Component("gpu", "H100", 2.0, "polled", 1.0, n_samples=3, polled_j=2.0, notes=("a",))
+    lost = Component("gpu", "H100", None, None, 1.0, n_samples=0, notes=("a", "b"))
     whole = total([part, lost])
     assert (whole.energy_j, whole.method, whole.polled_j) == (None, None, None)
     assert (whole.duration_s, whole.n_samples, whole.notes) == (2.0, 3, ("a", "b"))
@@ -182,31 +158,31 @@ def test_a_sum_is_null_where_a_part_is():
 
 @pytest.mark.parametrize(("seconds", "apart"), [(9.0, None), (11.0, pytest.approx(1 / 11))])
 def test_counter_and_samples_are_compared_in_long_windows(seconds, apart):
-    part = Component("gpu", "card", 110.0, "counter", seconds, counter_j=110.0, polled_j=100.0)
+    part = Component("gpu", "H100", 110.0, "counter", seconds, counter_j=110.0, polled_j=100.0)
     assert part.disagreement == apart
     assert any("9.1% apart" in doubt for doubt in part.doubts) == (apart is not None)
 
 
-def test_the_meter_brings_no_torch():
-    code = (
-        "import sys\nfrom pepr_utils.measurement.metering import meter\n"
-        "with meter('cpu') as m: pass\n"
-        "assert 'torch' not in sys.modules and m.windows"
-    )
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
-
-
-def test_the_work_of_children_is_ones_own():
-    work = "import time\nwhile time.process_time() < 0.5: pass\nprint('done', flush=True)\ninput()"
-    before = load(own_processes())
-    with subprocess.Popen(
-        [sys.executable, "-c", work], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as child:
-        child.stdout.readline()
-        assert child.pid in own_processes()
-        alive = load(own_processes())
-        child.communicate("\n")
-    after = load(own_processes())
-    assert child.pid not in own_processes()
-    for found in (alive, after):  # it counts while it lives, and when it has been waited for
-        assert found.own_s - before.own_s > 0.45
+@pytest.mark.parametrize(
+    ("values", "range_j", "expected", "why"),
+    [
+        ([(0, 5.0), (1, 15.0), (2, 40.0)], None, 35.0, None),
+        ([(0, 5.0)], None, None, "both ends"),
+        ([(0, 5.0), (1, 5.0)], None, None, "stood still"),
+        ([(0, 5.0), (1, 4.0), (2, 9.0)], None, None, "went back"),
+        ([(0, 262_100.0), (1, 50.0)], 262_143.0, 93.0, None),
+        ([(0, 200.0), (0.2, 0.0), (0.4, 1.0)], 262_143.0, None, "step would be 1.31e+06"),
+        ([(0, 5.0), (1, 9000.0)], None, None, "reset: its step would be"),
+        ([(0, 5.0), (1e-6, 6.0), (1, 50.0)], None, 45.0, None),  # a step of the counter itself
+        ([(0, 5.0), (60, 6.0)], 262_143.0, None, "for 60 s, and may wrap around in 52.4 s"),
+        ([(0, 5.0), (50, 6.0), (100, 7.0)], 262_143.0, 2.0, None),
+        ([(0, 5.0), (2000, 6.0)], None, 1.0, None),
+    ],
+)
+def test_when_a_counter_is_believed(values, range_j, expected, why):
+    times, joules = zip(*values, strict=True)
+    counter = Counter(lambda: None, range_j, list(times), list(joules))
+    found, reason = counter.energy_j(0, len(values) - 1 or None)
+    assert found == (None if expected is None else pytest.approx(expected))
+    assert (reason is None) == (why is None)
+    assert why is None or why in reason

@@ -14,7 +14,7 @@ import pytest
 from pepr_utils.errors import FolderError, RunError
 from pepr_utils.measurement import Run, measuring, orders, record_killed, run_id, store
 from pepr_utils.measurement.metering import meter
-from pepr_utils.measurement.metering.nvml import Card, Nvml
+from pepr_utils.measurement.metering.nvml import GpuInfo, Nvml
 from pepr_utils.measurement.run import resolve
 from pepr_utils.measurement.store import (
     ended_unseen,
@@ -57,13 +57,13 @@ def _record(run, **more):
 
 @pytest.fixture
 def cards(monkeypatch):
-    def install(*found, lacking=None):
-        monkeypatch.setattr(gpus.Nvml, "open", lambda: Nvml(tuple(found), lacking))
+    def install(*found, reason=None):
+        monkeypatch.setattr(gpus.Nvml, "open", lambda: Nvml(tuple(found), reason))
 
     return install
 
 
-TWO = (Card(0, "GPU-aa", "H100"), Card(1, "GPU-bb", "H100"))
+TWO = (GpuInfo(0, "GPU-aa", "H100"), GpuInfo(1, "GPU-bb", "H100"))
 
 
 def test_every_visible_card_is_a_slot(cards):
@@ -78,7 +78,7 @@ def test_every_visible_card_is_a_slot(cards):
 
 
 def test_a_divided_card_is_one_slot_by_the_slice_that_may_be_used(cards):
-    cards(Card(0, "GPU-aa", "H100", ("MIG-1", "MIG-2")))
+    cards(GpuInfo(0, "GPU-aa", "H100", ("MIG-1", "MIG-2")))
     assert gpus.find_gpus("auto", {}) == ["MIG-1"]
     assert gpus.find_gpus("auto", {"CUDA_VISIBLE_DEVICES": "MIG-2"}) == ["MIG-2"]
 
@@ -89,7 +89,7 @@ def test_fewer_cards_than_asked_for_is_an_error_that_says_what_was_found(cards):
         gpus.find_gpus(3, {})
     with pytest.raises(SweepError, match=r"1 found \(CUDA_VISIBLE_DEVICES is '1'\)"):
         gpus.find_gpus(2, {"CUDA_VISIBLE_DEVICES": "1"})
-    cards(lacking="NVML: Driver Not Loaded")
+    cards(reason="NVML: Driver Not Loaded")
     with pytest.raises(SweepError, match=r"none found \(NVML: Driver Not Loaded\).*for 0"):
         gpus.find_gpus(1, {})
     with pytest.raises(SweepError, match="gpus is 'all'; allowed"):
@@ -97,7 +97,7 @@ def test_fewer_cards_than_asked_for_is_an_error_that_says_what_was_found(cards):
 
 
 def test_cards_of_which_it_is_not_known_which_are_meant_are_an_error(cards):
-    cards(Card(0, "GPU-aa", "H100"), Card(1, "GPU-bb", "A100"))
+    cards(GpuInfo(0, "GPU-aa", "H100"), GpuInfo(1, "GPU-bb", "A100"))
     with pytest.raises(SweepError, match="set CUDA_DEVICE_ORDER=PCI_BUS_ID"):
         gpus.find_gpus("auto", {"CUDA_VISIBLE_DEVICES": "1"})
 
@@ -385,11 +385,11 @@ def test_a_processor_that_runs_share_has_no_estimated_energy(in_sweep, monkeypat
 
     guess = carbontracker.Estimate("X", 50.0, "rated power")
     monkeypatch.setattr(carbontracker, "estimate", lambda: guess)
-    monkeypatch.setattr(rapl.Rapl, "find", lambda: rapl.Rapl(lacking="none"))
+    monkeypatch.setattr(rapl.Rapl, "find", lambda: rapl.Rapl(reason="none"))
     with meter("cpu", idle_s=0) as measured:
         pass
     assert measured.energy_kwh() is None
-    assert "not estimated: 2 runs at once shared the processor" in "; ".join(measured.notes)
+    assert "not estimated: 2 runs at once shared the CPU" in "; ".join(measured.notes)
     monkeypatch.setenv(orders.AT_ONCE, "1")
     with meter("cpu", idle_s=0) as measured:
         pass

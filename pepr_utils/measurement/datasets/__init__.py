@@ -25,11 +25,11 @@ __all__ = [
     "Description",
     "Sizes",
     "Source",
+    "dataset_kind",
     "describe_dataset",
     "known_sizes",
     "load_dataset",
     "obtain_dataset",
-    "resolve",
     "split_sizes",
 ]
 
@@ -54,7 +54,7 @@ def describe_dataset(name_or_path: str) -> Description:
     >>> describe_dataset("phantom").name
     'phantom'
     """
-    kind, value = resolve(name_or_path)
+    kind, value = dataset_kind(name_or_path)
     if kind == "phantom":
         return phantom.describe()
     if kind == "lidc":
@@ -65,7 +65,7 @@ def describe_dataset(name_or_path: str) -> Description:
 
 
 def obtain_dataset(name_or_path: str, *, progress: bool = False) -> None:
-    """Download a data set of which not even the content is known before: `lidc`, on first use.
+    """Download a data set whose content is not known before that: `lidc`, on first use.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def obtain_dataset(name_or_path: str, *, progress: bool = False) -> None:
     DataUnavailableError
         If it could not be downloaded.
     """
-    kind, value = resolve(name_or_path)
+    kind, value = dataset_kind(name_or_path)
     if kind == "lidc" and value is None:
         lidc.obtain(progress=progress)
 
@@ -108,7 +108,7 @@ def load_dataset(name_or_path: str, *, progress: bool = False) -> Source:
     >>> load_dataset("phantom").sizes()
     {'train': 160, 'val': 32, 'test': 96}
     """
-    kind, value = resolve(name_or_path)
+    kind, value = dataset_kind(name_or_path)
     if kind == "phantom":
         return phantom.load()
     if kind == "lidc":
@@ -121,8 +121,7 @@ def load_dataset(name_or_path: str, *, progress: bool = False) -> Source:
 def split_sizes(name_or_path: str) -> Sizes:
     """Return the sizes of the splits of a data set, by name or path.
 
-    MedMNIST's index states them, LIDC has one split and `phantom` is drawn from a table of counts;
-    only a folder or file of one's own is looked into.
+    Only a folder or file of the user's own is read; of the others they are known.
 
     Raises
     ------
@@ -136,7 +135,7 @@ def split_sizes(name_or_path: str) -> Sizes:
     >>> split_sizes("lidc"), split_sizes("phantom")
     (Sizes(train=9057, val=3019, test=3020), Sizes(train=160, val=32, test=96))
     """
-    kind, value = resolve(name_or_path)
+    kind, value = dataset_kind(name_or_path)
     if kind == "phantom":
         return Sizes(*(sum(phantom.COUNTS[split]) for split in SPLITS))
     if kind == "lidc":
@@ -156,7 +155,7 @@ def known_sizes(name: str) -> Sizes | None:
     (7007, None)
     """
     try:
-        kind, _ = resolve(name)
+        kind, _ = dataset_kind(name)
         return None if kind in ("folder", "npz") else split_sizes(name)
     except PeprError:
         return None
@@ -167,8 +166,8 @@ def dataset_names() -> list[str]:
     return ["phantom", "lidc", *ALIASES, *medmnist_sets.index()]
 
 
-def resolve(name_or_path: str) -> tuple[str, str | Path | None]:
-    """Say what kind of data set is meant, and by which flag or path; nothing is read.
+def dataset_kind(name_or_path: str) -> tuple[str, str | Path | None]:
+    """Return the kind of data set that is meant, with its flag or path; nothing is read.
 
     Raises
     ------
@@ -179,7 +178,7 @@ def resolve(name_or_path: str) -> tuple[str, str | Path | None]:
 
     Examples
     --------
-    >>> resolve("derma"), resolve("phantom")
+    >>> dataset_kind("derma"), dataset_kind("phantom")
     (('medmnist', 'dermamnist_224'), ('phantom', None))
     """
     name = str(name_or_path)

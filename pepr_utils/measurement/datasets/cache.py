@@ -1,15 +1,14 @@
 """Downloaded files, unpacked archives and resized images: each made once, whole, by one process.
 
-What is complete is only read, so a cache may lie on a disk that cannot be written. A stamp beside
-each file holds its size, its time of change and what it was found to be: gigabytes are not hashed
-again before each run, and a file that was put or changed by hand is looked at again.
+What is complete is only read, so the cache may be on a disk that cannot be written. A stamp beside
+each file holds its size, its time of change and its content: gigabytes are not hashed again before
+each run, and a file that was put or changed by hand is checked again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,6 @@ from typing import BinaryIO
 from filelock import FileLock
 
 from pepr_utils.errors import DataUnavailableError
-from pepr_utils.measurement.datasets.source import DatasetError
 from pepr_utils.results.download import CACHE_VARIABLE, cache_root, made, retrieve
 
 _RETRIES = 2
@@ -76,21 +74,34 @@ def _md5(path: Path) -> str:
 
 
 def made_once(target: Path, content: str, make: Callable[[], None]) -> None:
-    """Call `make` unless `target` is there as `content`; a complete file is not locked.
+    """Call `make` unless `target` is there with this `content`; a complete file is not locked.
 
     Raises
     ------
     DataUnavailableError
         If it is to be made and the folder cannot be written.
     """
-    if _is_stamped(target, content):
+    stamp = target.with_name(f".{target.name}.stamp")
+
+    def stamp_text() -> str:
+        found = target.stat()
+        seen = {"size": found.st_size, "mtime_ns": found.st_mtime_ns, "content": content}
+        return json.dumps(seen)
+
+    def is_complete() -> bool:
+        try:
+            return stamp.read_text("utf-8") == stamp_text()
+        except (OSError, ValueError):
+            return False
+
+    if is_complete():
         return
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{target.name}.lock")):
-            if not _is_stamped(target, content):
+            if not is_complete():
                 make()
-                _stamp(target).write_text(_seen(target, content), "utf-8")
+                stamp.write_text(stamp_text(), "utf-8")
     except OSError as error:
         if error.errno is None:  # not of the system: `make` has its own, or bzip2 found damage
             raise
@@ -100,48 +111,10 @@ def made_once(target: Path, content: str, make: Callable[[], None]) -> None:
         ) from None
 
 
-def _is_stamped(target: Path, content: str) -> bool:
-    try:
-        return _stamp(target).read_text("utf-8") == _seen(target, content)
-    except (OSError, ValueError):
-        return False
-
-
-def _stamp(target: Path) -> Path:
-    return target.with_name(f".{target.name}.stamp")
-
-
-def _seen(target: Path, content: str) -> str:
-    found = target.stat()
-    return json.dumps({"size": found.st_size, "mtime_ns": found.st_mtime_ns, "content": content})
-
-
 @contextmanager
-def written_whole(target: Path, n_bytes: int, what: str) -> Iterator[BinaryIO]:
-    """Give a file to write; it becomes `target` if the block succeeds.
-
-    Parameters
-    ----------
-    target : pathlib.Path
-        Its place; nothing is left there on an error.
-    n_bytes : int
-        Size that it will have.
-    what : str
-        What it holds, for the message.
-
-    Raises
-    ------
-    DatasetError
-        If there is no room, with the folder, the room needed and the room there.
-    """
+def written_whole(target: Path) -> Iterator[BinaryIO]:
+    """Give a file to write; it becomes `target` if the block succeeds, else nothing is left."""
     temporary = target.with_name(f".{target.name}.tmp")
-    temporary.unlink(missing_ok=True)  # a killed process has left it, with all its room
-    free = shutil.disk_usage(target.parent).free
-    if n_bytes > free:
-        raise DatasetError(
-            f"{what} needs {n_bytes / 1e6:,.1f} MB in {target.parent}, where {free / 1e6:,.1f} MB "
-            f"are free; make room, or set {CACHE_VARIABLE} to a folder on a larger disk"
-        )
     try:
         with temporary.open("wb") as file:
             yield file

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from pepr_utils.measurement.datasets import image_file
-from pepr_utils.measurement.datasets.image_file import Seen
+from pepr_utils.measurement.datasets.image_file import Header
 from pepr_utils.measurement.datasets.source import (
     SPLITS,
     DatasetError,
@@ -25,6 +25,7 @@ from pepr_utils.measurement.datasets.source import (
     Source,
     check_labels,
     check_name,
+    listed,
     read_all,
 )
 
@@ -32,7 +33,7 @@ from pepr_utils.measurement.datasets.source import (
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 _SPLIT_VERSION = "split-1"
 _SPLIT_SEED = 0
-#: Stands for the order of images whose splits are given; it changes with that order.
+#: Part of the content hash of given splits: it changes with the order of their images.
 _GIVEN_VERSION = "given-2"
 _NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
           "test": "test"}  # fmt: skip
@@ -40,16 +41,17 @@ _NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "
 
 @dataclass(frozen=True)
 class Item:
-    """One image file with its class."""
+    """One image file: its class, the hash of its content, and its header."""
 
     path: Path
     label: int
     digest: str
+    header: Header
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder holds: images by split, names of classes, what was passed over."""
+    """The content of a folder: images by split, names of classes, and what is to be noted."""
 
     items: dict[str, tuple[Item, ...]]
     class_names: tuple[str, ...]
@@ -87,11 +89,12 @@ def load(folder: Path) -> Source:
         trained; the message names the file or folder.
     """
     listing = list_folder(folder)
-    paths = [item.path for split in SPLITS for item in listing.items[split]]
-    looked = read_all(_look, paths)
-    seen, top = [found for found, _ in looked], max(largest for _, largest in looked)
-    n_channels = 1 if all(image_file.is_grey(found.mode) for found in seen) else 3
-    deep_range = max(255, (1 << max(top, 1).bit_length()) - 1)
+    items = [item for split in SPLITS for item in listing.items[split]]
+    headers = [item.header for item in items]
+    n_channels = 1 if all(header.is_grey for header in headers) else 3
+    deep = [item.path for item in items if item.header.is_deep]
+    top = max(read_all(image_file.largest_value, deep), default=1)
+    deep_range = max(255, (1 << top.bit_length()) - 1)
     labels = {
         split: np.array([item.label for item in listing.items[split]], dtype=np.int64)
         for split in SPLITS
@@ -104,40 +107,32 @@ def load(folder: Path) -> Source:
         {s: ImageFiles(listing.items[s], n_channels, deep_range) for s in SPLITS},
         labels,
         n_channels,
-        notes=(*listing.notes, *_notes_on_images(seen, n_channels, deep_range)),
+        notes=(*listing.notes, *_notes_on_images(headers, n_channels, deep_range)),
     )
 
 
-def _look(path: Path) -> tuple[Seen, int]:
-    """What an image's header says and, of one of more than 8 bits, its largest value."""
-    seen = image_file.look(path)
-    return seen, image_file.largest_value(path) if image_file.is_deep(seen.mode) else 0
-
-
-def _notes_on_images(seen: list[Seen], n_channels: int, deep_range: int) -> list[str]:
+def _notes_on_images(headers: list[Header], n_channels: int, deep_range: int) -> list[str]:
     """What was done to bring the images to one form."""
-    widths, n_sizes = [s.size[0] for s in seen], len({s.size for s in seen})
     counted = {
-        "files have more than one page: only the first is read": sum(
-            s.has_more_pages for s in seen
-        ),
-        "images are turned as their EXIF orientation says": sum(s.is_turned for s in seen),
-        "images are not square: they are stretched to a square": sum(
-            s.size[0] != s.size[1] for s in seen
-        ),
-        "images are grey among coloured ones: made RGB": sum(
-            image_file.is_grey(s.mode) and n_channels == 3 for s in seen
-        ),
-        "images have transparency: it is dropped": sum(
-            s.mode.split(";")[0] in ("RGBA", "LA", "PA") for s in seen
-        ),
-        f"images have 16 bits: 0 to {deep_range} becomes 0 to 255": sum(
-            image_file.is_deep(s.mode) for s in seen
-        ),
-        "images have 0 as white (TIFF, 16 bits): inverted": sum(s.is_inverted for s in seen),
+        "files have more than one page: only the first is read": [
+            h.has_more_pages for h in headers
+        ],
+        "images are turned as their EXIF orientation says": [h.is_turned for h in headers],
+        "images are not square: they are stretched to a square": [
+            h.size[0] != h.size[1] for h in headers
+        ],
+        "images are grey among coloured ones: made RGB": [
+            h.is_grey and n_channels == 3 for h in headers
+        ],
+        "images have transparency: it is dropped": [h.has_transparency for h in headers],
+        f"images have 16 bits: 0 to {deep_range} becomes 0 to 255": [h.is_deep for h in headers],
+        "images have 0 as white (TIFF, 16 bits): inverted": [h.is_inverted for h in headers],
     }
-    notes = [f"{n} of {len(seen)} {what}" for what, n in counted.items() if n]
-    if n_sizes > 1:
+    notes = [
+        f"{sum(those)} of {len(those)} {what}" for what, those in counted.items() if any(those)
+    ]
+    if (n_sizes := len({h.size for h in headers})) > 1:
+        widths = [h.size[0] for h in headers]
         notes.append(
             f"images have {n_sizes} sizes ({min(widths)} to {max(widths)} px wide): all are resized"
         )
@@ -150,10 +145,11 @@ def list_folder(folder: Path) -> Listing:
     Raises
     ------
     DatasetError
-        If the layout is not understood, or an image lies in two classes.
+        If the layout is not understood, a file is no image, or an image is in two classes.
     """
     try:
-        times = [_changed(p) for p in (folder, *folder.rglob("*"))]
+        paths = (folder, *folder.rglob("*"))
+        times = [(p.stat() if p.exists() else p.lstat()).st_mtime_ns for p in paths]
         return _list(folder, max(times), len(times))
     except OSError as error:
         raise DatasetError(
@@ -161,26 +157,12 @@ def list_folder(folder: Path) -> Listing:
         ) from None
 
 
-def _changed(path: Path) -> int:
-    """Time of change of a file, or of a link that leads nowhere."""
-    return (path.stat() if path.exists() else path.lstat()).st_mtime_ns
-
-
 @cache
 def _list(folder: Path, _newest: int, _count: int) -> Listing:
     given = _split_folders(folder)
-    splits = given or {"all": folder}
-    files, notes = _files(splits, folder)
-    if given:
-        others = [p for p in _folders(folder) if p not in given.values()]
-        notes += _passed_over(folder, "a folder beside train, val and test", others)
-    loose = [
-        p for parent in (folder, *given.values()) for p in sorted(parent.iterdir())
-        if p.is_file() and _is_image(p) and not p.name.startswith(".")
-    ]  # fmt: skip
-    notes += _passed_over(folder, "in no folder of a class", loose)
+    files, notes = _files(given or {"all": folder}, folder)
     class_names, notes_on_classes = _class_names(files, folder)
-    items = {split: _items(files, split, class_names) for split in splits}
+    items = _items(files, given or ("all",), class_names)
     _check_one_class_each([item for found in items.values() for item in found])
     if not given:
         items = _split(items["all"], len(class_names), folder)
@@ -196,26 +178,14 @@ def _folders(parent: Path) -> list[Path]:
     return [p for p in sorted(parent.iterdir()) if p.is_dir() and not p.name.startswith(".")]
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in image_file.SUFFIXES
-
-
 def _split_folders(folder: Path) -> dict[str, Path]:
     """Folders of the three splits, or none where there is none of them."""
-    found: dict[str, Path] = {}
-    for top in _folders(folder):
-        if (split := _NAMES.get(top.name.lower())) is None:
-            continue
-        if split in found:
-            raise DatasetError(
-                f"{folder}: has {found[split].name} and {top.name}, which mean the same split; "
-                "join them, or move one elsewhere"
-            )
-        found[split] = top
-    if found and (missing := [s for s in SPLITS if s not in found]):
+    tops = [path for path in _folders(folder) if path.name.lower() in _NAMES]
+    found = {_NAMES[path.name.lower()]: path for path in tops}
+    if tops and sorted(_NAMES[path.name.lower()] for path in tops) != sorted(SPLITS):
         raise DatasetError(
-            f"{folder}: has {', '.join(p.name for p in found.values())} but no {missing[0]}; "
-            "allowed: train, val and test with a folder per class in each, or one folder per class"
+            f"{folder}: has {', '.join(path.name for path in tops)}; allowed: one train, one val "
+            "and one test, with a folder per class in each, or one folder per class"
         )
     return found
 
@@ -223,44 +193,33 @@ def _split_folders(folder: Path) -> dict[str, Path]:
 def _files(
     splits: dict[str, Path], folder: Path
 ) -> tuple[dict[tuple[str, str], list[Path]], list[str]]:
-    """Images by split and class, and notes on what is passed over among them."""
-    class_folders = {split: _class_folders(parent, folder) for split, parent in splits.items()}
+    """Images by split and class (there may be none), and a note on what is passed over."""
+    found = [(split, path) for split, parent in splits.items() for path in _folders(parent)]
     names: dict[str, str] = {}  # what Unicode holds equal (NFC, NFD) is one class
-    for name in sorted({p.name for found in class_folders.values() for p in found}):
+    for name in sorted(path.name for _, path in found):
+        check_name(name, f"a class folder in {folder}")
         names.setdefault(unicodedata.normalize("NFC", name), name)
-    files, others, links = defaultdict(list), [], []
-    for split, found in class_folders.items():
-        for parent in found:
-            images = files[split, names[unicodedata.normalize("NFC", parent.name)]]
-            for path in sorted(parent.rglob("*")):
-                if any(part.startswith(".") for part in path.relative_to(parent).parts):
-                    continue
-                if path.is_file():
-                    (images if _is_image(path) else others).append(path)
-                elif path.is_symlink():
-                    links.append(path)
-    return files, [
-        *_passed_over(folder, "not named like an image", others),
-        *_passed_over(folder, "a link that leads nowhere or to a folder", links),
-    ]
+    files, passed_over = defaultdict(list), []
+    for split, parent in found:
+        images = files[split, names[unicodedata.normalize("NFC", parent.name)]]
+        for path in sorted(parent.rglob("*")):
+            if any(part.startswith(".") for part in path.relative_to(parent).parts):
+                continue
+            if path.is_file() and _is_image(path):
+                images.append(path)
+            elif path.is_file() or path.is_symlink():  # a link to nowhere or to a folder
+                passed_over.append(path)
+    for parent in {folder, *splits.values()}:
+        passed_over += [p for p in parent.iterdir() if p.is_file() and _is_image(p)]
+    if "all" not in splits:
+        passed_over += [p for p in _folders(folder) if p not in splits.values()]
+    shown = [p.relative_to(folder) for p in sorted(passed_over) if not p.name.startswith(".")]
+    note = "passed over, since not an image file in the folder of a class: "
+    return files, [note + listed(shown)] if shown else []
 
 
-def _class_folders(parent: Path, folder: Path) -> list[Path]:
-    found = _folders(parent)
-    for path in found:
-        check_name(path.name, f"a class folder in {parent}")
-    if not found:
-        raise DatasetError(
-            f"{parent}: no folders in it; allowed: one folder of images per class, or train, val "
-            f"and test with these in {folder.name}"
-        )
-    return found
-
-
-def _passed_over(folder: Path, why: str, paths: Sequence[Path]) -> list[str]:
-    shown = ", ".join(str(p.relative_to(folder)) for p in paths[:3])
-    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-    return [f"passed over, since {why}: {shown}{more}"] if paths else []
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in image_file.SUFFIXES
 
 
 def _class_names(
@@ -271,49 +230,57 @@ def _class_names(
     if len(names) < 2:
         raise DatasetError(
             f"{folder}: {len(names)} class{'es' * (len(names) != 1)} with images "
-            f"({', '.join(names) or 'none'}); at least two folders with images are needed "
-            f"({', '.join(image_file.SUFFIXES)})"
+            f"({', '.join(names) or 'none'}); needed: at least two folders with images "
+            f"({', '.join(image_file.SUFFIXES)}), one per class, or train, val and test with these"
         )
     empty = sorted({name for _, name in files} - set(names))
+    notes = [f"class {name!r} has no image: it is left out" for name in empty]
     alike = defaultdict(list)
     for name in names:
         alike[name.casefold()].append(repr(name))
-    return names, [
-        *(f"class {name!r} has no image: it is left out" for name in empty),
-        *(
-            f"classes {' and '.join(several)} differ in case alone: they are {len(several)} classes"
-            for several in alike.values()
-            if len(several) > 1
-        ),
+    notes += [
+        f"classes {' and '.join(several)} differ in case alone: they are {len(several)} classes"
+        for several in alike.values()
+        if len(several) > 1
     ]
+    return names, notes
 
 
 def _items(
-    files: dict[tuple[str, str], list[Path]], split: str, class_names: Sequence[str]
-) -> tuple[Item, ...]:
+    files: dict[tuple[str, str], list[Path]], splits: Iterable[str], class_names: Sequence[str]
+) -> dict[str, tuple[Item, ...]]:
     """Order images by their content: a renamed file changes neither the hash nor the training."""
-    found = [
-        Item(path, label, _digest(path))
+    places = [
+        (split, path, label)
+        for split in splits
         for label, name in enumerate(class_names)
         for path in files.get((split, name), ())
     ]
-    return tuple(sorted(found, key=lambda item: (item.label, item.digest)))
+    headers = read_all(image_file.read_header, [path for _, path, _ in places])
+    found: dict[str, list[Item]] = {split: [] for split in splits}
+    for (split, path, label), header in zip(places, headers, strict=True):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        found[split].append(Item(path, label, digest, header))
+    return {
+        split: tuple(sorted(items, key=lambda item: (item.label, item.digest)))
+        for split, items in found.items()
+    }
 
 
 def _check_one_class_each(items: Sequence[Item]) -> None:
-    """Refuse the same bytes in two classes, in any splits; an empty file is no image."""
+    """Refuse the same bytes in two classes, in any splits."""
     first: dict[str, Item] = {}
     twice = [
         (item, other)
         for item in items
         if (other := first.setdefault(item.digest, item)).label != item.label
-        and item.path.stat().st_size
     ]
     if twice:
         item, other = twice[0]
         more = f" (and {len(twice) - 1} more)" if len(twice) > 1 else ""
         raise DatasetError(
-            f"{item.path}: the same image lies in another class too, as {other.path}{more}; keep "
+            f"{item.path}: the same image is in another class too, as {other.path}{more}; keep "
             "it in its right class alone"
         )
 
@@ -350,13 +317,7 @@ def _content_hash(
 ) -> str:
     every = [(split, item) for split in SPLITS for item in items[split]]
     versions = [version, image_file.VERSION]
-    if any(image_file.is_deep_or_inverted(item.path) for _, item in every):
+    if any(item.header.is_cut or item.header.is_inverted for _, item in every):
         versions.append(image_file.DEEP_VERSION)
     lines = sorted(f"{split}\0{class_names[item.label]}\0{item.digest}" for split, item in every)
-    content = "\n".join([*versions, *lines])
-    return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256("\n".join([*versions, *lines]).encode()).hexdigest()

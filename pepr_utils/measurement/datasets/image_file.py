@@ -1,19 +1,19 @@
 """One untrusted image file, as an array of bytes.
 
-PNG, JPEG, TIFF, BMP and WebP; palettes, transparency, one bit, 16 bits and floats are brought to
-bytes by stated rules, and photographs are turned upright. What cannot be decoded, or has
-far too many pixels, is refused by name.
+PNG, JPEG, TIFF, BMP and WebP; palettes, transparency, one bit and 16 bits are brought to bytes by
+stated rules, and photographs are turned upright. What cannot be decoded, or has far too many
+pixels, is refused by name.
 """
 
 from __future__ import annotations
 
 import sys
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from pepr_utils.measurement.datasets.source import DatasetError
 
@@ -24,13 +24,17 @@ _CUT = ("LA;16", "RGB;16", "RGBA;16")
 _GREY = ("1", "L", "LA", "LA;16", *_DEEP_GREY)
 #: Part of the content hash of a folder: it changes with anything that changes a pixel.
 VERSION = "upright-1"
-#: The same, of a folder with an image for which `is_deep_or_inverted` holds.
+#: The same, of a folder with an image that `is_cut` or `is_inverted`.
 DEEP_VERSION = "deep-1"
 #: What undoes Pillow's choice of the high byte of two; N is the order of this machine.
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 
+# Grey of 16 bits with 0 as white: Pillow knows it in the little-endian order alone.
+TiffImagePlugin.OPEN_INFO.setdefault((b"MM", 0, (1,), 1, (16,), ()), ("I;16B", "I;16B"))
 
-class Seen(NamedTuple):
+
+@dataclass(frozen=True)
+class Header:
     """What an image's header says.
 
     Attributes
@@ -53,8 +57,28 @@ class Seen(NamedTuple):
     has_more_pages: bool
     is_inverted: bool
 
+    @property
+    def is_grey(self) -> bool:
+        """Whether it has one channel."""
+        return self.mode in _GREY
 
-def look(path: Path) -> Seen:
+    @property
+    def is_cut(self) -> bool:
+        """Whether Pillow would cut its pixels to 8 bits."""
+        return self.mode in _CUT
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether its pixels have more than 8 bits."""
+        return self.mode in (*_DEEP_GREY, *_CUT)
+
+    @property
+    def has_transparency(self) -> bool:
+        """Whether it has a channel of transparency."""
+        return self.mode.split(";")[0] in ("RGBA", "LA", "PA")
+
+
+def read_header(path: Path) -> Header:
     """Return what an image's header says.
 
     Raises
@@ -66,29 +90,19 @@ def look(path: Path) -> Seen:
         orientation = _orientation(image)
         # The size of a TIFF is upright already.
         on_its_side = orientation in (5, 6, 7, 8) and image.format != "TIFF"
-        return Seen(
+        return Header(
             mode=_mode(path, image),
             size=image.size[::-1] if on_its_side else image.size,
             is_turned=orientation in range(2, 9),
             is_inverted=_is_inverted(image),
-            has_more_pages=_has_more_pages(image),  # last: it may leave a damaged page
+            has_more_pages=_has_more_pages(image),  # last: it may stop at a damaged page
         )
 
 
-def is_deep_or_inverted(path: Path) -> bool:
-    """Whether `look` finds colour or transparency of 16 bits, or 0 as white in over 8 bits.
-
-    Of files other than TIFF no more than the beginning is looked at.
-    """
-    with path.open("rb") as file:
-        head = file.read(26)
-    if head.startswith((b"II", b"MM")):
-        try:
-            seen = look(path)
-        except DatasetError:
-            return False
-        return seen.is_inverted or seen.mode in _CUT
-    return head.startswith(b"\x89PNG") and head[24:25] == b"\x10" and head[25:] in b"\2\4\6"
+def _is_inverted(image: Image.Image) -> bool:
+    if image.format != "TIFF" or image.mode not in _DEEP_GREY:
+        return False
+    return image.tag_v2.get(ExifTags.Base.PhotometricInterpretation) == 0
 
 
 def _mode(path: Path, image: Image.Image) -> str:
@@ -112,15 +126,9 @@ def _mode(path: Path, image: Image.Image) -> str:
 
 
 def _raw_mode(image: Image.Image) -> str:
-    """Pillow's name of how pixels lie in the file."""
+    """Pillow's name of the layout of pixels in the file."""
     arguments = image.tile[0].args if image.tile else image.mode
     return arguments if isinstance(arguments, str) else arguments[0]
-
-
-def _is_inverted(image: Image.Image) -> bool:
-    if image.format != "TIFF" or image.mode not in _DEEP_GREY:
-        return False
-    return image.tag_v2.get(ExifTags.Base.PhotometricInterpretation) == 0
 
 
 def _orientation(image: Image.Image) -> int:
@@ -138,18 +146,8 @@ def _orientation(image: Image.Image) -> int:
 def _has_more_pages(image: Image.Image) -> bool:
     try:
         return getattr(image, "n_frames", 1) > 1
-    except Exception:  # noqa: BLE001 - there is one, and it is damaged
+    except Exception:  # noqa: BLE001 - there is another page, and it is damaged
         return True
-
-
-def is_grey(mode: str) -> bool:
-    """Whether an image of this mode has one channel."""
-    return mode in _GREY
-
-
-def is_deep(mode: str) -> bool:
-    """Whether its pixels have more than 8 bits."""
-    return mode in (*_DEEP_GREY, *_CUT)
 
 
 def largest_value(path: Path) -> int:
@@ -191,7 +189,7 @@ def read(path: Path, *, n_channels: int, deep_range: int = 65535) -> np.ndarray:
         If the file cannot be decoded.
     """
     with _opened(path) as image:
-        if is_deep(_mode(path, image)):
+        if _mode(path, image) in (*_DEEP_GREY, *_CUT):
             pixels = _deep_pixels(path, image).astype(np.float64).clip(0, deep_range)
             pixels = deep_range - pixels if _is_inverted(image) else pixels
             upright = Image.fromarray(np.round(pixels * (255 / deep_range)).astype(np.uint8))
@@ -239,7 +237,7 @@ def _deep_pixels(path: Path, image: Image.Image) -> np.ndarray:
 
 
 def _decode_as(image: Image.Image, raw: str) -> None:
-    """Make Pillow take an image's pixels for others."""
+    """Make Pillow take the pixels of an image to be laid out in another way."""
     image.tile = [
         part._replace(args=raw if isinstance(part.args, str) else (raw, *part.args[1:]))
         for part in image.tile

@@ -1,7 +1,7 @@
 """LIDC: the lung patches that the paper's group published with its earlier work on LoTeNet.
 
-`lidc.zip` lies in the repository `raghavian/lotenet_pytorch` on Bitbucket. No checksum of it has
-been published, so what is in it is checked instead: 15,096 grey patches of bytes, each with the
+`lidc.zip` is in the repository `raghavian/lotenet_pytorch` on Bitbucket. No checksum of it has
+been published, so its content is checked instead: 15,096 grey patches of bytes, each with the
 votes of four radiologists. The paper's split is by index, 60/20/20, and a patch is positive if
 three of the four say so.
 """
@@ -24,7 +24,7 @@ from pepr_utils.measurement.datasets.cache import (
     made_once,
     written_whole,
 )
-from pepr_utils.measurement.datasets.npz import file_hash, opened_archive, opened_member
+from pepr_utils.measurement.datasets.npz import file_hash, opened_archive
 from pepr_utils.measurement.datasets.source import SPLITS, DatasetError, Description, Source
 from pepr_utils.results.download import MIRROR_VARIABLE
 
@@ -33,17 +33,17 @@ URL = "https://bitbucket.org/raghavian/lotenet_pytorch/raw/master/data/lidc.zip"
 N_PATCHES = 15_096
 N_RATERS = 4
 CLASS_NAMES = ("benign or unclear", "malignant: three of four raters")
-#: Order in which the parts of the archive are joined, where it has several.
+#: Order in which the files of the archive are joined, where it has several.
 _PARTS = ("train", "valid", "test")
 
 
 def find() -> Path:
-    """Where the archive lies: in ``PEPR_DATA_MIRROR``, if that is a folder, or in the cache.
+    """Where the archive is: in ``PEPR_DATA_MIRROR``, if that is a folder, or in the cache.
 
     Raises
     ------
     DataUnavailableError
-        With what to do, if it is in neither.
+        If it is in neither; the message says how to get it.
     """
     kept = cache_folder("lidc")
     mirror = os.environ.get(MIRROR_VARIABLE, "").strip()
@@ -58,7 +58,7 @@ def find() -> Path:
 
 
 def obtain(*, progress: bool = False) -> Path:
-    """Return where the archive lies, downloading it on first use.
+    """Return the path of the archive, downloading it on first use.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def obtain(*, progress: bool = False) -> Path:
     Raises
     ------
     DataUnavailableError
-        If it could not be downloaded, with what to do.
+        If it could not be downloaded.
     """
     with suppress(DataUnavailableError):
         return find()
@@ -101,9 +101,15 @@ def load(path: Path | None = None, *, progress: bool = False) -> Source:
     content_hash = file_hash(path)
     folder = cache_folder("arrays", content_hash)
     read = cache(partial(_read, path))
-    for i, name in enumerate(("patches", "votes")):
+
+    def save(name: str, target: Path) -> None:
+        array = read()[name]
+        with written_whole(target) as file:
+            np.save(file, array)
+
+    for name in ("patches", "votes"):
         target = folder / f"{name}.npy"
-        made_once(target, content_hash, lambda i=i, target=target: _save(target, read()[i]))
+        made_once(target, content_hash, partial(save, name, target))
     patches = np.load(folder / "patches.npy", mmap_mode="r", allow_pickle=False)
     votes = np.load(folder / "votes.npy", allow_pickle=False)
     positive = (votes.sum(axis=1) > 2).astype(np.int64)
@@ -117,7 +123,7 @@ def load(path: Path | None = None, *, progress: bool = False) -> Source:
         {s: positive[part] for s, part in parts.items()},
         1,
         licence="CC BY 3.0 (LIDC-IDRI)",
-        notes=("split by index, as in the paper; patches of one patient may lie in two splits",),
+        notes=("split by index, as in the paper; patches of one patient may be in two splits",),
     )
 
 
@@ -132,50 +138,34 @@ def split_sizes(n: int) -> tuple[int, int, int]:
     return int(0.6 * n), int(0.8 * n) - int(0.6 * n), n - int(0.8 * n)
 
 
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read patches and votes of all files of tensors in the archive."""
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """Read patches and votes from the archive's one file of tensors, or from all three."""
     import torch
 
     parts = []
     with opened_archive(path) as archive:
-        for member in _members(path, archive):
-            with opened_member(archive, member) as stream:
-                content = io.BytesIO(stream.read())
-            place = f"{path.name}: {member.filename}"
+        members = {Path(n).stem.lower(): n for n in archive.namelist() if n.lower()[-3:] == ".pt"}
+        if len(members) != 1 and set(members) != set(_PARTS):
+            raise DatasetError(
+                f"{path.name}: holds {', '.join(sorted(members)) or 'no .pt file'}; expected one "
+                "file of tensors, or Train.pt, Valid.pt and Test.pt"
+            )
+        for stem in members if len(members) == 1 else _PARTS:
+            place, content = f"{path.name}: {members[stem]}", archive.read(members[stem])
             try:
-                loaded = torch.load(content, map_location="cpu", weights_only=True)
+                loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
             except Exception as error:  # noqa: BLE001 - an untrusted file can raise anything
                 raise DatasetError(
                     f"{place} cannot be read as tensors alone ({type(error).__name__}); download "
                     "the archive again"
                 ) from None
             parts.append(_checked(place, loaded))
-    patches = np.concatenate([p for p, _ in parts])
-    votes = np.concatenate([v for _, v in parts])
+    patches, votes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     if len(patches) != N_PATCHES:
         raise DatasetError(
             f"{path.name}: {len(patches):,} patches; the paper's data have {N_PATCHES:,}"
         )
-    return patches, votes
-
-
-def _members(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """The archive's files of tensors, in the order in which they are joined."""
-    members = [i for i in archive.infolist() if i.filename.lower().endswith(".pt")]
-    stems = {Path(i.filename).stem.lower(): i for i in members}
-    if len(members) > 1:
-        members = [stems[p] for p in _PARTS if p in stems]
-    if len(members) not in (1, 3):
-        raise DatasetError(
-            f"{path.name}: holds {', '.join(sorted(stems)) or 'no .pt file'}; expected one "
-            "file of tensors, or Train.pt, Valid.pt and Test.pt"
-        )
-    return members
-
-
-def _save(target: Path, array: np.ndarray) -> None:
-    with written_whole(target, array.nbytes, f"{FILE}: {target.stem}") as file:
-        np.save(file, array)
+    return {"patches": patches, "votes": votes}
 
 
 def _checked(place: str, loaded: object) -> tuple[np.ndarray, np.ndarray]:

@@ -31,9 +31,6 @@ from pepr_utils.measurement.datasets.source import (
 KEYS = tuple(f"{split}_{part}" for split in SPLITS for part in ("images", "labels"))
 #: More classes than this are taken for numbers of something else, such as patients.
 MAX_CLASSES = 10_000
-#: What unpacks to more than this, and to more than so many times its size, is taken for a bomb:
-#: images do not compress like that.
-BOMB_BYTES, BOMB_RATIO = 2**28, 300
 
 
 def describe(path: Path) -> Description:
@@ -71,6 +68,7 @@ def load(
     for split in SPLITS:
         _check_split(file, split, arrays)
     labels = {split: _labels(file, split, arrays[f"{split}_labels"]) for split in SPLITS}
+    notes = _check_not_one_hot(file, labels)
     n_classes = len(class_names) if class_names else _n_classes(file, labels)
     class_names = class_names or tuple(f"class {i}" for i in range(n_classes))
     check_labels(labels, class_names, name=file)
@@ -84,7 +82,7 @@ def load(
         labels,
         images["train"].shape[3],
         licence=licence,
-        notes=_one_hot_notes(file, labels),
+        notes=notes,
     )
 
 
@@ -100,7 +98,8 @@ def _arrays(path: Path, content_hash: str) -> dict[str, np.ndarray]:
                 f"{', '.join(KEYS)}"
             )
         for key in KEYS:
-            made_once(folder / f"{key}.npy", folder.name, partial(_unpack, archive, key, folder))
+            target = folder / f"{key}.npy"
+            made_once(target, folder.name, partial(_unpack, archive, target))
     for key in KEYS:
         try:
             found[key] = np.load(folder / f"{key}.npy", mmap_mode="r", allow_pickle=False)
@@ -112,13 +111,8 @@ def _arrays(path: Path, content_hash: str) -> dict[str, np.ndarray]:
     return found
 
 
-def _unpack(archive: zipfile.ZipFile, key: str, folder: Path) -> None:
-    member = archive.getinfo(f"{key}.npy")
-    what = f"{Path(archive.filename).name}: {key}"
-    with (
-        opened_member(archive, member) as stream,
-        written_whole(folder / member.filename, member.file_size, what) as file,
-    ):
+def _unpack(archive: zipfile.ZipFile, target: Path) -> None:
+    with archive.open(target.name) as stream, written_whole(target) as file:
         shutil.copyfileobj(stream, file, 2**22)
 
 
@@ -126,7 +120,7 @@ def _unpack(archive: zipfile.ZipFile, key: str, folder: Path) -> None:
 def opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open a ZIP archive, with one error for all that can be wrong with it.
 
-    What the system says of a disk passes through, as an OSError with a number.
+    An OSError of the system, with a number, passes through.
 
     Raises
     ------
@@ -147,23 +141,6 @@ def opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             f"{path.name}: not a readable archive, perhaps truncated ({error}); download it again, "
             "or pack it again with deflate and without a password, as numpy.savez_compressed does"
         ) from None
-
-
-def opened_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> zipfile.ZipExtFile:
-    """Open a file of an archive, unless it looks like a decompression bomb.
-
-    Raises
-    ------
-    DatasetError
-        If it does.
-    """
-    size, packed = member.file_size, member.compress_size
-    if size > BOMB_BYTES and size > BOMB_RATIO * max(1, packed):
-        raise DatasetError(
-            f"{Path(archive.filename).name}: {member.filename} would unpack from {packed:,} to "
-            f"{size:,} bytes; refused as a decompression bomb"
-        )
-    return archive.open(member)
 
 
 def _check_split(file: str, split: str, arrays: dict[str, np.ndarray]) -> None:
@@ -199,18 +176,14 @@ def _check_split(file: str, split: str, arrays: dict[str, np.ndarray]) -> None:
 
 def _labels(file: str, split: str, array: np.ndarray) -> np.ndarray:
     values = np.asarray(array)
-    if values.dtype == np.uint64 and values.max() > np.iinfo(np.int64).max:
-        index = int(values.reshape(len(values), -1).max(axis=1).argmax())
-        raise DatasetError(
-            f"{file}: {split} label {index} is {values[index].max()}; correct it, and number the "
-            "classes from 0 without a gap"
-        )
+    if values.max() > np.iinfo(np.int64).max:  # of uint64: it would become a negative number
+        raise DatasetError(f"{file}: {split}_labels has {values.max()}; number the classes from 0")
     values = values.astype(np.int64)
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
 
-def _one_hot_notes(file: str, labels: dict[str, np.ndarray]) -> tuple[str, ...]:
-    """Refuse classes that are written as labels, one column each; note it where it is in doubt."""
+def _check_not_one_hot(file: str, labels: dict[str, np.ndarray]) -> tuple[str, ...]:
+    """Refuse classes that are written as labels, one column each; return a note where unsure."""
     n = labels["train"].shape[1] if labels["train"].ndim == 2 else 0
     if n < 2 or not all((values.sum(axis=1) == 1).all() for values in labels.values()):
         return ()
@@ -227,7 +200,7 @@ def _one_hot_notes(file: str, labels: dict[str, np.ndarray]) -> tuple[str, ...]:
 
 
 def _n_classes(file: str, labels: dict[str, np.ndarray]) -> int:
-    """Number of classes: all numbers from 0 to the largest that training images have."""
+    """Number of classes: those of the training images, numbered from 0 without a gap."""
     train = labels["train"]
     classes = np.unique(train[train >= 0])
     n = train.shape[1] if train.ndim == 2 else int((classes == np.arange(len(classes))).sum())
@@ -241,7 +214,7 @@ def _n_classes(file: str, labels: dict[str, np.ndarray]) -> int:
     for split, values in labels.items():
         if (values >= n).any():
             index = int((values >= n).argmax())
-            missing = int(values[index]) if split != "train" else n
+            missing = n if split == "train" else values[index]
             raise DatasetError(
                 f"{file}: {split} label {index} is {values[index]}, but class {missing} has no "
                 "training image; correct the label, or number the classes from 0 without a gap"

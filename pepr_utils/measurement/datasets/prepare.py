@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from pepr_utils.measurement.datasets import describe_dataset, load_dataset, obtain_dataset
 from pepr_utils.measurement.datasets.cache import cache_folder, made_once, written_whole
-from pepr_utils.measurement.datasets.source import (
-    SPLITS,
-    DatasetError,
-    Description,
-    Source,
-    read_all,
-)
+from pepr_utils.measurement.datasets.source import SPLITS, DatasetError, Source, read_all
 
 #: Part of the name of the kept files: it changes with the way of resizing.
 _VERSION = "bilinear-1"
@@ -34,7 +27,7 @@ class Images:
     Attributes
     ----------
     source : Source
-        Where it comes from.
+        The data set.
     pixels : dict of str to numpy.ndarray
         uint8, n x size x size x channels, for each split.
     labels : dict of str to numpy.ndarray
@@ -44,36 +37,6 @@ class Images:
     source: Source
     pixels: dict[str, np.ndarray]
     labels: dict[str, np.ndarray]
-
-
-_last: dict[tuple[str, Description, int], Images] = {}  # one data set at most
-
-
-def prepare_dataset(
-    name: str,
-    size: int,
-    *,
-    progress: Callable[[int, int], None] | None = None,
-    show_download: bool = False,
-) -> Images:
-    """Load a data set and bring it to a size; the last one is kept for the next run of a batch.
-
-    Parameters
-    ----------
-    name : str
-        Name or path, as in `load_dataset`.
-    size, progress
-        As in `prepare`.
-    show_download : bool, default False
-        Show the progress of a download on stderr.
-    """
-    obtain_dataset(name, progress=show_download)
-    key = (name, describe_dataset(name), size)
-    if key not in _last:
-        images = prepare(load_dataset(name, progress=show_download), size, progress=progress)
-        _last.clear()
-        _last[key] = images
-    return _last[key]
 
 
 def prepare(
@@ -93,8 +56,7 @@ def prepare(
     Raises
     ------
     DatasetError
-        If images cannot be decoded; the message names their files. If the disk of the cache is
-        full.
+        If images cannot be decoded; the message names their files.
     DataUnavailableError
         If the cache cannot be written and does not hold the images.
     """
@@ -108,50 +70,41 @@ def prepare(
         try:
             pixels[split] = _resized(source, split, size, tick)
         except DatasetError:
-            _check_every_image(source)
+            # Name all images that cannot be decoded, once one of them has failed.
+            places = [(s, i) for s in SPLITS for i in range(len(source.images[s]))]
+            read_all(lambda place: source.images[place[0]][place[1]].size, places)
             raise
         before += len(source.images[split])
         tick(0)
     return Images(source, pixels, {s: np.asarray(source.labels[s]) for s in SPLITS})
 
 
-def _check_every_image(source: Source) -> None:
-    """Name all images that cannot be decoded, once one of them has failed."""
-    places = [(split, i) for split in SPLITS for i in range(len(source.images[split]))]
-    read_all(lambda place: source.images[place[0]][place[1]].size, places)
-
-
-def _resized(source: Source, split: str, size: int, tick: Callable[[int], None]) -> np.ndarray:
+def _resized(source: Source, split: str, size: int, tick: Callable[[int], object]) -> np.ndarray:
     images = source.images[split]
     if isinstance(images, np.ndarray) and images.shape[1:3] == (size, size):
         return images
+
+    def each() -> Iterator[np.ndarray]:
+        for i in range(len(images)):
+            yield resize(np.asarray(images[i]), size)
+            if i % 64 == 0:
+                tick(i)
+
     shape = (len(images), size, size, source.n_channels)
     if math.prod(shape) <= _IN_MEMORY:
-        return np.stack(list(_each(images, size, tick)))
+        return np.stack(list(each()))
     target = cache_folder("images", source.content_hash) / f"{split}-{size}-{_VERSION}.npy"
-    what = f"{source.name}: {split} at {size} px"
-    made_once(
-        target, source.content_hash, lambda: _write(target, what, shape, _each(images, size, tick))
-    )
+    made_once(target, source.content_hash, lambda: _write(target, shape, each()))
     return np.load(target, mmap_mode="r", allow_pickle=False)
 
 
-def _write(target: Path, what: str, shape: tuple[int, ...], images: Iterator[np.ndarray]) -> None:
+def _write(target: Path, shape: tuple[int, ...], images: Iterator[np.ndarray]) -> None:
     """Write images one after the other: a map of a file on a full disk would end the process."""
-    with written_whole(target, math.prod(shape), what) as file:
+    with written_whole(target) as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         for image in images:
             file.write(image.tobytes())
-
-
-def _each(
-    images: Sequence[np.ndarray], size: int, tick: Callable[[int], None]
-) -> Iterator[np.ndarray]:
-    for i in range(len(images)):
-        yield resize(np.asarray(images[i]), size)
-        if i % 64 == 0:
-            tick(i)
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What every data set is to the training: three splits of images with labels, and their content.
+"""What training sees of any data set: three splits of images with labels, and their content.
 
 Images are bytes, one array of height x width x channels each; they become floats in [0, 1] on the
 device. A source may hold images of different sizes; `prepare` brings them to one.
@@ -6,6 +6,7 @@ device. A source may hold images of different sizes; `prepare` brings them to on
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -40,7 +41,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set as it lies on disk or is computed.
+    """A data set, read from disk or computed.
 
     Attributes
     ----------
@@ -85,15 +86,17 @@ class Source:
 
 
 def check_name(name: str, what: str) -> None:
-    """Raise unless a name from the file system is UTF-8, which a record needs.
+    """Raise a DatasetError unless a name from the file system is UTF-8, which a record needs.
 
-    Raises
-    ------
-    DatasetError
-        Naming it, with what it is the name of.
+    Examples
+    --------
+    >>> check_name("malad\\udce9e", "a class folder")
+    Traceback (most recent call last):
+    pepr_utils.measurement.datasets.source.DatasetError: a class folder: its name malad\\xe9e is ...
     """
-    if any("\ud800" <= character <= "\udfff" for character in name):
-        raise DatasetError(f"{what}: its name {name!r} is not UTF-8; rename it")
+    shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+    if shown != name:
+        raise DatasetError(f"{what}: its name {shown} is not UTF-8; rename it")
 
 
 def read_all(read: Callable[[Any], T], images: Iterable[Any]) -> list[T]:
@@ -104,7 +107,7 @@ def read_all(read: Callable[[Any], T], images: Iterable[Any]) -> list[T]:
     read : callable
         Raises a DatasetError of the form ``file: reason; fix`` for an image that cannot be read.
     images : iterable
-        What it takes, one by one.
+        Its arguments, one by one.
 
     Raises
     ------
@@ -119,12 +122,21 @@ def read_all(read: Callable[[Any], T], images: Iterable[Any]) -> list[T]:
             faults.append(str(error))
     if not faults:
         return found
-    message, names = faults[0], [fault.partition(": ")[0] for fault in faults[1:]]
-    if names:
-        plural = "images that cannot be read" if len(names) > 1 else "image that cannot be read"
-        rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        message += f" (and {len(names)} more {plural}: {', '.join(names[:3])}{rest})"
-    raise DatasetError(message)
+    others = [fault.partition(": ")[0] for fault in faults[1:]]
+    more = f" (and {len(others)} more that cannot be read: {listed(others)})" if others else ""
+    raise DatasetError(faults[0] + more)
+
+
+def listed(names: Sequence[object]) -> str:
+    """Name the first three, and count the rest.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c", "d"])
+    'a, b, c and 1 more'
+    """
+    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(map(str, names[:3])) + rest
 
 
 def check_labels(
@@ -139,8 +151,7 @@ def check_labels(
     """
     for split, values in labels.items():
         upper = 1 if values.ndim == 2 else len(class_names) - 1
-        bad = (values < 0) | (values > upper)
-        bad = bad.any(axis=1) if bad.ndim == 2 else bad
+        bad = ((values < 0) | (values > upper)).reshape(len(values), -1).any(axis=1)
         if bad.any():
             index = int(bad.argmax())
             raise DatasetError(
@@ -157,10 +168,8 @@ def check_labels(
     for split in ("val", "test"):
         for label in np.unique(labels[split]):
             if (unseen := class_names[label]) not in seen:
-                alike = [other for other in seen if other.casefold() == unseen.casefold()]
                 raise DatasetError(
                     f"{name}: class {unseen!r} is among the {split} images but not among the "
-                    "training images; "
-                    + (f"if {alike[0]!r} is the same class, give both one name; " if alike else "")
-                    + "add images of it to the training split, or remove it"
+                    f"training images, whose classes are {listed(list(map(repr, seen)))}; add "
+                    "images of it to the training split, or remove it"
                 )

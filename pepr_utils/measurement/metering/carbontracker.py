@@ -1,4 +1,4 @@
-"""What comes from carbontracker: samples of a GPU's power, a CPU's estimate, PUE and intensities.
+"""What carbontracker provides: samples of a GPU's power, a CPU's estimate, PUE and intensities.
 
 Its `CarbonTracker` and its sampling thread are not used: they would ask a web service where the
 machine is, end the process on an error (`os._exit(70)`), average several devices where the sum is

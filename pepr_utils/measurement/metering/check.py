@@ -10,7 +10,7 @@ from pathlib import Path
 from pepr_utils.errors import how_to_install
 from pepr_utils.measurement.metering import carbontracker, cpu, rapl
 from pepr_utils.measurement.metering.memory import resident_peak
-from pepr_utils.measurement.metering.nvml import Card, Nvml, visible_cards
+from pepr_utils.measurement.metering.nvml import GpuInfo, Nvml, visible_gpus
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,19 @@ def possibilities() -> list[Possibility]:
     >>> sorted({found.part for found in possibilities()})
     ['cpu', 'gpu', 'memory', 'meter', 'sharing']
     """
-    return [_meter(), *_gpus(), *_cpu_and_memory(), _resident(), _sharing()]
+    peak = resident_peak() is not None and os.access(Path("/proc/self/clear_refs"), os.W_OK)
+    how_peak = "peak of this process since a reset" if peak else "needs Linux's /proc"
+    load = cpu.load(cpu.own_processes()) is not None
+    how_load = "needs psutil and Linux: whether others use the CPU is not known"
+    if load:
+        how_load = "where others keep the CPU busy, RAPL is left out; an estimate stays, noted"
+    return [
+        _meter(),
+        *_gpus(),
+        *_cpu_and_memory(),
+        Possibility("memory", "resident set", peak, how_peak),
+        Possibility("sharing", "processor time", load, how_load),
+    ]
 
 
 def _meter() -> Possibility:
@@ -49,12 +61,12 @@ def _meter() -> Possibility:
 def _gpus() -> list[Possibility]:
     nvml = Nvml.open()
     try:
-        chosen = visible_cards(nvml.cards, os.environ)
-        why = nvml.lacking or "; ".join(chosen.notes)
-        if not chosen.cards:
+        visible = visible_gpus(nvml.gpus, os.environ)
+        why = nvml.reason or "; ".join(visible.notes)
+        if not visible.gpus:
             listed = os.environ.get("CUDA_VISIBLE_DEVICES")
             return _no_gpu(why or f"CUDA_VISIBLE_DEVICES={listed} names none")
-        return [row for card in chosen.cards for row in _gpu(nvml, card)]
+        return [row for gpu in visible.gpus for row in _gpu(nvml, gpu)]
     finally:
         nvml.close()
 
@@ -63,13 +75,13 @@ def _no_gpu(why: str) -> list[Possibility]:
     return [Possibility("gpu", method, False, why) for method in ("counter", "polled")]
 
 
-def _gpu(nvml: Nvml, card: Card) -> list[Possibility]:
-    name = f"{card.name} {card.uuid}"
-    if card.lacking:
-        return _no_gpu(f"{card.lacking}; a block that may use it has no energy")
-    if card.divided:
+def _gpu(nvml: Nvml, gpu: GpuInfo) -> list[Possibility]:
+    name = f"{gpu.name} {gpu.uuid}"
+    if gpu.error:
+        return _no_gpu(f"{gpu.error}; a block that may use it has no energy")
+    if gpu.divided:
         return _no_gpu(f"{name}: divided (MIG); only the energy of the whole GPU is known")
-    counter, power, limit = nvml.energy_j(card), nvml.power_w(card), nvml.power_limit_w(card)
+    counter, power, limit = nvml.energy_j(gpu), nvml.power_w(gpu), nvml.power_limit_w(gpu)
     now = f"{name}: the driver gives no power; only the counter can be read"
     if power:
         now = f"{name}: {power:.0f} W now" + ("" if limit is None else f", limit {limit:.0f} W")
@@ -83,9 +95,9 @@ def _gpu(nvml: Nvml, card: Card) -> list[Possibility]:
 def _cpu_and_memory() -> list[Possibility]:
     found, guess = rapl.Rapl.find(), carbontracker.estimate()
     rows = [Possibility(domain.kind, "rapl", True, domain.name) for domain in found.domains]
-    if found.lacking:
+    if found.reason:
         how = "; on bare Linux: modprobe intel_rapl_msr; in a container: -v /sys:/sys:ro"
-        how = found.lacking + ("" if rapl.POWERCAP.exists() else how)
+        how = found.reason + ("" if rapl.POWERCAP.exists() else how)
         rows.append(Possibility("cpu", "rapl", False, how))
     detail = "carbontracker gives none"
     if guess is not None:
@@ -98,17 +110,3 @@ def _cpu_and_memory() -> list[Possibility]:
         why = "no counter of its own here, and no estimate: its energy is in no total"
         rows.append(Possibility("memory", "rapl", False, why))
     return rows
-
-
-def _resident() -> Possibility:
-    known = resident_peak() is not None and os.access(Path("/proc/self/clear_refs"), os.W_OK)
-    detail = "peak of this process since a reset" if known else "needs Linux's /proc"
-    return Possibility("memory", "resident set", known, detail)
-
-
-def _sharing() -> Possibility:
-    known = cpu.load(cpu.own_processes()) is not None
-    detail = "needs /proc/stat and psutil: whether others use the CPU is not known"
-    if known:
-        detail = "where others keep the CPU busy, RAPL is left out; an estimate stays, with a note"
-    return Possibility("sharing", "processor time", known, detail)

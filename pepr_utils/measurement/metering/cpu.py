@@ -13,14 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from pepr_utils.measurement.metering.carbontracker import Estimate
+from pepr_utils.measurement.metering import carbontracker
 from pepr_utils.measurement.metering.energy import NO_COUNTER, Component
 from pepr_utils.measurement.metering.rapl import Domain, Rapl, distinct
 from pepr_utils.measurement.metering.readings import Load, Span, count
 from pepr_utils.measurement.orders import runs_at_once
 
-#: CPU time since boot, by kind, in ticks.
-PROC_STAT = Path("/proc/stat")
 #: Others share the CPU if they keep more cores busy than this, and use more of its time than that.
 BUSY_CORES = 0.5
 BUSY_SHARE = 0.1
@@ -33,20 +31,23 @@ def load(own: set[int]) -> Load | None:
     try:
         import psutil
 
-        user, nice, system, _idle, _wait, irq, softirq = map(
-            int, PROC_STAT.read_text().split("\n", 1)[0].split()[1:8]
-        )
+        times = psutil.cpu_times()
         own_s = 0.0
         for pid in own:
             with suppress(psutil.Error):  # it has just ended
                 own_s += sum(psutil.Process(pid).cpu_times()[:4])  # its ended children's too
+        machine_s = times.user + times.nice + times.system + times.irq + times.softirq
     except Exception:  # noqa: BLE001 - no Linux, no psutil, or not permitted
         return None
-    return Load((user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK"), own_s)
+    return Load(machine_s, own_s)
 
 
 def own_processes() -> set[int]:
-    """Ids of this process and of its living descendants, which Linux lists by thread."""
+    """Ids of this process and of its living descendants.
+
+    Read from Linux's lists by thread: psutil reads every process of the machine, which is felt in
+    a training on a node with thousands.
+    """
     found, new = set(), {os.getpid()}
     while new:
         pid = new.pop()
@@ -58,7 +59,7 @@ def own_processes() -> set[int]:
 
 
 class Others(NamedTuple):
-    """Cores that others kept busy on average, and whether the rule calls that shared."""
+    """Cores that others kept busy on average, and whether that counts as sharing the CPU."""
 
     cores: float
     shared: bool
@@ -76,50 +77,54 @@ def others(spans: Sequence[Span]) -> Others | None:
     return Others(cores, cores > BUSY_CORES and cores * seconds > BUSY_SHARE * machine)
 
 
-class Cpu(NamedTuple):
-    """How the CPU is metered: by RAPL's domains, else by an estimate, else not, and why."""
+class Cpu:
+    """The CPU that is metered: by RAPL's domains, else by an estimate, else not (see `notes`)."""
 
-    rapl: Rapl
-    estimate: Estimate | None
-    notes: tuple[str, ...]
+    def __init__(self) -> None:
+        self.domains, self.notes, self._estimate = (), (), None
+        rapl = Rapl.find()
+        if not rapl.reason:
+            self.domains = rapl.domains
+            return
+        self.notes = (f"no RAPL: {rapl.reason}",)
+        self._estimate = carbontracker.estimate()
+        if self._estimate is None:
+            self.notes += ("no CPU estimate: carbontracker gives none",)
 
     def components(
         self, spans: Sequence[Span], interval_s: float, idle_w: dict[str, float]
     ) -> list[tuple[Component, ...]]:
         """Energy of CPU and memory in each window."""
-        judged = {}
+        busy = {}
         for kind in {span.kind for span in spans}:
             of_kind = [span for span in spans if span.kind == kind]
             short = sum(span.seconds for span in of_kind) <= SHORT_S
-            judged[kind] = others(spans if short else of_kind)
-        domains = distinct(self.rapl.domains)
+            busy[kind] = others(spans if short else of_kind)
+        domains = distinct(self.domains)
         found = []
         for span in spans:
-            if domains:
-                parts = [
-                    _by_rapl(domain, mirrors, span, judged[span.kind], interval_s, idle_w)
-                    for domain, mirrors in domains
-                ]
-            elif self.estimate is not None:
-                parts = [_estimated(self.estimate, span, judged[span.kind])]
-            else:
-                parts = [Component("cpu", "unknown", None, None, span.seconds, notes=self.notes)]
+            use = busy[span.kind]
+            parts = [_by_rapl(*pair, span, use, interval_s, idle_w) for pair in domains]
+            if not parts:
+                parts = [self._without_counter(span, use)]
             if all(part.kind != "memory" for part in parts):
                 parts.append(Component("memory", NO_COUNTER, None, None, span.seconds))
             found.append(tuple(parts))
         return found
 
-
-def _estimated(guess: Estimate, span: Span, use: Others | None) -> Component:
-    """Assumed power times time; several runs of one sweep do not each have the whole CPU."""
-    if (n_runs := runs_at_once()) > 1:
-        why = f"not estimated: {n_runs} runs at once shared the processor"
-        return Component("cpu", guess.device, None, None, span.seconds, notes=(why,))
-    notes = [f"half of {guess.basis}; not measured"]
-    if use and use.shared:
-        notes.append(f"estimate: whole CPU charged; others kept {use.cores:.1f} cores busy")
-    energy = guess.power_w * span.seconds
-    return Component("cpu", guess.device, energy, "tdp-estimate", span.seconds, notes=tuple(notes))
+    def _without_counter(self, span: Span, use: Others | None) -> Component:
+        """Assumed power times time; several runs of one sweep do not each have the whole CPU."""
+        guess, seconds = self._estimate, span.seconds
+        if guess is None:
+            return Component("cpu", "unknown", None, None, seconds, notes=self.notes)
+        if (n_runs := runs_at_once()) > 1:
+            why = f"not estimated: {n_runs} runs at once shared the CPU"
+            return Component("cpu", guess.device, None, None, seconds, notes=(why,))
+        notes = (f"half of {guess.basis}; not measured",)
+        if use and use.shared:
+            notes += (f"estimate: whole CPU charged; others kept {use.cores:.1f} cores busy",)
+        energy = guess.power_w * seconds
+        return Component("cpu", guess.device, energy, "tdp-estimate", seconds, notes=notes)
 
 
 def _by_rapl(

@@ -12,7 +12,7 @@ from pathlib import Path
 from pepr_utils.measurement.metering import carbontracker
 from pepr_utils.measurement.metering.energy import Component, decisive
 from pepr_utils.measurement.metering.memory import torch_in_use
-from pepr_utils.measurement.metering.nvml import Card, Nvml
+from pepr_utils.measurement.metering.nvml import GpuInfo, Nvml
 from pepr_utils.measurement.metering.readings import (
     COUNTER_STEP_S,
     Counter,
@@ -31,15 +31,15 @@ LOOK_EVERY_S = 5.0
 class Gpu:
     """A GPU that is metered: by its energy counter, and by carbontracker's samples of its power."""
 
-    def __init__(self, card: Card, nvml: Nvml, fault: Callable) -> None:
-        self.card, self._nvml, self.key = card, nvml, card.uuid
-        self.counter, self.samples = Counter(partial(nvml.energy_j, card)), Samples()
-        self.power_limit_w = nvml.power_limit_w(card)
+    def __init__(self, info: GpuInfo, nvml: Nvml, fault: Callable) -> None:
+        self.info, self._nvml, self.key = info, nvml, info.uuid
+        self.counter, self.samples = Counter(partial(nvml.energy_j, info)), Samples()
+        self.power_limit_w = nvml.power_limit_w(info)
         self.looks: list[tuple[float, int | None]] = []  # time, others' processes if known
         self.used_bytes: int | None = None  # the most so far
         self._power = None
         try:
-            self._power = carbontracker.gpu_power(nvml.handle(card)) if not card.lacking else None
+            self._power = carbontracker.gpu_power(nvml.handle(info)) if not info.error else None
         except Exception as error:  # noqa: BLE001 - the counter is read all the same
             fault(f"GPU power is not sampled: carbontracker did not start: {error!r}")
 
@@ -57,7 +57,7 @@ class Gpu:
 
     def note_used(self) -> None:
         """Note the memory in use."""
-        used = self._nvml.used_bytes(self.card)
+        used = self._nvml.used_bytes(self.info)
         if used is not None:
             self.used_bytes = max(used, self.used_bytes or 0)
 
@@ -67,7 +67,7 @@ class Gpu:
         In a container NVML gives the host's process ids, or an empty list while this process
         computes on the GPU: its own processes cannot be told from others' then.
         """
-        found = self._nvml.processes(self.card)
+        found = self._nvml.processes(self.info)
         if found is None:
             return
         seen = bool(found & own) or all((PROC / str(pid)).exists() for pid in found)
@@ -77,7 +77,7 @@ class Gpu:
     def components(
         self, spans: Sequence[Span], interval_s: float, idle_w: float | None
     ) -> list[Component]:
-        """Energy in each window, by the counter; in all by samples, where it fails in one."""
+        """Energy in each window: by the counter, or in all by samples where it fails in one."""
         parts = [self._component(span, interval_s, idle_w) for span in spans]
         if not all(part.method == "counter" for part in decisive(parts)):
             parts = [_sampled(part) for part in parts]
@@ -88,7 +88,7 @@ class Gpu:
         others, about_others = self._others(start, end)
         part = Component(
             kind="gpu",
-            device=f"{self.card.name} {self.card.uuid}",
+            device=f"{self.info.name} {self.info.uuid}",
             energy_j=None,
             method=None,
             duration_s=span.seconds,
@@ -99,9 +99,9 @@ class Gpu:
             idle_w=idle_w,
             other_processes=others,
         )
-        if self.card.lacking:
-            return replace(part, notes=(f"not measured: {self.card.lacking}",))
-        if self.card.divided:
+        if self.info.error:
+            return replace(part, notes=(f"not measured: {self.info.error}",))
+        if self.info.divided:
             why = "not measured: a slice (MIG) of a GPU; NVML has the energy of the whole GPU only"
             return replace(part, notes=(why,))
         first, last = (mark.readings.get(self.key) for mark in (span.start, span.end))
@@ -124,7 +124,7 @@ class Gpu:
         return replace(part, energy_j=energy, method="counter", notes=notes)
 
     def _others(self, start_s: float, end_s: float) -> tuple[int | None, str | None]:
-        """Other processes in a window, and what there is to note of them."""
+        """Other processes in a window, and a note about them."""
         looks = [others for time_s, others in list(self.looks) if start_s <= time_s <= end_s]
         most = max((others for others in looks if others is not None), default=None)
         if most:

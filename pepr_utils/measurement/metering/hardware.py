@@ -6,16 +6,15 @@ import math
 import os
 import time
 from collections.abc import Callable
+from functools import cache
+from statistics import mean
 from typing import Any
 
-from pepr_utils.measurement.metering import carbontracker, cpu
-from pepr_utils.measurement.metering.cpu import Cpu
+from pepr_utils.measurement.metering import cpu
 from pepr_utils.measurement.metering.energy import Component
 from pepr_utils.measurement.metering.gpu import LOOK_EVERY_S, Gpu
-from pepr_utils.measurement.metering.idle import watch
 from pepr_utils.measurement.metering.memory import synchronize, torch_current, torch_uuid
-from pepr_utils.measurement.metering.nvml import NONE, Card, Nvml, visible_cards
-from pepr_utils.measurement.metering.rapl import Rapl
+from pepr_utils.measurement.metering.nvml import NONE, GpuInfo, Nvml, visible_gpus
 from pepr_utils.measurement.metering.readings import Mark, Sampler, Span
 
 
@@ -38,47 +37,64 @@ class Hardware:
     ) -> None:
         self.interval_s, self._fault = interval_s, fault
         self.nvml, self.gpus, self._gpu_wanted = Nvml(), [], False
-        self.notes: list[str] = []  # what cannot be measured, and why
+        self._gpu_notes: list[str] = []  # what cannot be measured, and why
         self._looked_s, self._sampler = -math.inf, None
         if device is None or device.startswith("cuda"):
             self._find_gpus(device)
-        self._gpu_notes = tuple(self.notes)
-        rapl, estimate = Rapl.find(), None
-        if rapl.lacking:
-            self.notes.append(f"no RAPL: {rapl.lacking}")
-            estimate = carbontracker.estimate()
-            if estimate is None:
-                self.notes.append("no CPU estimate: carbontracker gives none")
-        self.cpu = Cpu(rapl, estimate, tuple(self.notes[len(self._gpu_notes) :]))
+        self.cpu = cpu.Cpu()
         try:
-            self._idle_w = watch(self.gpus, rapl.domains, idle_s)
+            self._watch_idle(idle_s)
         except BaseException:  # Ctrl-C while it watches: this meter is over before its block
             self.nvml.close()
             raise
-        if self.gpus or rapl.domains:
+        if self.gpus or self.cpu.domains:
             self._sampler = Sampler(self._sample, fault, interval_s)
             self._sampler.start()
 
     def _find_gpus(self, device: str | None) -> None:
         self.nvml = nvml = Nvml.open()
-        chosen = visible_cards(nvml.cards, os.environ)
-        cards = chosen.cards
-        self.notes += [*chosen.notes, *filter(None, [nvml.lacking])]
+        visible = visible_gpus(nvml.gpus, os.environ)
+        gpus = visible.gpus
+        self._gpu_notes += [*visible.notes, *filter(None, [nvml.reason])]
         listed = os.environ.get("CUDA_VISIBLE_DEVICES")
         hidden = nvml.hidden and (listed is None or listed.strip() not in NONE)
-        self._gpu_wanted = device is not None or bool(cards) or chosen.ambiguous or hidden
+        self._gpu_wanted = device is not None or bool(gpus) or visible.ambiguous or hidden
         if device is not None:
             number = device.partition(":")[2]
             index = int(number) if number else torch_current()
-            cards = _named_by_torch(nvml.cards, index) or cards[index : index + 1]
-            if not cards:
-                self.notes.append(f"{device} is not among the GPUs that NVML shows this process")
-        elif len(cards) > 1 and listed is None:
-            self.notes.append(
-                f"all {len(cards)} GPUs of this machine are counted: no CUDA_VISIBLE_DEVICES says "
+            gpus = _named_by_torch(nvml.gpus, index) or gpus[index : index + 1]
+            if not gpus:
+                self._gpu_notes.append(f"{device} is not among the GPUs that NVML shows here")
+        elif len(gpus) > 1 and listed is None:
+            self._gpu_notes.append(
+                f"all {len(gpus)} GPUs of this machine are counted: no CUDA_VISIBLE_DEVICES says "
                 "which are used"
             )
-        self.gpus = [Gpu(card, nvml, self._fault) for card in cards]
+        self.gpus = [Gpu(info, nvml, self._fault) for info in gpus]
+
+    def _watch_idle(self, seconds: float) -> None:
+        """Mean power (W) before the work begins: reported, not subtracted."""
+        self._idle_w = known = idle_power_w()
+        if seconds <= 0 or all(device.key in known for device in (*self.gpus, *self.cpu.domains)):
+            return
+        first, began = self._read_rapl(), time.monotonic()
+        watts: dict[str, list[float]] = {gpu.key: [] for gpu in self.gpus}
+        while time.monotonic() < began + seconds:
+            for gpu in self.gpus:
+                watts[gpu.key] += filter(None, [gpu.power_w()])
+            time.sleep(min(0.1, seconds / 5))
+        last, took = self._read_rapl(), time.monotonic() - began
+        found = {key: mean(values) for key, values in watts.items() if values}
+        for domain in self.cpu.domains:
+            energy, _ = domain.counter.energy_j(first[domain.key], last[domain.key])
+            if energy is not None:
+                found[domain.key] = energy / took
+        known |= found | known
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What cannot be measured here, and why."""
+        return (*self._gpu_notes, *self.cpu.notes)
 
     @property
     def used_bytes(self) -> int | None:
@@ -108,7 +124,7 @@ class Hardware:
             gpu.components(spans, self.interval_s, self._idle_w.get(gpu.key)) for gpu in self.gpus
         ]
         if self._gpu_wanted and not columns:
-            why = self._gpu_notes
+            why = tuple(self._gpu_notes)
             columns = [
                 [Component("gpu", "unknown", None, None, span.seconds, notes=why) for span in spans]
             ]
@@ -130,7 +146,7 @@ class Hardware:
             self._look(now, cpu.own_processes())
 
     def _read_rapl(self) -> dict[str, Any]:
-        return {domain.key: domain.counter.read() for domain in self.cpu.rapl.domains}
+        return {domain.key: domain.counter.read() for domain in self.cpu.domains}
 
     def _look(self, time_s: float, own: set[int]) -> None:
         """Note whose processes are on the GPUs."""
@@ -139,8 +155,14 @@ class Hardware:
             gpu.look(time_s, own)
 
 
-def _named_by_torch(cards: tuple[Card, ...], index: int) -> tuple[Card, ...]:
+@cache
+def idle_power_w() -> dict[str, float]:
+    """Idle power of the devices that this process has watched, by key."""
+    return {}
+
+
+def _named_by_torch(gpus: tuple[GpuInfo, ...], index: int) -> tuple[GpuInfo, ...]:
     """The GPU that torch calls by a number: surer than the environment, where torch is in use."""
     uuid = torch_uuid(index)
     names = set() if uuid is None else {uuid, f"GPU-{uuid}", f"MIG-{uuid}"}
-    return tuple(card for card in cards if names & {card.uuid, *card.mig_uuids})
+    return tuple(gpu for gpu in gpus if names & {gpu.uuid, *gpu.mig_uuids})

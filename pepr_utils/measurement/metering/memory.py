@@ -1,4 +1,4 @@
-"""Peak memory of this process, and what its torch is asked: it is never imported here."""
+"""Peak memory of this process, and what its torch reports; torch is never imported here."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _used() -> list[int]:
 
 
 def reset_peaks() -> bool:
-    """Forget earlier peaks; False where the resident set's cannot be (other than Linux)."""
+    """Forget earlier peaks; False where that of the resident set cannot be (not on Linux)."""
     with suppress(Exception):
         for index in _used():
             torch_in_use().cuda.reset_peak_memory_stats(index)
@@ -63,7 +63,7 @@ def reset_peaks() -> bool:
 
 def torch_peaks() -> tuple[int | None, int | None]:
     """Largest allocated and reserved memory (bytes), summed over the GPUs that torch uses."""
-    with suppress(Exception):  # torch is not in use, or a GPU failed: the run's own error says so
+    with suppress(Exception):  # torch is not in use, or a GPU failed: the run reports that itself
         cuda = torch_in_use().cuda
         indices = range(cuda.device_count())
         allocated = sum(cuda.max_memory_allocated(index) for index in indices)
@@ -72,7 +72,7 @@ def torch_peaks() -> tuple[int | None, int | None]:
 
 
 def resident_peak() -> int | None:
-    """Largest resident set (bytes) since the reset; None where the system does not tell."""
+    """Largest resident set (bytes) since the reset; None where the system does not say."""
     try:
         lines = (_SELF / "status").read_text().splitlines()
         kilobytes = next(line.split()[1] for line in lines if line.startswith("VmHWM:"))

@@ -239,7 +239,7 @@ class Meter:
     def notes(self) -> tuple[str, ...]:
         """What was not measured and why, and what is doubtful; each once."""
         components = self.components()  # may add a fault
-        general = self._hardware.notes if self._hardware else []
+        general = self._hardware.notes if self._hardware else ()
         found = [
             f"{part.kind}: {note}"
             for part in components
@@ -292,7 +292,7 @@ class Meter:
         self._ended = self.windows, peaks or Memory()
 
     def _tried(self, fault: str, function: Callable) -> Any:
-        """What a function returns; None, and a fault, where it fails: the block goes on."""
+        """The function's result; None, and a fault, where it fails: the block goes on."""
         try:
             return function()
         except IntensityError:  # a wrong argument
@@ -322,10 +322,7 @@ class Meter:
     def _counted(self, kind: str | None = None) -> list[bool]:
         """Which components are in the energy of a kind of windows; see the class."""
         whole = self.components(kind)
-        on_gpu = any(part.kind == "gpu" for part in whole)
-        cpu_known = all(part.energy_j is not None for part in whole if part.kind == "cpu")
-        return [
-            (part.kind == "gpu" or cpu_known or not on_gpu)
-            and not (part.kind == "memory" and part.energy_j is None)
-            for part in whole
-        ]
+        gpus = [part for part in whole if part.kind == "gpu"]
+        if gpus and any(part.kind == "cpu" and part.energy_j is None for part in whole):
+            return [part.kind == "gpu" for part in whole]
+        return [part.kind != "memory" or part.energy_j is not None for part in whole]

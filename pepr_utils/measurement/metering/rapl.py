@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter as Tally
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -30,11 +29,11 @@ class Domain:
 class Rapl:
     """The domains that can be read: packages, and memory with a counter of its own.
 
-    Where there are none, `lacking` is the reason.
+    Where there are none, `reason` says why.
     """
 
     domains: tuple[Domain, ...] = ()
-    lacking: str | None = None
+    reason: str | None = None
 
     @classmethod
     def find(cls) -> Rapl:
@@ -45,38 +44,34 @@ class Rapl:
         """
         found = []
         try:
-            keys = sorted(entry.name for entry in POWERCAP.iterdir())
+            folders = sorted(POWERCAP.iterdir())
         except OSError:
-            return cls(lacking=f"no {POWERCAP} (no Linux, a virtual machine, or a container)")
-        for key in keys:
-            match = re.fullmatch(r"(intel-rapl:\d+)(:\d+)?", key)
-            folder = POWERCAP / key
+            return cls(reason=f"no {POWERCAP} (no Linux, a virtual machine, or a container)")
+        for folder in folders:
+            match = re.fullmatch(r"(intel-rapl:\d+)(:\d+)?", folder.name)
             name = _text(folder / "name") if match else None
             if name is None or not (name.startswith("package") or name == "dram"):
                 continue
             if _text(folder / "energy_uj") is None:  # some packages are not the whole: no sum
                 why = f"{folder}/energy_uj is not readable: sudo chmod a+r {POWERCAP}/*/energy_uj"
-                return cls(lacking=why)
+                return cls(reason=why)
             range_j = _joules(folder / "max_energy_range_uj") or None
             counter = Counter(partial(_joules, folder / "energy_uj"), range_j)
-            kind = "cpu"
-            if name == "dram":
-                kind, name = "memory", f"dram of {_text(POWERCAP / match[1] / 'name') or match[1]}"
-            found.append(Domain(name, kind, key, counter))
+            kind = "memory" if name == "dram" else "cpu"
+            if kind == "memory":
+                name = f"dram of {_text(POWERCAP / match[1] / 'name')}"
+            found.append(Domain(name, kind, folder.name, counter))
         if not any(domain.kind == "cpu" for domain in found):
-            return cls(lacking=f"{POWERCAP} has no CPU package (a virtual machine?)")
-        times = Tally(domain.name for domain in found)  # the dies of some CPUs share one name
-        return cls(
-            tuple(replace(d, name=f"{d.name} ({d.key})") if times[d.name] > 1 else d for d in found)
-        )
+            return cls(reason=f"{POWERCAP} has no CPU package (a virtual machine?)")
+        return cls(tuple(found))
 
 
 def distinct(domains: Sequence[Domain]) -> list[tuple[Domain, list[str]]]:
     """Return domains that each show a counter of their own, with the names that show it too.
 
-    The dies of some CPUs show one counter of the package. They are known by its values and not by
-    their names: most readings of one are readings of the other. A reading is one of some four
-    thousand million steps of a counter, so that two packages practically never share several by
+    The dies of some CPUs show one counter of the package. They are recognised by its values, not
+    by their names: most readings of one are readings of the other. A counter has some four
+    thousand million steps, so that two packages practically never share several readings by
     chance. Not all need be the same, as a counter may move between the two being read.
     """
     found: list[tuple[Domain, list[str]]] = []

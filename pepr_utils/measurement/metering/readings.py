@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -71,18 +69,11 @@ def energy_j(
     n = len(samples.times_s)  # the thread may be adding to them
     if not n or end_s < start_s:
         return None
-    first = max(0, bisect_right(samples.times_s, start_s, 0, n) - 1)
-    last = min(n, bisect_left(samples.times_s, end_s, 0, n) + 1)
-    times, watts = np.array(samples.times_s[first:last]), np.array(samples.watts[first:last])
+    times, watts = np.array(samples.times_s[:n]), np.array(samples.watts[:n])
     inside = times[(times > start_s) & (times < end_s)]
-    before, after = times[times <= start_s], times[times >= end_s]
-    edges = np.concatenate(
-        [[before[-1] if len(before) else start_s], inside, [after[0] if len(after) else end_s]]
-    )
-    gaps = np.minimum(edges[1:], end_s) - np.maximum(edges[:-1], start_s)  # within the window
-    if gaps.max() > max(MAX_GAP_S, MAX_GAP_INTERVALS * interval_s):
-        return None
     at = np.concatenate([[start_s], inside, [end_s]])
+    if np.diff(at).max() > max(MAX_GAP_S, MAX_GAP_INTERVALS * interval_s):
+        return None
     return float(np.trapezoid(np.interp(at, times, watts), at))
 
 
@@ -139,24 +130,21 @@ class Counter:
         """
         if first is None or last is None:
             return None, "it could not be read at both ends of a window"
-        # After this long without a reading it may have wrapped around unseen.
-        longest_s = math.inf if self.range_j is None else self.range_j / MOST_W
-        readings = zip(self.times_s[first : last + 1], self.joules[first : last + 1], strict=True)
-        energy = 0.0
-        for (before_s, before), (after_s, after) in pairwise(readings):
-            seconds, step = after_s - before_s, after - before
-            if seconds > longest_s:
+        seconds = np.diff(self.times_s[first : last + 1])
+        steps = np.diff(self.joules[first : last + 1])
+        if self.range_j is not None:
+            longest_s = self.range_j / MOST_W  # it may have wrapped around unseen in more
+            if seconds.size and (gap := seconds.max()) > longest_s:
                 return None, (
-                    f"it was not read for {seconds:.3g} s, and may wrap around in {longest_s:.3g} s"
+                    f"it was not read for {gap:.3g} s, and may wrap around in {longest_s:.3g} s"
                 )
-            if step < 0 and self.range_j is None:
-                return None, "it went back: it was reset"
-            if step < 0:
-                step += self.range_j
-            power = step / max(seconds, COUNTER_STEP_S)
-            if power > MOST_W:
-                return None, f"it was reset: its step would be {power:.3g} W"
-            energy += step
+            steps = np.where(steps < 0, steps + self.range_j, steps)
+        if (steps < 0).any():
+            return None, "it went back: it was reset"
+        power = (steps / np.maximum(seconds, COUNTER_STEP_S)).max(initial=0.0)
+        if power > MOST_W:
+            return None, f"it was reset: its step would be {power:.3g} W"
+        energy = float(steps.sum())
         return (energy, None) if energy > 0 else (None, "it stood still")
 
     def moved_j(self, first: int | None, last: int | None) -> float | None:

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from pepr_utils.measurement.metering.nvml import Nvml, visible_cards
+from pepr_utils.measurement.metering.nvml import Nvml, visible_gpus
 from pepr_utils.measurement.store import MANIFEST
 
 
@@ -23,7 +23,7 @@ def device_of(folder: Path) -> str | None:
         pass  # no runs yet, or a damaged manifest, which the first run reports
     nvml = Nvml.open()
     try:
-        cards = visible_cards(nvml.cards, os.environ).cards
-        return cards[0].name if cards else None
+        gpus = visible_gpus(nvml.gpus, os.environ).gpus
+        return gpus[0].name if gpus else None
     finally:
         nvml.close()

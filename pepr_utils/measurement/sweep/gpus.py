@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pepr_utils.measurement.metering.nvml import Card, Nvml, visible_cards
+from pepr_utils.measurement.metering.nvml import GpuInfo, Nvml, visible_gpus
 from pepr_utils.measurement.sweep.state import SweepError
 
 
@@ -36,17 +36,17 @@ def find_gpus(
         return []
     nvml = Nvml.open()
     nvml.close()
-    chosen = visible_cards(nvml.cards, environment)
-    gpus = [card for card in chosen.cards if card.lacking is None]
+    chosen = visible_gpus(nvml.gpus, environment)
+    gpus = [gpu for gpu in chosen.gpus if gpu.error is None]
     listed = environment.get("CUDA_VISIBLE_DEVICES")
-    broken = [card.lacking for card in chosen.cards if card.lacking]
-    notes = [*chosen.notes, *broken, *filter(None, [nvml.lacking])]
+    broken = [gpu.error for gpu in chosen.gpus if gpu.error]
+    notes = [*chosen.notes, *broken, *filter(None, [nvml.reason])]
     if listed is not None:
         notes.append(f"CUDA_VISIBLE_DEVICES is {listed!r}")
     if chosen.ambiguous:
         raise SweepError("; ".join(chosen.notes))
     if wanted == "auto":
-        return [_name(card, listed) for card in gpus]
+        return [_name(gpu, listed) for gpu in gpus]
     if isinstance(wanted, str) or wanted < 0:
         raise SweepError(f"gpus is {wanted!r}; allowed: a whole number from 0, or 'auto'")
     if len(gpus) < wanted:
@@ -55,7 +55,7 @@ def find_gpus(
             + (f" ({'; '.join(notes)})" if notes else "")
             + "; ask for as many as there are, or for 0 to measure on the processor"
         )
-    return [_name(card, listed) for card in gpus[:wanted]]
+    return [_name(gpu, listed) for gpu in gpus[:wanted]]
 
 
 def own_gpu(environment: Mapping[str, str]) -> str | None:
@@ -81,25 +81,25 @@ def own_gpu(environment: Mapping[str, str]) -> str | None:
     """
     nvml = Nvml.open()
     nvml.close()
-    chosen = visible_cards(nvml.cards, environment)
+    chosen = visible_gpus(nvml.gpus, environment)
     if chosen.ambiguous:
         raise SweepError("; ".join(chosen.notes))
-    if len(chosen.cards) > 1:
+    if len(chosen.gpus) > 1:
         raise SweepError(
-            f"it sees {len(chosen.cards)} GPUs ({', '.join(card.uuid for card in chosen.cards)}), "
+            f"it sees {len(chosen.gpus)} GPUs ({', '.join(gpu.uuid for gpu in chosen.gpus)}), "
             "and runs are measured one at a time on each; start one worker per GPU with "
             "CUDA_VISIBLE_DEVICES naming it, or set it to '' to measure on the processor"
         )
     listed = environment.get("CUDA_VISIBLE_DEVICES")
-    names = [_name(card, listed) for card in chosen.cards]
+    names = [_name(gpu, listed) for gpu in chosen.gpus]
     return next((name for name in names if name.startswith(("GPU-", "MIG-"))), None)
 
 
-def _name(card: Card, listed: str | None) -> str:
+def _name(gpu: GpuInfo, listed: str | None) -> str:
     """A GPU's name for CUDA: its UUID, or that of its first slice that may be used."""
-    if not card.mig_uuids:
-        return card.uuid
+    if not gpu.mig_uuids:
+        return gpu.uuid
     parts = [part.strip() for part in (listed or "").split(",")]
-    allowed = [m for m in card.mig_uuids if any(p and m.startswith(p) for p in parts)]
-    older = [part for part in parts if part.startswith(f"MIG-{card.uuid}/")]
-    return (allowed + older + list(card.mig_uuids))[0]
+    allowed = [m for m in gpu.mig_uuids if any(p and m.startswith(p) for p in parts)]
+    older = [part for part in parts if part.startswith(f"MIG-{gpu.uuid}/")]
+    return (allowed + older + list(gpu.mig_uuids))[0]

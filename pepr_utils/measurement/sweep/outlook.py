@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from pepr_utils.measurement.datasets import resolve
+from pepr_utils.measurement.datasets import dataset_kind
 from pepr_utils.measurement.datasets.medmnist_sets import is_fetched
 from pepr_utils.measurement.metering import Intensity
 from pepr_utils.measurement.run import Run
@@ -98,7 +98,7 @@ def outlook(
 def not_fetched(plan: Plan) -> list[str]:
     """Data sets of a plan that are downloaded when a run first needs them."""
     names = dict.fromkeys(p.run.dataset for p in plan.runs if p.run_id is not None)
-    found = {name: resolve(name) for name in names}
+    found = {name: dataset_kind(name) for name in names}
     return [n for n, (kind, flag) in found.items() if kind == "medmnist" and not is_fetched(flag)]
 
 

@@ -50,7 +50,7 @@ from pepr_utils.measurement.architectures import (
     find_architecture,
     select_architectures,
 )
-from pepr_utils.measurement.datasets import ALIASES, resolve
+from pepr_utils.measurement.datasets import ALIASES, dataset_kind
 from pepr_utils.measurement.protocols import PROTOCOLS, protocol
 from pepr_utils.measurement.run import Run
 from pepr_utils.paths import data_dir
@@ -107,7 +107,7 @@ def _dataset(name: str, info: ValidationInfo) -> str:
     """A name as it is; a path from the study's folder, written out from the root."""
     path = (info.context["folder"] / Path(name).expanduser()).resolve()
     try:
-        _, place = resolve(name)
+        _, place = dataset_kind(name)
         if not isinstance(place, Path):
             return name
     except TrainingUnavailableError:
@@ -124,7 +124,7 @@ def _dataset(name: str, info: ValidationInfo) -> str:
     if not path.exists():
         raise ValueError(f"no folder or file {path}; paths start at the study's own folder")
     try:
-        resolve(str(path))
+        dataset_kind(str(path))
     except PeprError as error:
         raise ValueError(str(error)) from None
     return str(path)

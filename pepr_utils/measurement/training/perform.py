@@ -152,7 +152,7 @@ def is_shuffled(dataset: str, recipe: Protocol) -> bool:
 
 
 def _set_name(dataset: str) -> str:
-    kind, value = datasets.resolve(dataset)
+    kind, value = datasets.dataset_kind(dataset)
     return split_size(value)[0] if kind == "medmnist" else dataset
 
 
