@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from paper.chapters.common import NOT_AVAILABLE, fixed
+from paper.site import NOT_AVAILABLE, fixed
 from pepr_utils.errors import InvalidTableError, NotAvailableError, unknown_name
 from pepr_utils.results import ResultSet, add_classes, load_timm_models
 from pepr_utils.results.groups import UNCLASSIFIED, medians_by_size

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from paper.chapters.common import NOT_AVAILABLE, fixed
+from paper.site import NOT_AVAILABLE, fixed
 from pepr_utils.measurement.architectures import select_architectures
 from pepr_utils.measurement.datasets import Sizes, known_sizes
 from pepr_utils.measurement.metering import Intensity
@@ -29,7 +29,7 @@ from pepr_utils.results.power_limits import declared
 if TYPE_CHECKING:
     from IPython.display import Markdown
 
-#: The single run, and the data set of the first two steps.
+#: The single run, and the data set of the first two steps and of the example of a forecast.
 EXAMPLE, DATASET = "resnet18d", "pneumonia"
 #: The models of the second step.
 SMALL = "n_parameters < 10e6"
@@ -223,10 +223,6 @@ def _experiment(measured: Measured) -> tuple:
     )
 
 
-#: The comparison that the text speaks of: this data set, forecast from the others.
-QUOTED = "pneumonia"
-
-
 def crosscheck_table(checked: pd.DataFrame) -> pd.DataFrame:
     """Lay a cross-check out for reading: experiments in words, ratios as per cent off.
 
@@ -251,43 +247,15 @@ def crosscheck_table(checked: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def numbers(
-    steps: pd.DataFrame, devices: pd.DataFrame, checked: pd.DataFrame, shares: pd.Series
-) -> dict[str, str]:
-    """Every number that the chapter quotes.
-
-    Parameters
-    ----------
-    steps, devices : pandas.DataFrame
-        What the steps and the study on each device take.
-    checked : pandas.DataFrame
-        As in `crosscheck_table`.
-    shares : pandas.Series
-        Time of each part of an array over their mean.
-    """
-    one, several, whole = steps.iloc[0], steps.iloc[1], steps.iloc[-1]
+def errors_of_forecasts(checked: pd.DataFrame) -> dict[str, str]:
+    """How far off forecasts are, for the text; `checked` as in `crosscheck_table`."""
     apart = checked[checked["without"] == "this data set"]
-    quoted = apart[(apart["dataset"] == QUOTED) & (apart["train_fraction"] == 1)]
     full, part = apart[apart["train_fraction"] == 1], apart[apart["train_fraction"] < 1]
+    example = full[full["dataset"] == DATASET]
     return {
-        "one-minutes": fixed(60 * one["time (h)"], 1),
-        "one-wh": fixed(1000 * one["energy (kWh)"], 1),
-        "several-runs": f"{several['runs']}",
-        "several-hours": fixed(several["time (h)"], 1),
-        "several-wh": fixed(1000 * several["energy (kWh)"], 0),
-        "study-runs": f"{whole['runs']:,}",
-        "study-hours": fixed(whole["time (h)"], 0),
-        "study-four": fixed(whole["time (h)"] / 4, 0),
-        "study-kwh": fixed(whole["energy (kWh)"], 1),
-        "study-kg": fixed(whole["CO2eq (kg)"], 1),
-        "study-no-basis": f"{whole['runs without a basis']}",
-        "n-devices": f"{len(devices)}",
-        "parts": f"{len(shares)}",
-        "part-longest": fixed(100 * (shares.max() - 1), 0),
-        "part-shortest": fixed(100 * (1 - shares.min()), 0),
-        "told-from": _first(quoted["forecast from"]),
-        "told-time": off(quoted["time, total"]),
-        "told-energy": off(quoted["energy, total"]),
+        "told-from": next(iter(example["forecast from"]), NOT_AVAILABLE),
+        "told-time": off(example["time, total"]),
+        "told-energy": off(example["energy, total"]),
         "full-time": _furthest(full["time, total"]),
         "full-energy": _furthest(full["energy, total"]),
         "part-time": _furthest(part["time, total"]),
@@ -333,7 +301,3 @@ def show_source(name: str, language: str) -> Markdown:
 def _furthest(ratios: pd.Series) -> str:
     """The largest distance from 1, in per cent."""
     return fixed((100 * (ratios - 1).abs()).max(), 0)
-
-
-def _first(values: pd.Series) -> str:
-    return NOT_AVAILABLE if values.empty else str(values.iloc[0])
