@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from paper.chapters.common import fixed
 from pepr_utils.errors import unknown_name
 from pepr_utils.results.published import read_text
 
@@ -62,7 +61,7 @@ def data(table: pd.DataFrame | None = None) -> pd.DataFrame:
 
 
 def in_one_year(table: pd.DataFrame) -> pd.DataFrame:
-    """Countries that stand in the table of one year only."""
+    """Countries that appear in the table of one year only."""
     years = table.groupby("country")["year"].transform("nunique")
     only = table[years == 1].sort_values(["year", "country"])
     return only[["year", "country", "region", "publications", "population"]].reset_index(drop=True)
@@ -99,46 +98,8 @@ def neighbours(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _without(table: pd.DataFrame, region: str, country: str, year: int) -> float:
+def without(table: pd.DataFrame, region: str, country: str, year: int) -> float:
     """Publications per million inhabitants of a region but for one country."""
     here = (table["region"] == region) & (table["year"] == year) & (table["country"] != country)
     rest = table.loc[here, ["publications", "population"]].sum()
     return 1e6 * rest["publications"] / rest["population"]
-
-
-def numbers(table: pd.DataFrame, frame: pd.DataFrame) -> dict[str, str]:
-    """Every number that the chapter quotes."""
-    last, first = table["year"].max(), table["year"].min()
-    single = frame[(frame["countries"] == 1) & (frame["year"] == last)]["region"]
-    named = table[table["region"].isin(single) & (table["year"] == last)]
-    only = in_one_year(table)
-    wide = frame.pivot(index="region", columns="year", values="per_million")
-    high, low = wide[last].idxmax(), wide[last].idxmin()
-    norway = table[table["country"] == "Norway"].set_index("year")
-    return {
-        "first-year": f"{first}",
-        "last-year": f"{last}",
-        "n-regions": f"{frame['region'].nunique()}",
-        "n-countries-first": f"{(table['year'] == first).sum()}",
-        "n-countries-last": f"{(table['year'] == last).sum()}",
-        "n-only-first": f"{(only['year'] == first).sum()}",
-        "n-only-last": f"{(only['year'] == last).sum()}",
-        "only-first": "; ".join(only.loc[only["year"] == first, "country"]),
-        "only-last": "; ".join(only.loc[only["year"] == last, "country"]),
-        "single-regions": ", ".join(single) or "none",
-        "single-countries": ", ".join(named["country"]) or "none",
-        "highest-region": high,
-        "lowest-region": low,
-        "highest-last": fixed(wide.loc[high, last], 0),
-        "lowest-last": fixed(wide.loc[low, last], 1),
-        "distance-first": fixed(wide[first].max() - wide[first].min(), 0),
-        "distance-last": fixed(wide[last].max() - wide[last].min(), 0),
-        "ratio-first": fixed(wide[first].max() / wide[first].min(), 0),
-        "ratio-last": fixed(wide[last].max() / wide[last].min(), 0),
-        "population-norway": f"{norway['population'][last]:,}",
-        "norway-per-million": fixed(norway["per_million"][last], 0),
-        "north": fixed(wide.loc["Northern Europe", last], 0),
-        "north-first": fixed(wide.loc["Northern Europe", first], 0),
-        "north-without-norway": fixed(_without(table, "Northern Europe", "Norway", last), 0),
-        "north-without-norway-first": fixed(_without(table, "Northern Europe", "Norway", first), 0),
-    }

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from paper.chapters import audit_tables as laid_out
-from paper.chapters.common import fixed
 from paper.chapters.table_1 import printed_table
+from paper.site import fixed
 from pepr_utils.audit import CHECKS, Finding
 from pepr_utils.audit.bounds import bounds
 from pepr_utils.audit.checks_emissions import implied_intensity

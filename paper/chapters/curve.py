@@ -1,10 +1,9 @@
-"""The numbers that the chapter on the PePR curve quotes."""
+"""The PePR curve: learning curves with their optimum, and what the chapter quotes of them."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from paper.chapters.common import fixed
 from pepr_utils.results import ResultSet, curve_experiment, experiment_labels, learning_curves
 from pepr_utils.scoring import pepr_optimum
 
@@ -12,50 +11,16 @@ from pepr_utils.scoring import pepr_optimum
 PAPERS_ARCHITECTURE = "ese_vovnet19b_dw"
 
 
-def numbers(
-    result_set: ResultSet,
-    frame: pd.DataFrame,
-    examples: pd.DataFrame,
-    convergence: pd.DataFrame,
-    measured: pd.DataFrame,
-    *,
-    architecture: str,
-    experiment: str = "",
-) -> dict[str, str]:
-    """Format what the frames of `figures.curves` and `figures.integral` hold."""
-    curve = frame[frame["architecture"] == architecture]
-    best, last = curve[curve["optimum"]].iloc[0], curve.iloc[-1]
-    observed = measured.merge(
-        frame[frame["optimum"]][["architecture", "resource"]], on="architecture"
-    )
-    shift = observed["smoothed optimum R"] - observed["resource"]
-    return {
-        "experiment": experiment_name(result_set, experiment),
-        "cost-basis": cost_basis(frame),
-        "architecture": architecture,
-        "epochs": f"{len(curve)}",
-        "optimum-epoch": f"{best['epoch']}",
-        "optimum-score": fixed(best["pepr"], 4),
-        "optimum-accuracy": fixed(best["test_accuracy"], 4),
-        "last-score": fixed(last["pepr"], 4),
-        "last-accuracy": fixed(last["test_accuracy"], 4),
-        "n-curves": f"{len(measured)}",
-        "n-first": f"{(measured['optimum epoch'] == 1).sum()}",
-        "n-first-own": f"{(measured['own-axis optimum epoch'] == 1).sum()}",
-        "n-below-start": f"{(measured['score'] < measured['start']).sum()}",
-        "measured-difference": _power(measured["difference"].max()),
-        "n-examples": f"{len(examples)}",
-        "largest-difference": _power(examples["largest difference"].max()),
-        "sampled-error": _power(convergence["error of the score"].max()),
-        "median-change": fixed(measured["smoothing changes by"].median(), 3),
-        "largest-change": fixed(measured["smoothing changes by"].max(), 3),
-        "n-later": f"{(shift > _SAME).sum()}",
-        "n-earlier": f"{(shift < -_SAME).sum()}",
-    }
-
-
 #: Resources closer than this are the same place.
 _SAME = 1e-6
+
+
+def moves_of_the_optimum(measured: pd.DataFrame, frame: pd.DataFrame) -> pd.Series:
+    """How far smoothing moves the optimum of each measured curve along the resource, or 0."""
+    optima = frame[frame["optimum"]][["architecture", "resource"]]
+    both = measured.merge(optima, on="architecture")
+    shift = both["smoothed optimum R"] - both["resource"]
+    return shift.where(shift.abs() > _SAME, 0.0)
 
 
 def experiment_name(result_set: ResultSet, experiment: str = "") -> str:
@@ -79,12 +44,12 @@ def cost_basis(frame: pd.DataFrame) -> str:
     return "Energy was measured for each epoch."
 
 
-def _power(value: float) -> str:
+def power_of_ten(value: float) -> str:
     """Write a tiny number as a power of ten that it does not exceed; 0 as it is.
 
     Examples
     --------
-    >>> _power(2.2e-16)
+    >>> power_of_ten(2.2e-16)
     '10⁻¹⁵'
     """
     if value == 0:

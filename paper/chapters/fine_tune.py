@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from paper.chapters.common import NOT_AVAILABLE, fixed
+from paper.site import NOT_AVAILABLE, fixed
 from pepr_utils.results import ResultSet, add_classes, score_runs
 
 
@@ -38,41 +38,22 @@ def scored_table(result_set: ResultSet, *, alpha: float = 1.0) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def numbers(result_set: ResultSet, *, majority_accuracy: float | None) -> dict[str, str]:
-    """Every number that the fine-tuning chapter quotes."""
-    done, table = result_set.finished, scored_table(result_set)
-    best = table.dropna(subset=["PePR-E"]).nlargest(1, "PePR-E")
-    failed = len(result_set.runs) - len(done)
-    majority = float("nan") if majority_accuracy is None else majority_accuracy
+def named(column: pd.Series) -> str:
+    """Name the values of a column."""
+    return ", ".join(sorted(column.dropna().astype(str).unique())) or NOT_AVAILABLE
 
-    def named(column: str) -> str:
-        return ", ".join(sorted(done[column].dropna().astype(str).unique())) or NOT_AVAILABLE
 
+def start(runs: pd.DataFrame) -> str:
+    """Say what the runs were trained from."""
+    words = {True: "from ImageNet-1k weights", False: "from scratch"}
+    found = sorted(runs["pretrained"].dropna().unique())
+    return " and ".join(words[pretrained] for pretrained in found) or NOT_AVAILABLE
+
+
+def best(table: pd.DataFrame) -> dict[str, str]:
+    """The model with the highest score of `scored_table`, where there is a score."""
+    rows = table.dropna(subset=["PePR-E"]).nlargest(1, "PePR-E")
     return {
-        "n-runs": f"{len(result_set.runs)}",
-        "n-done": f"{len(done)}",
-        "n-failed": f"{failed}",
-        "dataset": named("dataset"),
-        "protocol": named("protocol"),
-        "device": named("device"),
-        "image-size": named("image_size"),
-        "n-train": named("n_train"),
-        "n-test": named("n_test"),
-        "seed": named("seed"),
-        "start": " and ".join(
-            {True: "from ImageNet-1k weights", False: "from scratch"}[p]
-            for p in sorted(done["pretrained"].dropna().unique())
-        )
-        or NOT_AVAILABLE,
-        "majority-accuracy": fixed(majority, 3),
-        "n-above-majority": f"{(done['test_accuracy'] > majority).sum()}",
-        "best-pepr-model": best["architecture"].iloc[0] if len(best) else NOT_AVAILABLE,
-        "best-pepr": fixed(best["PePR-E"].iloc[0], 3) if len(best) else NOT_AVAILABLE,
-        "most-accurate-model": done.loc[done["test_accuracy"].idxmax(), "architecture"],
-        "best-accuracy": fixed(done["test_accuracy"].max(), 3),
-        "total-energy": fixed(done["energy_kwh"].sum(min_count=1) * 1e3, 2),
-        "total-time": fixed(done["train_time_s"].sum(min_count=1), 0),
-        "energy-method": named("energy_method"),
-        "pue": named("pue"),
-        "intensity": named("carbon_intensity_g_per_kwh"),
+        "best-pepr-model": next(iter(rows["architecture"]), NOT_AVAILABLE),
+        "best-pepr": fixed(next(iter(rows["PePR-E"]), float("nan")), 3),
     }

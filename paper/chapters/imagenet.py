@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from paper.chapters.common import NOT_AVAILABLE, fixed
+from paper.site import NOT_AVAILABLE, fixed
 from pepr_utils.errors import InvalidTableError, NotAvailableError, unknown_name
 from pepr_utils.results import ResultSet, add_classes, load_timm_models
 from pepr_utils.results.groups import UNCLASSIFIED, medians_by_size
@@ -214,8 +214,9 @@ def numbers(result_set: ResultSet, frame: pd.DataFrame, *, alpha: float = 1.0) -
     for value in ("top1", "pepr"):
         tested = by_size(frame, value)
         found[f"imagenet-p-{value}"] = NOT_AVAILABLE if tested is None else p_words(tested.p)
-    for prefix, table in (("imagenet", frame), ("imagenet-released", released)):
-        for column in ("top1", "pepr"):
-            for size, median in medians_by_size(table, column).items():
-                found[f"{prefix}-{column}-{size}"] = fixed(median, 3)
+    for column in ("top1", "pepr"):
+        for size, median in medians_by_size(frame, column).items():
+            found[f"imagenet-{column}-{size}"] = fixed(median, 3)
+        for size, median in medians_by_size(released, column).items():
+            found[f"imagenet-released-{column}-{size}"] = fixed(median, 3)
     return found

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from paper.chapters.common import NOT_AVAILABLE, fixed
+from paper.site import NOT_AVAILABLE, fixed
 from pepr_utils.audit.checks_meter import between
 from pepr_utils.results import ResultSet, load_result_set, score_runs
 from pepr_utils.results.experiments import experiment_labels
 from pepr_utils.results.load import PUBLISHED, REPAIRED, available_result_sets
 from pepr_utils.results.power import JOULE_PER_KWH, implied_power
+from pepr_utils.results.power_limits import pue_of
 
 #: Method, what is read, and what it can miss.
 _METHODS = (
@@ -95,7 +96,7 @@ def agreement(sets: Iterable[ResultSet]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def of_agreement(table: pd.DataFrame, first: str) -> dict[str, str]:
+def how_methods_agree(table: pd.DataFrame, first: str) -> dict[str, str]:
     """Numbers of the table, for the text; `first` is the set that it speaks of."""
     mine = table[table["result set"] == first]
     low, high = mine["lowest mean power (W)"].min(), mine["highest mean power (W)"].max()
@@ -115,15 +116,14 @@ def of_agreement(table: pd.DataFrame, first: str) -> dict[str, str]:
     }
 
 
-def of_machine(rows: pd.DataFrame) -> dict[str, str]:
-    """How many methods the machine that built the page allows."""
+def usable_methods(rows: pd.DataFrame) -> str:
+    """Name the methods of metering energy that the machine that built the page allows."""
     energy = rows[rows["part"].isin(["gpu", "cpu", "memory"]) & (rows["method"] != "resident set")]
-    usable = energy.loc[energy["available"], "method"].unique()
-    return {"usable-methods": ", ".join(usable) or "none"}
+    return ", ".join(energy.loc[energy["available"], "method"].unique()) or "none"
 
 
-def of_sampling(frame: pd.DataFrame, few_samples: int) -> dict[str, str]:
-    """Errors of sampled energy at the shortest window and where the meter stops to warn."""
+def errors_of_samples(frame: pd.DataFrame, few_samples: int) -> dict[str, str]:
+    """Errors of sampled energy at the shortest window and where the meter stops warning."""
     most = frame[frame["share"] == frame["share"].iloc[1]].set_index("n_samples")
     enough = most[most.index >= few_samples].iloc[0]
     return {
@@ -154,8 +154,6 @@ def net_of_idle(idle_w: float) -> pd.DataFrame:
     possible = power["possible"].fillna(False).astype(bool) & power["time_s"].notna()
     chosen = possible & runs["train_fraction"].eq(1) & runs["pretrained"].fillna(False).astype(bool)
     runs, power = runs[chosen], power[chosen]
-    from pepr_utils.results.power_limits import pue_of
-
     idle = idle_w * pue_of(runs) * power["time_s"] / JOULE_PER_KWH
     gross = score_runs(runs)["pepr"]
     net = score_runs(runs.assign(energy_kwh=(runs["energy_kwh"] - idle).clip(lower=0)))["pepr"]
@@ -174,14 +172,3 @@ def net_of_idle(idle_w: float) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def of_idle(table: pd.DataFrame, idle_w: float) -> dict[str, str]:
-    """Numbers on the subtraction of an idle power, for the text."""
-    return {
-        "idle-w": f"{idle_w:g}",
-        "n-moved": f"{table['places that change'].sum()}",
-        "n-places": f"{table['models'].sum()}",
-        "largest-move": f"{table['largest change'].max()}",
-        "tau": fixed(table["Kendall's tau"].min(), 4),
-    }

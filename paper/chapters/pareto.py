@@ -1,11 +1,10 @@
-"""The numbers and tables of the chapter on the Pareto front and on choosing under a budget."""
+"""The Pareto front and choosing under a budget: points, models, and what the chapter quotes."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from paper.chapters.common import NOT_AVAILABLE, fixed
-from paper.chapters.curve import cost_basis, experiment_name
+from paper.site import NOT_AVAILABLE, fixed
 from pepr_utils.errors import InfeasibleBudgetError
 from pepr_utils.results import ResultSet, curve_experiment, experiment_labels, learning_curves
 from pepr_utils.scoring import pareto_front, pareto_knee, select
@@ -29,7 +28,7 @@ def models(result_set: ResultSet, *, experiment: str = "") -> pd.DataFrame:
 
 
 def front_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """The points of the front, from cheap to dear, for a page."""
+    """The points of the front, from cheap to expensive, for a page."""
     front = frame[frame["role"] != "other"]
     return pd.DataFrame(
         {
@@ -44,47 +43,24 @@ def front_table(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def numbers(
-    result_set: ResultSet,
-    frame: pd.DataFrame,
-    table: pd.DataFrame,
-    *,
-    experiment: str = "",
-    alpha: float = 1.0,
-) -> dict[str, str]:
-    """Format what the frames of `figures.front` and `models` hold."""
-    front, knee = frame[frame["role"] != "other"], frame[frame["role"] == "knee"]
-    best = frame.loc[frame["pepr"].idxmax()]
-    found = {
-        "experiment": experiment_name(result_set, experiment),
-        "cost-basis": cost_basis(frame),
-        "n-points": f"{len(frame):,}",
-        "n-front": f"{len(front)}",
-        "front-reach": fixed(front["resource"].max(), 3),
-        "best": _point(best),
-        "best-score": fixed(best["pepr"], 4),
-        "knee": _point(knee.iloc[0]) if len(knee) else "none",
-        "knee-score": fixed(knee["pepr"].iloc[0], 4) if len(knee) else NOT_AVAILABLE,
-        "knee-says": _what_the_knee_says(frame, knee),
-        "n-models": f"{len(table)}",
+def knee(frame: pd.DataFrame) -> dict[str, str]:
+    """The knee of the front and its place by score, for the text."""
+    found = frame[frame["role"] == "knee"]
+    if found.empty:
+        no_knee = "This front has no knee: no point lies above the line between its ends."
+        return {"knee": "none", "knee-score": NOT_AVAILABLE, "knee-says": no_knee}
+    row = found.iloc[0]
+    rank = int((frame["pepr"] > row["pepr"]).sum()) + 1
+    return {
+        "knee": f"{row['architecture']} after epoch {row['epoch']}",
+        "knee-score": fixed(row["pepr"], 4),
+        "knee-says": f"By score the knee is in place {rank} of {len(frame):,}.",
     }
-    return found | _choices(table, alpha)
 
 
-def _point(row: pd.Series) -> str:
-    return f"{row['architecture']} after epoch {row['epoch']}"
-
-
-def _what_the_knee_says(frame: pd.DataFrame, knee: pd.DataFrame) -> str:
-    if knee.empty:
-        return "This front has no knee: no point lies above the line between its ends."
-    rank = int((frame["pepr"] > knee["pepr"].iloc[0]).sum()) + 1
-    return f"By score the knee is in place {rank} of {len(frame):,}."
-
-
-def _choices(table: pd.DataFrame, alpha: float) -> dict[str, str]:
-    found = {}
-    rows = table.reset_index()
+def choices(table: pd.DataFrame, *, alpha: float) -> dict[str, str]:
+    """The models chosen within `LIMITS`, by score and by accuracy, and how many are within."""
+    found, rows = {}, table.reset_index()
     for objective, name in (("pepr", "chosen"), ("performance", "chosen-accurate")):
         try:
             choice = select(rows, maximum=LIMITS, objective=objective, alpha=alpha)
@@ -104,7 +80,7 @@ def front_points(
     -------
     pandas.DataFrame
         The frame of `learning_curves` with ``role``: ``knee``, ``Pareto front`` or ``other``, the
-        points of the front last, from cheap to dear.
+        points of the front last, from cheap to expensive.
     """
     curves = learning_curves(result_set, experiment=experiment, alpha=alpha)
     front = pareto_front(curves["test_accuracy"], curves["cost"])

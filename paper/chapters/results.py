@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
-from paper.chapters.common import NOT_AVAILABLE, fixed
+from paper.site import NOT_AVAILABLE, fixed
 from pepr_utils.results import ResultSet, experiment_labels, score_runs
-from pepr_utils.results.groups import (
-    AVERAGES,
-    FRACTION_ARMS,
-    PRETRAINING_ARMS,
-    Average,
-    averaged_experiments,
-    by_architecture,
-    in_arms,
-    medians_by_size,
-)
+from pepr_utils.results.groups import in_arms
 
 
 def leaders(
@@ -55,54 +46,6 @@ def leaders(
             f"PePR-{cost}": table["pepr"],
         }
     )
-
-
-def numbers(
-    result_set: ResultSet,
-    frame: pd.DataFrame,
-    arms: Mapping[str, pd.DataFrame],
-    *,
-    average: Average,
-    alpha: float,
-) -> dict[str, str]:
-    """Every number that the results chapter quotes.
-
-    Parameters
-    ----------
-    result_set : ResultSet
-        The chapter's set.
-    frame : pandas.DataFrame
-        What `by_architecture` returns under the chapter's parameters.
-    arms : mapping
-        What `pretraining_arms` and `fraction_arms` return, as ``pretraining`` and ``fraction``.
-    average, alpha
-        The chapter's parameters.
-    """
-    accuracies, scores = (medians_by_size(frame, name) for name in ("test_accuracy", "pepr"))
-    other = "released" if average == "stated" else "stated"
-    variant = by_architecture(result_set, average=other, alpha=alpha)
-    both = frame.merge(variant, on="architecture", suffixes=("", "_other"))
-    best = frame.nlargest(1, "pepr").iloc[0]
-    found = {
-        "alpha": f"{alpha:g}",
-        "average": AVERAGES[average],
-        "other-average": AVERAGES[other],
-        "n-models": f"{len(frame)}",
-        "n-experiments": f"{sum(str(c).startswith('P: ') for c in frame)}",
-        "accuracy-small": fixed(accuracies["small"], 4),
-        "accuracy-large": fixed(accuracies["large"], 4),
-        "pepr-small": fixed(scores["small"], 3),
-        "pepr-large": fixed(scores["large"], 3),
-        "best-pepr-model": best["architecture"],
-        "best-pepr": fixed(best["pepr"], 3),
-        "rank-correlation": fixed(both["pepr"].corr(both["pepr_other"], method="spearman"), 2),
-        "n-runs": f"{len(result_set.runs):,}",
-        "n-all-experiments": f"{len(result_set.experiments)}",
-        "averaged-experiments": averaged_experiments(frame),
-        "n-not-drawn": f"{result_set.runs['architecture'].nunique() - len(frame)}",
-    }
-    found |= two_arms(arms["pretraining"], PRETRAINING_ARMS, "pretraining")
-    return found | two_arms(arms["fraction"], FRACTION_ARMS, "fraction")
 
 
 def two_arms(frame: pd.DataFrame, names: Sequence[str], prefix: str) -> dict[str, str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from paper.chapters.common import fixed
 from pepr_utils.results import load_majority
-from pepr_utils.scoring import normalize, pepr, pepr_weighted
+from pepr_utils.scoring import normalize, pepr
 
 #: Points (P, R) at which the sensitivities are shown: the corners, and a poor model.
 POINTS = ((0.05, 0.0), (0.05, 1.0), (0.5, 0.0), (0.5, 1.0), (1.0, 0.0), (1.0, 1.0))
@@ -78,23 +77,3 @@ def majority() -> pd.DataFrame:
             "how it is known": table["basis"],
         }
     )
-
-
-def numbers(alpha: float) -> dict[str, str]:
-    """The worked values that the chapter on the score quotes."""
-    single, two = normalize([20.4]), normalize([10.0, 50.0])
-    pair = pepr([0.8, 0.9], two)
-    return {
-        "alpha": f"{alpha:g}",
-        "ratio-is-score": "0" if ratio_is_the_score() else "not 0",
-        "score-perfect-dearest": fixed(pepr(1.0, 1.0), 2),
-        "score-perfect-dearest-100": fixed(pepr(1.0, 1.0, alpha=100.0), 2),
-        "score-perfect-dearest-100-exact": fixed(pepr(1.0, 1.0, alpha=100.0), 4),
-        "single-resource": fixed(single[0], 0),
-        "single-score": fixed(pepr(0.76, single)[0], 2),
-        "two-resources": f"{two[0]:g} and {two[1]:g}",
-        "two-cheap": fixed(pair[0], 2),
-        "two-dear": fixed(pair[1], 2),
-        "guess": fixed(pepr(0.5, 0.0), 1),
-        "weighted": fixed(pepr_weighted(0.9, [0.2, 0.6], [0.75, 0.25]), 3),
-    }

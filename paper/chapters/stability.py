@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from paper.chapters.common import NOT_AVAILABLE, fixed
+from paper.site import NOT_AVAILABLE, fixed
 
 #: In how many of the resamples a model has to lead to be counted as one that could.
 COULD_LEAD = 0.01

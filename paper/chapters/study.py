@@ -1,20 +1,226 @@
-"""What the chapter on running the study shows: forecasts checked against runs, files as text."""
+"""The chapter on running the study: what each step costs, and how far off forecasts are."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from paper.chapters.common import NOT_AVAILABLE, fixed
+from paper.site import NOT_AVAILABLE, fixed
+from pepr_utils.measurement.architectures import select_architectures
+from pepr_utils.measurement.datasets import Sizes, known_sizes
+from pepr_utils.measurement.metering import Intensity
+from pepr_utils.measurement.run import Run
+from pepr_utils.measurement.sweep.forecast import (
+    SAME,
+    Forecast,
+    Forecaster,
+    Measured,
+    Source,
+    Work,
+)
+from pepr_utils.measurement.sweep.outlook import Outlook, as_dict, outlook
+from pepr_utils.measurement.sweep.plan import Plan
 from pepr_utils.paths import data_file
+from pepr_utils.results.power_limits import declared
 
 if TYPE_CHECKING:
     from IPython.display import Markdown
 
-#: The comparison that the text speaks of: this data set, forecast from the others.
-TOLD = "pneumonia"
+#: The single run, and the data set of the first two steps and of the example of a forecast.
+EXAMPLE, DATASET = "resnet18d", "pneumonia"
+#: The models of the second step.
+SMALL = "n_parameters < 10e6"
+
+
+def steps(plan: Plan, forecast: Callable[[Run], Forecast], intensity: Intensity) -> pd.DataFrame:
+    """Forecast a run by hand, a batch of small models, and a study block by block.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the study.
+    forecast : callable
+        A `Forecaster`.
+    intensity : Intensity
+        Emissions per energy.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``step``, ``runs``, ``time (h)`` one run after another, ``energy (kWh)``, ``CO2eq (kg)``,
+        ``runs without a basis``.
+    """
+    small = [Run(name, DATASET) for name in select_architectures((), SMALL)]
+    rows = [
+        _sum(f"one run: {EXAMPLE} on {DATASET}", [Run(EXAMPLE, DATASET)], forecast),
+        _sum(f"pepr run: {SMALL} on {DATASET}", small, forecast),
+        *outlook(plan.runs, forecast, set()),
+    ]
+    for row in rows[2:-1]:
+        row.name = f"pepr sweep {plan.study}: {row.name}"
+    rows[-1].name = f"pepr sweep {plan.study}"
+    return _frame(rows, intensity, "step")
+
+
+def by_device(plan: Plan, source: Source, intensity: Intensity) -> pd.DataFrame:
+    """Forecast a study on each device whose data sheet is declared.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `steps`, with ``device`` in the place of the step and the declared bandwidth (GB/s) and
+        power (W) of the board.
+    """
+    devices = declared()["devices"]
+    rows = []
+    for name in devices:
+        total = outlook(plan.runs, Forecaster([source], device=name), set())[-1]
+        total.name = name
+        rows.append(total)
+    frame = _frame(rows, intensity, "device")
+    frame.insert(1, "memory (GB/s)", [devices[n]["memory_bandwidth_gb_s"] for n in devices])
+    frame.insert(2, "board (W)", [devices[n]["board_power_w"] for n in devices])
+    return frame.sort_values("time (h)", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def part_shares(plan: Plan, seconds: Callable[[Run], float | None], parts: int) -> pd.Series:
+    """Forecast time of each part of a plan over their mean: how evenly `Plan.part` deals."""
+    numbers = range(1, parts + 1)
+    totals = pd.Series(
+        {i: sum(seconds(p.run) or 0.0 for p in plan.part(i, parts).runs) for i in numbers}
+    )
+    return totals / totals.mean()
+
+
+def _sum(name: str, runs: Iterable[Run], forecast: Callable[[Run], Forecast]) -> Outlook:
+    row = Outlook(name)
+    for run in runs:
+        row.add(forecast(run), done=False)
+    return row
+
+
+def _frame(rows: Iterable[Outlook], intensity: Intensity, first: str) -> pd.DataFrame:
+    found = [as_dict(row, intensity) for row in rows]
+    return pd.DataFrame(
+        {
+            first: [row["block"] for row in found],
+            "runs": [row["runs"] for row in found],
+            "time (h)": [_over(row["seconds"], 3600) for row in found],
+            "energy (kWh)": [_over(row["energy_kwh"], 1) for row in found],
+            "CO2eq (kg)": [_over(row["co2eq_g"], 1000) for row in found],
+            "runs without a basis": [row["runs_without_basis"] for row in found],
+        }
+    )
+
+
+def _over(value: float | None, unit: float) -> float:
+    return float("nan") if value is None else value / unit
+
+
+#: What is left out of the basis before a run is forecast.
+WITHOUT: dict[str, Callable[[Measured, Measured], bool]] = {
+    "this experiment": lambda one, other: _experiment(one) == _experiment(other),
+    "this data set": lambda one, other: one.dataset == other.dataset,
+}
+COLUMNS = (
+    "dataset",
+    "pretrained",
+    "train_fraction",
+    "without",
+    "forecast from",
+    "runs",
+    *(f"{name}, {part}" for name in ("time", "energy") for part in ("total", "low", "high")),
+)
+#: The same images, fine-tuned instead of from scratch or the other way round.
+OTHER_START = "the same, other start"
+
+
+def crosscheck(source: Source) -> pd.DataFrame:
+    """Forecast each experiment of a source from the rest of it, and compare.
+
+    Parameters
+    ----------
+    source : Source
+        Measured runs, such as the published ones.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each experiment and for each thing left out: ``dataset``, ``pretrained``,
+        ``train_fraction``, ``without``, ``forecast from``, ``runs``, and of time and of energy the
+        forecast over the measured total (``time, total``) with the 10 % and 90 % quantiles over
+        the runs (``time, low``, ``time, high``).
+    """
+    rows = []
+    for key in dict.fromkeys(_experiment(m) for m in source.runs):
+        targets = [m for m in source.runs if _experiment(m) == key]
+        for words, left_out in WITHOUT.items():
+            rest = tuple(m for m in source.runs if not left_out(m, targets[0]))
+            found = _compared(targets, Source(source.label, rest))
+            if not found.empty:
+                rows.append(_row(targets[0], words, found))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _compared(targets: Sequence[Measured], rest: Source) -> pd.DataFrame:
+    rows = []
+    for target in targets:
+        run = Run(
+            target.architecture,
+            target.dataset,
+            target.protocol,
+            bool(target.pretrained),
+            target.train_fraction or 1.0,
+        )
+        known = known_sizes(target.dataset)
+        if known is None:
+            continue
+        # Of the very images that it was evaluated on: the authors' test images, and no others.
+        evaluations = Work.of(run, Sizes(1, 1, 0)).evaluated
+        sizes = Sizes(known.train, 0, target.work.evaluated // evaluations)
+        found = Forecaster([rest], sizes={target.dataset: sizes})(run)
+        if found.seconds is None:
+            continue
+        rows.append(
+            {
+                "forecast_s": found.seconds,
+                "measured_s": target.seconds(target.work),
+                "forecast_kwh": found.energy_kwh,
+                "measured_kwh": target.energy_kwh(target.work),
+                "images": OTHER_START if found.images == SAME else found.images,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _row(target: Measured, without: str, found: pd.DataFrame) -> dict[str, object]:
+    row: dict[str, object] = {
+        "dataset": target.dataset,
+        "pretrained": target.pretrained,
+        "train_fraction": target.train_fraction,
+        "without": without,
+        "forecast from": ", ".join(sorted(found["images"].unique())),
+        "runs": len(found),
+    }
+    for name, unit in (("time", "s"), ("energy", "kwh")):
+        both = found.dropna(subset=[f"forecast_{unit}", f"measured_{unit}"])
+        ratio = both[f"forecast_{unit}"] / both[f"measured_{unit}"]
+        row[f"{name}, total"] = both[f"forecast_{unit}"].sum() / both[f"measured_{unit}"].sum()
+        row[f"{name}, low"], row[f"{name}, high"] = ratio.quantile(0.1), ratio.quantile(0.9)
+    return row
+
+
+def _experiment(measured: Measured) -> tuple:
+    return (
+        measured.dataset,
+        measured.pretrained,
+        measured.train_fraction,
+        measured.protocol,
+        measured.device,
+    )
 
 
 def crosscheck_table(checked: pd.DataFrame) -> pd.DataFrame:
@@ -41,43 +247,15 @@ def crosscheck_table(checked: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def numbers(
-    steps: pd.DataFrame, devices: pd.DataFrame, checked: pd.DataFrame, shares: pd.Series
-) -> dict[str, str]:
-    """Every number that the chapter quotes.
-
-    Parameters
-    ----------
-    steps, devices : pandas.DataFrame
-        What the steps and the study on each device take.
-    checked : pandas.DataFrame
-        As in `crosscheck_table`.
-    shares : pandas.Series
-        Time of each part of an array over their mean.
-    """
-    one, several, whole = steps.iloc[0], steps.iloc[1], steps.iloc[-1]
+def errors_of_forecasts(checked: pd.DataFrame) -> dict[str, str]:
+    """How far off forecasts are, for the text; `checked` as in `crosscheck_table`."""
     apart = checked[checked["without"] == "this data set"]
-    told = apart[(apart["dataset"] == TOLD) & (apart["train_fraction"] == 1)]
     full, part = apart[apart["train_fraction"] == 1], apart[apart["train_fraction"] < 1]
+    example = full[full["dataset"] == DATASET]
     return {
-        "one-minutes": fixed(60 * one["time (h)"], 1),
-        "one-wh": fixed(1000 * one["energy (kWh)"], 1),
-        "several-runs": f"{several['runs']}",
-        "several-hours": fixed(several["time (h)"], 1),
-        "several-wh": fixed(1000 * several["energy (kWh)"], 0),
-        "study-runs": f"{whole['runs']:,}",
-        "study-hours": fixed(whole["time (h)"], 0),
-        "study-four": fixed(whole["time (h)"] / 4, 0),
-        "study-kwh": fixed(whole["energy (kWh)"], 1),
-        "study-kg": fixed(whole["CO2eq (kg)"], 1),
-        "study-no-basis": f"{whole['runs without a basis']}",
-        "n-devices": f"{len(devices)}",
-        "parts": f"{len(shares)}",
-        "part-longest": fixed(100 * (shares.max() - 1), 0),
-        "part-shortest": fixed(100 * (1 - shares.min()), 0),
-        "told-from": _first(told["forecast from"]),
-        "told-time": off(told["time, total"]),
-        "told-energy": off(told["energy, total"]),
+        "told-from": next(iter(example["forecast from"]), NOT_AVAILABLE),
+        "told-time": off(example["time, total"]),
+        "told-energy": off(example["energy, total"]),
         "full-time": _furthest(full["time, total"]),
         "full-energy": _furthest(full["energy, total"]),
         "part-time": _furthest(part["time, total"]),
@@ -123,7 +301,3 @@ def show_source(name: str, language: str) -> Markdown:
 def _furthest(ratios: pd.Series) -> str:
     """The largest distance from 1, in per cent."""
     return fixed((100 * (ratios - 1).abs()).max(), 0)
-
-
-def _first(values: pd.Series) -> str:
-    return NOT_AVAILABLE if values.empty else str(values.iloc[0])

@@ -281,26 +281,3 @@ def ranking_table(result_set: ResultSet) -> pd.DataFrame:
         table = table.merge(again.rename(columns={"architecture": words}), on=["block", "rank"])
         table[words] = table[words].where(table[words] != table["printed"], "same")
     return table
-
-
-def numbers(cells: pd.DataFrame, rules: pd.DataFrame, rankings: pd.DataFrame) -> dict[str, str]:
-    """Counts of outcomes of Table 1: measured quantities and scores apart."""
-    measured = cells[cells["quantity"] != "pepr_e"]["outcome"].value_counts()
-    scores = cells[cells["rule"] == "max"]["outcome"].value_counts()
-    matching = rules[rules["bounds"] == "experiment"].set_index("rule")
-    same = {rule: (rankings[words] == "same").sum() for rule, words in RULES.items()}
-    return {
-        "cells": f"{measured.sum() + scores.sum()}",
-        "measured": f"{measured.sum()}",
-        "measured-reproduced": f"{measured.get(REPRODUCED, 0)}",
-        "measured-truncated": f"{measured.get(TRUNCATED, 0)}",
-        "measured-differing": f"{measured.get(DIFFERS, 0)}",
-        "scores": f"{matching.loc['max', 'printed']}",
-        "scores-max": f"{matching.loc['max', 'matching']}",
-        "scores-max-rounded": f"{scores.get(REPRODUCED, 0)}",
-        "scores-max-truncated": f"{scores.get(TRUNCATED, 0)}",
-        "scores-minmax": f"{matching.loc['minmax', 'matching']}",
-        "ranks": f"{len(rankings)}",
-        "ranks-same-max": f"{same['max']}",
-        "ranks-same-minmax": f"{same['minmax']}",
-    }

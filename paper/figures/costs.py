@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -76,10 +78,13 @@ def _why_not(cost: str) -> str:
     return f"this result set has no {COSTS[cost]} in each experiment"
 
 
-def table(
-    result_set: ResultSet, *, average: Average = "stated", alpha: float = 1.0
-) -> pd.DataFrame:
+def table(by_cost: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Compare the scores by each cost with PePR-E.
+
+    Parameters
+    ----------
+    by_cost : mapping
+        What `data` returns for each cost, and the frame of PePR-E as ``E``.
 
     Returns
     -------
@@ -87,17 +92,12 @@ def table(
         score, medians of small and of large models, the rank correlation with PePR-E and the
         model that leads; costs that the set does not have are left out.
     """
-    energy = data(result_set, "E", average=average, alpha=alpha)
-    if energy.empty:
-        return pd.DataFrame(columns=["score", "small", "large", "difference"])
-    reference = energy.set_index("architecture")["pepr"]
+    reference = by_cost["E"].set_index("architecture")["pepr"]
     rows = []
-    for cost in ("E", *COSTS):
-        frame = energy if cost == "E" else data(result_set, cost, average=average, alpha=alpha)
+    for cost, frame in by_cost.items():
         if frame.empty:
             continue
-        score = frame.set_index("architecture")["pepr"]
-        medians = medians_by_size(frame, "pepr")
+        score, medians = frame.set_index("architecture")["pepr"], medians_by_size(frame, "pepr")
         both = pd.concat([score, reference], axis=1, join="inner")
         rows.append(
             {

@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from paper.chapters.example_curves import CURVES, GRID, ExampleCurve
+from paper.chapters.statements import CURVES, GRID, ExampleCurve
 from paper.figures.common import CHART_HEIGHT
 from pepr_utils.results import ResultSet, learning_curves
 from pepr_utils.scoring import (

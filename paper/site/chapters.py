@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +15,7 @@ import yaml
 
 from pepr_utils.errors import PeprError, unknown_name
 
-ROOT = Path(__file__).resolve().parents[2]
-
-#: Each part of the code with those beneath it, which it may import.
-FLOORS = {
-    "scoring": (),
-    "results": ("scoring",),
-    "audit": ("scoring", "results"),
-    "statistics": ("scoring", "results", "audit"),
-    "ledger": ("scoring", "results", "audit", "statistics"),
-    "measurement": ("scoring", "results"),
-    "paper": ("scoring", "results", "audit", "statistics", "ledger"),
-}
-_ALWAYS = ("__init__.py", "__init__.pyi", "errors.py", "paths.py")
-_SHAPES_NOTEBOOKS = ("execute.py", "stub.py")
-_HEADER_KEYS = ("result_set", "makes", "parameters", "uses", "files")
+_HEADER_KEYS = ("result_set", "makes", "parameters", "files")
 
 
 class BookError(PeprError):
@@ -53,8 +38,6 @@ class Chapter:
         The result set it is built from; None if it needs no data.
     parameters : dict
         What its parameters cell is given, the result set included.
-    uses : tuple of str
-        The package floors that it imports.
     files : tuple of str
         Machine-read files that it reads, relative to the project's folder.
     makes : str or None
@@ -66,7 +49,6 @@ class Chapter:
     is_notebook: bool = False
     result_set: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
-    uses: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     makes: str | None = None
 
@@ -89,23 +71,14 @@ def read_chapters(root: Path) -> list[Chapter]:
 
 
 def dependencies(chapter: Chapter, root: Path) -> list[str]:
-    """List the files whose change makes a notebook run again: text, code, data and lock.
+    """List the files whose change makes a notebook run again: text, data, lock, what executes it.
 
-    The result set is not among them: it counts by its content hash.
-
-    Examples
-    --------
-    >>> chapter = Chapter("notebooks/a", Path("notebooks/a.md"), uses=("results",))
-    >>> names = [Path(p).as_posix() for p in dependencies(chapter, Path("."))]
-    >>> any(n.endswith("pepr_utils/scoring/score.py") for n in names)
-    True
+    The result set is not among them: it counts by its content hash. Nor is the code that the
+    notebook imports: which it is, is noted when the notebook is executed.
     """
-    floors = {f for used in chapter.uses for f in (used, *FLOORS[used])}
-    code = [p for floor in sorted(floors) for p in _modules(floor)]
-    code += [ROOT / "pepr_utils" / name for name in _ALWAYS]
-    code += [Path(__file__).parent / name for name in _SHAPES_NOTEBOOKS]
+    executing = [Path(__file__).with_name(name) for name in ("execute.py", "stub.py")]
     lock = [p for p in [root / "requirements.lock"] if p.is_file()]
-    return [str(p) for p in [chapter.source, *code, *(root / f for f in chapter.files), *lock]]
+    return [str(p) for p in [chapter.source, *executing, *(root / f for f in chapter.files), *lock]]
 
 
 def front_matter(text: str) -> dict[str, Any]:
@@ -152,9 +125,6 @@ def _notebook(root: Path, docname: str, needs: dict[str, Any]) -> Chapter:
     for key in needs:
         if key not in _HEADER_KEYS:
             raise BookError(f"{place}: {unknown_name('key', key, _HEADER_KEYS)}")
-    for floor in needs.get("uses", ()):
-        if floor not in FLOORS:
-            raise BookError(f"{place}: {unknown_name('package floor', floor, FLOORS)}")
     for name in needs.get("files", ()):
         if not (root / name).is_file():
             raise BookError(f"{place}: no file {name!r}; paths start at the project's folder")
@@ -168,20 +138,6 @@ def _notebook(root: Path, docname: str, needs: dict[str, Any]) -> Chapter:
         is_notebook=True,
         result_set=result_set,
         parameters=given | needs.get("parameters", {}),
-        uses=tuple(needs.get("uses", ())),
         files=tuple(needs.get("files", ())),
         makes=makes,
     )
-
-
-#: What makes the site and is imported by no chapter.
-_PIPELINE = ("build.py", "chapters.py", "execute.py", "sphinx_ext.py", "stub.py", "tasks.py")
-
-
-@cache
-def _modules(floor: str) -> list[Path]:
-    """The modules of a part of the code, less the pipeline's own."""
-    folder = ROOT / floor if floor == "paper" else ROOT / "pepr_utils" / floor
-    pipeline = {Path(__file__).resolve().parent / name for name in _PIPELINE}
-    found = [p for kind in ("*.py", "*.pyi") for p in folder.rglob(kind)]
-    return sorted(p for p in found if p not in pipeline)

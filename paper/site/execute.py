@@ -1,14 +1,17 @@
 """Execute one computing chapter: text -> notebook -> papermill -> a file that appears whole.
 
-Where the chapter's data cannot be had, a stub takes its place. Nothing is written before the
-notebook has run to its end.
+Where the chapter's data could not be downloaded, a stub takes its place. Nothing is written before
+the notebook has run to its end.
 """
 
 from __future__ import annotations
 
 import ast
+import hashlib
+import json
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -43,8 +46,16 @@ def look_up(result_set: str | None) -> str | PeprError:
         return error
 
 
-def build_chapter(chapter: Chapter, target: Path, root: Path) -> str:
-    """Execute a chapter into `target`, or write its stub where its data cannot be had.
+#: Printed by the kernel at the end: the files of the modules that it has loaded.
+_LIST_MODULES = """
+import json, sys
+print(json.dumps([f for m in list(sys.modules.values()) if (f := getattr(m, "__file__", None))]))
+"""
+_CODE = Path(__file__).resolve().parents[2]
+
+
+def build_chapter(chapter: Chapter, target: Path, root: Path) -> dict[str, Any]:
+    """Execute a chapter into `target`, or write its stub where its data could not be downloaded.
 
     Parameters
     ----------
@@ -57,8 +68,9 @@ def build_chapter(chapter: Chapter, target: Path, root: Path) -> str:
 
     Returns
     -------
-    str
-        What was made, ``"executed"`` or ``"stub"``, and what cells wrote to stderr.
+    dict
+        ``outcome``, which is ``"executed"`` or ``"stub"``; ``warnings``, what cells wrote to
+        stderr; ``code``, the hash of each file of the project that the notebook imported.
 
     Raises
     ------
@@ -67,17 +79,17 @@ def build_chapter(chapter: Chapter, target: Path, root: Path) -> str:
     """
     import jupytext
 
-    notebook = jupytext.read(chapter.source)
+    notebook, outcome, code = jupytext.read(chapter.source), "executed", {}
     found = look_up(chapter.result_set)
     if chapter.makes:
-        made, outcome = _run(chapter, notebook, root), "executed"
+        made, code = _run(chapter, notebook, root)
         look_up.cache_clear()
         found = look_up(chapter.makes)
     elif isinstance(found, DataUnavailableError):
         made, outcome, found = stub_notebook(notebook, str(found)), "stub", None
     elif not isinstance(found, PeprError):
         try:
-            made, outcome = _run(chapter, notebook, root), "executed"
+            made, code = _run(chapter, notebook, root)
         except DataUnavailableError as error:  # of another file than the result set's
             made, outcome, found = stub_notebook(notebook, str(error)), "stub", None
     if isinstance(found, PeprError):
@@ -88,22 +100,30 @@ def build_chapter(chapter: Chapter, target: Path, root: Path) -> str:
         "content_hash": found,
         "parameters": _defaults(notebook) | chapter.parameters,
     }
-    said = _take_stderr(made)
+    warnings = _take_stderr(made)
     _write(made, target)
-    return "; ".join([outcome, *(f"warns: {text}" for text in said)])
+    return {"outcome": outcome, "warnings": warnings, "code": code}
 
 
-def _run(chapter: Chapter, notebook: Any, root: Path) -> Any:
-    """Execute a notebook in memory with the chapter's parameters."""
+def hashes(files: Iterable[str | Path]) -> dict[str, str]:
+    """Return the hash of each file's content; empty for one that is not there."""
+    contents = {str(f): Path(f).read_bytes() if Path(f).is_file() else b"" for f in files}
+    return {name: hashlib.sha256(text).hexdigest() * bool(text) for name, text in contents.items()}
+
+
+def _run(chapter: Chapter, notebook: Any, root: Path) -> tuple[Any, dict[str, str]]:
+    """Execute a notebook in memory with the chapter's parameters; hash the code that it loaded."""
+    import nbformat
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    listing = nbformat.v4.new_code_cell(_LIST_MODULES)
     # Kernels inherit both: sets keep their order, and the platform's folders raise no warning.
     os.environ.update(PYTHONHASHSEED="0", JUPYTER_PLATFORM_DIRS="1")
     try:
         done = papermill.execute_notebook(
-            notebook,
+            nbformat.from_dict(notebook | {"cells": [*notebook.cells, listing]}),
             None,
             parameters=chapter.parameters,
             cwd=root,
@@ -123,7 +143,11 @@ def _run(chapter: Chapter, notebook: Any, root: Path) -> Any:
         raise BookError(
             f"{chapter.source.name}: its kernel died; most often the machine ran out of memory"
         ) from None
-    return _tidy(done)
+    loaded = [Path(name).resolve() for name in json.loads(done.cells.pop().outputs[0].text)]
+    rooms = (_CODE / "paper", _CODE / "pepr_utils", root / "notebooks")
+    mine = {p for p in loaded if any(p.is_relative_to(room) for room in rooms)}
+    stubs = {stub for p in mine if (stub := p.with_suffix(".pyi")).is_file()}
+    return _tidy(done), hashes(sorted(mine | stubs))
 
 
 def _failing_line(error: Any) -> str:
@@ -172,13 +196,13 @@ def _tidy(notebook: Any) -> Any:
 
 def _take_stderr(notebook: Any) -> list[str]:
     """Take what cells wrote to stderr off the page; it is for who builds, not for who reads."""
-    said = []
+    written = []
     for cell in notebook.cells:
         outputs = cell.get("outputs", [])
-        said += [o.text.strip() for o in outputs if o.get("name") == "stderr"]
+        written += [o.text.strip() for o in outputs if o.get("name") == "stderr"]
         if outputs:
             cell.outputs = [o for o in outputs if o.get("name") != "stderr"]
-    return said
+    return written
 
 
 def _write(notebook: Any, target: Path) -> None:

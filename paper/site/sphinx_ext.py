@@ -1,6 +1,8 @@
-"""A Sphinx extension for what every page of the book has: provenance, numbered tables, charts.
+"""A Sphinx extension for what every page of the book has: provenance, numbered tables, code.
 
-- Each page ends with where it comes from: result set and content hash, parameters, commit.
+- Each page ends with where it comes from: result set and content hash, parameters, commit, source.
+- Each source file has a page. A computed number links to the line that computes it, a name in
+  shown code to its definition, and an entry of the API pages to its source.
 - A captioned cell output of the class `pepr-table` is numbered as a table, not as a figure.
 - The line under a figure links to the notebook that made it.
 - The chart library is written into the site, and loaded by pages that have a chart.
@@ -15,14 +17,30 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from myst_nb.ext.glue.roles import PasteTextRole
 from myst_nb.ext.glue.utils import PendingGlueReference
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
 import pepr_utils
+from paper.site import code
 from paper.site.build import describe_commit
 
+_CODE = re.compile(r'<div class="highlight-ipython3.*?</pre>', re.DOTALL)
 _NOTEBOOK_LINK = re.compile(r'<span class="pepr-notebook" data-name="(?P<name>[^"]*)"></span>')
+
+_SOURCE_PAGE = """\
+<!doctype html>
+<html lang="en" data-theme="light">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<link rel="stylesheet" href="{top}_static/pygments.css">
+<link rel="stylesheet" href="{top}_static/pepr.css"></head>
+<body class="pepr-source">
+<p><a href="{top}book/index.html">PePR</a> · {title} · commit {commit}</p>
+<div class="highlight"><pre>{lines}</pre></div>
+</body></html>
+"""
 
 #: Licences that stand behind numbers of a result set, said on each page that shows some.
 LICENCES = {
@@ -59,10 +77,60 @@ def add_commit(app: Sphinx, config: Any) -> None:
     config.html_static_path.append(str(_chart_library(Path(app.outdir).parent)))
 
 
+class Number(PasteTextRole):
+    """A computed number, ``{glue:text}``, linked to the line that computes it."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Wrap what myst-nb puts in."""
+        number, messages = super().run()
+        if messages:
+            return number, messages
+        env = self.document.settings.env
+        page, _, key = self.text.rpartition(":")[0].rpartition("::")
+        docname = env.path2doc(env.relfn2path(page, env.docname)[1]) if page else env.docname
+        root = _root(env.app)
+        place = code.origin(root / f"{docname}.md", key)
+        uri = code.address(place, env.docname, root)
+        link = nodes.reference("", "", *number, internal=True, refuri=uri, classes=["pepr-number"])
+        link["reftitle"] = f"{key}: {code.name_of(place[0], root)}, line {place[1]}"
+        return [link], []
+
+
 def note_sources(app: Sphinx, doctree: nodes.document) -> None:
     """Note the chapters whose computed values a page quotes."""
     quoted = {node.refdoc for node in doctree.findall(PendingGlueReference)}
     app.env.metadata[app.env.docname]["pepr_sources"] = sorted({app.env.docname, *quoted})
+
+
+def write_source_pages(app: Sphinx, failed: Exception | None) -> None:
+    """Write the page of each source file; without the theme, which would take longest."""
+    if failed:
+        return
+    notebooks = [p for name in sorted(app.env.found_docs) if (p := _notebook(app, name))]
+    for file, lines in code.source_pages(notebooks, _root(app)):
+        page = Path(app.outdir, "code", f"{file}.html")
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(
+            _SOURCE_PAGE.format(
+                title=file,
+                top="../" * (file.count("/") + 1),
+                lines=lines,
+                commit=app.config.pepr_commit,
+            ),
+            encoding="utf-8",
+        )
+
+
+def set_example(_: Sphinx, _context: Any, lines: list[str]) -> None:
+    """Set the example in a command's help as code."""
+    text = "\n".join(line.removeprefix("| ") for line in lines)
+    lines[:] = [*text.replace("Example:\n", "Example::\n\n").splitlines(), ""]
+
+
+def source_of(domain: str, info: dict[str, str]) -> str | None:
+    """Return the address of an API entry's source, as seen from the API pages."""
+    place = code.find(f"{info['module']}.{info['fullname']}") if domain == "py" else None
+    return code.address(place, "book/api/page") if place else None
 
 
 def finish_page(
@@ -79,8 +147,12 @@ def finish_page(
         return f' · <a download href="{address}">Notebook (ipynb)</a>' if maker else ""
 
     body = _NOTEBOOK_LINK.sub(link, context["body"])
+    if notebook := _notebook(app, pagename):
+        names = code.bindings(code.code_of(notebook))
+        body = _CODE.sub(lambda block: code.link_names(block[0], names, pagename), body)
     made = [made for name in sources if (made := _made(app.env.doc2path(name)))]
-    context["body"] = body + _provenance(made, app.config.pepr_commit)
+    parts = [*_made_from(made, app.config.pepr_commit), *_links_to_code(app, pagename)]
+    context["body"] = f'{body}\n<p class="pepr-provenance">{" · ".join(parts)}</p>\n'
 
 
 def _maker(app: Sphinx, name: str, docnames: list[str]) -> str | None:
@@ -102,8 +174,13 @@ def setup(app: Sphinx) -> dict[str, Any]:
         html=(lambda self, node: self.visit_figure(node), lambda self, n: self.depart_figure(n)),
     )
     app.add_transform(CaptionedTables)
+    app.add_role_to_domain("glue", "text", Number(), override=True)
     app.connect("config-inited", add_commit)
     app.connect("doctree-read", note_sources)
+    app.connect("build-finished", write_source_pages)
+    app.connect("sphinx-click-process-description", set_example)
+    app.config.linkcode_resolve = source_of
+    app.setup_extension("sphinx.ext.linkcode")
     app.connect("html-page-context", finish_page)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -120,8 +197,26 @@ def _made(source: str) -> dict[str, Any]:
     return json.loads(Path(source).read_text("utf-8"))["metadata"].get("pepr", {})
 
 
-def _provenance(made: list[dict[str, Any]], commit: str) -> str:
-    """Write the last line of a page, from what its own and the quoted chapters were made from."""
+def _notebook(app: Sphinx, docname: str) -> Path | None:
+    """Return the text of a page's notebook; none for prose."""
+    is_notebook = app.env.doc2path(docname).endswith(".ipynb")
+    return _root(app) / f"{docname}.md" if is_notebook else None
+
+
+def _links_to_code(app: Sphinx, docname: str) -> list[str]:
+    """Link a computing page to its notebook's source and to the module of its numbers."""
+    notebook = _notebook(app, docname)
+    module = notebook and code.files().get(f"paper.chapters.{notebook.stem}")
+    return [
+        f'<a href="{code.address((file, 1), docname, _root(app))}">'
+        f"{code.name_of(file, _root(app))}</a>"
+        for file in (notebook, module)
+        if file
+    ]
+
+
+def _made_from(made: list[dict[str, Any]], commit: str) -> list[str]:
+    """Say what a page and the chapters that it quotes were made from."""
     sets = {_result_set(m): None for m in made if m.get("result_set")}
     given = made[0].get("parameters", {}) if len(made) == 1 else {}
     words = ", ".join(f"{k} = {v}" for k, v in given.items() if k != "result_set" and v != "")
@@ -129,8 +224,7 @@ def _provenance(made: list[dict[str, Any]], commit: str) -> str:
     parts += [f"parameters <code>{html.escape(words)}</code>"] if words else []
     parts += [LICENCES[name] for name in LICENCES if any(m.get("result_set") == name for m in made)]
     parts += [f"commit <code>{html.escape(commit)}</code>"]
-    parts += [f"pepr-utils {html.escape(pepr_utils.__version__)}"]
-    return f'\n<p class="pepr-provenance">{" · ".join(parts)}</p>\n'
+    return [*parts, f"pepr-utils {html.escape(pepr_utils.__version__)}"]
 
 
 def _result_set(made: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from doit.tools import config_changed
 
 from paper.site.build import build_site, describe_commit, prose_files, stage
 from paper.site.chapters import BookError, Chapter, dependencies, read_chapters
-from paper.site.execute import build_chapter, look_up
+from paper.site.execute import build_chapter, hashes, look_up
 from pepr_utils.errors import PeprError
 
 
@@ -39,6 +39,7 @@ def chapter_tasks(root: Path) -> Iterator[dict[str, Any]]:
             "uptodate": [
                 config_changed({"parameters": chapter.parameters}),
                 partial(_same_data, chapter),
+                _same_code,
             ],
         }
 
@@ -57,10 +58,10 @@ def site_task(root: Path) -> dict[str, Any]:
     prose = sorted({*prose_files(root), *(c.source for c in chapters if not c.is_notebook)})
     lock = [p for p in [root / "requirements.lock"] if p.is_file()]
 
-    def make_site() -> str:
+    def make_site() -> dict[str, str]:
         stage(chapters, root, build / "chapters", build / "source")
         build_site(root, build / "source", build)
-        return "built"
+        return {"outcome": "built"}
 
     return {
         "actions": [(_guarded, [make_site])],
@@ -71,7 +72,7 @@ def site_task(root: Path) -> dict[str, Any]:
     }
 
 
-_WORDS = {"stub": "its data could not be downloaded: a stub"}
+_MESSAGES = {"stub": "its data could not be downloaded: a stub"}
 
 
 class Progress(ZeroReporter):
@@ -91,9 +92,9 @@ class Progress(ZeroReporter):
             return
         self.done += 1
         seconds = time.monotonic() - self.started[task.name]
-        words, *warnings = task.values.get("outcome", "done").split("; warns: ")
-        self.write(f"{_name(task):<32} {_WORDS.get(words, words)}, {seconds:.1f} s\n")
-        self.write("".join(f"  warning: {text}\n" for text in warnings))
+        outcome = task.values.get("outcome", "done")
+        self.write(f"{_name(task):<32} {_MESSAGES.get(outcome, outcome)}, {seconds:.1f} s\n")
+        self.write("".join(f"  warning: {text}\n" for text in task.values.get("warnings", ())))
         self.outstream.flush()
 
     def add_failure(self, task: Any, fail_info: Any) -> None:
@@ -160,10 +161,16 @@ def _same_data(chapter: Chapter, task: Any, values: dict[str, Any]) -> bool:
     return values.get("data") == before and not lacked
 
 
-def _guarded(make: Callable[..., str], *arguments: Any) -> dict[str, str] | TaskFailed:
+def _same_code(task: Any, values: dict[str, Any]) -> bool:  # noqa: ARG001  doit passes both
+    """Whether the code that a chapter imported when it was last executed is what it was."""
+    noted = values.get("code")
+    return noted is not None and hashes(noted) == noted
+
+
+def _guarded(make: Callable[..., dict], *arguments: Any) -> dict[str, Any] | TaskFailed:
     """Run an action; an error of ours becomes a message without a traceback."""
     try:
-        return {"outcome": make(*arguments)}
+        return make(*arguments)
     except PeprError as error:
         return TaskFailed(str(error))
 

@@ -32,6 +32,14 @@ glue("alpha", f"alpha-is-{alpha}", display=False)
 """
 )
 
+IMPORTING = """\
+import sys
+
+sys.path.insert(0, "notebooks")
+import imported
+
+alpha = 1"""
+
 COUNTED = (
     HEAD
     + """\
@@ -131,12 +139,24 @@ def book(tmp_path):
 
 
 def test_only_what_changed_runs_again(book):
+    book.write("notebooks/imported.py", "def value():\n    import read_by_it\n\nvalue()\n")
+    book.write("notebooks/read_by_it.py", "VALUE = 1\n")
+    book.write("notebooks/not_imported.py", "VALUE = 1\n")
+    book.write("constant.md", CONSTANT.replace("alpha = 1", IMPORTING))
     assert book.executed() == {"constant", "counted"}
     assert book.executed() == set()
     book.write("toy.txt", "e" * 64)
     assert book.executed() == {"counted"}
     book.write("data/x.csv", "x\n2\n")
     assert book.executed() == {"constant"}
+    book.write("notebooks/read_by_it.py", "VALUE = 2\n")
+    assert book.executed() == {"constant"}
+    book.write("notebooks/not_imported.py", "VALUE = 2\n")
+    assert book.executed() == set()
+    (book.root / "notebooks" / "imported.py").rename(book.root / "notebooks" / "moved.py")
+    code, out = book.build("chapter")
+    assert code != 0
+    assert "No module named 'imported'" in out
     book.write("constant.md", CONSTANT.replace("alpha: 2", "alpha: 3"))
     assert book.executed() == {"constant"}
     assert b"alpha-is-3" in book.notebook("constant").read_bytes()

@@ -5,10 +5,8 @@ from pathlib import Path
 import nbformat.v4 as v4
 import pytest
 
-from paper.site.chapters import BookError, Chapter, dependencies, read_chapters
+from paper.site.chapters import BookError, dependencies, read_chapters
 from paper.site.stub import stub_notebook, without_stubs
-
-ROOT = Path(__file__).parents[2]
 
 
 def _book(root, header, *, toc="root: a\n"):
@@ -17,16 +15,12 @@ def _book(root, header, *, toc="root: a\n"):
     return root
 
 
-def _names(chapter):
-    return {Path(p).relative_to(ROOT).as_posix() for p in dependencies(chapter, ROOT)}
-
-
 def test_a_header_says_what_a_chapter_needs(tmp_path):
-    header = "pepr: {result_set: demo, parameters: {alpha: 2}, uses: [scoring]}\n"
+    header = "pepr: {result_set: demo, parameters: {alpha: 2}, files: [_toc.yml]}\n"
     (chapter,) = read_chapters(_book(tmp_path, header))
     assert chapter.is_notebook
     assert chapter.parameters == {"result_set": "demo", "alpha": 2}
-    assert chapter.uses == ("scoring",)
+    assert chapter.files == ("_toc.yml",)
 
 
 def test_chapters_come_in_the_order_of_the_toc(tmp_path):
@@ -42,7 +36,6 @@ def test_chapters_come_in_the_order_of_the_toc(tmp_path):
     ("header", "message"),
     [
         ("pepr: {result: demo}\n", "unknown key 'result'; allowed: result_set"),
-        ("pepr: {uses: [score]}\n", "unknown package floor 'score'.*did you mean 'scoring'"),
         ("pepr: {files: [data/x.csv]}\n", "no file 'data/x.csv'"),
         ("pepr: [\n", "a.md: its header is not YAML"),
     ],
@@ -57,21 +50,10 @@ def test_a_listed_chapter_must_exist(tmp_path):
         read_chapters(_book(tmp_path, "", toc="root: b\n"))
 
 
-def test_a_chapter_depends_on_the_floors_it_uses_and_those_beneath():
-    source = ROOT / "notebooks/results.md"
-    scoring = _names(Chapter("x", source, is_notebook=True, uses=("scoring",)))
-    paper = _names(Chapter("x", source, is_notebook=True, uses=("paper",)))
-    assert "notebooks/results.md" in scoring
-    assert "pepr_utils/errors.py" in scoring
-    assert "pepr_utils/scoring/score.py" in scoring
-    assert not any("results/" in name for name in scoring)
-    assert {"pepr_utils/results/schema.py", "pepr_utils/scoring/score.py"} <= paper
-    assert "paper/site/theme.py" in paper
-    assert {"paper/chapters/results.py", "pepr_utils/statistics/samples.py"} <= paper
-    assert {"paper/site/__init__.py", "paper/site/shown_chart.py"} <= paper
-    assert "pepr_utils/results/__init__.pyi" in scoring | paper
-    assert "paper/site/execute.py" in paper
-    assert "paper/site/build.py" not in paper
+def test_a_chapter_depends_on_its_text_its_files_and_what_executes_it(tmp_path):
+    (chapter,) = read_chapters(_book(tmp_path, "pepr: {files: [_toc.yml]}\n"))
+    names = {Path(p).name for p in dependencies(chapter, tmp_path)}
+    assert names == {"a.md", "_toc.yml", "execute.py", "stub.py"}
 
 
 STUBBED = """\

@@ -6,11 +6,10 @@ import subprocess
 import pandas as pd
 import pytest
 
-from paper.chapters import study as study_numbers
+from paper.chapters import study
 from pepr_utils.commands.sweep import sweep
 from pepr_utils.measurement.metering import Intensity
 from pepr_utils.measurement.run import Run
-from pepr_utils.measurement.sweep import costs, crosscheck
 from pepr_utils.measurement.sweep.forecast import Forecaster, Measured, Source, Work
 from pepr_utils.measurement.sweep.plan import Plan, Planned
 from pepr_utils.paths import data_dir, data_file
@@ -41,7 +40,7 @@ def source():
 
 
 def test_each_experiment_is_forecast_from_the_rest(source):
-    table = crosscheck.crosscheck(source).set_index(["dataset", "without"])
+    table = study.crosscheck(source).set_index(["dataset", "without"])
     assert (table["runs"] == 2).all()
     # The nearest in images: lidc for derma (90,570 to 70,070), derma for the others.
     assert table.loc[("derma", "this data set"), "forecast from"] == "lidc"
@@ -56,11 +55,11 @@ def test_each_experiment_is_forecast_from_the_rest(source):
 
 def test_one_experiment_alone_cannot_be_checked(source):
     alone = Source("alone", tuple(m for m in source.runs if m.dataset == "derma"))
-    assert crosscheck.crosscheck(alone).empty
+    assert study.crosscheck(alone).empty
 
 
 def test_a_table_of_the_check_in_per_cent(source):
-    table = study_numbers.crosscheck_table(crosscheck.crosscheck(source))
+    table = study.crosscheck_table(study.crosscheck(source))
     row = table[table["experiment"] == "derma, pretrained, 100%"].iloc[-1]
     assert row["time, all"] == pytest.approx(100.0)
     assert row["energy, 90 %"] == pytest.approx(0.0)
@@ -78,7 +77,7 @@ def _seconds(n_train, n_evaluated, train_s):
 
 
 def test_what_each_step_takes(source, plan):
-    table = costs.steps(plan, Forecaster([source]), Intensity(100.0, "declared"))
+    table = study.steps(plan, Forecaster([source]), Intensity(100.0, "declared"))
     assert table["step"].tolist() == [
         "one run: resnet18d on pneumonia",
         "pepr run: n_parameters < 10e6 on pneumonia",
@@ -100,7 +99,7 @@ def test_what_each_step_takes(source, plan):
 
 
 def test_devices_by_data_sheet_the_slowest_first(source, plan):
-    table = costs.by_device(plan, source, Intensity(100.0, "declared")).set_index("device")
+    table = study.by_device(plan, source, Intensity(100.0, "declared")).set_index("device")
     base = table.loc[CARD]
     newer = table.loc["NVIDIA GeForce RTX 4090"]
     assert newer["time (h)"] / base["time (h)"] == pytest.approx(936 / 1008)
@@ -110,16 +109,16 @@ def test_devices_by_data_sheet_the_slowest_first(source, plan):
 
 def test_parts_over_their_mean(plan):
     seconds = {"derma": 10.0, "lidc": 20.0}
-    shares = costs.part_shares(plan, lambda run: seconds[run.dataset], 3)
+    shares = study.part_shares(plan, lambda run: seconds[run.dataset], 3)
     assert sorted(shares) == pytest.approx([10 / (50 / 3), 20 / (50 / 3), 20 / (50 / 3)])
 
 
 def test_numbers_of_the_chapter(source, plan):
     intensity = Intensity(100.0, "declared")
-    found = study_numbers.numbers(
-        costs.steps(plan, Forecaster([source]), intensity),
-        costs.by_device(plan, source, intensity),
-        crosscheck.crosscheck(source),
+    found = study.numbers(
+        study.steps(plan, Forecaster([source]), intensity),
+        study.by_device(plan, source, intensity),
+        study.crosscheck(source),
         pd.Series([0.9, 1.2]),
     )
     assert found["study-runs"] == "3"
