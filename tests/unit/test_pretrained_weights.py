@@ -103,7 +103,7 @@ def test_without_a_network_all_missing_weights_are_named_after_one_try(tmp_path,
     unknown, missing = map(str, errors)
     assert "unknown architecture 'no_such'" in unknown
     assert missing.startswith(
-        "no network answers, and the weights of 3 architectures are not on this machine: "
+        "no network, and the weights of 3 architectures are not on this machine: "
         "test_resnet.r160_in1k, test_vit.r160_in1k, test_convnext.r160_in1k; connect, or give"
     )
     assert len(tries) == 1
