@@ -16,7 +16,7 @@ from pepr_utils.commands.intensity import intensity_option
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.option("--check", is_flag=True,
-              help="Say what can be measured here, how, and how to enable the rest.")  # fmt: skip
+              help="Show what can be measured here, how, and how to enable the rest.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True,
               help="Print JSON on stdout; what COMMAND prints there goes to stderr.")  # fmt: skip
 @intensity_option
@@ -27,12 +27,12 @@ from pepr_utils.commands.intensity import intensity_option
 @click.option("--simulate", type=click.FloatRange(min=0), metavar="WATTS",
               help="Measure nothing and count this power: to try things out.")  # fmt: skip
 def meter(command: tuple[str, ...], check: bool, as_json: bool, **options: Any) -> None:
-    """Run COMMAND and say what it consumed: energy, emissions, memory and time.
+    """Run COMMAND and report what it consumed: energy, emissions, memory and time.
 
-    Graphics cards are those that CUDA_VISIBLE_DEVICES leaves. The table goes to stderr, so that
-    COMMAND's output can be piped on. The exit code is COMMAND's; 127 if it does not exist, 126 if
-    it cannot be run. What was not measured is a dash, with the reason below the table, never a 0.
-    Signals go to COMMAND. What it leaves running when it ends is not measured any more.
+    GPUs are those that CUDA_VISIBLE_DEVICES leaves. The table goes to stderr, so that COMMAND's
+    output can be piped on. The exit code is COMMAND's; 127 if it does not exist, 126 if it cannot
+    be run. What was not measured is a dash, with the reason below the table, never a 0. Signals
+    go to COMMAND. What it leaves running when it ends is not measured any more.
 
     \b
     Example:
@@ -70,7 +70,7 @@ def meter(command: tuple[str, ...], check: bool, as_json: bool, **options: Any) 
 
 
 def _print(text: str, *, err: bool) -> None:
-    """Print the report; where nobody reads it any more, the command's exit code still counts."""
+    """Print the report; where its reader has gone, the command's exit code still counts."""
     try:
         click.echo(text, err=err)
     except BrokenPipeError:
@@ -79,13 +79,13 @@ def _print(text: str, *, err: bool) -> None:
 
 
 def _about_memory(memory: dict[str, Any], below: int | None) -> list[str]:
-    """Why there is no peak of memory, where there is none."""
+    """Why a peak of memory is missing."""
     found = []
     if memory["nvml_used_bytes"] is None:
-        found.append("peak memory, cards: no card was read")
+        found.append("peak memory, GPUs: no GPU was read")
     if memory["resident_bytes"] is None:
         found.append(
-            "peak memory, process: the system does not tell"
+            "peak memory, process: the system does not report it"
             if below is None
             else f"peak memory, process: below {below / 1e6:.0f} MB, which pepr itself takes"
         )
@@ -122,7 +122,7 @@ def _table(report: dict[str, Any]) -> list[str]:
             f"CO2eq at {_short(report['carbon_intensity_g_per_kwh'])} g/kWh",
             _number(report["co2eq_g"], "g"),
         ),
-        ("peak memory, cards", _number(None if used is None else used / 1e9, "GB")),
+        ("peak memory, GPUs", _number(None if used is None else used / 1e9, "GB")),
         ("peak memory, process", _number(None if resident is None else resident / 1e9, "GB")),
         ("exit code", str(report["exit_code"])),
     ]
@@ -133,8 +133,8 @@ def _table(report: dict[str, Any]) -> list[str]:
 
 
 def _covered(report: dict[str, Any]) -> str:
-    """What the energy is of: beside a card, the processor may not have been measured."""
-    return "energy, cards alone" if report["it_energy_covers"] == ["gpu"] else "energy, computer"
+    """What the energy is of: beside a GPU, the CPU may not have been measured."""
+    return "energy, GPUs alone" if report["it_energy_covers"] == ["gpu"] else "energy, computer"
 
 
 def _short(value: float | None) -> str:

@@ -23,8 +23,8 @@ NOT_FOUND, NOT_RUNNABLE, SIGNALLED = 127, 126, 128
 class CannotRunError(PeprError):
     """A command that does not exist, or may not be run; with a shell's exit code for that."""
 
-    def __init__(self, words: str, exit_code: int) -> None:
-        super().__init__(words)
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
         self.exit_code = exit_code
 
 
@@ -83,14 +83,14 @@ def run(command: tuple[str, ...], stdout: Any) -> Ended:
         try:
             process = subprocess.Popen(command, stdout=stdout)
         except OSError as error:
-            words = f"{command[0]!r} cannot be run: {error.strerror}"
-            raise CannotRunError(words, NOT_RUNNABLE) from None
+            message = f"{command[0]!r} cannot be run: {error.strerror}"
+            raise CannotRunError(message, NOT_RUNNABLE) from None
         signals.go_to(process)
         _, status, used = os.wait4(process.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         process.returncode = code  # it has been waited for: no signal goes to its number any more
     peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    # Until it became COMMAND the new process had this one's memory: less cannot be told.
+    # Until it became COMMAND the new process had this one's memory: less cannot be measured.
     known = before is not None and peak > before
     code = code if code >= 0 else SIGNALLED - code
     return Ended(code, peak if known else None, None if known else before)
@@ -98,24 +98,24 @@ def run(command: tuple[str, ...], stdout: Any) -> Ended:
 
 @dataclass
 class _Signals:
-    """Passes signals on to a command; those that come before it has begun are kept for it."""
+    """Passes signals on to a command; those that come before it has started, once it has."""
 
     _process: subprocess.Popen | None = None
-    _kept: list[int] = field(default_factory=list)
+    _early: list[int] = field(default_factory=list)
 
     def go_to(self, process: subprocess.Popen) -> None:
         self._process = process
-        for number in self._kept:
+        for number in self._early:
             process.send_signal(number)
 
     def forward(self, number: int, _frame: Any) -> None:
         if self._process is None:
-            self._kept.append(number)
+            self._early.append(number)
         else:
             self._process.send_signal(number)
 
     def interrupt(self, number: int, frame: Any) -> None:
-        """Ctrl-C: the terminal tells the command too, where both are in its foreground."""
+        """Ctrl-C: the terminal sends it to the command too, where both are in its foreground."""
         if not _in_foreground():
             self.forward(number, frame)
 
@@ -124,8 +124,8 @@ class _Signals:
 def _signals() -> Iterator[_Signals]:
     """Leave signals to the command; a report is made when it has ended.
 
-    The command itself begins with the handlers of any program. What this process was told to
-    ignore, as by nohup, it ignores as well.
+    The command itself starts with the default handlers. Signals that this process ignores, as
+    under nohup, it ignores as well.
     """
     found = _Signals()
     handlers: dict[int, Any] = dict.fromkeys(

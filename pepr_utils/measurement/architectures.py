@@ -8,7 +8,7 @@ its images where it needs one, and the smallest size that it takes.
 timm needs only the Python half of torchvision. With torch's CPU build beside torchvision's CUDA
 build (the one that package indexes serve for Linux), the compiled half cannot be loaded, and
 torchvision then fails on import because it describes operators that nobody has declared. They are
-declared here, without an implementation: nothing in this project calls them.
+declared here, without an implementation: this project never calls them.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from difflib import get_close_matches
 from functools import cache
 from types import ModuleType
 
+import pandas as pd
+from pandas.api.types import is_bool_dtype
+
 from pepr_utils.errors import PeprError, TrainingUnavailableError, unknown_name
-from pepr_utils.measurement.architectures_where import ArchitectureError, allowed_values, matching
-from pepr_utils.results import load_timm_models
+from pepr_utils.results import load_architectures, load_timm_models
 
 __all__ = [
     "Architecture",
@@ -36,8 +38,14 @@ __all__ = [
     "timm",
 ]
 
+#: The columns of ``data/published/architectures.csv`` that conditions are about.
+COLUMNS = ("architecture", "n_parameters", "type", "efficient", "size")
 _UNDECLARED = re.compile(r"operator torchvision::(\w+) does not exist")
 _declared: list[object] = []  # a torch library lives as long as its handle
+
+
+class ArchitectureError(PeprError, ValueError):
+    """An architecture cannot be made as it is asked for, or no condition chooses it."""
 
 
 @dataclass(frozen=True)
@@ -155,16 +163,15 @@ def select_architectures(names: str | Sequence[str] = (), where: str | None = No
     names : str or sequence of str
         Names, in a string between commas; kept in their order, each once.
     where : str, optional
-        A condition on the columns of ``data/architectures.csv``: ``n_parameters``, ``type``,
-        ``efficient``, ``size``, joined by ``and`` and ``or``. Without names it chooses from all
-        of them, with names from these, which then have to be of the paper's: of others the
-        table says nothing.
+        A condition as `pandas.DataFrame.eval` takes it, on ``architecture``, ``n_parameters``,
+        ``type``, ``efficient`` and ``size`` (``"small"``, ``"large"``). Without names it chooses
+        from all of the paper's; with names from these, which have to be the paper's.
 
     Raises
     ------
     ArchitectureError
-        If the condition cannot be understood or judges a name that is not the paper's, or if
-        nothing is left.
+        If the condition cannot be understood or a name is not in the paper's table, or if nothing
+        is left.
 
     Notes
     -----
@@ -180,14 +187,15 @@ def select_architectures(names: str | Sequence[str] = (), where: str | None = No
         names = [name.strip() for name in names.split(",") if name.strip()]
     chosen = list(dict.fromkeys(names))
     if where is not None:
-        fitting = matching(where)
-        _check_judged(chosen)
-        chosen = [n for n in chosen if n in set(fitting)] if chosen else fitting
+        table = load_architectures()[list(COLUMNS)]
+        matching = _matching(where, table)
+        _check_in_table(chosen, table["architecture"])
+        chosen = [name for name in chosen if name in set(matching)] if chosen else matching
         if not chosen:
             raise ArchitectureError(
                 f"no architecture fits {where!r}"
                 + (f" among {', '.join(names)}" if names else "")
-                + f"; loosen the condition: {allowed_values(where)}"
+                + f"; loosen the condition: {_allowed_values(table)}"
             )
     if not chosen:
         raise ArchitectureError(
@@ -196,19 +204,39 @@ def select_architectures(names: str | Sequence[str] = (), where: str | None = No
     return chosen
 
 
-def _check_judged(names: list[str]) -> None:
-    """Raise for names that a condition cannot judge: those outside the paper's table."""
-    papers = load_timm_models().index
-    others = [name for name in names if name not in papers]
+def _matching(where: str, table: pd.DataFrame) -> list[str]:
+    """The architectures that fit a condition, in the order of the table."""
+    try:
+        fits = table.eval(where, engine="python")
+        if not (isinstance(fits, pd.Series) and is_bool_dtype(fits)):
+            raise ValueError("it compares nothing; equality is ==")
+    except Exception as error:  # noqa: BLE001 - of many kinds, by pandas and by Python's parser
+        raise ArchitectureError(
+            f"the condition {where!r} is not understood ({error}); allowed: comparisons of "
+            f'{", ".join(COLUMNS)}, with text in quotes, such as "n_parameters < 10e6 and '
+            "type == 'CNN'\""
+        ) from None
+    return table["architecture"][fits].tolist()
+
+
+def _allowed_values(table: pd.DataFrame) -> str:
+    least, most = table["n_parameters"].min(), table["n_parameters"].max()
+    parts = [f"n_parameters is from {least:,} to {most:,}"]
+    for column in ("type", "efficient", "size"):
+        parts.append(f"{column} is {' or '.join(map(str, sorted(set(table[column]))))}")
+    return "; ".join(parts)
+
+
+def _check_in_table(names: list[str], papers: pd.Series) -> None:
+    """Raise for names outside the paper's table, of which a condition says nothing."""
+    others = [name for name in names if name not in set(papers)]
     if others:
-        close = {name: get_close_matches(name, papers, n=1) for name in others}
-        hints = [
-            f"did you mean {found[0]!r} by {name!r}?" for name, found in close.items() if found
-        ]
+        close = [(name, get_close_matches(name, papers, n=1)) for name in others]
+        hints = [f"; did you mean {found[0]!r} by {name!r}?" for name, found in close if found]
         raise ArchitectureError(
             f"a condition chooses among the paper's {len(papers)} architectures; not among them: "
-            f"{', '.join(others)}; leave them out, or name them "
-            "without a condition" + "".join(f"; {hint}" for hint in hints)
+            f"{', '.join(others)}; leave them out, or name them without a condition"
+            + "".join(hints)
         )
 
 

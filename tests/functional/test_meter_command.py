@@ -23,11 +23,11 @@ def _pepr(*arguments, **options):
 def test_json_is_all_of_stdout_and_the_exit_code_is_the_commands():
     done = _pepr(
         "--json", "--simulate", "100", "--pue", "1.2", "--carbon-intensity", "50", "--",
-        "sh", "-c", "echo said; sleep 0.1; exit 3",
+        "sh", "-c", "echo output; sleep 0.1; exit 3",
     )  # fmt: skip
     assert done.returncode == 3
     report = json.loads(done.stdout)
-    assert done.stderr.startswith("said\n")
+    assert done.stderr.startswith("output\n")
     assert report["command"][0] == "sh"
     assert (report["exit_code"], report["energy_method"]) == (3, "declared: simulated simulated")
     assert report["duration_s"] >= 0.1
@@ -45,11 +45,11 @@ def test_the_table_leaves_stdout_to_the_command():
     assert 0.4 <= float(memory.split()[-2]) < 2
 
 
-def test_what_is_not_known_has_a_reason_and_a_reader_who_leaves_changes_no_exit_code():
+def test_missing_values_have_a_reason_and_a_closed_pipe_changes_no_exit_code():
     done = _pepr("--", "sh", "-c", "exit 3")
     assert done.returncode == 3
     assert "peak memory, process: below " in done.stderr
-    assert "peak memory, cards: no card was read" in " ".join(done.stderr.split())
+    assert "peak memory, GPUs: no GPU was read" in " ".join(done.stderr.split())
     assert "memory no counter of its own" in done.stderr
     code = "from pepr_utils.cli import main; main()"
     command = f"{sys.executable} -c '{code}' meter --json --simulate 1 -- sh -c 'exit 3'"
@@ -64,7 +64,7 @@ def test_options_after_the_command_are_the_commands():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         ((), 2, "no COMMAND"),
         (("--check", "true"), 2, "takes no COMMAND"),
@@ -74,10 +74,10 @@ def test_options_after_the_command_are_the_commands():
         (("--simulate", "1", "--", "sh", "-c", "kill -9 $$"), 137, "137"),
     ],
 )
-def test_what_goes_wrong_is_said(arguments, code, said):
+def test_errors_are_one_plain_message(arguments, code, message):
     done = _pepr(*arguments)
     assert done.returncode == code
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -136,9 +136,9 @@ def test_the_check_of_a_machine_with_nothing(monkeypatch, doubles_of):
     assert found["cpu", "tdp-estimate"][0]
 
 
-def test_the_check_of_a_machine_with_cards_and_counters(monkeypatch, doubles_of, tmp_path):
-    cards = [doubles_of.Gpu("GPU-a", 70.0), doubles_of.Gpu("GPU-b", counter=False)]
-    doubles_of.install(monkeypatch, cards)
+def test_the_check_of_a_machine_with_gpus_and_counters(monkeypatch, doubles_of, tmp_path):
+    gpus = [doubles_of.Gpu("GPU-a", 70.0), doubles_of.Gpu("GPU-b", counter=False)]
+    doubles_of.install(monkeypatch, gpus)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a")
     doubles_of.powercap(tmp_path / "powercap", {"intel-rapl:0": ("package-0", 5, 1000)})
     found = _check(monkeypatch)
@@ -153,11 +153,11 @@ def test_the_check_of_a_machine_with_cards_and_counters(monkeypatch, doubles_of,
     assert _check(monkeypatch)["gpu", "polled"] == (False, "CUDA_VISIBLE_DEVICES= names none")
 
 
-def test_the_check_says_what_has_no_energy_of_its_own(monkeypatch, doubles_of, tmp_path):
-    card = doubles_of.Gpu("GPU-a", mig=("MIG-1",))
-    doubles_of.install(monkeypatch, [card])
+def test_the_check_shows_what_has_no_energy_of_its_own(monkeypatch, doubles_of, tmp_path):
+    gpu = doubles_of.Gpu("GPU-a", mig=("MIG-1",))
+    doubles_of.install(monkeypatch, [gpu])
     assert "divided (MIG)" in _check(monkeypatch)["gpu", "counter"][1]
-    card.lost = True
+    gpu.lost = True
     available, why = _check(monkeypatch)["gpu", "counter"]
     assert (available, "GPU is lost" in why) == (False, True)
     assert _check(monkeypatch)["memory", "rapl"][0] is False
@@ -168,9 +168,7 @@ def test_the_check_says_what_has_no_energy_of_its_own(monkeypatch, doubles_of, t
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_counters_that_may_not_be_read_come_with_the_command_that_helps(
-    monkeypatch, doubles_of, tmp_path
-):
+def test_counters_that_may_not_be_read_come_with_the_fix(monkeypatch, doubles_of, tmp_path):
     doubles_of.install(monkeypatch, [])
     folder = doubles_of.powercap(tmp_path / "powercap", {"intel-rapl:0": ("package-0", 5, 1000)})
     (folder / "intel-rapl:0" / "energy_uj").chmod(0)

@@ -1,4 +1,4 @@
-"""The 131 architectures in today's timm: names, parameters, and one step of training of each."""
+"""The 131 architectures in today's timm: names, parameters, and one step of training."""
 
 import pandas as pd
 import pytest
@@ -14,6 +14,14 @@ from pepr_utils.measurement.training.model import count_parameters, make_model
 from pepr_utils.results import load_architectures, load_timm_models
 
 PAPER = load_architectures().set_index("architecture")
+#: Of each module of timm, where it is small enough to train a step in a moment.
+SMALLEST_OF_EACH_MODULE = (
+    PAPER.join(load_timm_models()["module"])
+    .sort_values("n_parameters")
+    .drop_duplicates("module")
+    .query("n_parameters < 8e6")
+    .index
+)
 
 
 def test_the_table_has_the_papers_architectures_in_their_order():
@@ -26,14 +34,15 @@ def test_the_module_is_the_one_that_timm_makes_the_architecture_in():
         assert made_in == f"timm.models.{row.module}"
 
 
-@pytest.mark.parametrize("name", PAPER.index)
-def test_weights_are_of_the_architecture_and_of_imagenet_1k_alone(name):
-    found = find_architecture(name)
-    arch, tag = found.weights.split(".", 1)
-    assert arch == found.timm_name
-    assert not any(other in tag for other in ("in12k", "in21k", "in22k", "ft_", "laion", "swsl"))
-    assert timm().get_pretrained_cfg(found.weights, allow_unregistered=False) is not None
-    assert timm().get_pretrained_cfg(found.weights).num_classes == 1000
+def test_weights_are_of_the_architecture_and_of_imagenet_1k_alone():
+    others = ("in12k", "in21k", "in22k", "ft_", "laion", "swsl")
+    for found in map(find_architecture, PAPER.index):
+        arch, tag = found.weights.split(".", 1)
+        assert arch == found.timm_name
+        assert not any(other in tag for other in others), found.weights
+        config = timm().get_pretrained_cfg(found.weights, allow_unregistered=False)
+        assert config is not None, found.weights
+        assert config.num_classes == 1000
 
 
 @pytest.fixture
@@ -45,9 +54,7 @@ def no_random_weights(monkeypatch):
         monkeypatch.setattr(torch.Tensor, name, lambda self, *_a, **_k: self.zero_())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PAPER.index)
-def test_one_step_of_training_at_the_smallest_size(name, no_random_weights):
+def _train_one_step(name):
     import torch
 
     found = find_architecture(name)
@@ -61,15 +68,31 @@ def test_one_step_of_training_at_the_smallest_size(name, no_random_weights):
     assert len(with_gradient) > 0.9 * len(list(model.parameters()))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PAPER.index)
-def test_parameters_are_the_papers(name):
+def _check_parameters(name):
     import torch
 
     with torch.device("meta"):
         found = find_architecture(name)
         model = timm().create_model(found.timm_name, **found.size_arguments(256))
     assert count_parameters(model) == PAPER.loc[name, "n_parameters"]
+
+
+@pytest.mark.parametrize("name", SMALLEST_OF_EACH_MODULE)
+def test_one_model_of_each_module_trains_and_has_the_papers_parameters(name, no_random_weights):
+    _train_one_step(name)
+    _check_parameters(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAPER.index)
+def test_every_model_trains_at_its_smallest_size(name, no_random_weights):
+    _train_one_step(name)
+
+
+@pytest.mark.slow
+def test_every_model_has_the_papers_parameters():
+    for name in PAPER.index:
+        _check_parameters(name)
 
 
 def test_too_small_images_are_refused_with_the_size_that_is_needed():
@@ -98,24 +121,6 @@ def test_no_weights_in_timm():
         find_architecture(without).pinned_weights()
 
 
-def test_without_a_network_missing_weights_are_said_at_once(tmp_path, monkeypatch):
-    import requests
-    from huggingface_hub import constants
-
-    from pepr_utils.errors import DataUnavailableError
-    from pepr_utils.measurement.training import model
-
-    def refused(*_arguments, **_options):
-        raise requests.exceptions.ConnectionError
-
-    monkeypatch.setattr(requests, "head", refused)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(DataUnavailableError, match=r"the weights test_resnet.r160_in1k"):
-        model.make_model(find_architecture("test_resnet"), image_size=32, n_channels=3,
-                         n_outputs=2, weights="test_resnet.r160_in1k")  # fmt: skip
-    assert constants.HF_HUB_OFFLINE is False
-
-
 def test_conditions_choose():
     small = select_architectures(where="n_parameters < 10e6")
     assert small == PAPER.index[PAPER["n_parameters"] < 10e6].tolist()
@@ -131,62 +136,24 @@ def test_conditions_choose():
     [
         "n_params < 10",
         "n_parameters <",
-        "@pd.eval('1')",
-        "n_parameters.__class__",
         "__import__('os')",
         "n_parameters",
-        "type.str.len() > 1",
-        "",
-        "1",
-        "0",
-        "True",
-        "type",
-        "n_parameters - n_parameters",
-        "efficient and n_parameters",
-        "'CNN' == 'CNN'",
+        "type == CNN",
+        "type = 'CNN'",
         "n_parameters < 'a'",
-        "index < 1",
+        "'CNN' == 'CNN'",
+        "",
+        "True",
         "(" * 1000,
         "\0",
     ],
 )
-def test_a_condition_that_is_none_is_refused(where):
+def test_what_is_no_condition_is_refused(where):
     with pytest.raises(ArchitectureError, match="is not understood") as refused:
         select_architectures(where=where)
     assert "allowed: comparisons of architecture, n_parameters, type, efficient" in str(
         refused.value
     )
-    assert "Index" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("where", "why"),
-    [
-        ("n_params < 10", "'n_params' is none of the columns; did you mean 'n_parameters'?"),
-        ("type == CNN", "'CNN' is none of the columns; text stands in quotes"),
-        ("type = 'CNN'", "two equal signs compare"),
-        ("type < 'CNN'", "text is compared by ==, !="),
-        ("n_parameters == 'small'", "a number is compared with text"),
-        ("n_parameters", "'n_parameters' does not say yes or no"),
-    ],
-)
-def test_a_condition_is_refused_in_words(where, why):
-    with pytest.raises(ArchitectureError) as refused:
-        select_architectures(where=where)
-    assert f"is not understood: {why}; allowed" in str(refused.value)
-
-
-def test_conditions_are_what_they_are_in_a_table():
-    for where in (
-        "n_parameters < 10e6 and type == 'CNN'",
-        "not efficient or size == 'small'",
-        "5e6 < n_parameters <= 1e7 and not (type == 'CNN' or efficient == False)",
-        "efficient and (n_parameters < 3e6)",
-        "type != 'CNN' & efficient | architecture == 'vgg11'",
-    ):
-        expected = load_architectures().query(where, engine="python")["architecture"].tolist()
-        assert select_architectures(where=where) == expected
-        assert 0 < len(expected) < 131
 
 
 def test_a_condition_drops_no_name_that_it_cannot_judge():
@@ -198,16 +165,14 @@ def test_a_condition_drops_no_name_that_it_cannot_judge():
     )
 
 
-def test_what_fits_nothing_is_told_what_there_is():
-    with pytest.raises(ArchitectureError, match=r"condition: type is CNN or Other$"):
+def test_nothing_chosen_is_an_error_with_the_values_of_the_columns():
+    message = (
+        r"fits 'type == \"cnn\"'.*n_parameters is from 1,068,440 to 133,047,848; type is CNN or"
+    )
+    with pytest.raises(ArchitectureError, match=message):
         select_architectures(where='type == "cnn"')
-    with pytest.raises(ArchitectureError, match=r"n_parameters is from 1,068,440 to 133,047,848$"):
+    with pytest.raises(ArchitectureError, match="fits 'n_parameters < 10' among vgg11"):
         select_architectures(["vgg11"], "n_parameters < 10")
-
-
-def test_nothing_chosen_is_an_error():
-    with pytest.raises(ArchitectureError, match="no architecture fits"):
-        select_architectures(where="n_parameters < 10")
     with pytest.raises(ArchitectureError, match="no architecture named"):
         select_architectures()
 

@@ -42,7 +42,7 @@ def test_a_last_batch_of_one_is_kept_or_left_out_as_the_recipe_says():
 
 
 @pytest.mark.parametrize(("free_bytes", "fits"), [(22, True), (21, False), (None, True)])
-def test_images_that_do_not_fit_on_the_device_stay_on_the_host_and_it_is_said(
+def test_images_that_do_not_fit_on_the_device_stay_on_the_host_with_a_note(
     free_bytes, fits, monkeypatch
 ):
     from pepr_utils.measurement.training import batches
@@ -54,9 +54,9 @@ def test_images_that_do_not_fit_on_the_device_stay_on_the_host_and_it_is_said(
         for name, n in (("train", 7), ("val", 2), ("test", 2))
     }
     assert (made["train"].note is None) is fits
-    said = "train: 7e-09 GB of images are more than a third of the 2.1e-08 GB free on the device"
+    note = "train: 7e-09 GB of images are more than a third of the 2.1e-08 GB free on the device"
     found = Splits(**made).notes()
-    assert found == ([] if fits else [f"{said}, and stay on the host"])
+    assert found == ([] if fits else [f"{note}, and stay on the host"])
     on_cpu = Batches(pixels, labels, np.arange(7), Protocol("x"), CPU)
     assert on_cpu.note is None
 
@@ -104,11 +104,11 @@ def test_accuracy_and_auc_by_hand():
     assert _of([[0.9, 0.1]], [0]).auc() is None
 
 
-def test_a_class_that_the_split_lacks_counts_for_nothing():
+def test_a_class_without_images_counts_for_nothing():
     assert _of([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]], [0, 1]).auc() == 1.0
 
 
-def test_images_of_which_a_model_is_very_sure_are_ranked_still():
+def test_very_sure_predictions_are_still_ranked():
     sure = np.array([18, 20, 25, 30], np.float32)  # all of them 1 as probabilities of float32
     labels = np.array([0, 0, 1, 1])
     assert Predictions(sure[:, None], labels).auc() == 1.0
@@ -224,8 +224,8 @@ def test_a_loss_that_is_not_finite_ends_the_training(every_step):
         _train(recipe, *_separable())
 
 
-class _NotANumberOnceEvaluated(torch.nn.Linear):
-    """Trains as any other, and says nothing of use in its second evaluation."""
+class _NotFiniteOnceEvaluated(torch.nn.Linear):
+    """Trains as any other, and gives no numbers in its second evaluation."""
 
     evaluations = 0
 
@@ -239,10 +239,10 @@ class _NotANumberOnceEvaluated(torch.nn.Linear):
 
 
 @pytest.mark.parametrize("labels", [_separable()[1], np.zeros(40, int)])
-def test_outputs_that_are_no_numbers_end_the_training(labels):
+def test_outputs_that_are_not_finite_end_the_training(labels):
     recipe = Protocol("x", epochs=3, batch_size=8)
     with pytest.raises(TrainingFailedError) as failed:
-        _train(recipe, _separable()[0], labels, _NotANumberOnceEvaluated(1, 2))
+        _train(recipe, _separable()[0], labels, _NotFiniteOnceEvaluated(1, 2))
     assert str(failed.value) == (
         "after epoch 2 the model's outputs are not finite for 40 of 40 validation images"
     )
@@ -253,7 +253,7 @@ def test_images_that_fill_no_batch_are_a_failure():
         _train(Protocol("x", smallest_batch=50), *_separable())
 
 
-def test_reasons():
+def test_a_failed_training_keeps_its_reason():
     assert reason(TrainingFailedError("the loss is nan"), CPU) == "the loss is nan"
     memory = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB")
     assert reason(memory, torch.device("cuda")).startswith("out of memory on cuda: CUDA out of")

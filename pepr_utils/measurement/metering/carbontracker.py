@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata, resources
 from typing import Any
 
@@ -54,8 +55,9 @@ def gpu_power(handle: Any) -> Callable[[], float]:
     return lambda: reader.power_usage()[0]
 
 
+@cache
 def estimate() -> Estimate | None:
-    """Return the CPU's estimated power; None where carbontracker gives none.
+    """Return the CPU's estimated power, looked up once; None where carbontracker gives none.
 
     carbontracker looks the CPU up in a list of rated powers: by its whole name, else the first row
     whose name contains it, else the mean of the list. It counts one CPU, whatever their number, at

@@ -24,7 +24,7 @@ class Batches:
     indices : numpy.ndarray
         Which of them are used, in what order where it is not shuffled.
     recipe : Protocol
-        Decides size of batches, where images are kept and how they lie in memory.
+        Decides size of batches, where images are kept and their memory layout.
     device : torch.device
         Where the batches are needed.
 
@@ -52,7 +52,7 @@ class Batches:
         self._pixels, self._indices = pixels, indices
         self._resident = self.note = None
         if recipe.on_device and device.type != "cpu":
-            self.note = _too_much(len(indices) * int(np.prod(pixels.shape[1:])), device)
+            self.note = _too_large(len(indices) * int(np.prod(pixels.shape[1:])), device)
             if self.note is None:
                 self._resident = torch.from_numpy(np.ascontiguousarray(pixels[indices])).to(device)
 
@@ -87,8 +87,8 @@ class Batches:
             yield floats.contiguous(memory_format=self.layout), self.labels[at]
 
 
-def _too_much(n_bytes: int, device: torch.device) -> str | None:
-    """Say why so many bytes leave a device no room for the training: a third of what is free."""
+def _too_large(n_bytes: int, device: torch.device) -> str | None:
+    """Why images stay on the host: they take more than a third of the device's free memory."""
     free = _free_bytes(device)
     if free is None or n_bytes < free / 3:
         return None
@@ -99,5 +99,5 @@ def _too_much(n_bytes: int, device: torch.device) -> str | None:
 
 
 def _free_bytes(device: torch.device) -> int | None:
-    """Free memory of a device; None where its driver does not say."""
+    """Free memory of a device; None where it is not known."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None

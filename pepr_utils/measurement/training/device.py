@@ -1,4 +1,4 @@
-"""Which device a run uses, what it is called, and how it is made to give the same result twice."""
+"""The device of a run, its name, and how it is made to give the same result twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = ("cuda", "mps", "cpu")
 
 
 class DeviceError(PeprError, RuntimeError):
-    """The device that was asked for is not there."""
+    """The requested device is not available."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -34,7 +34,7 @@ def choose_device(name: str = "auto") -> torch.device:
     DeviceError
         If there is no such device.
     UnknownNameError
-        If the name stands for none.
+        If it is no name of a device.
     """
     there = {
         "cuda": torch.cuda.is_available(),
@@ -78,41 +78,40 @@ def deterministic(
 ) -> Iterator[None]:
     """Make torch repeat itself: seeds, deterministic algorithms where there are any, arithmetic.
 
-    The order in which sums are taken follows from the number of threads, and so do last digits.
-    Memory that is not written yet stays as it is: to fill it, as torch does by default here, is a
-    help to find faults and would be metered as part of the training.
+    The number of threads decides the order of sums, and so their last digits. Memory is not filled
+    before it is written, as torch would do here to help find faults: that would be metered.
 
-    An operation without a deterministic form runs as it is; torch's warning about it is dropped,
-    since the record's promise is the same seed on the same device, up to such operations.
+    An operation without a deterministic form still runs; torch's warning about it is dropped, since
+    a record promises the same result for the same seed and device up to such operations.
     """
     before = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
-        torch.backends.cudnn.benchmark,
-        torch.backends.cudnn.deterministic,
-        torch.backends.cudnn.allow_tf32,
         torch.backends.cuda.matmul.allow_tf32,
+        torch.utils.deterministic.fill_uninitialized_memory,
+        torch.get_num_threads(),
     )
-    threads_before = torch.get_num_threads()
-    fill_before = torch.utils.deterministic.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
-    torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
-    torch.backends.cudnn.allow_tf32 = tf32_convolutions
     torch.backends.cuda.matmul.allow_tf32 = False
-    torch.set_num_threads(cpu_threads or threads_before)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.set_num_threads(cpu_threads or before[-1])
     torch.manual_seed(seed)
+    cudnn = torch.backends.cudnn.flags(
+        enabled=torch.backends.cudnn.enabled,
+        benchmark=False,
+        deterministic=True,
+        allow_tf32=tf32_convolutions,
+    )
     try:
-        with warnings.catch_warnings():
+        with cudnn, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*deterministic.*", category=UserWarning)
             yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = before[2:4]
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before[4:]
-        torch.utils.deterministic.fill_uninitialized_memory = fill_before
-        torch.set_num_threads(threads_before)
+        torch.backends.cuda.matmul.allow_tf32 = before[2]
+        torch.utils.deterministic.fill_uninitialized_memory = before[3]
+        torch.set_num_threads(before[4])
 
 
 def synchronize(device: torch.device) -> None:

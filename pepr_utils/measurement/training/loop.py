@@ -25,7 +25,7 @@ Tick = Callable[[int, int, int], None]
 
 
 class TrainingFailedError(PeprError, RuntimeError):
-    """A training came to no result; the message is the reason that its record keeps."""
+    """A training failed; the message is the reason that its record keeps."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Task:
     multi_label : bool
         Whether an image may have several labels.
     one_logit : bool
-        Whether two classes are told apart by a single output.
+        Whether two classes have a single output.
     """
 
     n_classes: int
@@ -94,7 +94,7 @@ class Splits:
     test: Batches
 
     def notes(self) -> list[str]:
-        """What is otherwise than the recipe wants it, by split."""
+        """Where the recipe is not followed, by split."""
         return [f"{name}: {b.note}" for name, b in vars(self).items() if b.note is not None]
 
 
@@ -124,9 +124,9 @@ def train(
     seed : int
         Decides the order of the images.
     shuffled : bool
-        Whether there is an order to decide.
+        Whether they are shuffled at all.
     meter : Meter
-        Is given one window ``train`` and one window ``eval`` per epoch.
+        Gets one window ``train`` and one window ``eval`` per epoch.
     tick : callable, optional
         Called with the epoch, its images done and all of them; it must not wait for the device.
 

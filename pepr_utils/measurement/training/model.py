@@ -38,7 +38,7 @@ def make_model(
     Parameters
     ----------
     architecture : Architecture
-        Which.
+        The architecture.
     image_size : int
         Height and width (px) of its images.
     n_channels : {1, 3}
@@ -50,7 +50,7 @@ def make_model(
     weights_file : pathlib.Path, optional
         Their file; without it timm downloads them.
     online : bool, optional
-        Whether the server of the weights answers, where that was tried already; see `is_online`.
+        Whether the server of the weights answers, where that is known; see `is_online`.
 
     Raises
     ------
@@ -81,15 +81,13 @@ def _pretrained(
     tag: str, n_channels: int, size: dict[str, int], file: Path | None, online: bool | None
 ) -> torch.nn.Module:
     overlay = {} if file is None else {"file": str(file)}
-    quiet = [logging.getLogger(name) for name in ("timm.models._builder", "huggingface_hub")]
-    levels = [logger.level for logger in quiet]
-    for logger in quiet:
-        logger.setLevel(logging.CRITICAL)
     from huggingface_hub import constants
 
     if file is None and online is None:
         online = is_online()
-    offline, patience = constants.HF_HUB_OFFLINE, socket.getdefaulttimeout()
+    offline, timeout = constants.HF_HUB_OFFLINE, socket.getdefaulttimeout()
+    disabled = logging.root.manager.disable
+    logging.disable(logging.ERROR)  # timm's and the hub's: what matters is in the error
     try:
         # Unreachable, the hub's client tries for minutes; offline, it uses what it has at once.
         constants.HF_HUB_OFFLINE = offline or not (file or online)
@@ -107,13 +105,12 @@ def _pretrained(
         raise WeightsUnavailableError(tag, source, reason, offline=missing) from None
     finally:
         constants.HF_HUB_OFFLINE = offline
-        socket.setdefaulttimeout(patience)
-        for logger, level in zip(quiet, levels, strict=True):
-            logger.setLevel(level)
+        socket.setdefaulttimeout(timeout)
+        logging.disable(disabled)
 
 
 def is_online() -> bool:
-    """Whether the server of the weights answers at all within a few seconds, and may be asked."""
+    """Whether the server of the weights may be asked, and answers within a few seconds."""
     import requests
     from huggingface_hub import constants
 

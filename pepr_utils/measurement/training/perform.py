@@ -42,90 +42,79 @@ def perform(
     Parameters
     ----------
     run : ResolvedRun
-        What to do.
+        The run.
     known : dict
         The columns of the record that are known already.
     device, images, carbon_intensity_g_per_kwh, watch
         As in `pepr_utils.measurement.measure`.
     """
+    tell = watch or (lambda _step: None)
+    recipe, seed, dataset = run.protocol, run.run.seed, run.run.dataset
     try:
-        return _perform(run, known, device, images, carbon_intensity_g_per_kwh, watch)
+        tell(Step("data"))
+        if images is None:
+            images = prepare(
+                datasets.load_dataset(dataset),
+                recipe.image_size,
+                progress=lambda done, total: tell(Step("data", done=done, total=total)),
+            )
+        if images.source.content_hash != run.dataset.content_hash:
+            raise RunError(f"{dataset} has changed since its run_id was computed; try again")
+        task = Task.of(images.source, recipe)
+        chosen = subset(
+            images.labels["train"], run.run.train_fraction, seed=seed, stratified=recipe.stratified
+        )
+        shuffled = is_shuffled(dataset, recipe)
+        known = known | provenance_columns()
+        known |= {
+            "n_classes": images.source.n_classes,
+            "n_train": len(chosen),
+            "n_test": len(images.labels["test"]),
+        }
+        tell(Step("model"))
+        with devices.deterministic(
+            seed, tf32_convolutions=recipe.tf32_convolutions, cpu_threads=recipe.cpu_threads
+        ):
+            devices.release_memory(device)
+            model = make_model(
+                run.architecture,
+                image_size=recipe.image_size,
+                n_channels=images.source.n_channels,
+                n_outputs=task.n_outputs,
+                weights=run.weights,
+                weights_file=run.weights_file,
+            )
+            notes = [] if shuffled else ["training images are shown in the order of the file"]
+            known |= {"n_parameters": count_parameters(model), "n_parameters_of": "trained model"}
+            trained = failure = None
+            with meter(device, carbon_intensity=carbon_intensity_g_per_kwh) as measured:
+                try:
+                    splits = _splits(images, chosen, recipe, device)
+                    notes += splits.notes()
+                    trained = train(
+                        _placed(model, recipe, device),
+                        splits,
+                        task,
+                        recipe,
+                        seed=seed,
+                        shuffled=shuffled,
+                        meter=measured,
+                        tick=lambda now, done, n: tell(Step("train", now, recipe.epochs, done, n)),
+                    )
+                except Exception as error:  # noqa: BLE001 - it has columns of the meter, too
+                    failure = reason(error, device)
+        known |= meter_columns(measured) | {"training_notes": "; ".join(notes) or None}
+        if trained is None:
+            return Record(**known, status="failed", failure_reason=failure), None
+        return Record(**known, **result_columns(trained, measured), status="done"), trained.test
     except PeprError:
         raise
     except Exception as error:  # noqa: BLE001 - one failure must not end the other runs
         return Record(**known, status="failed", failure_reason=reason(error, device)), None
 
 
-def _perform(
-    run: ResolvedRun,
-    known: dict[str, Any],
-    device: torch.device,
-    images: Images | None,
-    intensity: float | str | None,
-    watch: Watch | None,
-) -> tuple[Record, Predictions | None]:
-    tell = watch or (lambda _step: None)
-    tell(Step("data"))
-    recipe, seed = run.protocol, run.run.seed
-    if images is None:
-        images = prepare(
-            datasets.load_dataset(run.run.dataset),
-            recipe.image_size,
-            progress=lambda done, total: tell(Step("data", done=done, total=total)),
-        )
-    if images.source.content_hash != run.dataset.content_hash:
-        raise RunError(f"{run.run.dataset} has changed since the run was given its name; try again")
-    task = Task.of(images.source, recipe)
-    chosen = subset(
-        images.labels["train"], run.run.train_fraction, seed=seed, stratified=recipe.stratified
-    )
-    known = known | provenance_columns()
-    known |= {
-        "n_classes": images.source.n_classes,
-        "n_train": len(chosen),
-        "n_test": len(images.labels["test"]),
-    }
-    tell(Step("model"))
-    with devices.deterministic(
-        seed, tf32_convolutions=recipe.tf32_convolutions, cpu_threads=recipe.cpu_threads
-    ):
-        devices.release_memory(device)
-        model = make_model(
-            run.architecture,
-            image_size=recipe.image_size,
-            n_channels=images.source.n_channels,
-            n_outputs=task.n_outputs,
-            weights=run.weights,
-            weights_file=run.weights_file,
-        )
-        shuffled = is_shuffled(run.run.dataset, recipe)
-        notes = [] if shuffled else ["training images are shown in the order of the file"]
-        known |= {"n_parameters": count_parameters(model), "n_parameters_of": "trained model"}
-        trained = failure = None
-        with meter(device, carbon_intensity=intensity) as measured:
-            try:
-                splits = _splits(images, chosen, recipe, device)
-                notes += splits.notes()
-                trained = train(
-                    _placed(model, recipe, device),
-                    splits,
-                    task,
-                    recipe,
-                    seed=seed,
-                    shuffled=shuffled,
-                    meter=measured,
-                    tick=lambda epoch, done, n: tell(Step("train", epoch, recipe.epochs, done, n)),
-                )
-            except Exception as error:  # noqa: BLE001 - it has columns of the meter, too
-                failure = reason(error, device)
-    known |= meter_columns(measured) | {"training_notes": "; ".join(notes) or None}
-    if trained is None:
-        return Record(**known, status="failed", failure_reason=failure), None
-    return Record(**known, **result_columns(trained, measured), status="done"), trained.test
-
-
 def reason(error: BaseException, device: torch.device) -> str | None:
-    """Say why a training failed, as its record keeps it; None for what is no failure: Ctrl-C."""
+    """Why a training failed, as its record keeps it; None for Ctrl-C, which is no failure."""
     if isinstance(error, TrainingFailedError):
         return str(error)
     text = " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""The columns of a record that a training and its meter give, and those on what measured."""
+"""The columns of a record: results of a training, its metering, and its provenance."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PACKAGES = ("carbontracker", "numpy", "pepr-utils", "pillow", "scikit-learn", "
 
 
 def result_columns(trained: Trained, measured: Meter) -> dict[str, Any]:
-    """What a finished training came to, and what it took; null where that was not measured."""
+    """Results of a finished training, and its cost; null where that was not measured."""
     last = trained.epochs[-1]
     evaluations = [e.eval_time_s for e in trained.epochs if e.eval_time_s is not None]
     return {
@@ -61,7 +61,7 @@ def meter_columns(measured: Meter) -> dict[str, Any]:
     """How the run was metered; a failed run has them too."""
     memory = measured.memory
     return {
-        # Of what `energy_kwh` is of; of whatever was done where nothing was trained.
+        # Of the windows that `energy_kwh` is of; of all where nothing was trained.
         "energy_method": measured.method("train" if measured.duration_s("train") else None),
         "power_limit_w": measured.power_limit_w,
         "meter_notes": "; ".join(measured.notes) or None,
@@ -77,7 +77,7 @@ def _gb(n_bytes: int | None) -> float | None:
 
 
 def provenance_columns() -> dict[str, Any]:
-    """What measured: versions of the software, and the commit of this project."""
+    """Versions of the software, and the commit of this project."""
     return {"versions": _versions(), "git_commit": _git_commit()}
 
 
@@ -96,7 +96,7 @@ def _versions() -> dict[str, str]:
 
 
 def _git_commit() -> str | None:
-    """Commit of the checkout that this package lies in, ``+`` if it was changed; else None."""
+    """Commit of the checkout that holds this package, with ``+`` if changed; else None."""
     root = Path(__file__).resolve().parents[3]
     if not (root / ".git").exists():
         return None

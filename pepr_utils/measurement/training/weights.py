@@ -1,10 +1,9 @@
 """Pretrained weights: from a folder where one is given, else by timm's own download.
 
-A missing or unfitting weight is an error before anything is trained. timm itself drops weights
-that do not fit, quietly, once the number of classes differs; here the model is first made with
+A weight that is missing or does not fit is an error before anything is trained. timm silently
+drops weights that do not fit once the number of classes differs, so the model is first made with
 the weights' own classes, where every weight has to fit, and its head is replaced afterwards. For
-some families, such as DLA, timm accepts missing weights, too; here that is an
-error for all of them.
+some families, such as DLA, timm accepts missing weights; here they are an error for all.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any
 from pepr_utils.errors import DataUnavailableError, PeprError
 from pepr_utils.measurement.architectures import Architecture, timm
 
-#: How a file of weights may be called below the folder.
+#: Where in the folder a file of weights is looked for.
 _FORMS = ("{}.safetensors", "{}/model.safetensors", "{}.pth", "{}.pt", "{}.bin",
           "{}/pytorch_model.bin")  # fmt: skip
 _FIX = (
@@ -31,9 +30,9 @@ class WeightsUnavailableError(DataUnavailableError):
     Attributes
     ----------
     tag : str
-        Which.
+        Tag of the weights.
     offline : bool
-        Whether they are not on this machine and no network brings them.
+        Whether they are missing here and there is no network.
     """
 
     def __init__(self, tag: str, source: str | Path, reason: str, *, offline: bool = False) -> None:
@@ -42,7 +41,7 @@ class WeightsUnavailableError(DataUnavailableError):
 
 
 def in_one(errors: Iterable[PeprError]) -> list[PeprError]:
-    """Put into one error which weights are missing where no network answers; leave the others."""
+    """Join the errors on weights that are missing without a network into one."""
     errors = list(errors)
     missing = [e.tag for e in errors if isinstance(e, WeightsUnavailableError) and e.offline]
     if len(missing) < 2:
@@ -51,7 +50,7 @@ def in_one(errors: Iterable[PeprError]) -> list[PeprError]:
     return [
         *others,
         DataUnavailableError(
-            f"no network answers, and the weights of {len(missing)} architectures are not on this "
+            f"no network, and the weights of {len(missing)} architectures are not on this "
             f"machine: {', '.join(missing)}; {_FIX}"
         ),
     ]
@@ -63,7 +62,7 @@ def local_weights(architecture: Architecture, folder: Path) -> Path:
     Raises
     ------
     DataUnavailableError
-        If there is none; the message says which names are looked for, and where they come from.
+        If there is none; the message names the files looked for, and how to get them.
     """
     tag = architecture.pinned_weights()
     for form in _FORMS:
@@ -79,9 +78,9 @@ def local_weights(architecture: Architecture, folder: Path) -> Path:
 
 
 def _how_to_get(tag: str, folder: Path) -> str:
-    """Say how weights come by hand: from timm's page on the hub, or from an address of their own.
+    """How to get weights by hand: from the hub, or from the address of the two that are not there.
 
-    Two of the paper's, of the first squeeze-and-excitation networks, are not on the hub.
+    These are of the first squeeze-and-excitation networks.
     """
     try:
         known = timm().get_pretrained_cfg(tag)
@@ -91,17 +90,17 @@ def _how_to_get(tag: str, folder: Path) -> str:
         return f"download {known.url} and save it as {folder / f'{tag}.pth'}"
     repository = known.hf_hub_id if known is not None and known.hf_hub_id else "timm/"
     repository += tag if repository.endswith("/") else ""
-    return f"`hf download {repository} --local-dir {folder / tag}` brings them"
+    return f"`hf download {repository} --local-dir {folder / tag}` gets them"
 
 
 @contextmanager
 def every_weight_fits() -> Iterator[None]:
     """Refuse, within the block, weights that leave any value of a model as it was initialised.
 
-    timm decides by family of models whether it minds (``pretrained_strict``), and no argument of
-    `timm.create_model` changes that. What a file has besides is left to timm: the DLA networks'
-    have layers that were never used. Weights from training without classes, as of ConvNeXt V2,
-    have no head, and so no normalisation before it; it is new like the head itself.
+    timm decides by family of models whether that is an error (``pretrained_strict``), and no
+    argument of `timm.create_model` changes it. What else a file holds is ignored: the DLA
+    networks' have layers that were never used. Weights from training without classes, as of
+    ConvNeXt V2, have neither head nor normalisation before it: both are new.
 
     Raises
     ------
