@@ -154,7 +154,7 @@ def net_of_idle(idle_w: float) -> pd.DataFrame:
     possible = power["possible"].fillna(False).astype(bool) & power["time_s"].notna()
     chosen = possible & runs["train_fraction"].eq(1) & runs["pretrained"].fillna(False).astype(bool)
     runs, power = runs[chosen], power[chosen]
-    from pepr_utils.results.power_limits import pue_of
+    from pepr_utils.results.power import pue_of
 
     idle = idle_w * pue_of(runs) * power["time_s"] / JOULE_PER_KWH
     gross = score_runs(runs)["pepr"]

@@ -12,7 +12,7 @@ from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep.forecast import Forecast, Forecaster, Source
 from pepr_utils.measurement.sweep.outlook import Outlook, as_dict, outlook
 from pepr_utils.measurement.sweep.plan import Plan
-from pepr_utils.results.power_limits import declared
+from pepr_utils.results.power import declared
 
 #: The single run and the data set that the first steps are told with.
 EXAMPLE, DATASET = "resnet18d", "pneumonia"
