@@ -7,8 +7,8 @@
     table = pu.read_table("models.csv")
     pu.score(table, performance="accuracy", cost="energy_wh")
 
-Importing this package is cheap: its parts and names are loaded when they are first used, and
-nothing on the scoring path imports torch. What there is stands in ``__init__.pyi``.
+Importing this package is fast: its modules and names are loaded when they are first used, and
+nothing on the scoring path imports torch. The names are listed in ``__init__.pyi``.
 """
 
 import lazy_loader as _lazy

@@ -61,12 +61,12 @@ COMMANDS = {
     "sweep": (
         "pepr_utils.commands.sweep",
         "sweep",
-        "Measure all runs of a study, or forecast what they take.",
+        "Measure all runs of a study, or forecast time and energy.",
     ),
     "status": (
         "pepr_utils.commands.status",
         "status",
-        "Say how far the runs of a folder are, and why some failed.",
+        "Show the progress of a folder's runs, and why some failed.",
     ),
     "meter": (
         "pepr_utils.commands.meter",
@@ -77,7 +77,7 @@ COMMANDS = {
 
 
 class _LazyGroup(click.Group):
-    """A group whose subcommands cost nothing until they are called."""
+    """A group whose subcommands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -104,7 +104,7 @@ class _LazyGroup(click.Group):
 
 
 def _refusing_repeats(command: click.Command) -> click.Command:
-    """Let a command refuse an option that is given twice and counts once: the last would win."""
+    """Make a command refuse an option given twice of which only the last would count."""
     for inner in getattr(command, "commands", {}).values():
         _refusing_repeats(inner)
     make_parser = type(command).make_parser
@@ -142,10 +142,10 @@ def pepr() -> None:
       pepr data show published # what is in it
       pepr score models.csv --performance accuracy --cost energy_wh
       pepr audit published     # what is doubtful in it
-      pepr claims              # which claims of the paper come out
-      pepr run --help          # train and meter models on images of yours
-      pepr sweep paper --output results/paper --dry-run   # what the whole study would take
-      pepr meter -- python train.py   # what a command of yours consumes
+      pepr claims              # which claims of the paper are reproduced
+      pepr run --help          # train and meter models on your images
+      pepr sweep paper --output results/paper --dry-run   # forecast of the whole study
+      pepr meter -- python train.py   # what your command consumes
     """
 
 

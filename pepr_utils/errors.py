@@ -1,4 +1,4 @@
-"""The exceptions that pepr_utils raises on purpose: one tree, each message one line with the fix.
+"""The exceptions that pepr_utils raises on purpose: one tree, each message with the remedy.
 
 Every message names the offending value, its place, what is allowed and what to do. The command
 line prints the message alone; a library user can catch `PeprError` for all of them or one leaf.
@@ -24,7 +24,7 @@ class InfeasibleBudgetError(PeprError, ValueError):
     Attributes
     ----------
     binding : list of str
-        The budgets that stand in the way, such as ``"energy_kwh <= 0.001"``.
+        The budgets that are not met, such as ``"energy_kwh <= 0.001"``.
     nearest : dict
         Label, and value in each budgeted column, of the model that misses them by least.
     """
@@ -46,7 +46,7 @@ class UnknownNameError(PeprError, KeyError):
 
 
 class NotAvailableError(PeprError, LookupError):
-    """A result set does not hold the runs that a comparison or a statement is about."""
+    """A result set does not have the runs that a comparison or a statement is about."""
 
 
 class NotInstalledError(PeprError, ImportError):
@@ -54,7 +54,7 @@ class NotInstalledError(PeprError, ImportError):
 
     @classmethod
     def of(cls, error: ImportError, what: str, extras: str = "") -> NotInstalledError:
-        """Say which extras hold what Python did not find, instead of which module it was alone.
+        """Build the message that names the extras to install for a missing module.
 
         Parameters
         ----------
@@ -63,7 +63,7 @@ class NotInstalledError(PeprError, ImportError):
         what : str
             What needs it.
         extras : str, optional
-            Those that hold it, such as ``"sweep,train"``; without, it is a base dependency.
+            The extras with that module, such as ``"sweep,train"``; none for a base dependency.
 
         Examples
         --------
@@ -83,7 +83,7 @@ class DataUnavailableError(PeprError, OSError):
 
 
 class RunError(PeprError, ValueError):
-    """A run is not defined as it has to be, or cannot be measured as it is asked for."""
+    """A run is not defined correctly, or cannot be measured as requested."""
 
 
 class FolderError(RunError):
@@ -103,7 +103,7 @@ class TrainingUnavailableError(NotInstalledError):
 
 
 def how_to_install(extras: str = "") -> str:
-    """Say how the extras of this package are installed, which no package index holds."""
+    """Return the command that installs extras; this package is on no package index."""
     what = f"'.[{extras}]'" if extras else "."
     return f"pip install {what} in a clone of the project"
 
@@ -116,7 +116,7 @@ def unknown_name(
     Parameters
     ----------
     what : str
-        What the name stands for, such as ``"result set"``.
+        What the name is of, such as ``"result set"``.
     name : str
         The offending name.
     allowed : iterable

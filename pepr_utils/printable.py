@@ -1,4 +1,4 @@
-"""Foreign text on a terminal: names of classes, files and groups that nobody vouches for."""
+"""Strip control characters from untrusted text, such as names of classes, files and groups."""
 
 from __future__ import annotations
 

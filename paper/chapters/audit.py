@@ -10,16 +10,19 @@ from paper.chapters import audit_tables as laid_out
 from paper.chapters.table_1 import printed_table
 from paper.site import fixed
 from pepr_utils.audit import CHECKS, Finding
-from pepr_utils.audit.bounds import bounds
+from pepr_utils.audit.checks_bounds import bounds
 from pepr_utils.audit.checks_emissions import implied_intensity
 from pepr_utils.audit.learning import answer_levels, learning
 from pepr_utils.audit.replicates import spread
 from pepr_utils.results import ResultSet, add_classes, experiment_labels
-from pepr_utils.results.accuracies import fits_other_test_set, off_lattice, test_values
-from pepr_utils.results.lattice import one_digit_edits
-from pepr_utils.results.origins import origins
-from pepr_utils.results.power import implied_power
-from pepr_utils.results.power_limits import declared
+from pepr_utils.results.accuracies import (
+    fits_other_test_set,
+    off_lattice,
+    one_digit_edits,
+    test_values,
+)
+from pepr_utils.results.power import declared, implied_power
+from pepr_utils.results.repair import origins
 from pepr_utils.results.result_set import on_all_images
 
 #: A run shorter than this, in s, is too short for a steady mean power.

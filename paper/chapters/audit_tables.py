@@ -8,14 +8,12 @@ import numpy as np
 import pandas as pd
 
 from pepr_utils.audit import CHECKS, Finding
-from pepr_utils.audit.bounds import bounds
+from pepr_utils.audit.checks_bounds import bounds
 from pepr_utils.results import ResultSet, add_classes, experiment_labels
-from pepr_utils.results.accuracies import stated_lattices, test_values, training_images
-from pepr_utils.results.lattice import fits
-from pepr_utils.results.origins import origins
-from pepr_utils.results.power import energy_windows, implied_power, time_contents
-from pepr_utils.results.power_limits import declared, pue_of
-from pepr_utils.results.shared_values import shared_values
+from pepr_utils.results.accuracies import fits, stated_lattices, test_values, training_images
+from pepr_utils.results.power import declared, energy_windows, implied_power, pue_of, time_contents
+from pepr_utils.results.repair import origins
+from pepr_utils.results.repeats import shared_values
 
 
 def by_check(findings: Sequence[Finding]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from pepr_utils.results.published import read_text
 from pepr_utils.results.result_set import fine_tuned
 from pepr_utils.scoring import normalize, pepr
 from pepr_utils.statistics import Comparison, Tested, compare_samples, families
-from pepr_utils.statistics.tables import p_words
+from pepr_utils.statistics.tables import format_p
 
 #: Image size (px) that the study trains at; of several results, that nearest to it is taken.
 IMAGE_SIZE = 256
@@ -213,7 +213,7 @@ def numbers(result_set: ResultSet, frame: pd.DataFrame, *, alpha: float = 1.0) -
     }
     for value in ("top1", "pepr"):
         tested = by_size(frame, value)
-        found[f"imagenet-p-{value}"] = NOT_AVAILABLE if tested is None else p_words(tested.p)
+        found[f"imagenet-p-{value}"] = NOT_AVAILABLE if tested is None else format_p(tested.p)
     for column in ("top1", "pepr"):
         for size, median in medians_by_size(frame, column).items():
             found[f"imagenet-{column}-{size}"] = fixed(median, 3)

@@ -11,8 +11,7 @@ from pepr_utils.audit.checks_meter import between
 from pepr_utils.results import ResultSet, load_result_set, score_runs
 from pepr_utils.results.experiments import experiment_labels
 from pepr_utils.results.load import PUBLISHED, REPAIRED, available_result_sets
-from pepr_utils.results.power import JOULE_PER_KWH, implied_power
-from pepr_utils.results.power_limits import pue_of
+from pepr_utils.results.power import JOULE_PER_KWH, implied_power, pue_of
 
 #: Method, what is read, and what it can miss.
 _METHODS = (

@@ -31,7 +31,7 @@ from pepr_utils.results.repair import READINGS, read_as
 from pepr_utils.results.result_set import fine_tuned
 from pepr_utils.scoring.uncertainty import FEWEST_RESAMPLES
 from pepr_utils.statistics import STRICT, USUAL, try_test
-from pepr_utils.statistics.tables import p_words
+from pepr_utils.statistics.tables import format_p
 
 #: Columns of `energies_by_size`.
 GAPS = [
@@ -210,7 +210,7 @@ def significance(sets: Mapping[str, ResultSet], *, alpha: float = 1.0) -> pd.Dat
     table = first[["claim", "paper"]].copy()
     for words, tested in each.items():
         table[words] = [
-            f"{p_words(p)} ({n})" for p, n in zip(tested["p"], tested["n"], strict=True)
+            f"{format_p(p)} ({n})" for p, n in zip(tested["p"], tested["n"], strict=True)
         ]
     stands = pd.DataFrame({w: t["outcome"] == first["paper"] for w, t in each.items()})
     table["stands"] = [

@@ -22,7 +22,7 @@ from pepr_utils.statistics import (
     primary_family,
 )
 from pepr_utils.statistics.comparisons import GROUPS, PERFORMANCES
-from pepr_utils.statistics.tables import finding, interval, p_words
+from pepr_utils.statistics.tables import finding, format_p, interval
 from pepr_utils.statistics.testing import N_RESAMPLES
 
 All = Mapping[str, Tested | None]
@@ -118,7 +118,7 @@ def _family(result_set: ResultSet, tested: All) -> dict[str, str]:
     told = known[known["p_holm"] < USUAL]
     lost = known[(known["p"] < USUAL) & ~(known["p_holm"] < USUAL)]
     named = [
-        f"{row['comparison']} ({p_words(row['p'])}, adjusted {p_words(row['p_holm'])})"
+        f"{row['comparison']} ({format_p(row['p'])}, adjusted {format_p(row['p_holm'])})"
         for row in lost.to_dict("records")
     ]
     return {
@@ -138,7 +138,7 @@ def _told(told: pd.DataFrame) -> list[str]:
         for conclusion, same in part.groupby("conclusion", sort=False):
             comparison = Comparison(factor, performance, same["scope"].iloc[0])
             where = ["the mean" if s == AVERAGE else s for s in same["scope"]]
-            words = comparison.words.split(",")[0]
+            words = comparison.label.split(",")[0]
             phrases.append(f"{finding(comparison, conclusion)} by {words} on {', '.join(where)}")
     return phrases
 

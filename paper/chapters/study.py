@@ -24,7 +24,7 @@ from pepr_utils.measurement.sweep.forecast import (
 from pepr_utils.measurement.sweep.outlook import Outlook, as_dict, outlook
 from pepr_utils.measurement.sweep.plan import Plan
 from pepr_utils.paths import data_file
-from pepr_utils.results.power_limits import declared
+from pepr_utils.results.power import declared
 
 if TYPE_CHECKING:
     from IPython.display import Markdown

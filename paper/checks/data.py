@@ -10,8 +10,8 @@ from pepr_utils.ledger import LabelledValue, check
 from pepr_utils.results import ResultSet
 from pepr_utils.results.accuracies import Lattice, stated_lattices, training_images
 from pepr_utils.results.power import epochs_per_run, implied_power
-from pepr_utils.results.remembered import remembered
-from pepr_utils.results.shared_values import shared_values
+from pepr_utils.results.repeats import shared_values
+from pepr_utils.results.result_set import cached_on_result_set
 
 _GIB = 2**30 / 1e9
 
@@ -22,7 +22,7 @@ def datasets(result_set: ResultSet) -> list[str]:
     return list(result_set.finished["dataset"].dropna().unique())
 
 
-@remembered
+@cached_on_result_set
 def _lattices(result_set: ResultSet) -> dict[str, tuple[int, Lattice | None]]:
     return stated_lattices(result_set)
 

@@ -15,7 +15,7 @@ from pepr_utils import statistics as significance
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.ledger import LabelledValue, check
 from pepr_utils.results import ResultSet
-from pepr_utils.results.remembered import remembered
+from pepr_utils.results.result_set import cached_on_result_set
 
 #: Tests by the name that checks call them; the paper says t-test, the released code is Student's.
 TESTS = {
@@ -29,7 +29,7 @@ TESTS = {
 AVERAGED = {"pretraining": PRETRAINING, "fraction": FRACTION}
 
 
-@remembered
+@cached_on_result_set
 def tested_fields(result_set: ResultSet, *, name: str) -> dict[str, Any]:
     """Fields of the tested comparison; its intervals are not used, so hardly any is drawn.
 

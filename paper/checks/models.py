@@ -11,10 +11,10 @@ from pepr_utils.ledger import LabelledValue, check
 from pepr_utils.ledger.compare import REPRODUCED, compare_printed
 from pepr_utils.paths import data_file
 from pepr_utils.results import ResultSet, add_classes, load_architectures
-from pepr_utils.results.remembered import remembered
+from pepr_utils.results.result_set import cached_on_result_set
 
 
-@remembered
+@cached_on_result_set
 def _space(result_set: ResultSet) -> pd.DataFrame:
     """The architectures of the set, with their classes; only those with a number of parameters."""
     runs = result_set.finished.drop_duplicates("architecture")

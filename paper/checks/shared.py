@@ -9,8 +9,7 @@ import pandas as pd
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.results import ResultSet, add_classes, score_runs
 from pepr_utils.results.groups import by_architecture, medians_by_size
-from pepr_utils.results.remembered import remembered
-from pepr_utils.results.result_set import fine_tuned, image_share
+from pepr_utils.results.result_set import cached_on_result_set, fine_tuned, image_share
 
 DATASETS = ("derma", "lidc", "pneumonia")
 
@@ -93,13 +92,13 @@ def need_arms(result_set: ResultSet, names: Iterable[str], *, stated: bool = Fal
             )
 
 
-@remembered
+@cached_on_result_set
 def scored(result_set: ResultSet) -> pd.DataFrame:
     """Finished runs with their classes and scores."""
     return score_runs(add_classes(result_set.finished))
 
 
-@remembered
+@cached_on_result_set
 def averaged(result_set: ResultSet, *, cost: str = "E") -> pd.DataFrame:
     """Means over the paper's three data sets, fine-tuned on all images: the points of figure 3."""
     need_arms(result_set, DATASETS)

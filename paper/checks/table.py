@@ -12,7 +12,7 @@ from pepr_utils.errors import InvalidTableError, NotAvailableError
 from pepr_utils.ledger import LabelledValue, check
 from pepr_utils.ledger.compare import DIFFERS, compare_printed
 from pepr_utils.results import ResultSet, load_architectures, size_class
-from pepr_utils.results.remembered import remembered
+from pepr_utils.results.result_set import cached_on_result_set
 
 #: Blocks of the printed table by the name that checks call them.
 BLOCKS = {
@@ -30,7 +30,7 @@ SINGLE = (
 )
 
 
-@remembered
+@cached_on_result_set
 def _scored(result_set: ResultSet) -> pd.DataFrame:
     return table_1.full_data_runs(result_set)
 
@@ -75,7 +75,7 @@ def _run(result_set: ResultSet, block: str, rank: str) -> pd.Series:
     return found
 
 
-@remembered
+@cached_on_result_set
 def _runs(result_set: ResultSet) -> dict[tuple[str, str], pd.Series | InvalidTableError]:
     """The run of each printed row, or why there is none."""
     found: dict[tuple[str, str], pd.Series | InvalidTableError] = {}
@@ -120,7 +120,7 @@ def large_winners(result_set: ResultSet) -> LabelledValue:
     return LabelledValue(n, f"{n} of {len(names)} (parameters: {each} M)")
 
 
-@remembered
+@cached_on_result_set
 def _counts(result_set: ResultSet) -> pd.DataFrame:
     return table_1.rule_counts(result_set).set_index(["rule", "bounds"])
 

@@ -8,9 +8,8 @@ from paper.checks.shared import ARMS, need_arms
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.ledger import check
 from pepr_utils.results import ResultSet
-from pepr_utils.results.remembered import remembered
 from pepr_utils.results.repair import read_as
-from pepr_utils.results.result_set import image_share
+from pepr_utils.results.result_set import cached_on_result_set, image_share
 
 #: carbontracker's CO2 of a kilometre by car, in g, by year of its source: new cars in the EU.
 CAR_G_PER_KM = {"2018": 120.4, "2020": 107.5, "2024": 106.8}
@@ -18,7 +17,7 @@ CAR_G_PER_KM = {"2018": 120.4, "2020": 107.5, "2024": 106.8}
 PRINTED_KG = 3.7
 
 
-@remembered
+@cached_on_result_set
 def _without_copies(result_set: ResultSet) -> dict[str, ResultSet]:
     need_arms(result_set, ARMS)
     return {name: read_as(result_set, name) for name in ("dropped", "replaced")}

@@ -9,7 +9,7 @@ from paper.checks.shared import arm, group_medians
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.ledger import LabelledValue, check
 from pepr_utils.results import ResultSet
-from pepr_utils.results.remembered import remembered
+from pepr_utils.results.result_set import cached_on_result_set
 
 
 @check(reads_runs=False)
@@ -26,7 +26,7 @@ def gap(_: ResultSet) -> float:
     return float(last.max() / last.min())
 
 
-@remembered
+@cached_on_result_set
 def _joined(result_set: ResultSet, *, join: imagenet.Join) -> pd.DataFrame:
     arm(result_set, "derma")
     frame = imagenet.data(result_set, join=join)

@@ -18,8 +18,8 @@ from paper.figures.common import (
 )
 from pepr_utils.results import ResultSet, experiment_labels
 from pepr_utils.results.groups import Average, averaged_runs, by_architecture
-from pepr_utils.results.origins import origins
 from pepr_utils.results.power import implied_power
+from pepr_utils.results.repair import origins
 
 #: Colour of each role of a run's energy, in the order of the legend.
 ROLES = {

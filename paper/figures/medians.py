@@ -15,7 +15,7 @@ from pepr_utils.statistics.resampling import (
     percentiles,
     weighted_median,
 )
-from pepr_utils.statistics.tables import interval, p_words
+from pepr_utils.statistics.tables import format_p, interval
 from pepr_utils.statistics.testing import LEVEL, N_RESAMPLES
 
 _COLUMNS = [
@@ -153,7 +153,7 @@ def chart(frame: pd.DataFrame) -> alt.LayerChart | alt.Chart:
 def _words(row: dict) -> str:
     return (
         f"{row['dataset']}: {row['difference']:.3f} "
-        f"({interval(row['difference_low'], row['difference_high'])}), p {p_words(row['p'])}"
+        f"({interval(row['difference_low'], row['difference_high'])}), p {format_p(row['p'])}"
     )
 
 
@@ -167,6 +167,6 @@ def describe(frame: pd.DataFrame) -> str:
         parts.append(
             f"{dataset}: small {small['median']:.3f} ({interval(small['low'], small['high'])}), "
             f"large {large['median']:.3f} ({interval(large['low'], large['high'])}), "
-            f"difference {small['difference']:.3f}, p {p_words(small['p'])}."
+            f"difference {small['difference']:.3f}, p {format_p(small['p'])}."
         )
     return "Median PePR-E of small and large models with 95 % intervals. " + " ".join(parts)

@@ -20,7 +20,7 @@ __all__ = ["CHECKS", "Finding", "Row", "audit"]
 
 
 class _Callable(_Module):
-    """The package, which is its function too: a name cannot stand for both otherwise."""
+    """A package that can be called as its function, so that one name serves for both."""
 
     __call__ = staticmethod(audit)
 

@@ -1,4 +1,4 @@
-"""Checks of accuracies: values that the test or training set cannot give, whose they would be."""
+"""Checks of accuracies: values that the test or training set cannot give."""
 
 from __future__ import annotations
 
@@ -9,22 +9,20 @@ import numpy as np
 from pepr_utils.audit.finding import Finding, count, counted, rows_of, some
 from pepr_utils.audit.registry import check
 from pepr_utils.results.accuracies import (
+    RULES,
+    can_distinguish,
+    fits,
     fits_other_test_set,
+    fitting,
     off_lattice,
+    one_digit_edits,
     stated_lattices,
     test_lattices,
     test_values,
+    tolerance,
     training_images,
 )
 from pepr_utils.results.experiments import experiment_labels
-from pepr_utils.results.lattice import (
-    RULES,
-    fits,
-    fitting,
-    one_digit_edits,
-    tells,
-    tolerance,
-)
 from pepr_utils.results.result_set import ResultSet
 
 
@@ -81,15 +79,15 @@ def off(result_set: ResultSet) -> Iterator[Finding]:
     for run_id, part in missed.groupby("run_id"):
         run, n_steps = runs.loc[run_id], int(part["n_steps"].iloc[0])
         same = values.loc[runs.index[runs["dataset"] == run["dataset"]]].to_numpy()
-        words = []
-        for value, cases in part.groupby("test_accuracy"):
+        cases = []
+        for value, found in part.groupby("test_accuracy"):
             nearest = round(value * n_steps) / n_steps
             edits = [
                 f"{edit:.6g} (found {_count(same, edit)} times in this data set)"
                 for edit in one_digit_edits(value, n_steps)
             ]
-            words.append(
-                f"{value:.6g} in epoch {some(cases['epoch'], 12)}, nearest {nearest:.6g}, with one "
+            cases.append(
+                f"{value:.6g} in epoch {some(found['epoch'], 12)}, nearest {nearest:.6g}, with one "
                 f"digit changed {' or '.join(edits) or 'none'}"
             )
         yield Finding(
@@ -98,7 +96,7 @@ def off(result_set: ResultSet) -> Iterator[Finding]:
             rows_of(runs.loc[[run_id]]),
             ("test_accuracy",),
             f"{run['architecture']} on {labels[run['experiment']]}: no multiple of 1/{n_steps:,}: "
-            + "; ".join(words),
+            + "; ".join(cases),
         )
 
 
@@ -120,7 +118,7 @@ def last_epoch(result_set: ResultSet) -> Iterator[Finding]:
         last = f"the last epoch's is {values[-1]:.6g}"
         n, lattice = lattices.get(run.experiment, (0, None))
         n_steps = lattice.n_steps if lattice else n
-        off = bool(n_steps) and tells(final, n_steps) and not fits(final, n_steps)[0]
+        off = bool(n_steps) and can_distinguish(final, n_steps) and not fits(final, n_steps)[0]
         places = [int(epoch) for epoch in mine["epoch"].to_numpy()[near]]
         if places:
             words = f"that of epoch {some(places)}"

@@ -1,4 +1,4 @@
-"""Checks of values that stand twice: shared measurements, copied energies, repeated rows."""
+"""Checks of values that appear twice: shared measurements, copied energies, repeated rows."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pepr_utils.audit.finding import Finding, count, counted, rows_of, some, spa
 from pepr_utils.audit.registry import check
 from pepr_utils.results.accuracies import fits_other_test_set
 from pepr_utils.results.experiments import experiment_labels
-from pepr_utils.results.origins import COPY, UNDECIDED, origins, repeated_rows
+from pepr_utils.results.repair import COPY, UNDECIDED, origins
+from pepr_utils.results.repeats import continuous_columns, repeated_rows, shared_values
 from pepr_utils.results.result_set import ResultSet
-from pepr_utils.results.shared_values import continuous_columns, shared_values
 
 
 @check("shared-values")
@@ -51,7 +51,7 @@ def shared(result_set: ResultSet) -> Iterator[Finding]:
 
 @check("copied-energy")
 def copied(result_set: ResultSet) -> Iterator[Finding]:
-    """Energies that stand in several runs, and which run cannot have consumed them."""
+    """Energies that appear in several runs, and which run cannot have consumed them."""
     table = origins(result_set)
     runs, labels = result_set.finished, experiment_labels(result_set.experiments)
     for (key, role), part in table.groupby(["experiment", "role"], sort=True):
@@ -87,14 +87,14 @@ def repeated(result_set: ResultSet) -> Iterator[Finding]:
     labels = experiment_labels(runs["experiment"])
     table = repeated_rows(result_set)
     roles = origins(result_set).set_index("run_id")["role"]
-    strange = set(fits_other_test_set(result_set)["run_id"])
+    of_other_test_set = set(fits_other_test_set(result_set)["run_id"])
     pairs: dict[tuple[str, ...], list[int]] = {}
     for group, experiments in table.groupby("group")["experiment"]:
         pairs.setdefault(tuple(sorted(set(experiments))), []).append(group)
     for pair, groups in sorted(pairs.items()):
         part = table[table["group"].isin(groups)]
         copies = part[part["run_id"].map(roles).eq(COPY).fillna(False).astype(bool)]
-        copies = copies[copies["run_id"].isin(strange)]
+        copies = copies[copies["run_id"].isin(of_other_test_set)]
         verdict = ""
         if len(copies):
             where = some(sorted({labels[e] for e in copies["experiment"]}))

@@ -8,12 +8,11 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
-from pepr_utils.audit.finding import Finding, count, rows_of, span
+from pepr_utils.audit.finding import Finding, by_experiment, count, rows_of, span
 from pepr_utils.audit.registry import check
-from pepr_utils.results.experiments import experiment_labels
-from pepr_utils.results.power_limits import declared
+from pepr_utils.results.power import declared
+from pepr_utils.results.repeats import significant_digits
 from pepr_utils.results.result_set import ResultSet
-from pepr_utils.results.shared_values import significant_digits
 
 #: Intensities that agree to this share are one.
 SAME = 0.01
@@ -47,31 +46,29 @@ def rounding(values: pd.Series) -> pd.Series:
 def intensity(result_set: ResultSet) -> Iterator[Finding]:
     """Emissions of one experiment at several grid intensities, or not at the one declared."""
     runs = result_set.finished
-    implied, labels = implied_intensity(runs), experiment_labels(runs["experiment"])
-    declared_ = runs["carbon_intensity_g_per_kwh"]
+    implied, recorded = implied_intensity(runs), runs["carbon_intensity_g_per_kwh"]
     room = rounding(runs["energy_kwh"]) + rounding(runs["co2eq_g"])
-    off = (implied / declared_ - 1).abs() > SAME + room
-    for key, part in runs[off].groupby("experiment"):
+    for label, rows in by_experiment(result_set, (implied / recorded - 1).abs() > SAME + room):
         yield Finding(
             "carbon-intensity",
             "error",
-            rows_of(part),
+            rows_of(rows),
             ("co2eq_g", "energy_kwh", "carbon_intensity_g_per_kwh"),
-            f"{labels[key]}: emissions of {count(part, 'run')} imply "
-            f"{span(implied[part.index], 1)} g/kWh "
-            f"and {span(declared_[part.index], 1)} g/kWh are declared",
+            f"{label}: emissions of {count(rows, 'run')} imply "
+            f"{span(implied[rows.index], 1)} g/kWh and "
+            f"{span(recorded[rows.index], 1)} g/kWh are declared",
         )
-    for key, part in runs[implied.notna() & declared_.isna()].groupby("experiment"):
-        mine = implied[part.index]
-        most, least = (mine * (1 - room)).max(), (mine * (1 + room)).min()
+    for label, rows in by_experiment(result_set, implied.notna() & recorded.isna()):
+        found = implied[rows.index]
+        most, least = (found * (1 - room)).max(), (found * (1 + room)).min()
         if most / least - 1 > SAME:
             yield Finding(
                 "carbon-intensity",
                 "warning",
-                rows_of(part),
+                rows_of(rows),
                 ("co2eq_g",),
-                f"{labels[key]}: emissions over energy give {span(mine, 1)} g/kWh, median "
-                f"{mine.median():.1f}; no intensity is declared",
+                f"{label}: emissions over energy give {span(found, 1)} g/kWh, median "
+                f"{found.median():.1f}; no intensity is declared",
             )
 
 
@@ -79,16 +76,15 @@ def intensity(result_set: ResultSet) -> Iterator[Finding]:
 def fallback(result_set: ResultSet) -> Iterator[Finding]:
     """Emissions at a constant that carbontracker falls back on, where none was declared."""
     runs = result_set.finished[result_set.finished["carbon_intensity_g_per_kwh"].isna()]
-    implied, labels = implied_intensity(runs), experiment_labels(result_set.experiments)
+    implied = implied_intensity(runs).astype(float)
     for constant in declared()["intensity"]["fallbacks_g_per_kwh"]:
-        met = np.isclose(implied.astype(float), constant, rtol=EXACT, atol=0)
-        for key, part in runs[met].groupby("experiment"):
+        met = pd.Series(np.isclose(implied, constant, rtol=EXACT, atol=0), index=runs.index)
+        for label, rows in by_experiment(result_set, met):
             yield Finding(
                 "fallback-intensity",
                 "warning",
-                rows_of(part),
+                rows_of(rows),
                 ("co2eq_g",),
-                f"{labels[key]}: emissions of {count(part, 'run')} are the energy times "
-                f"{constant:g} g/kWh, which carbontracker uses when it finds no "
-                "intensity for the place",
+                f"{label}: emissions of {count(rows, 'run')} are the energy times {constant:g} "
+                "g/kWh, which carbontracker uses when it finds no intensity for the place",
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pepr_utils.audit.finding import Finding, count, rows_of, span
+from pepr_utils.audit.finding import Finding, by_experiment, count, rows_of, span
 from pepr_utils.audit.registry import check
 from pepr_utils.results.experiments import experiment_labels
 from pepr_utils.results.power import (
@@ -12,14 +12,15 @@ from pepr_utils.results.power import (
     TIME_COLUMNS,
     epochs_per_run,
     implied_power,
+    least_power,
+    pue_of,
     time_contents,
 )
-from pepr_utils.results.power_limits import least_power, pue_of
 from pepr_utils.results.result_set import ResultSet
 
 #: Fewer power readings than this do not make a mean.
 MIN_SAMPLES = 10
-#: Words in `energy_method` that say that nothing was measured.
+#: Texts in `energy_method` that mean that nothing was measured.
 _NOT_MEASURED = "estimate|simulat|tdp"
 
 
@@ -27,29 +28,24 @@ _NOT_MEASURED = "estimate|simulat|tdp"
 def impossible(result_set: ResultSet) -> Iterator[Finding]:
     """Mean powers that the device cannot draw, or that no running computer draws."""
     runs, power = result_set.finished, implied_power(result_set)
-    labels = experiment_labels(runs["experiment"])
-    over = power[power["power_w"] > power["limit_w"]]
     least = least_power(runs)
-    under = power[(power["power_w"] < least) & runs["energy_kwh"].gt(0)]
-    for part, words in ((over, "more than"), (under, "less than")):
-        for key, mine in part.groupby(runs["experiment"]):
-            rows = runs.loc[mine.index]
-            bound = mine["limit_w"] if words == "more than" else least[mine.index]
-            remedy = (
-                "; if the device may draw more, record its power_limit_w"
-                if words == "more than"
-                else ""
-            )
-            pue = pue_of(rows)
+    remedy = "; if the device may draw more, record its power_limit_w"
+    for flagged, relation, bounds, advice in (
+        (power["power_w"] > power["limit_w"], "more than", power["limit_w"], remedy),
+        ((power["power_w"] < least) & runs["energy_kwh"].gt(0), "less than", least, ""),
+    ):
+        for label, rows in by_experiment(result_set, flagged):
+            of = power.loc[rows.index]
+            n_runs = (runs["experiment"] == rows["experiment"].iloc[0]).sum()
             assumed = " (assumed)" if rows["pue"].isna().all() else ""
             yield Finding(
                 "impossible-power",
                 "error",
                 rows_of(rows),
-                ("energy_kwh", *sorted(mine["time_column"].dropna().unique())),
-                f"{labels[key]}: {len(mine)} of {(runs['experiment'] == key).sum()} runs imply "
-                f"{span(mine['power_w'])} W, {words} {span(bound)} W with a PUE of "
-                f"{span(pue, 2)}{assumed}{remedy}",
+                ("energy_kwh", *sorted(of["time_column"].dropna().unique())),
+                f"{label}: {len(rows)} of {n_runs} runs imply {span(of['power_w'])} W, {relation} "
+                f"{span(bounds[rows.index])} W with a PUE of {span(pue_of(rows), 2)}{assumed}"
+                f"{advice}",
             )
 
 
@@ -96,22 +92,21 @@ def contents(result_set: ResultSet) -> Iterator[Finding]:
 
 @check("energy-window")
 def window(result_set: ResultSet) -> Iterator[Finding]:
-    """Energies said to be of training alone that only training and evaluation together explain."""
+    """Energies recorded as training alone that only training and evaluation together explain."""
     runs, power = result_set.finished, implied_power(result_set)
     both = runs["train_time_s"] + runs["eval_time_s"]
     together = runs["energy_kwh"] * JOULE_PER_KWH / both
     alone = runs["energy_window"].eq("train").fillna(False).astype(bool)
     bad = alone & (power["power_w"] > power["limit_w"]) & (together <= power["limit_w"])
-    labels = experiment_labels(runs["experiment"])
-    for key, part in runs[bad].groupby("experiment"):
+    for label, rows in by_experiment(result_set, bad):
         yield Finding(
             "energy-window",
             "warning",
-            rows_of(part),
+            rows_of(rows),
             ("energy_kwh", "energy_window"),
-            f"{labels[key]}: {count(part, 'energy')} said to be of training alone: "
-            f"{span(power.loc[part.index, 'power_w'])} W over the training and "
-            f"{span(together[part.index])} W over training and evaluation",
+            f"{label}: {count(rows, 'energy')} recorded as training alone: "
+            f"{span(power.loc[rows.index, 'power_w'])} W over the training and "
+            f"{span(together[rows.index])} W over training and evaluation",
         )
 
 
@@ -124,11 +119,11 @@ def unexplained(result_set: ResultSet) -> Iterator[Finding]:
     cases = (
         (runs["energy_kwh"].eq(0), "warning", ("energy_kwh",), "an energy of zero"),
         (
-            # a table without any time says so itself
+            # of a table without any time it goes without saying
             positive & power["time_s"].isna() & power["time_s"].notna().any(),
             "note",
             ("energy_kwh", "train_time_s"),
-            "an energy and no time: no power can be worked out",
+            "an energy and no time: no power can be computed",
         ),
         (
             # samples of power check a counter, and are not where its energy is from
@@ -146,7 +141,7 @@ def unexplained(result_set: ResultSet) -> Iterator[Finding]:
             "an energy that was estimated, not measured",
         ),
     )
-    for bad, severity, columns, words in cases:
+    for bad, severity, columns, fault in cases:
         rows = runs[bad.fillna(False).astype(bool)]
         if len(rows):
             yield Finding(
@@ -154,5 +149,5 @@ def unexplained(result_set: ResultSet) -> Iterator[Finding]:
                 severity,
                 rows_of(rows),
                 columns,
-                f"{count(rows, 'run')} with {words}",
+                f"{count(rows, 'run')} with {fault}",
             )

@@ -1,4 +1,4 @@
-"""Checks of the meter itself: two methods beside each other that do not agree."""
+"""Checks of the meter itself: two methods that disagree."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pepr_utils.audit.finding import Finding, count, rows_of, span
 from pepr_utils.audit.registry import check
 from pepr_utils.results.result_set import ResultSet
 
-#: The card's counter and samples of its power may differ by this share.
+#: The GPU's counter and samples of its power may differ by this share.
 APART = 0.05
 #: Shorter trainings have figures that are too coarse to compare (s).
 COMPARED_ABOVE_S = 10.0
 
 
 def apart(runs: pd.DataFrame) -> pd.Series:
-    """Difference of a card's energy by counter and by samples, as a share of the larger.
+    """Difference of a GPU's energy by counter and by samples, as a share of the larger.
 
     Taken from `gpu_disagreement`, which is of single windows; where that is empty, from the two
     energies of all training windows, unless these are known to be too short to compare.
@@ -47,7 +47,7 @@ def between(runs: pd.DataFrame) -> pd.Series:
 
 @check("meters-disagree")
 def disagree(result_set: ResultSet) -> Iterator[Finding]:
-    """Energies of a card whose counter and whose samples of power differ by more than 5 %."""
+    """GPU energies by counter and by samples of power that differ by more than 5 %."""
     runs = result_set.finished
     share = apart(runs)
     bad = runs[share.gt(APART)]
@@ -57,7 +57,7 @@ def disagree(result_set: ResultSet) -> Iterator[Finding]:
             "warning",
             rows_of(bad),
             ("gpu_counter_kwh", "gpu_polled_kwh", "gpu_disagreement"),
-            f"{count(bad, 'run')} with windows in which the card's energy counter and the samples "
+            f"{count(bad, 'run')} with windows in which the GPU's energy counter and the samples "
             f"of its power are {span(share[bad.index] * 100)} % apart: samples were missed, the "
             "driver averages or delays them, or one of the two fails",
         )

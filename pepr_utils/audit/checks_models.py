@@ -1,4 +1,4 @@
-"""Checks of models: two names for one network, repeated runs, labels that part a family."""
+"""Checks of models: two names for one network, repeated runs, labels that divide a family."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def two_names(result_set: ResultSet) -> Iterator[Finding]:
 
 @check("repeated-runs")
 def repeated(result_set: ResultSet) -> Iterator[Finding]:
-    """Finished runs of one architecture in one experiment that no seed tells apart."""
+    """Finished runs of one architecture in one experiment with the same seed or none."""
     runs = result_set.finished
     keys = ["architecture", "experiment", "seed", "weights"]
     rows = runs[runs.duplicated(keys, keep=False)]
@@ -57,7 +57,7 @@ def repeated(result_set: ResultSet) -> Iterator[Finding]:
             "warning",
             rows_of(part),
             ("architecture", "seed"),
-            f"{name} stands {len(part)} times in {labels[key]} with the same seed or none",
+            f"{name} appears {len(part)} times in {labels[key]} with the same seed or none",
         )
 
 
@@ -66,7 +66,7 @@ def labels(result_set: ResultSet) -> Iterator[Finding]:
     """Models of one family, by name, that are put into different classes.
 
     Labels are the set's own columns `type` and `efficient`; for the authors' release, those that it
-    came with. A family is what stands before the first digit of a name, without a prefix for where
+    came with. A family is the part before the first digit of a name, without a prefix for where
     its weights are from.
     """
     table = label_table(result_set)
@@ -89,7 +89,7 @@ def labels(result_set: ResultSet) -> Iterator[Finding]:
 
 
 def label_table(result_set: ResultSet) -> pd.DataFrame:
-    """Labels of each architecture of the set, with its family; empty where it brings none."""
+    """Labels of each architecture of the set, with its family; empty where it has none."""
     runs = result_set.finished
     own = [name for name in _LABELS if name in runs]
     if own:

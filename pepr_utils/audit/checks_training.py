@@ -12,7 +12,7 @@ from pepr_utils.results.result_set import ResultSet
 
 #: Peak memory of one architecture differs by less between experiments with the same images.
 MEMORY_SHARE = 0.1
-#: Training accuracy may lie so far below the test accuracy of the same epoch, but not further.
+#: Training accuracy may be this far below the test accuracy of the same epoch.
 ACCURACY_GAP = 0.2
 
 

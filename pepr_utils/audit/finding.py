@@ -1,16 +1,19 @@
-"""What a check returns: one finding, with its rows, its evidence and how grave it is."""
+"""What a check returns: a finding with its severity, rows and evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
+from pepr_utils.results.experiments import experiment_labels
+from pepr_utils.results.result_set import ResultSet
+
 Severity = Literal["error", "warning", "note"]
 
-#: From grave to slight: values that cannot be right, values that are doubtful, things to know.
+#: Values that cannot be right, values that are doubtful, things to know.
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 
@@ -31,8 +34,8 @@ class Finding:
     check : str
         Name of the check in `pepr_utils.audit.CHECKS`.
     severity : {"error", "warning", "note"}
-        *error*: the values cannot be right as they stand. *warning*: they are doubtful, or mean
-        something else than their column says. *note*: right, but good to know when using them.
+        *error*: the values cannot be right. *warning*: they are doubtful, or mean
+        something else than their column's name. *note*: right, but good to know when using them.
     rows : tuple of Row
         The runs concerned, sorted.
     columns : tuple of str
@@ -65,6 +68,22 @@ def rows_of(runs: pd.DataFrame) -> tuple[Row, ...]:
     return tuple(sorted(rows, key=lambda row: (row.experiment, row.architecture, row.run_id)))
 
 
+def by_experiment(result_set: ResultSet, flagged: pd.Series) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Label and flagged runs of each experiment that has any.
+
+    Parameters
+    ----------
+    result_set : ResultSet
+        The set that is audited.
+    flagged : pandas.Series of bool
+        By the index of finished runs; one that is not in it, or null, is not flagged.
+    """
+    runs, labels = result_set.finished, experiment_labels(result_set.experiments)
+    rows = runs.loc[flagged.index[flagged.fillna(False).astype(bool)]]
+    for key, part in rows.groupby("experiment"):
+        yield labels[str(key)], part
+
+
 def some(names: Iterable[object], limit: int = 6) -> str:
     """Join names for a line of text, the first few of a long list.
 
@@ -79,7 +98,7 @@ def some(names: Iterable[object], limit: int = 6) -> str:
 
 
 def count(rows: Sized, what: str) -> str:
-    """Say how many there are.
+    """Write how many there are.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Runs that never learnt, or that fell back to answering one class whatever the image."""
+"""Runs that never learnt, or fell back to answering one class for every image."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from pepr_utils.results.accuracies import fits_other_test_set, test_values
-from pepr_utils.results.majority import majority_share
-from pepr_utils.results.origins import COPY, origins
-from pepr_utils.results.remembered import remembered
-from pepr_utils.results.result_set import ResultSet
+from pepr_utils.results.accuracies import fits_other_test_set, majority_share, test_values
+from pepr_utils.results.repair import COPY, origins
+from pepr_utils.results.result_set import ResultSet, cached_on_result_set
 
-#: An accuracy that so many runs repeat for so many epochs on end is that of a constant answer.
+#: An accuracy that so many runs repeat in so many successive epochs is a constant answer's.
 RUNS, EPOCHS = 3, 4
-#: A constant answer may wobble by so many images, where they are a small share of the test set.
+#: A constant answer may vary by this many images, where they are a small share of the test set.
 WOBBLE, SHARE = 2, 0.002
 #: Room for chance around the level of a constant answer, in standard errors.
 ERRORS = 2.0
@@ -26,9 +24,9 @@ CLASSES = "one over the number of classes"
 
 
 def constant_answers(result_set: ResultSet) -> pd.DataFrame:
-    """Accuracies at which runs stand still, by data set: those of answering one class always.
+    """Accuracies that runs repeat, by data set: those of always answering one class.
 
-    Levels that are within two images of one another are one, the one that most runs stand on, if
+    Levels that are within two images of one another are one, the one that most runs repeat, if
     two images are at most a five-hundredth of the test images.
 
     Returns
@@ -44,7 +42,7 @@ def constant_answers(result_set: ResultSet) -> pd.DataFrame:
         found = [
             (level, run_id)
             for run_id in part["run_id"]
-            for level in _standing(values.loc[run_id].to_numpy(), room)
+            for level in _repeated(values.loc[run_id].to_numpy(), room)
             if level < 1
         ]
         for cluster in _clusters(found, room):
@@ -56,8 +54,8 @@ def constant_answers(result_set: ResultSet) -> pd.DataFrame:
     return table.sort_values(["dataset", "level"], ascending=[True, False], ignore_index=True)
 
 
-def _standing(values: np.ndarray, room: float) -> set[float]:
-    """Values that stand in `EPOCHS` successive places, give or take `room`."""
+def _repeated(values: np.ndarray, room: float) -> set[float]:
+    """Values repeated in `EPOCHS` successive places, within `room`."""
     found, start = set(), 0
     for place in range(len(values)):
         while not np.ptp(values[start : place + 1]) <= room and start < place:
@@ -86,7 +84,7 @@ def answer_levels(result_set: ResultSet) -> pd.DataFrame:
     pandas.DataFrame
         dataset, n_test, ``level`` (null where nothing is known) and ``basis``.
     """
-    standing = constant_answers(result_set).groupby("dataset")["level"].max()
+    repeated = constant_answers(result_set).groupby("dataset")["level"].max()
     rows = []
     keys = ["dataset", "n_test"]
     for (dataset, n_test), part in result_set.finished.groupby(keys, dropna=False, sort=False):
@@ -94,14 +92,14 @@ def answer_levels(result_set: ResultSet) -> pd.DataFrame:
         level = float("nan") if pd.isna(n_test) else majority_share(str(dataset), int(n_test))
         basis = MAJORITY
         if np.isnan(level):
-            level, basis = standing.get(dataset, float("nan")), STANDING
+            level, basis = repeated.get(dataset, float("nan")), STANDING
         if np.isnan(level) and not pd.isna(n_classes):
             level, basis = 1.0 / float(n_classes), CLASSES
         rows.append((dataset, n_test, float(level), None if np.isnan(level) else basis))
     return pd.DataFrame(rows, columns=[*keys, "level", "basis"])
 
 
-@remembered
+@cached_on_result_set
 def learning(result_set: ResultSet) -> pd.DataFrame:
     """Compare the best and the final accuracy of each run with a constant answer's.
 
@@ -135,13 +133,13 @@ def learning(result_set: ResultSet) -> pd.DataFrame:
         },
         index=runs.index,
     )
-    slight = 1e-9
+    tiny = 1e-9
     state = pd.Series("learnt", index=runs.index, dtype="string")
-    state[frame["final"] <= frame["level"] + slight] = "collapsed"
+    state[frame["final"] <= frame["level"] + tiny] = "collapsed"
     state[frame["best"] <= frame["level"] + frame["margin"]] = "not told apart"
-    state[frame["best"] <= frame["level"] + slight] = "never learnt"
+    state[frame["best"] <= frame["level"] + tiny] = "never learnt"
     table = origins(result_set)
     copies = table.loc[table["whole_row"] & table["role"].eq(COPY), "run_id"]
-    strange = {*fits_other_test_set(result_set)["run_id"], *copies}
-    frame["state"] = state.where(frame["level"].notna() & ~runs["run_id"].isin(strange))
+    of_other_test_set = {*fits_other_test_set(result_set)["run_id"], *copies}
+    frame["state"] = state.where(frame["level"].notna() & ~runs["run_id"].isin(of_other_test_set))
     return frame

@@ -32,7 +32,7 @@ def check(name: str) -> Callable[[Callable[[ResultSet], Iterable[Finding]]], Che
 
 
 def audit(result_set: ResultSet, checks: Iterable[str] | None = None) -> list[Finding]:
-    """Run the checks on a result set and return what they find, the gravest first.
+    """Run the checks on a result set and return what they find, errors first.
 
     Parameters
     ----------

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from pepr_utils.results.accuracies import test_values
-from pepr_utils.results.origins import SOURCE, origins
 from pepr_utils.results.power import TIME_COLUMNS
+from pepr_utils.results.repair import SOURCE, origins
+from pepr_utils.results.repeats import MIN_DIGITS, significant_digits
 from pepr_utils.results.result_set import ResultSet
-from pepr_utils.results.shared_values import MIN_DIGITS, significant_digits
 
 
 def same_network(result_set: ResultSet) -> pd.DataFrame:

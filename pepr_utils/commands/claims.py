@@ -1,4 +1,4 @@
-"""`pepr claims`: check what the paper says against a result set, claim by claim."""
+"""`pepr claims`: check what the paper states against a result set, claim by claim."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ import click
 @click.option(
     "--notes",
     is_flag=True,
-    help="Print below each claim what was found in the published data; not beside other data.",
+    help="Print below each claim what was found in the published data; not with other data.",
 )
 def claims(
     result_set: str,
@@ -39,12 +39,12 @@ def claims(
     """Check every claim of the paper against a result set.
 
     SET is a name (see `pepr data list`), a folder of records or a CSV file; without it, the
-    authors' data. Each claim comes out as reproduced, as reproduced under another reading (which
-    one is said), as not reproduced, or as not checkable where the set lacks what it takes.
+    authors' data. The outcome of each claim is reproduced, reproduced under another reading (which
+    is named), not reproduced, or not checkable where the set does not have what is needed.
 
     The exit code is 1 if an outcome is not the one that the ledger records, 0 if each is, and 2 if
     the set cannot be read. What is recorded holds for the published set: another set, or part of
-    it, will give 1 wherever it says something else or nothing, and the last line counts these.
+    it, gives 1 wherever an outcome differs, and the last line counts these.
     The code is decided over every claim of the chosen sections; --outcome chooses what is printed.
 
     \b

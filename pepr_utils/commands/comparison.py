@@ -1,4 +1,4 @@
-"""What `pepr score`, `pareto` and `select` share: which table, columns and groups are compared."""
+"""Shared by `pepr score`, `pareto` and `select`: which table, columns and groups are compared."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Comparison:
     groups : pandas.Series of str or None
         Group of each row; None where all are compared with each other.
     grouped_by : str
-        What the groups are, in words.
+        What the groups are called.
     failed, known : pandas.Series of bool
         Failed runs; rows that are compared: not failed, with a performance and every cost.
     """
@@ -58,7 +58,7 @@ class Comparison:
     known: pd.Series
 
     def parts(self, order: pd.Index) -> Iterator[tuple[str | None, pd.Index]]:
-        """Each group's label and its rows as they stand in `order`; groups as in the table."""
+        """Each group's label and its rows in the order given; groups as in the table."""
         if self.groups is None:
             yield None, order
             return
@@ -74,23 +74,23 @@ class Comparison:
         return self.groups[self.known].factorize()[0]
 
     def report_left_out(self, what: str) -> None:
-        """Say on stderr how many rows are not compared, and why."""
+        """Report on stderr how many rows are not compared, and why."""
         if self.known.all():
             return
         reasons = []
         for column in dict.fromkeys([self.performance, *self.costs]):
-            lacking = self.numbers[column].isna() & ~self.failed
-            if lacking.any():
-                row = int(lacking.to_numpy().argmax()) + 1
-                more = f"row {row}" if lacking.sum() == 1 else f"the first in row {row}"
-                reasons.append(f"{lacking.sum():,} without {column} ({more})")
+            missing = self.numbers[column].isna() & ~self.failed
+            if missing.any():
+                row = int(missing.to_numpy().argmax()) + 1
+                more = f"row {row}" if missing.sum() == 1 else f"the first in row {row}"
+                reasons.append(f"{missing.sum():,} without {column} ({more})")
         if self.failed.any():
             reasons.append(count(int(self.failed.sum()), "failed run"))
         left = int((~self.known).sum())
         note(f"note: {left:,} of {count(len(self.known), 'row')} not {what}: {', '.join(reasons)}")
 
     def described(self, label: str | None, rows: pd.Index) -> pd.DataFrame:
-        """What JSON says of each row, whatever the command: group, model and numbers."""
+        """The keys of JSON that all commands share: group, model and numbers."""
         frame = self.numbers.loc[rows]
         frame.insert(0, "group", None if label is None else label)
         frame.insert(1, "model", self.model[rows])
@@ -113,7 +113,7 @@ class Comparison:
         return ", ".join([count(len(known), "row"), *ranges])
 
     def weights(self, text: str | None) -> dict[str, float]:
-        """Weight of each cost, by what ``--weights`` says."""
+        """Weight of each cost, from ``--weights``."""
         if text is None:
             if (n := len(self.costs)) > 1:
                 share = round(1 / n, 2)
@@ -137,14 +137,14 @@ class Comparison:
         return dict(zip(self.costs, weights, strict=True))
 
     def within(self, parts: list) -> str:
-        """Over what costs were normalised: the words for the last line of the output."""
+        """What costs were normalised over, for the last line of the output."""
         if self.groups is not None:
             return f"within each of {count(len(parts), 'group')} ({self.grouped_by})"
         return f"over {self.scope(parts[0][1])}"
 
 
 def weighed(weights: dict[str, float]) -> str:
-    """What the resource is made of, in words."""
+    """What the resource is computed from, as text."""
     if len(weights) == 1:
         return next(iter(weights))
     return " + ".join(f"{weight:g} x {cost}" for cost, weight in weights.items()) + ", each"
@@ -253,7 +253,7 @@ def _resolve(table: UserTable, performance: str | None, costs: list[str]) -> tup
         refuse_reserved(name)
     twice = next((name for name in used if used.count(name) > 1), None)
     if twice is not None:
-        raise PeprError(f"column {twice!r} is asked for twice; performance and costs differ")
+        raise PeprError(f"column {twice!r} is named twice; performance and costs must differ")
     return performance, resolved
 
 
@@ -299,12 +299,12 @@ def _refuse_mixed(experiments: pd.Series, label: pd.Series, by: tuple[str, ...])
         raise ScoreInputError(
             f"group {clean(str(mixed.idxmax()))!r} of {', '.join(by)} mixes {mixed.max()} "
             "experiments, whose costs are not comparable; allowed: groups within an experiment "
-            "(the default), or --together to compare them all the same"
+            "(the default), or --together to compare them anyway"
         )
 
 
 def _models(table: UserTable, label: str | None, used: set[str]) -> pd.Series:
-    """Name each row: by the column asked for, a usual one, the first text, else its number."""
+    """Name each row: by the column given, a usual one, the first text, else its number."""
     import pandas as pd
 
     if label is not None:

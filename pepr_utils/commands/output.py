@@ -1,4 +1,4 @@
-"""Where `pepr score`, `pareto` and `select` put what they find: a file, or JSON."""
+"""Output of `pepr score`, `pareto` and `select`: a file, or JSON."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def check_output(table: UserTable, added: list[str], output: Path | None) -> Non
 
 
 def write_output(table: UserTable, added: pd.DataFrame, output: Path | None) -> None:
-    """Write what ``--output`` asks for, and say so on stderr."""
+    """Write the file of ``--output``, and report it on stderr."""
     from pepr_utils.results.export import write_table
 
     if output is not None:

@@ -24,7 +24,7 @@ ADDED = ["resource", "pepr", "rank"]
 
 @dataclass(frozen=True)
 class _Rule:
-    """How costs become a resource, and the score its emphasis: the options that say so."""
+    """The options of the score: normalisation, weights and emphasis."""
 
     normalize: str
     lower: float | None
@@ -34,7 +34,7 @@ class _Rule:
     alpha: float
 
     def in_words(self) -> str:
-        """The rule as the last line of the output has it."""
+        """The rule as text, for the last line of the output."""
         low = 0.05 if self.lower is None else self.lower
         high = 0.95 if self.upper is None else self.upper
         return {
@@ -69,7 +69,7 @@ class _Rule:
 @click.option(
     "--outside",
     type=click.Choice(["error", "clip"]),
-    help="What becomes of a cost beyond fixed bounds.  [default: error]",
+    help="What is done with a cost beyond fixed bounds.  [default: error]",
 )
 @click.option("--top", type=click.IntRange(min=1), help="Print the first N of each group.")
 @output_options
@@ -111,8 +111,7 @@ def _check_bounds(
     given = [f"--{n}" for n, v in (("lower", lower), ("upper", upper)) if v is not None]
     if given and method not in ("fixed", "quantile"):
         raise click.UsageError(
-            f"{given[0]} has no meaning with --normalize {method}; add --normalize fixed or "
-            "quantile"
+            f"{given[0]} has no effect with --normalize {method}; add --normalize fixed or quantile"
         )
     if method == "fixed" and len(given) < 2:
         raise click.UsageError("--normalize fixed needs --lower and --upper, in the cost's unit")
@@ -121,7 +120,7 @@ def _check_bounds(
             f"--lower is {lower:g} and --upper {upper:g}; allowed: 0 or more, lower below upper"
         )
     if outside and method != "fixed":
-        raise click.UsageError("--outside has a meaning with --normalize fixed only")
+        raise click.UsageError("--outside needs --normalize fixed")
 
 
 def _score(comparison: Comparison, rule: _Rule) -> pd.DataFrame:
@@ -184,7 +183,7 @@ def _print_json(comparison: Comparison, scored: pd.DataFrame, parts: list) -> No
 def _print_text(
     comparison: Comparison, scored: pd.DataFrame, parts: list, rule: _Rule, top: int | None
 ) -> None:
-    """Print each group's table, and below all of them how the resource came about."""
+    """Print each group's table, and below all of them how the resource was computed."""
     text: list[str] = []
     for label, rows in parts:
         if label is not None:

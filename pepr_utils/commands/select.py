@@ -104,7 +104,7 @@ def select(
 
     A budget may carry a unit where the name of its column ends in one: --max energy_kwh=20Wh. A
     model without a value in a budgeted column is left out. Where no model meets the budgets, the
-    exit code is 1 and the message says which of them stand in the way and which model is nearest.
+    exit code is 1 and the message names the budgets that are not met and the nearest model.
     TABLE and the options for its columns are as for `pepr score`.
 
     \b

@@ -16,16 +16,16 @@ from pepr_utils.errors import PeprError
 from pepr_utils.printable import clean
 
 WIDTH = 80
-#: A heading longer than this is cut; it stands in full in the line below the table.
+#: A heading longer than this is cut; the line below the table has it in full.
 LONGEST_HEADING = 18
-#: Exit code where the reader has gone away: what a shell reports for SIGPIPE.
+#: Exit code for a closed pipe: what a shell reports for SIGPIPE.
 BROKEN_PIPE = 128 + 13
 #: The names of the models are not cut below this.
 NARROWEST_NAME = 16
 
 
 def lines(columns: Mapping[str, Iterable[str]], *, name: str) -> list[str]:
-    """Align a table given by column; column `name` is flush left and gives way for space."""
+    """Align a table given by column; column `name` is flush left and cut where space is short."""
     headings = [h if h == name else _cut(clean(h), LONGEST_HEADING) for h in columns]
     rows = [[clean(cell) for cell in row] for row in zip(*columns.values(), strict=True)]
     cells = [headings, *rows]
@@ -48,12 +48,12 @@ def _cells(row: Sequence[str], widths: Sequence[int], at: int) -> list[str]:
 def _cut(text: str, width: int) -> str:
     if _width(text) <= width:
         return text
-    kept = ""
+    shown = ""
     for character in text:
-        if _width(kept + character) > width - 1:
+        if _width(shown + character) > width - 1:
             break
-        kept += character
-    return kept + "…"
+        shown += character
+    return shown + "…"
 
 
 def _width(text: str) -> int:
@@ -85,9 +85,9 @@ def count(n: int, noun: str) -> str:
 
 
 def echo(text: str) -> None:
-    """Print at once, with a substitute for what the terminal's encoding lacks.
+    """Print at once, with a substitute for characters that the terminal cannot show.
 
-    A reader that has gone away (``| head``) ends the program as it ends any other.
+    A closed pipe (``| head``) ends the program as it ends any other.
     """
     encoding = sys.stdout.encoding or "utf-8"
     try:

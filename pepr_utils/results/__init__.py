@@ -1,6 +1,6 @@
 """Records, result sets and the published data. Frames in, frames out; no torch.
 
-Its parts are loaded when they are used: whoever writes a record needs no pandas.
+Its modules are loaded when they are first used: writing a record needs no pandas.
 """
 
 import lazy_loader as _lazy

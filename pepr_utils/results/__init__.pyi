@@ -1,3 +1,4 @@
+from .accuracies import load_majority, majority_of_runs, majority_share
 from .architectures import (
     LARGE_ABOVE,
     add_classes,
@@ -8,7 +9,6 @@ from .architectures import (
 from .curves import curve_experiment, learning_curves
 from .experiments import experiment_key, experiment_labels
 from .load import available_result_sets, content_hash, load_result_set
-from .majority import load_majority, majority_of_runs, majority_share
 from .predictions import correct_images, read_predictions
 from .record_files import read_record, write_record
 from .result_set import ResultSet

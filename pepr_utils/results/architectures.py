@@ -1,4 +1,4 @@
-"""The paper's model space: 131 architectures with their size, their type and what they claim."""
+"""The paper's model space: 131 architectures with their size, type and efficiency."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def load_timm_models() -> pd.DataFrame:
 def size_class(n_parameters: pd.Series) -> pd.Series:
     """Class of each model by its number of parameters: ``large`` above 24.6e6, else ``small``.
 
-    The paper calls the lower half small around a median that it prints as 24.6 M.
+    24.6 M is the median as the paper prints it.
 
     Examples
     --------

@@ -88,7 +88,7 @@ def learning_curves(
 
 
 def curve_experiment(result_set: ResultSet) -> str:
-    """Key of the experiment whose curves are shown unless another is asked for.
+    """Key of the experiment whose curves are shown by default.
 
     The fine-tuned one on all training data with the most runs; without such, any on all data.
 

@@ -39,7 +39,7 @@ class Release:
 
 @cache
 def release() -> Release:
-    """Return what is pinned of the authors' release, from ``data/registry.toml``.
+    """Return the pinned files of the authors' release, from ``data/registry.toml``.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def release() -> Release:
 
 
 def cache_root() -> Path:
-    """Folder that keeps all that is derived or downloaded: ``PEPR_DATA_CACHE``, or the user's."""
+    """Folder for all derived and downloaded files: ``PEPR_DATA_CACHE``, or the user's."""
     return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("pepr")).expanduser()
 
 
@@ -98,7 +98,7 @@ def fetch(file: str, *, progress: bool = False) -> bytes:
     UnknownNameError
         If the file is not in the registry.
     DataUnavailableError
-        If no source has the file, as `retrieve` says.
+        If no source has the file; see `retrieve`.
 
     Examples
     --------
@@ -160,7 +160,7 @@ def retrieve(
 
 
 class _SourceError(Exception):
-    """Why one source did not give the file, in a few words."""
+    """Why one source did not provide the file."""
 
 
 def _retrieve_from(

@@ -1,4 +1,4 @@
-"""The comparison key: which runs may be scored together, and how an experiment is called."""
+"""The comparison key: which runs may be scored together; labels of experiments."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def experiment_key(run: Mapping[Any, Any]) -> str:
 def experiment_keys(runs: Iterable[Mapping[Any, Any]]) -> list[str]:
     """Return the comparison key of each run of a table.
 
-    As `experiment_key`, but where a name stands for several data sets, such as two folders called
-    ``chest``, the content's hash stands with it: their runs are not comparable.
+    As `experiment_key`, but where several data sets have one name, such as two folders called
+    ``chest``, the content's hash is added: their runs are not comparable.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def _part(name: str, value: Any) -> str:
 
 
 def experiment_labels(keys: Any) -> dict[str, str]:
-    """Shorten experiment keys to what tells them apart, in words.
+    """Shorten experiment keys to readable labels of what distinguishes them.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def experiment_labels(keys: Any) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Label of each key. The data set always stands in it; any other part only where the keys
+        Label of each key. It always has the data set; any other part only where the keys
         differ in it.
 
     Examples
@@ -105,12 +105,12 @@ def experiment_labels(keys: Any) -> dict[str, str]:
     parts = [key.split("/") for key in unique]
     varying = [i for i in range(len(KEY_COLUMNS)) if i == 0 or len({p[i] for p in parts}) > 1]
     return {
-        key: ", ".join(_words(KEY_COLUMNS[i], p[i]) for i in varying)
+        key: ", ".join(_readable(KEY_COLUMNS[i], p[i]) for i in varying)
         for key, p in zip(unique, parts, strict=True)
     }
 
 
-def _words(name: str, part: str) -> str:
+def _readable(name: str, part: str) -> str:
     if part == "-":
         return f"{name} unknown"
     if name == "pretrained":

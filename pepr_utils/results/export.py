@@ -48,13 +48,13 @@ def check_target(table: UserTable, target: Path, added: list[str]) -> None:
 def write_table(table: UserTable, added: pd.DataFrame, target: Path) -> None:
     """Write all columns of a table and those added to it, row order kept.
 
-    CSV keeps the text of a CSV file as it stood. Parquet and JSON get numbers where a whole
+    CSV keeps the text of a CSV file unchanged. Parquet and JSON get numbers where a whole
     column is numbers.
 
     Raises
     ------
     PeprError
-        If it cannot be written; an older file of that name is then as it was.
+        If it cannot be written; an older file of that name is then unchanged.
     """
     suffix = target.suffix.lower()
     rows = table.rows if suffix == ".csv" else _typed(table)
@@ -80,7 +80,7 @@ def to_json(frame: pd.DataFrame) -> str:
 
 
 def _typed(table: UserTable) -> pd.DataFrame:
-    """Text columns that hold nothing but numbers as numbers; codes such as 007 stay text."""
+    """Convert text columns of numbers to numbers; codes such as 007 stay text."""
     rows = table.rows.copy()
     for name in table.numeric_columns():
         if isinstance(rows[name].dtype, pd.StringDtype):

@@ -1,4 +1,4 @@
-"""Which runs and models belong together: averages over experiments, arms, small and large."""
+"""Groups of runs and models: averages over experiments, arms of training, small and large."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pepr_utils.results.scores import score_runs
 PRETRAINING_ARMS = ("fine-tuned", "from scratch")
 FRACTION_ARMS = ("100 %", "10 %")
 
-#: Class of a model that the paper gives none.
+#: Class of a model that the paper does not classify.
 UNCLASSIFIED = "not classified"
 
-#: What a point is the mean over: the paper's words, or what its released plotting code does.
+#: What a point is the mean over: as the paper states, or as its released plotting code does.
 AVERAGES = {
     "stated": "the fine-tuned experiments on all training data",
     "released": "all experiments",
@@ -108,7 +108,7 @@ def performance_columns(frame: pd.DataFrame) -> list[str]:
 
 
 def averaged_experiments(frame: pd.DataFrame) -> str:
-    """Say which experiments a point is the mean over: their names, or how many there are."""
+    """Name the experiments that a point is the mean over: their names, or how many there are."""
     names = [c.removeprefix("P: ") for c in performance_columns(frame)]
     if len(names) == 1:
         return names[0]
@@ -116,7 +116,7 @@ def averaged_experiments(frame: pd.DataFrame) -> str:
 
 
 def pretraining_runs(result_set: ResultSet) -> pd.DataFrame:
-    """Finished runs on all images that say whether they are fine-tuned, with their ``arm``."""
+    """Finished runs on all images, fine-tuned or from scratch, with their ``arm``."""
     runs = result_set.finished
     runs = runs[on_all_images(runs) & runs["pretrained"].notna()]
     return runs.assign(

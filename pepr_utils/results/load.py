@@ -1,4 +1,4 @@
-"""Loading a result set by name or path: published, repaired, a folder of records, a CSV table."""
+"""Load a result set by name or path: published, repaired, a folder of records, a CSV table."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import pandas as pd
 
 from pepr_utils.errors import InvalidTableError, UnknownNameError, unknown_name
 from pepr_utils.paths import data_dir
-from pepr_utils.results import published, records
-from pepr_utils.results.csv_table import read_rows
+from pepr_utils.results import published
 from pepr_utils.results.experiments import KEY_COLUMNS, experiment_keys
+from pepr_utils.results.record_files import RUNS_FOLDER, read_record, record_paths
 from pepr_utils.results.repair import repair
 from pepr_utils.results.result_set import ResultSet
-from pepr_utils.results.schema import Record
-from pepr_utils.results.tables import check_table, columns
+from pepr_utils.results.schema import Epoch, Record, Run
+from pepr_utils.results.tables import check_table, columns, read_rows
 
 PUBLISHED = "published"
 #: The published data with copied energies replaced, derived on load; see `repair`.
 REPAIRED = "published-repaired"
-#: Columns that a table of one's own needs; every other column of the dictionary may be absent.
+#: Columns that a user's own table needs; every other column of the dictionary may be absent.
 REQUIRED_IN_CSV = ("architecture", "dataset", "test_accuracy", "energy_kwh")
 
 
@@ -32,7 +32,7 @@ def available_result_sets() -> dict[str, Path | None]:
     named: dict[str, Path | None] = {PUBLISHED: None, REPAIRED: None}
     for parent in (data_dir() / "results", Path("results")):
         for folder in sorted(parent.glob("*")):
-            if records.record_paths(folder):
+            if record_paths(folder):
                 named.setdefault(folder.name, folder)
     return named
 
@@ -70,7 +70,7 @@ def load_result_set(name_or_path: str | os.PathLike[str]) -> ResultSet:
     elif kind == "csv":
         runs, epochs, digest = _read_csv(path)
     else:
-        runs, epochs, digest = records.read_folder(path)
+        runs, epochs, digest = read_folder(path)
     return ResultSet(
         str(name_or_path),
         _complete(runs, "runs"),
@@ -90,7 +90,7 @@ def of_records(loaded: Sequence[Record], name: str) -> ResultSet:
     name : str
         What it is called.
     """
-    runs, epochs = records.tabulate(loaded, source=name)
+    runs, epochs = tabulate(loaded, source=name)
     digest = hashlib.sha256("".join(r.model_dump_json() for r in loaded).encode()).hexdigest()
     return ResultSet(name, _complete(runs, "runs"), _complete(epochs, "epochs"), digest)
 
@@ -102,14 +102,14 @@ def content_hash(name_or_path: str | os.PathLike[str]) -> str:
         return published.content_hash()
     if kind == "repaired":
         return _repaired_hash(published.content_hash())
-    return _file_hash(path) if kind == "csv" else records.folder_hash(path)
+    return _file_hash(path) if kind == "csv" else folder_hash(path)
 
 
 def _locate(name_or_path: str | os.PathLike[str]) -> tuple[str, Path]:
     if not isinstance(name_or_path, str | os.PathLike):
         raise UnknownNameError(
             f"result_set is {name_or_path!r}; allowed: a name or path as text, such as "
-            f"{PUBLISHED!r} (papermill -r result_set {name_or_path} hands it over as text)"
+            f"{PUBLISHED!r} (papermill -r result_set {name_or_path} passes it as text)"
         )
     name = os.fspath(name_or_path)
     named = available_result_sets()
@@ -145,14 +145,14 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     if "experiment" in frame:
         raise InvalidTableError(
             f"{path.name}: column 'experiment' is derived here from {', '.join(KEY_COLUMNS)}; "
-            "rename it, or tell experiments apart by one of these"
+            "rename it, or distinguish experiments by one of these"
         )
     runs = check_table(frame, required=REQUIRED_IN_CSV, source=path.name)
     runs["status"] = runs.get("status", pd.Series("done", index=runs.index, dtype="string"))
     for name in ("test_accuracy", "energy_kwh"):
-        lacking = runs[name].isna() & (runs["status"] == "done")
-        if lacking.any():
-            row, allowed = int(lacking.to_numpy().argmax()), columns("runs")[name].allowed
+        missing = runs[name].isna() & (runs["status"] == "done")
+        if missing.any():
+            row, allowed = int(missing.to_numpy().argmax()), columns("runs")[name].allowed
             raise InvalidTableError(
                 f"{path.name}: row {row + 1}, column {name!r} is empty; "
                 f"allowed: {allowed.removesuffix(', or empty')}, or a status of 'failed'"
@@ -190,3 +190,51 @@ def _complete(frame: pd.DataFrame, table: str) -> pd.DataFrame:
             )
         kept[name] = kept[name].astype(column.dtype)
     return kept[[*spec, *(c for c in kept if c not in spec)]]
+
+
+def read_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """Read all records of a folder into the tables `runs` and `epochs`, with the content hash."""
+    paths = record_paths(folder)
+    records = [read_record(path) for path in paths]
+    if not records:
+        raise InvalidTableError(
+            f"{folder}: no records; allowed: a folder with {RUNS_FOLDER}/<run_id>.json"
+        )
+    for path, record in zip(paths, records, strict=True):
+        if record.run_id != path.stem:
+            raise InvalidTableError(
+                f"{path.name}: run_id is {record.run_id!r}; it has to be the file's name"
+            )
+    return *tabulate(records, source=str(folder)), folder_hash(folder)
+
+
+def tabulate(records: Sequence[Record], *, source: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Tabulate records as `runs` and `epochs`.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        At least one.
+    source : str
+        What messages call it.
+    """
+    runs = pd.DataFrame(
+        [r.model_dump(exclude={"epochs", "energy_components"}) for r in records],
+        columns=list(Run.model_fields),
+    )
+    epochs = pd.DataFrame(
+        [{"run_id": r.run_id} | e.model_dump() for r in records for e in r.epochs],
+        columns=["run_id", *Epoch.model_fields],
+    )
+    runs = check_table(runs, required=["run_id"], source=source)
+    if len(epochs):
+        epochs = check_table(epochs, required=["run_id"], table="epochs", source=source)
+    return runs, epochs
+
+
+def folder_hash(folder: Path) -> str:
+    """SHA-256 over the names and contents of a folder's records."""
+    digest = hashlib.sha256()
+    for path in record_paths(folder):
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

@@ -1,33 +1,97 @@
-"""The mean power that a run's energy and time imply, and what its time must have meant."""
+"""The mean power that a run's energy and time imply, and the most that its device can draw."""
 
 from __future__ import annotations
 
+import tomllib
+from functools import cache
+from typing import Any
+
 import pandas as pd
 
-from pepr_utils.results.power_limits import least_power, power_limit
-from pepr_utils.results.remembered import remembered
-from pepr_utils.results.result_set import ResultSet
-from pepr_utils.results.shared_values import shared_values
+from pepr_utils.paths import read_shipped
+from pepr_utils.results.repeats import shared_values
+from pepr_utils.results.result_set import ResultSet, cached_on_result_set
 
 #: Columns that are called the training time of a whole run; the first that a run has counts.
 TIME_COLUMNS = ("train_time_s", "released_train_time_s")
 JOULE_PER_KWH = 3.6e6
 
 
-@remembered
+@cache
+def declared() -> dict[str, Any]:
+    """Return ``data/devices.toml``: limits by device, host, PUE and fallback intensities."""
+    return read_shipped("devices.toml", lambda path: tomllib.loads(path.read_text("utf-8")))
+
+
+def power_limit(runs: pd.DataFrame, *, host_power_w: float | None = None) -> pd.Series:
+    """Highest facility power of each run, in W: (board + host) x PUE.
+
+    The board's power is the run's ``power_limit_w``, else what is declared for its ``device``,
+    times ``n_devices`` where the table has that column; the host's share is declared too; PUE is
+    the run's own, else carbontracker's.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        Runs of a result set.
+    host_power_w : float, optional
+        Another allowance for processor and memory than the declared one, for all runs.
+
+    Returns
+    -------
+    pandas.Series
+        Null where nothing is declared of the device.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"device": ["NVIDIA GeForce RTX 3090", "an abacus"],
+    ...                       "power_limit_w": [float("nan")] * 2, "pue": [1.0, 1.0]})
+    >>> power_limit(frame).tolist()
+    [500.0, nan]
+    """
+    known = declared()
+    devices, host = known["devices"], known["host"]["power_w"]
+    boards = {name: entry["board_power_w"] for name, entry in devices.items()}
+    hosts = {name: entry.get("host_power_w", host) for name, entry in devices.items()}
+    if "n_devices" in runs:
+        several = pd.to_numeric(runs["n_devices"], errors="coerce").fillna(1).clip(lower=1)
+    else:
+        several = 1.0
+    board = runs["power_limit_w"].fillna(runs["device"].map(boards).astype("float64"))
+    host_w = runs["device"].map(hosts).astype("float64").fillna(host)
+    if host_power_w is not None:
+        host_w = float(host_power_w)
+    return (board * several + host_w) * pue_of(runs)
+
+
+def pue_of(runs: pd.DataFrame) -> pd.Series:
+    """PUE of each run: its own, or the one that carbontracker applies by default."""
+    return runs["pue"].fillna(declared()["facility"]["pue"])
+
+
+def least_power(runs: pd.DataFrame) -> pd.Series:
+    """Facility power of each run in W below which it does not count as measured.
+
+    Zero unless something is declared of the device: a small device may draw a few watts.
+    """
+    known = runs["device"].isin(declared()["devices"]).fillna(False).astype(float)
+    return known * float(declared()["facility"]["least_power_w"])
+
+
+@cached_on_result_set
 def implied_power(result_set: ResultSet, *, host_power_w: float | None = None) -> pd.DataFrame:
     """Mean facility power of each finished run, under the reading of its time that is possible.
 
     A time column is read as what it is called, the time of the whole run, unless most runs would
     then draw more than their device can and, read as the time of one epoch, would not. Runs whose
-    energy stands in another run too have no say in this.
+    energy appears in another run too do not count in this.
 
     Parameters
     ----------
     result_set : ResultSet
         Any set.
     host_power_w : float, optional
-        See `pepr_utils.results.power_limits.power_limit`.
+        See `power_limit`.
 
     Returns
     -------
@@ -95,8 +159,8 @@ def evaluation_time(runs: pd.DataFrame) -> pd.Series:
 def energy_windows(result_set: ResultSet) -> pd.DataFrame:
     """Median power of each experiment if the energy covered this or that: which can be true.
 
-    Runs whose energy stands elsewhere too are left out. The evaluation is taken as part of the time
-    where `time_contents` says so.
+    Runs whose energy appears elsewhere too are left out. The evaluation counts as part of
+    the time where `time_contents` finds it.
 
     Returns
     -------
@@ -131,7 +195,7 @@ def time_contents(result_set: ResultSet) -> pd.DataFrame:
     """Whether the time contains an evaluation, from how it shrinks with the training images.
 
     With a fraction f of the images, training alone takes f times as long; an evaluation takes as
-    long as before. Experiments on part of the images are set against the one on all images of the
+    long as before. Experiments on part of the images are compared with the one on all images of the
     same data set and start, architecture by architecture.
 
     Returns

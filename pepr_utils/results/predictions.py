@@ -1,4 +1,4 @@
-"""The test predictions of measured runs, image by image, beside their records."""
+"""The test predictions of measured runs, one file per run beside the records."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read_predictions(folder: Path, run_id: str) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of str to numpy.ndarray
-        ``labels``, n or n x labels; ``predicted``, the likeliest class of each image;
+        ``labels``, n or n x labels; ``predicted``, the most probable class of each image;
         ``probabilities``, n x classes; and ``logits``, float32, n x outputs, from which accuracy
         and AUC follow to the last digit. Files of earlier versions have no logits, and
         probabilities in half precision.

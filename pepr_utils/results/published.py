@@ -7,17 +7,16 @@ table, is not among them: what was not measured is null here.
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pandas as pd
 
-from pepr_utils.errors import InvalidTableError
-from pepr_utils.paths import data_dir
+from pepr_utils.paths import read_shipped
 from pepr_utils.results.release import parse
 from pepr_utils.results.tables import check_table
 
 CHECKSUMS = "SHA256SUMS"
 TABLES = ("runs.csv", "epochs.csv", "architectures.csv", "countries.csv", "imagenet.csv")
-_FIX = "restore it with `git checkout -- data/published`, or install pepr-utils again"
 
 
 def read() -> tuple[pd.DataFrame, pd.DataFrame, str]:
@@ -63,24 +62,16 @@ def read_text(name: str) -> pd.DataFrame:
 
 
 def _content(name: str) -> bytes:
-    """Content of an embedded file, after a look at its SHA-256."""
-    path = data_dir() / "published" / name
-    try:
-        sums = (path.parent / CHECKSUMS).read_text("utf-8", errors="replace")
-        content = path.read_bytes()
-    except OSError as error:
-        raise InvalidTableError(
-            f"the embedded file {error.filename} cannot be read ({error.strerror}); {_FIX}"
-        ) from None
-    actual = hashlib.sha256(content).hexdigest()
+    """Content of an embedded file whose SHA-256 is the recorded one."""
+    sums = read_shipped(f"published/{CHECKSUMS}", lambda path: path.read_text("utf-8"))
     expected = {file: digest for digest, _, file in (s.partition("  ") for s in sums.splitlines())}
-    if name not in expected:
-        raise InvalidTableError(
-            f"the embedded file {path.parent / CHECKSUMS} is damaged: it has no {name}; {_FIX}"
-        )
-    if actual != expected[name]:
-        raise InvalidTableError(
-            f"the embedded file {path} is damaged: its SHA-256 is {actual[:12]}..., and "
-            f"{CHECKSUMS} has {expected[name][:12]}...; {_FIX}"
-        )
-    return content
+
+    def checked(path: Path) -> bytes:
+        content = path.read_bytes()
+        actual = hashlib.sha256(content).hexdigest()
+        if actual != expected.get(name):
+            recorded = f"{expected[name][:12]}..." if name in expected else "none"
+            raise ValueError(f"its SHA-256 is {actual[:12]}..., and {CHECKSUMS} has {recorded}")
+        return content
+
+    return read_shipped(f"published/{name}", checked)

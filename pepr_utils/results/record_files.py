@@ -10,7 +10,7 @@ from pepr_utils.errors import InvalidTableError
 from pepr_utils.results.atomic import replacing
 from pepr_utils.results.schema import Record
 
-#: Where the records of a result set lie, and the test predictions of its runs.
+#: Folders of a result set's records and of its test predictions.
 RUNS_FOLDER, PREDICTIONS_FOLDER = "runs", "predictions"
 
 

@@ -21,7 +21,7 @@ N_EPOCHS = 10
 #: Height and width of the images (px; paper, section 3).
 IMAGE_SIZE = 256
 
-#: What the authors' `dataset` column says: data set, pretrained, share of the training images.
+#: Meaning of the authors' `dataset` column: data set, pretrained, share of the training images.
 EXPERIMENTS = {
     "derma": ("derma", "false", "1"),
     "derma_pt": ("derma", "true", "1"),
@@ -95,7 +95,7 @@ _LAYOUT = {
     "results-imagenet.csv": ("model img_size top1", None),
 }
 
-#: Columns of timm's results that nothing here uses.
+#: Columns of timm's results that are not used here.
 NOT_CARRIED = {
     "results-imagenet.csv": (
         "top1_err",
@@ -141,7 +141,7 @@ def embed(released: Mapping[str, bytes]) -> dict[str, pd.DataFrame]:
     Raises
     ------
     InvalidTableError
-        If a file is no table, lacks a column, or names an experiment that is unknown.
+        If a file is no table, a column is missing, or an experiment is unknown.
     """
     frames = {file: parse(content, file) for file, content in released.items()}
     for file, (layout, _) in _LAYOUT.items():

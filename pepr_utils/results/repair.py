@@ -1,4 +1,4 @@
-"""Three readings of a result set with copied values: as it is, without them, with them replaced."""
+"""Copied energies: which run is the source, and the set without the copies or with new values."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Literal
 import pandas as pd
 
 from pepr_utils.errors import unknown_name
+from pepr_utils.results.accuracies import fits_other_test_set
 from pepr_utils.results.experiments import experiment_labels
-from pepr_utils.results.origins import COPY, origins
 from pepr_utils.results.power import JOULE_PER_KWH, implied_power
-from pepr_utils.results.result_set import ResultSet
-from pepr_utils.results.shared_values import CONTINUOUS
+from pepr_utils.results.repeats import CONTINUOUS, repeated_rows, shared_values
+from pepr_utils.results.result_set import ResultSet, cached_on_result_set
+
+SOURCE, COPY, UNDECIDED = "source", "copy", "undecided"
 
 Reading = Literal["published", "dropped", "replaced"]
 
-#: The readings, in words.
+#: What each reading is called.
 READINGS: dict[str, str] = {
     "published": "as published",
     "dropped": "copies dropped",
@@ -25,6 +27,52 @@ READINGS: dict[str, str] = {
 
 #: Columns of the list of changed cells.
 CHANGES = ["run_id", "architecture", "experiment", "column", "before", "after", "reason"]
+
+
+@cached_on_result_set
+def origins(result_set: ResultSet, *, host_power_w: float | None = None) -> pd.DataFrame:
+    """Mark each run whose energy another run has too, bit for bit, by the power it implies.
+
+    A run's energy over its *own* time is a mean power. Where the device cannot draw it, the energy
+    is a *copy* from another run. If one run of a group is left that can, it is the *source*. Where
+    several are left, all are *undecided*, unless whole rows are repeated and the accuracies of some
+    fit another run's test set and not their own: those are copies. Nothing is decided by medians:
+    copies can be the majority of an experiment.
+
+    Parameters
+    ----------
+    result_set : ResultSet
+        Any set.
+    host_power_w : float, optional
+        Another allowance for processor and memory than the declared one, in W.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per such run, by the index of the runs: run_id, architecture, experiment,
+        ``energy_kwh``, ``power_w``, ``limit_w``, ``whole_row`` (whether every measured value is
+        repeated), ``role``.
+    """
+    runs = result_set.finished
+    power = implied_power(result_set, host_power_w=host_power_w)
+    values = shared_values(runs, "energy_kwh")
+    names = ["run_id", "architecture", "experiment", "energy_kwh"]
+    table = runs.loc[values.index, names].join(power[["power_w", "limit_w", "possible"]])
+    repeated = repeated_rows(result_set)
+    table["whole_row"] = table["run_id"].isin(repeated["run_id"])
+    of_other_test_set = set(fits_other_test_set(result_set)["run_id"])
+    role = pd.Series(UNDECIDED, index=table.index, dtype="string")
+    for _, group in table.groupby("energy_kwh"):
+        left = group[group["possible"].fillna(True).astype(bool)]
+        role[group.index.difference(left.index)] = COPY
+        if left["whole_row"].all():
+            foreign = left["run_id"].isin(of_other_test_set)
+            if foreign.any() and not foreign.all():
+                role[left.index[foreign]] = COPY
+                left = left[~foreign]
+        if len(left) == 1 and bool(left["possible"].fillna(False).iloc[0]):
+            role[left.index] = SOURCE
+    return table.drop(columns="possible").assign(role=role)
 
 
 def read_as(result_set: ResultSet, reading: Reading) -> ResultSet:
@@ -59,7 +107,7 @@ def repair(result_set: ResultSet) -> ResultSet:
 
     The power is the mean over the experiment's own runs: those whose energy no other run has, and
     sources; the time is the row's own, over all epochs. Emissions of a copied energy become null:
-    nothing says at which intensity the run was made. Runs that are *undecided* keep their values.
+    the intensity of the run's own energy is unknown. Runs that are *undecided* keep their values.
 
     Parameters
     ----------
@@ -103,9 +151,9 @@ def repair(result_set: ResultSet) -> ResultSet:
         reason = "the row repeats another run's in every measured value; withdrawn"
         changes += [_change(run, c, None, reason) for c in measured if pd.notna(run[c])]
     listed = pd.DataFrame(changes, columns=CHANGES).astype({"before": float, "after": float})
-    mended = replace(result_set, runs=repaired)
+    repaired_set = replace(result_set, runs=repaired)
     return replace(
-        _without(mended, whole["run_id"], name=f"{result_set.name}, repaired"), changes=listed
+        _without(repaired_set, whole["run_id"], name=f"{result_set.name}, repaired"), changes=listed
     )
 
 

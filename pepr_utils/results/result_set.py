@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import pandas as pd
 
@@ -11,17 +14,17 @@ from pepr_utils.errors import InvalidTableError
 
 
 def fine_tuned(runs: pd.DataFrame) -> pd.Series:
-    """Tell which runs started from pretrained weights; one that does not say counts as such."""
+    """Flag the runs that started from pretrained weights; unknown counts as such."""
     return runs["pretrained"].fillna(True).astype(bool)
 
 
 def on_all_images(runs: pd.DataFrame) -> pd.Series:
-    """Tell which runs saw all training images; one that does not say counts as such."""
+    """Flag the runs on all training images; unknown counts as such."""
     return image_share(runs) == 1.0
 
 
 def image_share(runs: pd.DataFrame) -> pd.Series:
-    """Share of the training images that each run saw; all where it is not given."""
+    """Share of the training images that each run used; unknown counts as all."""
     return runs["train_fraction"].fillna(1.0)
 
 
@@ -43,7 +46,7 @@ class ResultSet:
         Of a derived set, each cell that differs from what it derives from, with the reason; empty
         in every other.
     folder : pathlib.Path or None
-        Where its records lie; None if it was not read from records.
+        Folder of its records; None if it was not read from records.
     """
 
     name: str
@@ -60,7 +63,7 @@ class ResultSet:
 
     @property
     def finished(self) -> pd.DataFrame:
-        """The runs that ended well, in their order: those that are summarised and drawn."""
+        """The runs that finished, in their order: those that are summarised and drawn."""
         return self.runs[self.runs["status"] == "done"]
 
     def full_data(self) -> pd.DataFrame:
@@ -77,3 +80,24 @@ class ResultSet:
                 f"{self.name}: no finished run on all training data (train_fraction 1)"
             )
         return full
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def cached_on_result_set(function: Function) -> Function:
+    """Compute a function of a result set once for each set, and keep the value with the set.
+
+    Each caller gets a copy. Result sets are not changed in place: `dataclasses.replace` makes a new
+    one, with nothing computed.
+    """
+
+    @wraps(function)
+    def once(result_set: Any, **options: Any) -> Any:
+        computed = vars(result_set).setdefault("_computed", {})
+        key = (function.__module__, function.__name__, *sorted(options.items()))
+        if key not in computed:
+            computed[key] = function(result_set, **options)
+        return computed[key].copy()
+
+    return cast(Function, once)

@@ -1,4 +1,4 @@
-"""What a record holds: one model is the JSON format, the tables' columns and the dictionary.
+"""The schema of a record: JSON format, columns of the tables and data dictionary in one model.
 
 Column names carry their unit; 1 GB = 10^9 bytes. What was not measured is null, never 0.
 """
@@ -27,7 +27,7 @@ class _Row(BaseModel):
 
 
 class Epoch(_Row):
-    """One row of the ``epochs`` table: what was seen in one pass over the training images."""
+    """One row of the ``epochs`` table: what was measured in one pass over the training images."""
 
     epoch: Count = _field("epoch, counted from 1")
     train_loss: NotNegative | None = _field("mean training loss", None)
@@ -45,7 +45,7 @@ class Epoch(_Row):
 
 
 class Run(_Row):
-    """What defines a run and what came of it: the columns of the ``runs`` table."""
+    """What defines a run and what was measured: the columns of the ``runs`` table."""
 
     run_id: Name = _field("hash of what defines the run")
     status: Literal["done", "failed"] = _field("`done` or `failed`; a failed run has no scores")
@@ -57,7 +57,7 @@ class Run(_Row):
         "pretrained weights as `arch.tag`; empty when trained from scratch", None
     )
     weights_sha256: str | None = _field(
-        "SHA-256 of the weights' file, where they came from a folder of one's own", None
+        "SHA-256 of the weights' file, where they came from a user's folder", None
     )
     dataset: Name = _field("data set name: `derma`, `lidc`, `pneumonia` or another")
     dataset_hash: str | None = _field(

@@ -1,11 +1,13 @@
-"""The columns of the two tidy tables, taken from the schema, and the checks against them."""
+"""The columns of the two tidy tables, from the schema; reading a CSV table and checking a table."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pandas as pd
@@ -39,16 +41,16 @@ class Column:
 
     @property
     def allowed(self) -> str:
-        """The allowed values in words, for messages and for the dictionary."""
+        """The allowed values as text, for messages and for the dictionary."""
         if self.choices:
-            words = " or ".join(self.choices)
+            text = " or ".join(self.choices)
         elif self.dtype == "boolean":
-            words = "true or false"
+            text = "true or false"
         elif self.dtype in ("Int64", "float64"):
-            words = self._range("a whole number" if self.dtype == "Int64" else "a finite number")
+            text = self._range("a whole number" if self.dtype == "Int64" else "a finite number")
         else:
-            words = "text"
-        return words + (", or empty" if self.nullable else "")
+            text = "text"
+        return text + (", or empty" if self.nullable else "")
 
     def _range(self, kind: str) -> str:
         if self.lower is not None and self.upper is not None:
@@ -188,7 +190,7 @@ def _check_names(
 ) -> None:
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
-        raise InvalidTableError(f"{source}: column {twice[0]!r} stands there twice; keep one")
+        raise InvalidTableError(f"{source}: column {twice[0]!r} appears twice; keep one")
     absent = [name for name in known if name not in names]
     for name in names:
         close = get_close_matches(str(name), absent, n=1, cutoff=0.85)
@@ -209,8 +211,8 @@ def _typed(values: pd.Series, column: Column, source: str) -> pd.Series:
     if not column.nullable:
         _refuse(values, empty, column, source)
     if column.dtype == "boolean":
-        words = values.astype("string").str.strip().str.lower()
-        typed = words.map(
+        text = values.astype("string").str.strip().str.lower()
+        typed = text.map(
             {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
         )
         _refuse(values, typed.isna() & ~empty, column, source)
@@ -255,6 +257,58 @@ def shorten(value: object, limit: int = 60) -> str:
     """Return a value as a message shows it: quoted, and cut where it is long."""
     text = repr(value)
     return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """Read a comma-separated file with a header, every value as text.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file in UTF-8, with or without a byte order mark; empty lines are passed over, and the
+        line ``sep=,`` that Excel understands before the header.
+
+    Raises
+    ------
+    InvalidTableError
+        If the file is empty, not UTF-8 text or not comma-separated, if a column appears twice, or
+        a row has more or fewer values than the header.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            first = next(reader, [])
+            if first == ["sep=", ""]:
+                first = next(reader, [])
+            header = [name.strip() for name in first]
+            rows = [row for row in reader if row]
+    except UnicodeDecodeError as error:
+        raise InvalidTableError(
+            f"{path.name}: byte {error.start} is not UTF-8 text; save it as CSV in UTF-8"
+        ) from None
+    except csv.Error as error:
+        raise InvalidTableError(f"{path.name}: not a readable CSV table ({error})") from None
+    except OSError as error:
+        raise InvalidTableError(f"{path}: cannot be read ({error.strerror})") from None
+    _check_shape(path.name, header, rows)
+    return pd.DataFrame(rows, columns=header, dtype="string")
+
+
+def _check_shape(name: str, header: list[str], rows: list[list[str]]) -> None:
+    if not any(header):
+        raise InvalidTableError(f"{name}: the file is empty; at least a header and one row")
+    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+        raise InvalidTableError(f"{name}: its values are not separated by commas; save it so")
+    twice = next((column for column in header if header.count(column) > 1), None)
+    if twice is not None:
+        raise InvalidTableError(f"{name}: column {twice!r} appears twice; keep one")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            raise InvalidTableError(
+                f"{name}: row {number} has {len(row)} values and the header {len(header)} "
+                f"({shorten(','.join(header))}); allowed: one value, or nothing, between commas "
+                "for each column, and nothing above the header"
+            )
 
 
 def data_dictionary() -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Quantities with a unit, such as ``20Wh``, converted to the unit that a column's name carries."""
+"""Quantities with a unit, such as ``20Wh``, converted to the unit in a column's name."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def to_unit_of(column: str, text: str) -> float:
     ------
     ScoreInputError
         If it is no number, the unit is unknown or of another kind than the column's, or the
-        column's name carries none.
+        column's name has none.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def to_unit_of(column: str, text: str) -> float:
             f"the budget of {column!r} is {text!r}; allowed units of {kind}: "
             f"{', '.join(UNITS[kind])}, or none for {unit}"
         )
-    # Exact, so that 8.1Wh is the very 0.0081 kWh that stands in a table.
+    # Exact, so that 8.1Wh equals a table's 0.0081 kWh.
     return float(Fraction(match["number"]) * Fraction(UNITS[kind][found[1]], UNITS[kind][unit]))
 
 

@@ -14,14 +14,13 @@ from pathlib import Path
 import pandas as pd
 
 from pepr_utils.errors import InvalidTableError, PeprError, how_to_install, unknown_name
-from pepr_utils.results.csv_table import read_rows
 from pepr_utils.results.experiments import KEY_COLUMNS, experiment_keys, experiment_labels
 from pepr_utils.results.load import REQUIRED_IN_CSV, available_result_sets, load_result_set
 from pepr_utils.results.scores import COST_COLUMNS, cost_column, score_runs
-from pepr_utils.results.tables import Column, check_values, columns
+from pepr_utils.results.tables import Column, check_values, columns, read_rows
 
 #: How people and programs (the last line: pandas and Excel) write that a number is missing, in
-#: small letters. A dash is none of them: accounting formats write 0 so.
+#: small letters. A dash is not among them: accounting formats write 0 as a dash.
 MISSING = (
     "", "na", "n/a", "nan", "-nan", "null", "none",
     "<na>", "nat", "#n/a",
@@ -57,7 +56,7 @@ class UserTable:
         Raises
         ------
         UnknownNameError
-            If there is none; the message has those that there are, or the `numeric` ones.
+            If there is none; the message lists the columns, or the `numeric` ones.
         """
         if name in self.rows.columns:
             return name
@@ -92,7 +91,7 @@ class UserTable:
         ------
         InvalidTableError
             If a value is no finite number or out of range; row (from 1), column and value are
-            named. Empty and the usual words for missing (``NA``, ``NaN``, ``null``) are allowed.
+            named. Empty and the usual texts for missing (``NA``, ``NaN``, ``null``) are allowed.
         """
         values = self.rows[name]
         if values.dtype.kind not in "fiub" or pd.api.types.is_bool_dtype(values):
@@ -105,7 +104,7 @@ class UserTable:
         return check_values(values, number, self.name)
 
     def labels(self, name: str) -> pd.Series:
-        """Return a column as text, none missing.
+        """Return a column as text, without missing values.
 
         Raises
         ------
@@ -113,10 +112,10 @@ class UserTable:
             If a value is empty.
         """
         text = self.rows[name].astype("string").str.strip()
-        lacking = (text.isna() | (text == "").fillna(True)).to_numpy(dtype=bool)
-        if lacking.any():
+        empty = (text.isna() | (text == "").fillna(True)).to_numpy(dtype=bool)
+        if empty.any():
             raise InvalidTableError(
-                f"{self.name}: row {int(lacking.argmax()) + 1}, column {name!r} is empty; "
+                f"{self.name}: row {int(empty.argmax()) + 1}, column {name!r} is empty; "
                 "allowed: a group label in every row; fill it in, or group by another column"
             )
         return text
@@ -126,7 +125,7 @@ class UserTable:
         return [str(name) for name in self.rows.columns if self._is_numeric(name)]
 
     def text_columns(self) -> list[str]:
-        """Columns that hold anything else than numbers."""
+        """Columns with any value that is not a number."""
         numeric = set(self.numeric_columns())
         return [str(name) for name in self.rows.columns if name not in numeric]
 
@@ -146,14 +145,14 @@ class UserTable:
 
     @property
     def experiments(self) -> pd.Series | None:
-        """The experiment of each row in words, or None for a table of other columns."""
+        """The label of each row's experiment, or None for a table of other columns."""
         if not self.follows_dictionary:
             return None
         if "experiment" in self.rows.columns:
             keys = self.labels("experiment")
         else:
-            telling = (*KEY_COLUMNS, "dataset_hash")
-            known = [name for name in telling if name in self.rows.columns]
+            key = (*KEY_COLUMNS, "dataset_hash")
+            known = [name for name in key if name in self.rows.columns]
             typed = {
                 name: check_values(self.rows[name], columns()[name], self.name, nullable=True)
                 for name in known
@@ -210,7 +209,7 @@ def read_table(name_or_path: str | os.PathLike[str]) -> pd.DataFrame:
     Parameters
     ----------
     name_or_path : str or path
-        See `load_user_table`, which also says what is raised.
+        See `load_user_table`, also for the errors.
 
     Returns
     -------
@@ -311,7 +310,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     frame.columns = frame.columns.map(str)
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()][0]
-        raise InvalidTableError(f"{path.name}: column {twice!r} stands there twice; keep one")
+        raise InvalidTableError(f"{path.name}: column {twice!r} appears twice; keep one")
     return frame
 
 

@@ -1,4 +1,4 @@
-"""Floor 1: the PePR score, its resource and curve, and what is chosen by it. Arrays and frames in.
+"""The PePR score, its resource and curve, the Pareto front and selection. Arrays and frames in.
 
 NumPy alone until a function needs more: pandas for frames, SciPy for callables and rankings, SymPy
 for the proof.

@@ -1,4 +1,4 @@
-"""Shared by the scoring functions: numbers in, errors that name value and position, index kept."""
+"""Convert and check the inputs of the scoring functions; errors name the value and its position."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _is_missing(value: Any) -> bool:
 
 
 def check_unit_interval(array: np.ndarray, values: Any, what: str, fix: str) -> None:
-    """Raise `ScoreInputError` unless every element lies in [0, 1]; `fix` says what to do."""
+    """Raise `ScoreInputError` unless every element lies in [0, 1]; `fix` is the remedy."""
     if array.min() < 0 or array.max() > 1:
         bad = (array < 0) | (array > 1)
         raise ScoreInputError(
@@ -147,7 +147,7 @@ def sorted_by_group(values: np.ndarray, codes: np.ndarray | None, n_groups: int)
 
 
 def position(values: Any, mask: np.ndarray) -> str:
-    """Say where the first flagged element stands: its index label for pandas, else its position."""
+    """Describe the place of the first flagged element: its index label, or else its position."""
     if np.ndim(mask) == 0:
         return ""
     place = np.unravel_index(int(np.argmax(mask)), mask.shape)

@@ -1,4 +1,4 @@
-"""What a comparison of scores is held against: cost alone, and the majority-class predictor."""
+"""Baselines for a comparison of scores: cost alone, and the majority-class predictor."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def cost_alone(resource: Any, *, alpha: float = 1.0) -> Any:
 
 
 def beats_majority(score: Any, majority_share: Any) -> Any:
-    """Say which models score above the predictor that always answers with the largest class.
+    """Flag the models that score above the predictor that always answers with the largest class.
 
     It has no parameters to train, so R = 0, and its score is its accuracy: the share of the
     largest class among the test images (property 4 of the paper, for classes of any balance).

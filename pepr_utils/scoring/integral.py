@@ -194,9 +194,9 @@ def _integrate(
 
     if low == high:  # where the slope may not be bounded
         return 0.0, 0.0
-    # Numerical differentiation is good to about 1e-12: to ask more of it would only take longer.
+    # Numerical differentiation is good to about 1e-12: a smaller tolerance only takes longer.
     tolerance, limit = (1e-12, 1000) if exact else (1e-10, 30)
-    # Not `quad`: beside a singularity its extrapolation can be off by far more than its error.
+    # Not `quad`: near a singularity its extrapolation can be off by far more than its error.
     value, error = quad_vec(
         integrand,
         low,

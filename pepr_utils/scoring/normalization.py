@@ -45,9 +45,9 @@ def normalize(
     method : {"minmax", "max", "fixed", "quantile", "log"}, default "minmax"
         ``minmax``: bounds are the group's smallest and largest cost.
         ``max``: the lower bound is 0, the upper the group's largest cost. The PePR-E values
-        printed in Table 1 of the paper come out under this rule.
-        ``fixed``: both bounds are given, in the unit of the cost; `outside` says what becomes of
-        a cost beyond them.
+        printed in Table 1 of the paper follow from this rule.
+        ``fixed``: both bounds are given, in the unit of the cost; `outside` decides what is done
+        with a cost beyond them.
         ``quantile``: bounds are the group's quantiles `lower` and `upper` (default 0.05 and
         0.95); costs beyond are clipped to 0 or 1. For groups with outliers (footnote 4).
         ``log``: min-max of log10(cost); every cost must be above 0.

@@ -42,7 +42,7 @@ def pareto_front(
     by : array_like, shape (n,), optional
         Group label of each model; each group has its own front.
     missing : {"error", "drop"}, default "error"
-        With ``drop``, a model that lacks a value (NaN) is off the front and beats no other.
+        With ``drop``, a model with a missing value (NaN) is off the front and beats no other.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def pareto_knee(
 ) -> int | None:
     """Find the knee of the Pareto front: where a further gain begins to cost disproportionately.
 
-    It is the point of the front that lies farthest above the straight line between the front's
+    It is the point of the front farthest above the straight line between the front's
     ends, both axes scaled to the front's range.
 
     Parameters
@@ -159,8 +159,8 @@ def _values(
             "length, or rows of several costs"
         )
     _check_directions(better, c)
-    lacking = np.isnan(c)
-    present = ~(np.isnan(p) | (lacking if c.ndim == 1 else lacking.any(axis=1)))
+    missing_cost = np.isnan(c)
+    present = ~(np.isnan(p) | (missing_cost if c.ndim == 1 else missing_cost.any(axis=1)))
     signs = np.where(np.array(better[1:]) == "high", -1.0, 1.0)
     flipped = (signs < 0).any()
     return (-p if better[0] == "low" else p), (c * signs if flipped else c), present
@@ -195,7 +195,7 @@ def _joint_front(
 def _undominated(values: np.ndarray) -> np.ndarray:
     """Which rows no other is at most equal to in every column and smaller in one."""
     front = np.ones(len(values), dtype=bool)
-    if len(values) > _FEW:  # one good row spares most of the others the sorting
+    if len(values) > _FEW:  # one good row rules out most of the others before sorting
         good = values[(values / (np.abs(values).max(axis=0) + 1)).sum(axis=1).argmin()]
         front = (values < good).any(axis=1) | (values == good).all(axis=1)
     front[front] = _undominated_by_sorting(values[front])
@@ -203,7 +203,7 @@ def _undominated(values: np.ndarray) -> np.ndarray:
 
 
 def _undominated_by_sorting(values: np.ndarray) -> np.ndarray:
-    """Sort the rows, set equal ones aside, and look at each different one."""
+    """Sort the rows, join equal ones, and compare the distinct ones."""
     order = np.lexsort(values.T[::-1])
     ordered = values[order]
     new = np.ones(len(values), dtype=bool)
@@ -243,7 +243,7 @@ def _reached(points: np.ndarray, rows: np.ndarray) -> np.ndarray:
         return (n_before > 0) & (lowest[n_before - 1] <= rows[:, 1])
     if len(points) * len(rows) <= _FEW**2:
         return np.any(np.all(points[:, None] <= rows[None], axis=2), axis=0)
-    # Part both at a value of the first column; across it the other columns decide.
+    # Divide both at a value of the first column; across it the other columns decide.
     column = points[:, 0]
     edge = np.partition(column, len(column) // 2)[len(column) // 2]
     low = column < edge
@@ -268,12 +268,12 @@ def _front(p: np.ndarray, c: np.ndarray, codes: np.ndarray | None, n_groups: int
         return np.zeros(0, dtype=bool)
     order = sorted_by_group(c, codes, n_groups)
     ordered = c[order]
-    dearer = np.ones(p.size, dtype=bool)  # where a run of equal costs starts
-    np.not_equal(ordered[1:], ordered[:-1], out=dearer[1:])
+    new_cost = np.ones(p.size, dtype=bool)  # where a run of equal costs starts
+    np.not_equal(ordered[1:], ordered[:-1], out=new_cost[1:])
     if codes is not None:
         group = codes[order]
-        dearer[1:] |= group[1:] != group[:-1]
-    starts = np.flatnonzero(dearer)
+        new_cost[1:] |= group[1:] != group[:-1]
+    starts = np.flatnonzero(new_cost)
     ordered = p[order]
     best = np.maximum.reduceat(ordered, starts)
     so_far, other = _running_maximum(best, None if codes is None else group[starts])

@@ -90,7 +90,7 @@ def select(
     Raises
     ------
     InfeasibleBudgetError
-        If no model meets the budgets: which of them stand in the way, and the nearest model.
+        If no model meets the budgets: which of them are not met, and the nearest model.
     UnknownNameError
         If a column or the objective does not exist.
     ScoreInputError
@@ -118,7 +118,7 @@ def select(
         )
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()][0]
-        raise ScoreInputError(f"column {twice!r} stands in the table twice; keep one")
+        raise ScoreInputError(f"column {twice!r} appears twice in the table; keep one")
     budgets = _budgets(maximum, minimum)
     weights = {cost: 1.0} if isinstance(cost, str) else cost
     if not isinstance(weights, Mapping) or not weights:
@@ -225,7 +225,7 @@ def _labels(table: pd.DataFrame, label: str | None) -> Any:
 def _infeasible(
     rows: pd.DataFrame, budgets: list[_Budget], met: np.ndarray, known: np.ndarray, labels: Any
 ) -> InfeasibleBudgetError:
-    """Say which budgets stand in the way, and which model misses them by least."""
+    """Report which budgets are not met, and which model misses them by least."""
     alone = met.sum(axis=1)
     binding = [b for b, n in zip(budgets, alone, strict=True) if n == 0]
     if not binding:

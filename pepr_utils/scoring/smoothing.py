@@ -1,4 +1,4 @@
-"""Monotone curves through noisy learning curves, by SciPy; asked for by name, never silent."""
+"""Monotone curves fitted to noisy learning curves, with SciPy; applied on request only."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SmoothCurve:
     resource, performance : numpy.ndarray, shape (n,)
         The knots: resources of the samples, in ascending order, and the fitted performance.
     largest_change : float
-        The most that fitting moved a sample; 0 where the samples stand as they were.
+        The most that fitting moved a sample; 0 where none was changed.
     derivative : callable
         Slope of the curve at a resource.
     """
@@ -45,7 +45,7 @@ class SmoothCurve:
         if not low <= resource <= high:
             raise ScoreInputError(
                 f"resource is {resource:.12g}; allowed: {low:.12g} to {high:.12g}, "
-                "where the samples lie; a measured curve is not continued"
+                "the range of the samples; the fit does not extrapolate"
             )
         return float(np.clip(self._value(resource), 0.0, 1.0))
 
@@ -103,7 +103,7 @@ def smooth_curve(performance: Any, resource: Any, *, method: str = "isotonic") -
     if (np.diff(r) == 0).any():
         twice = r[int(np.argmax(np.diff(r) == 0))]
         raise ScoreInputError(
-            f"resource {twice:.12g} stands there twice; average the samples at one resource"
+            f"resource {twice:.12g} appears twice; average the samples at one resource"
         )
     fitted = isotonic_regression(p).x if method == "isotonic" else p
     fitted = np.where(fitted < _NOTHING, 0.0, fitted)

@@ -1,4 +1,4 @@
-"""How a ranking by PePR moves: with alpha, with the normalisation, with who is compared."""
+"""How a ranking by PePR changes: with alpha, with the normalisation, with who is compared."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ranks(score: Any) -> pd.Series:
     Parameters
     ----------
     score : array_like or pandas.Series, shape (n,)
-        Scores; none missing.
+        Scores, without missing values.
 
     Returns
     -------
@@ -154,11 +154,11 @@ def leave_one_out(
     method: str = "minmax",
     top: int = 5,
 ) -> pd.DataFrame:
-    """Remove each model in turn and say what becomes of the others.
+    """Re-rank the others with each model left out in turn.
 
-    Under min-max only the cheapest and the dearest model move the others' scores. Removing the
-    dearest has the effect of a smaller alpha, adding a dearer one that of a larger alpha:
-    `equivalent_alpha` gives it.
+    Under min-max only the cheapest and the most expensive model change the others' scores. Removing
+    the most expensive one has the effect of a smaller alpha, adding one that costs more that of a
+    larger alpha: `equivalent_alpha` computes it.
 
     Parameters
     ----------
@@ -222,8 +222,8 @@ def equivalent_alpha(
 ) -> float:
     r"""Alpha with which the old resource gives the scores that a new upper bound gives.
 
-    If the dearest model of a comparison changes and the cheapest stays, every resource is divided
-    by one number, :math:`R' = R / s` with s = (new range) / (old range), and
+    If the most expensive model changes and the cheapest stays, every resource is divided by one
+    number, :math:`R' = R / s` with s = (new range) / (old range), and
     :math:`\alpha P / (\alpha + R / s) = s \alpha P / (s \alpha + R)`: the comparison is scored
     as if alpha were s times as large. A very costly model that joins makes the score tend to the
     performance.

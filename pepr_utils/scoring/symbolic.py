@@ -46,7 +46,7 @@ def prove_integral_representation(
 
     Two functions that are integrals of their derivatives, agree at one point and have the same
     derivative (almost everywhere) are equal. The derivative of an integral with respect to its
-    upper end is the integrand there, which is all that SymPy is asked to know about an undefined f.
+    upper end is the integrand there, which is all that the proof uses of an undefined f.
     A given f is searched for jumps, where the identity fails.
 
     Parameters
@@ -116,7 +116,7 @@ def _jumps(f: sympy.Expr, r: sympy.Symbol) -> tuple[sympy.Expr, ...]:
         c for p in pieces.atoms(sp.Piecewise) for _, c in p.args if c not in (True, False)
     ]
     seams = {s for c in conditions for s in c.as_set().boundary & sp.Interval.open(0, 1)}
-    # SymPy's own limit does not tell the pieces apart: compare both sides very close to the seam.
+    # SymPy's own limit does not distinguish the pieces: compare both sides very close to the seam.
     near = sp.Rational(1, 10**12)
     steps = {s: pieces.subs(real, s + near) - pieces.subs(real, s - near) for s in seams}
     return tuple(sorted(s for s, step in steps.items() if abs(float(step)) > _JUMP))

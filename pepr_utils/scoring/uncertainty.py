@@ -29,7 +29,7 @@ from pepr_utils.scoring.stability import ranks
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Fewer resamples than this give no interval worth the name.
+#: Fewer resamples than this make no useful interval.
 FEWEST_RESAMPLES = 100
 #: Resamples of images that are drawn at once.
 _CHUNK = 200
@@ -52,9 +52,9 @@ def score_intervals(
     The performance is resampled over test images: together for all models where it is known which
     images each got right, so that luck with the images cancels between models; else by a binomial
     draw for each model. The cost is the mean of repeated runs, resampled among them; a single run
-    tells nothing of its spread and is kept as it is. R_min and R_max stay those of the models as
+    has no known spread, and its cost is not varied. R_min and R_max stay those of the models as
     measured, since a bootstrap of a maximum is not consistent: a cost drawn beyond them counts as
-    the bound. `leave_one_out` shows separately what hangs on them.
+    the bound. `leave_one_out` shows separately what depends on them.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def _performances(
 def _image_counts(p: np.ndarray, n_test: Any) -> np.ndarray:
     if n_test is None:
         raise ScoreInputError(
-            "n_test is missing; the spread of an accuracy hangs on the number of test images"
+            "n_test is missing; the spread of an accuracy depends on the number of test images"
         )
     counts = to_floats(n_test, "n_test")
     if counts.shape not in ((), p.shape):

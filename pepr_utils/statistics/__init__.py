@@ -1,4 +1,4 @@
-"""Which differences between groups of models the data show: declared comparisons and their tests.
+"""Differences between groups of models: declared comparisons and their tests.
 
 What is compared is declared in `comparisons`; nothing is chosen after seeing a p-value.
 """

@@ -1,6 +1,6 @@
 """What is compared, declared before anything is computed: the comparisons and the primary family.
 
-The names stand in the claims ledger and in pages. Nothing here looks at data.
+The claims ledger and pages use the names. Nothing here looks at data.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Comparison:
     Attributes
     ----------
     factor : str
-        What tells the groups apart, a key of `GROUPS`.
+        What distinguishes the groups, a key of `GROUPS`.
     performance : {"accuracy", "pepr_e"}
         What is compared.
     scope : str
@@ -71,7 +71,7 @@ class Comparison:
 
     @property
     def paired(self) -> bool:
-        """Whether the same architectures stand on both sides."""
+        """Whether both groups are the same architectures."""
         return self.factor in ARMS
 
     @property
@@ -80,8 +80,8 @@ class Comparison:
         return "paired" if self.paired else "Welch"
 
     @property
-    def words(self) -> str:
-        """What is compared, for a reader."""
+    def label(self) -> str:
+        """What is compared, for tables and text."""
         where = {AVERAGE: "mean", AVERAGE_RELEASED: "mean of all experiments"}
         return (
             f"{PERFORMANCES[self.performance]}, {' / '.join(self.groups)}, "

@@ -75,19 +75,19 @@ def primary_family(
     Parameters
     ----------
     result_set : ResultSet
-        Any set; its own data sets take the place of the paper's, where it has none of these.
+        Any set; of a set without any of the paper's data sets, its own count.
     tested : dict, optional
-        What `all_tests` returned, if it is at hand.
+        What `all_tests` returned, if it was computed before.
     **options
         As for `test`.
 
     Returns
     -------
     pandas.DataFrame
-        One row per declared test, in the declared order: ``name``, ``comparison`` (in words),
+        One row per declared test, in the declared order: ``name``, ``comparison`` (its label),
         ``factor``, ``performance``, ``scope``, ``test``, ``n_a``, ``n_b``, ``difference``, ``p``,
-        ``p_holm``, ``conclusion`` (by the adjusted p, at 0.05). What the set has no runs for is
-        null and ``not available``, and counts for nothing in the adjustment.
+        ``p_holm``, ``conclusion`` (by the adjusted p, at 0.05). A comparison without runs is
+        null and ``not available``, and does not count in the adjustment.
     """
     rows = []
     for name in primary(datasets_of(result_set)):
@@ -100,7 +100,7 @@ def primary_family(
         [
             {
                 "name": name,
-                "comparison": known[name].words,
+                "comparison": known[name].label,
                 "factor": known[name].factor,
                 "performance": known[name].performance,
                 "scope": known[name].scope,

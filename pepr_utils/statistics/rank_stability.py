@@ -1,4 +1,4 @@
-"""Tables of how firm a ranking is: by normalisation, by who is compared, and against controls."""
+"""Tables of how stable a ranking is: by normalisation, models compared, and against controls."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def normalizations(scored: dict[str, pd.DataFrame], *, alpha: float = 1.0) -> pd
 
 
 def bound_setters(scored: dict[str, pd.DataFrame], *, alpha: float = 1.0) -> pd.DataFrame:
-    """What becomes of each ranking without the models that set its bounds."""
+    """Each ranking without the models that set its bounds."""
     rows = []
     for label, table in scored.items():
         if len(table) < 3:
@@ -140,10 +140,10 @@ def bound_setters(scored: dict[str, pd.DataFrame], *, alpha: float = 1.0) -> pd.
     return pd.DataFrame(rows, columns=BOUND_COLUMNS)
 
 
-def dearest_left_out(
+def most_expensive_left_out(
     table: pd.DataFrame, *, alpha: float = 1.0, counts: tuple[int, ...] = (1, 2, 5, 10, 20, 40)
 ) -> pd.DataFrame:
-    """What becomes of the others' ranking as the dearest models leave the comparison."""
+    """The others' ranking as the most expensive models leave the comparison."""
     order = table.sort_values("cost", ascending=False).index
     rows = []
     for n in (c for c in counts if c <= len(table) - 2):
@@ -199,8 +199,8 @@ def _hits(result_set: ResultSet, table: pd.DataFrame) -> pd.DataFrame | None:
     return pd.DataFrame(correct, index=table.index)
 
 
-def beaten(scored: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Every model beside the majority-class predictor of its experiment: which are not above it.
+def compare_with_majority(scored: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Compare every model with the majority-class predictor of its experiment.
 
     Returns
     -------

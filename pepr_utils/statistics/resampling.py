@@ -11,12 +11,12 @@ ROUNDING = 1e-12
 
 
 def family_weights(families: Sequence[str], n_resamples: int, seed: int) -> np.ndarray:
-    """How often each model stands in each resample when families are drawn with replacement.
+    """How often each model is in each resample when families are drawn with replacement.
 
     Parameters
     ----------
     families : sequence of str, length n
-        Family of each model; models of one family come and go together.
+        Family of each model; models of one family are drawn together.
     n_resamples : int
         Number of resamples.
     seed : int
@@ -90,8 +90,7 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def percentiles(draws: np.ndarray, level: float) -> tuple[float, float]:
     """Percentile interval; NaN where fewer than half of the resamples have a value.
 
-    NaN too where all have the same one, as of a single family: nothing was varied, which does not
-    say that nothing varies.
+    NaN too where all resamples have the same value, as of a single family: nothing was varied.
 
     Examples
     --------

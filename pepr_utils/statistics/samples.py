@@ -30,7 +30,7 @@ LABELS = {
 }
 Labels = Literal["released", "alternative"]
 
-#: What of a run is needed, and what `divided_families` looks at.
+#: Columns needed of a run.
 _COLUMNS = [
     "architecture", "dataset", "experiment", "arm", "n_test", "n_parameters", "test_accuracy",
     "energy_kwh",
@@ -89,7 +89,7 @@ def groups(
     UnknownNameError
         If there is no such comparison or no such labels.
     NotAvailableError
-        If the set lacks the runs: fewer than two models in a group.
+        If the set has fewer than two models in a group.
     """
     comparison = find(result_set, name)
     if labels not in LABELS:
@@ -139,7 +139,7 @@ def _runs(result_set: ResultSet, comparison: Comparison) -> pd.DataFrame:
 def _values(
     result_set: ResultSet, comparison: Comparison, runs: pd.DataFrame, alpha: float
 ) -> pd.DataFrame:
-    """Add to each run its value and what the value is held against."""
+    """Add to each run its value and the baselines of that value."""
     shares = {key: majority_of_runs(part) for key, part in runs.groupby("experiment", sort=False)}
     runs = runs.assign(majority=runs["experiment"].map(shares).astype(float))
     if comparison.performance == "accuracy":

@@ -1,4 +1,4 @@
-"""The tests laid out for reading: the family, what a choice changes, equivalence, the controls."""
+"""Tables of the tests: the primary family, effects of choices, equivalence, the controls."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from pepr_utils.statistics.family_wise import primary_family, try_test
 from pepr_utils.statistics.tested import Tested
 
 All = Mapping[str, Tested | None]
-_WORDS = {"first higher": "{} higher", "second higher": "{} higher", "no difference": "none"}
+_HIGHER = {"first higher": "{} higher", "second higher": "{} higher", "no difference": "none"}
 
 
-def p_words(p: float | None) -> str:
+def format_p(p: float | None) -> str:
     """Write a *p* as tables do.
 
     Examples
     --------
-    >>> p_words(0.0004), p_words(0.0317), p_words(float("nan"))
+    >>> format_p(0.0004), format_p(0.0317), format_p(float("nan"))
     ('< 0.001', '0.032', 'n/a')
     """
     if p is None or np.isnan(p):
@@ -39,9 +39,9 @@ def p_words(p: float | None) -> str:
 
 
 def finding(comparison: Comparison, conclusion: str) -> str:
-    """Say which group is higher by a conclusion of `Tested`, or ``none``."""
+    """Name the group that is higher by a conclusion of `Tested`, or ``none``."""
     first, second = comparison.groups
-    return _WORDS[conclusion].format(first if conclusion == "first higher" else second)
+    return _HIGHER[conclusion].format(first if conclusion == "first higher" else second)
 
 
 def interval(low: float, high: float) -> str:
@@ -73,7 +73,7 @@ def distinct(tested: All) -> list[str]:
 
 
 def family_table(result_set: ResultSet, tested: All) -> pd.DataFrame:
-    """The primary family by factor, with raw and adjusted p-values and what they say."""
+    """The primary family by factor, with raw and adjusted p-values and the conclusions."""
     table = primary_family(result_set, dict(tested))
     rows = []
     for row in table.to_dict("records"):
@@ -92,8 +92,8 @@ def family_table(result_set: ResultSet, tested: All) -> pd.DataFrame:
                 if one is None
                 else interval(one.difference_low, one.difference_high),
                 "g": np.nan if one is None else one.effect,
-                "p": p_words(row["p"]),
-                "p, Holm": p_words(row["p_holm"]),
+                "p": format_p(row["p"]),
+                "p, Holm": format_p(row["p_holm"]),
                 "higher": found if one is None else finding(comparison, found),
                 "P = 1": np.nan
                 if one is None or one.control_difference is None
@@ -112,23 +112,23 @@ def by_reading(
     Parameters
     ----------
     sets : mapping
-        Result sets by the words of their reading, the one as published first.
+        Result sets by the label of their reading, the one as published first.
     tested : mapping, optional
-        What `all_tests` returned for the first, if it is at hand.
+        What `all_tests` returned for the first, if it was computed before.
     **options
         As for `test`.
 
     Returns
     -------
     pandas.DataFrame
-        factor, performance, on, the adjusted *p* under each reading with what it says, and
+        factor, performance, on, the adjusted *p* under each reading with its conclusion, and
         ``changes`` where that is not the same under all.
     """
     options = {"n_resamples": FEWEST_RESAMPLES} | options  # no interval is shown
     given = [None if tested is None else dict(tested), *[None] * (len(sets) - 1)]
     each = {
-        words: primary_family(one, known, **options)
-        for (words, one), known in zip(sets.items(), given, strict=True)
+        reading: primary_family(one, known, **options)
+        for (reading, one), known in zip(sets.items(), given, strict=True)
     }
     rows = []
     for i, row in enumerate(next(iter(each.values())).to_dict("records")):
@@ -138,10 +138,12 @@ def by_reading(
             "performance": PERFORMANCES[comparison.performance],
             "on": _where(comparison),
         }
-        found = {words: str(table["conclusion"].iloc[i]) for words, table in each.items()}
-        for words, what in found.items():
-            higher = "" if what == "not available" else f" ({finding(comparison, what)})"
-            shown[words] = f"{p_words(each[words]['p_holm'].iloc[i])}{higher}"
+        found = {reading: str(table["conclusion"].iloc[i]) for reading, table in each.items()}
+        for reading, conclusion in found.items():
+            higher = (
+                "" if conclusion == "not available" else f" ({finding(comparison, conclusion)})"
+            )
+            shown[reading] = f"{format_p(each[reading]['p_holm'].iloc[i])}{higher}"
         rows.append(shown | {"changes": "changes" if len(set(found.values())) > 1 else ""})
     return pd.DataFrame(rows)
 
@@ -149,7 +151,7 @@ def by_reading(
 def choices(
     result_set: ResultSet, tested: All, names: Iterable[str], **options: object
 ) -> pd.DataFrame:
-    """What each comparison says under every test, under other labels, and by resampled families.
+    """Each comparison under every test, under other labels, and by resampled families.
 
     Returns
     -------
@@ -180,10 +182,10 @@ def choices(
                 "factor": " against ".join(comparison.groups),
                 "performance": PERFORMANCES[comparison.performance],
                 "on": _where(comparison),
-                "declared": f"{p_words(p[declared])}",
-                "Student": p_words(p["Student"]),
-                "Mann-Whitney": p_words(p["Mann-Whitney"]),
-                "other labels": p_words(p.get("other labels", np.nan)),
+                "declared": f"{format_p(p[declared])}",
+                "Student": format_p(p["Student"]),
+                "Mann-Whitney": format_p(p["Mann-Whitney"]),
+                "other labels": format_p(p.get("other labels", np.nan)),
                 "families": interval(one.difference_low, one.difference_high),
                 "higher": finding(comparison, one.conclusion()),
                 "changes under": ", ".join(changes) or "nothing",
@@ -215,19 +217,19 @@ def averaging(tested: All) -> pd.DataFrame:
     """
     rows = []
     for factor in (f for f in GROUPS if f not in ARMS):
-        for performance, words in PERFORMANCES.items():
+        for performance, label in PERFORMANCES.items():
             stated, every = (
                 tested.get(Comparison(factor, performance, scope).name)
                 for scope in (AVERAGE, AVERAGE_RELEASED)
             )
             if stated is None or every is None:
                 continue
-            row = {"factor": " against ".join(GROUPS[factor]), "performance": words}
+            row = {"factor": " against ".join(GROUPS[factor]), "performance": label}
             for one, of in ((stated, "stated"), (every, "all")):
                 row |= {
                     f"medians, {of}": f"{one.median_a:.4f}, {one.median_b:.4f}",
                     f"difference, {of}": one.difference,
-                    f"p, {of}": p_words(one.p),
+                    f"p, {of}": format_p(one.p),
                     f"higher, {of}": finding(one.comparison, one.conclusion()),
                 }
             same = stated.conclusion() == every.conclusion()
@@ -249,8 +251,8 @@ def equivalence_table(tested: All, names: Iterable[str]) -> pd.DataFrame:
                 "difference": one.difference,
                 "95 % interval, t": interval(one.t_low, one.t_high),
                 "90 % interval, families": interval(one.equivalence_low, one.equivalence_high),
-                "p, different": p_words(one.p),
-                f"p, within {one.margin:g}": p_words(one.p_equivalence),
+                "p, different": format_p(one.p),
+                f"p, within {one.margin:g}": format_p(one.p_equivalence),
                 "verdict": verdict(one),
                 "by families": "within" if one.equivalent_by_families else "not within",
             }
@@ -272,16 +274,16 @@ def control_table(tested: All, names: Iterable[str]) -> pd.DataFrame:
     for one in (tested.get(name) for name in names):
         if one is None or one.comparison.performance != "pepr_e":
             continue
-        told = one.p < USUAL  # of a difference that is not told from 0, no share is worth stating
+        significant = one.p < USUAL  # of any other difference, a share means nothing
         rows.append(
             {
                 "factor": " against ".join(one.comparison.groups),
                 "on": _where(one.comparison),
                 "difference, PePR-E": one.difference,
-                "p": p_words(one.p),
+                "p": format_p(one.p),
                 "difference, P = 1": one.control_difference,
-                "p, P = 1": p_words(one.p_control),
-                "share of cost": one.cost_share if told else np.nan,
+                "p, P = 1": format_p(one.p_control),
+                "share of cost": one.cost_share if significant else np.nan,
                 "majority class": one.majority,
                 "above it": _above(one),
             }
@@ -297,5 +299,5 @@ def _above(one: Tested) -> str:
 
 
 def _table(rows: list[dict], *columns: str) -> pd.DataFrame:
-    """Make a table of rows; without any, one that has the first columns nevertheless."""
+    """Make a table of rows; without any, an empty one with the first columns."""
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["factor", *columns])

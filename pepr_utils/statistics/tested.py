@@ -1,4 +1,4 @@
-"""What came of one comparison: every test, interval and control, and what they conclude."""
+"""Result of one comparison: every test, interval and control, and the conclusion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Tested:
-    """What came of a comparison of a first group (a) with a second one (b).
+    """Result of comparing a first group (a) with a second one (b).
 
     Differences are a minus b, in units of accuracy or score. Intervals are 95 % percentile
     intervals of a bootstrap that draws families of architectures; ``t_low`` and ``t_high`` are the

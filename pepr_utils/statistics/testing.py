@@ -71,7 +71,7 @@ def test(
     UnknownNameError
         If there is no such comparison.
     NotAvailableError
-        If the set lacks its runs.
+        If the set does not have its runs.
     """
     comparison = find(result_set, name)
     samples = groups(result_set, comparison, labels=labels, alpha=alpha)
@@ -128,15 +128,15 @@ def compare_samples(
 def _tests(a: np.ndarray, b: np.ndarray, paired: bool) -> dict[str, float | None]:
     declared = stats.ttest_rel(a, b) if paired else stats.ttest_ind(a, b, equal_var=False)
     interval = declared.confidence_interval(LEVEL)
-    told, told_apart = _spread(a, b, paired), _spread(a, b, paired=False)
+    spread, spread_unpaired = _spread(a, b, paired), _spread(a, b, paired=False)
     return {
-        "p_student": float(stats.ttest_ind(a, b).pvalue) if told_apart else NAN,
-        "p_welch": float(stats.ttest_ind(a, b, equal_var=False).pvalue) if told_apart else NAN,
+        "p_student": float(stats.ttest_ind(a, b).pvalue) if spread_unpaired else NAN,
+        "p_welch": float(stats.ttest_ind(a, b, equal_var=False).pvalue) if spread_unpaired else NAN,
         "p_mann_whitney": _rank_sum(a, b),
-        "p_paired": (float(declared.pvalue) if told else NAN) if paired else None,
+        "p_paired": (float(declared.pvalue) if spread else NAN) if paired else None,
         "p_wilcoxon": _signed_rank(a - b) if paired else None,
-        "t_low": float(interval.low) if told else NAN,
-        "t_high": float(interval.high) if told else NAN,
+        "t_low": float(interval.low) if spread else NAN,
+        "t_high": float(interval.high) if spread else NAN,
     }
 
 
@@ -147,7 +147,7 @@ def _spread(a: np.ndarray, b: np.ndarray, paired: bool) -> bool:
 
 
 def _rank_sum(a: np.ndarray, b: np.ndarray) -> float:
-    """*p* of Mann and Whitney; SciPy takes a normal approximation of ties, whatever the number."""
+    """*p* of Mann and Whitney; with ties SciPy approximates it, however few the values."""
     both = np.concatenate([a, b])
     tied_few = both.size <= _FEW and np.unique(both).size < both.size
     method = stats.PermutationMethod() if tied_few else "auto"
@@ -161,7 +161,7 @@ def _signed_rank(differences: np.ndarray) -> float:
 def equivalence(a: np.ndarray, b: np.ndarray, margin: float, *, paired: bool) -> float:
     """*p* of two one-sided *t*-tests that the difference of the means is as large as a margin.
 
-    Below 0.05 says that it is smaller, whichever way it goes; the same as a 90 % interval that
+    Below 0.05 it is smaller, in either direction; the same as a 90 % interval that
     lies within the margins. NaN of values without spread.
 
     Examples

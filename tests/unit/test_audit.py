@@ -333,7 +333,7 @@ def test_order_and_names_of_rows_change_nothing(order, make_set, faulty_tables):
 
 def test_a_source_is_not_decided_by_the_majority(make_set, clean_tables):
     """Thirteen of fourteen energies of the tenth are copies; power still tells which are."""
-    from pepr_utils.results.origins import origins
+    from pepr_utils.results.repair import origins
 
     runs, epochs = clean_tables
     for number in range(13):

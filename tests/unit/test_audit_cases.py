@@ -8,7 +8,7 @@ from pepr_utils.audit.checks_emissions import rounding
 from pepr_utils.audit.learning import answer_levels, constant_answers, learning
 from pepr_utils.errors import InvalidTableError
 from pepr_utils.results import load_result_set
-from pepr_utils.results.lattice import fitting
+from pepr_utils.results.accuracies import fitting
 
 
 def _found(check, result_set):

@@ -4,12 +4,12 @@ import pandas as pd
 import pytest
 
 from pepr_utils.audit import audit
-from pepr_utils.audit.bounds import bounds
+from pepr_utils.audit.checks_bounds import bounds
 from pepr_utils.audit.replicates import same_network, spread
 from pepr_utils.results import content_hash, load_result_set
 from pepr_utils.results.accuracies import fits_other_test_set, off_lattice, training_images
-from pepr_utils.results.origins import origins
 from pepr_utils.results.power import time_contents
+from pepr_utils.results.repair import origins
 
 LIDC_ROWS = {
     "dla46_c",

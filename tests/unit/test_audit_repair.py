@@ -4,8 +4,7 @@ import pandas as pd
 import pytest
 
 from pepr_utils.errors import UnknownNameError
-from pepr_utils.results.origins import origins
-from pepr_utils.results.repair import read_as, repair
+from pepr_utils.results.repair import origins, read_as, repair
 
 
 @pytest.fixture

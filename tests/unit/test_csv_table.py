@@ -20,7 +20,7 @@ def _load(tmp_path, content):
         (f"{HEADER}\nr,w,0.9,0.5,0.25\n", "row 1 has 5 values and the header 4"),
         (f"{HEADER}\na,w,0.9,0.5\nb,w,0.9,0.5,\n", "row 2 has 5 values"),
         (f"{HEADER}\na,w,0.9\n", "row 1 has 3 values"),
-        (f"{HEADER},energy_kwh\na,w,0.9,1,2\n", "column 'energy_kwh' stands there twice"),
+        (f"{HEADER},energy_kwh\na,w,0.9,1,2\n", "column 'energy_kwh' appears twice"),
         (f"{HEADER},experiment\na,w,0.9,1,x\n", "column 'experiment' is derived here from dataset"),
         ("architecture;dataset;test_accuracy;energy_kwh\na;w;0,9;1\n", "not separated by commas"),
         (f"{HEADER}\nmod\xe8le,w,0.9,1\n".encode("latin-1"), "byte 49 is not UTF-8"),

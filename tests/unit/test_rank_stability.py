@@ -82,9 +82,9 @@ def test_without_the_dearest_the_scores_are_those_of_the_equivalent_alpha(scored
         np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_dearest_left_out_one_after_another(scored):
+def test_most_expensive_left_out_one_after_another(scored):
     frame = scored["lidc, pretrained"]
-    table = stability.dearest_left_out(frame).set_index("left out")
+    table = stability.most_expensive_left_out(frame).set_index("left out")
     order = frame["cost"].sort_values(ascending=False)
     for n in (1, 10, 40):
         rest = frame.drop(index=order.index[:n])
@@ -92,7 +92,7 @@ def test_dearest_left_out_one_after_another(scored):
         assert table.loc[n, "leader"] == new.idxmax()
         share = order.iloc[n] / order.iloc[0]
         assert table.loc[n, "R_max as a share of the first"] == pytest.approx(share)
-    assert list(stability.dearest_left_out(frame.iloc[:4])["left out"]) == [1, 2]
+    assert list(stability.most_expensive_left_out(frame.iloc[:4])["left out"]) == [1, 2]
 
 
 def test_normalisations_against_pandas(scored):
@@ -210,7 +210,7 @@ def test_every_table_is_made_for_odd_sets(tmp_path, rows):
     assert list(bounds.columns) == list(stability.BOUND_COLUMNS)
     free = (scored["w"]["cost"] == 0).any()
     assert ("(a cost is 0)" in set(rules["leader"])) == free
-    assert stability.beaten(scored).empty
+    assert stability.compare_with_majority(scored).empty
 
 
 def test_repeated_runs_widen_the_interval_by_the_spread_of_their_cost(tmp_path):
@@ -276,7 +276,7 @@ def test_without_all_predictions_accuracies_are_resampled(measured_set):
 
 
 def test_models_not_above_the_majority_are_named(scored):
-    standing = stability.beaten(scored)
+    standing = stability.compare_with_majority(scored)
     below = stability_numbers.not_above(standing, "derma, pretrained")
     assert len(below) == 54
     assert (below["PePR-E"] <= 1328 / 1984).all()

@@ -155,7 +155,7 @@ def test_copies_among_small_and_large(published, marked):
 
 def test_any_allowance_between_marks_the_same_runs(published):
     """Just inside the range nothing changes, just outside something does."""
-    from pepr_utils.results.origins import origins
+    from pepr_utils.results.repair import origins
 
     low, high = findings.allowances(published)
     assert low < 150 < high

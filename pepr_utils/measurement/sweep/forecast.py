@@ -26,8 +26,7 @@ from pepr_utils.measurement.protocols import PROTOCOLS, protocol
 from pepr_utils.measurement.run import Run
 from pepr_utils.results import Record, ResultSet
 from pepr_utils.results.load import of_records
-from pepr_utils.results.power import JOULE_PER_KWH, evaluation_time, implied_power
-from pepr_utils.results.power_limits import declared
+from pepr_utils.results.power import JOULE_PER_KWH, declared, evaluation_time, implied_power
 
 #: What a folder's own runs are called, and by how much they grow before they are looked at again.
 HERE, GROWN = "runs here", 1.2
