@@ -99,8 +99,8 @@ def _definitions(module: str) -> dict[str, int]:
             found |= {f"{node.name}.{method.name}": method.lineno for method in methods}
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names = [n for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)]
-            found |= {name.id: node.lineno for name in names}
+            each = [n for t in targets for n in (t.elts if isinstance(t, ast.Tuple) else [t])]
+            found |= {name.id: node.lineno for name in each if isinstance(name, ast.Name)}
     return found
 
 
