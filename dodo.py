@@ -33,7 +33,7 @@ DOIT_CONFIG = {
 
 
 def task_chapter():
-    """Execute each computing chapter, or write its stub."""
+    """Execute each computing chapter."""
     yield from chapter_tasks(ROOT)
 
 

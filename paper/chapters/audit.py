@@ -1,128 +1,281 @@
-"""The numbers that the audit's prose quotes, formatted; glued into its pages by name."""
+"""The audit's page: its findings laid out, the numbers in its prose, and what they change.
+
+The last part is the paper's results under three readings of the data: which numbers move.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
-from paper.chapters import audit_tables as laid_out
-from paper.chapters.table_1 import printed_table
-from paper.site import fixed
+from paper.chapters import table_1
+from paper.chapters.pareto import front_points
+from paper.site import NOT_AVAILABLE, fixed
 from pepr_utils.audit import CHECKS, Finding
 from pepr_utils.audit.checks_bounds import bounds
-from pepr_utils.audit.checks_emissions import implied_intensity
-from pepr_utils.audit.learning import answer_levels, learning
 from pepr_utils.audit.replicates import spread
-from pepr_utils.results import ResultSet, add_classes, experiment_labels
-from pepr_utils.results.accuracies import (
-    fits_other_test_set,
-    off_lattice,
-    one_digit_edits,
-    test_values,
+from pepr_utils.errors import InvalidTableError
+from pepr_utils.ledger.compare import DIFFERS, compare_printed
+from pepr_utils.results import (
+    ResultSet,
+    add_classes,
+    curve_experiment,
+    experiment_labels,
+    score_runs,
 )
-from pepr_utils.results.power import declared, implied_power
-from pepr_utils.results.repair import origins
-from pepr_utils.results.result_set import on_all_images
+from pepr_utils.results.accuracies import (
+    fits,
+    one_digit_edits,
+    stated_lattices,
+    test_values,
+    training_images,
+)
+from pepr_utils.results.groups import (
+    FRACTION_ARMS,
+    PRETRAINING_ARMS,
+    Average,
+    by_architecture,
+    fraction_arms,
+    in_arms,
+    medians_by_size,
+    pretraining_arms,
+)
+from pepr_utils.results.power import declared, energy_windows, implied_power, pue_of, time_contents
+from pepr_utils.results.repair import READINGS, origins, read_as
+from pepr_utils.results.repeats import shared_values
+from pepr_utils.results.result_set import fine_tuned
+from pepr_utils.scoring.uncertainty import FEWEST_RESAMPLES
+from pepr_utils.statistics import STRICT, USUAL, try_test
+from pepr_utils.statistics.tables import format_p
 
 #: A run shorter than this, in s, is too short for a steady mean power.
 BRIEF_S = 30
 
-#: What is quoted of the gaps, and is not there where nothing was copied.
-_GAPS = (
-    "gaps-wider",
-    "gaps-narrowing",
-    "gaps-widening",
-    "n-gaps-replaced",
-    "n-gaps-narrowing",
-    "n-gaps-widening",
-)
+
+def by_check(findings: Sequence[Finding]) -> pd.DataFrame:
+    """One row per check: what it looks for, how many findings and how many runs they concern."""
+    rows = []
+    for name, function in CHECKS.items():
+        mine = [finding for finding in findings if finding.check == name]
+        rows.append(
+            {
+                "check": name,
+                "looks for": (function.__doc__ or "").strip().splitlines()[0],
+                "gravest": mine[0].severity if mine else None,
+                "findings": len(mine),
+                "runs": len({row.run_id for finding in mine for row in finding.rows}),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
-def of_findings(findings: Sequence[Finding]) -> dict[str, str]:
-    """How many findings there are, by severity."""
-    counts = {s: sum(f.severity == s for f in findings) for s in ("error", "warning", "note")}
-    return {
-        "n-checks": f"{len(CHECKS)}",
-        "n-findings": f"{len(findings)}",
-        **{f"n-{severity}s": f"{n}" for severity, n in counts.items()},
-    }
+def as_rows(findings: Sequence[Finding]) -> pd.DataFrame:
+    """One row per finding: check, severity, number of runs, evidence; grouped by check."""
+    table = pd.DataFrame(
+        [(f.check, f.severity, len(f.rows), f.evidence) for f in findings],
+        columns=["check", "severity", "runs", "evidence"],
+    )
+    order = {name: place for place, name in enumerate(CHECKS)}
+    table = table.sort_values("check", key=lambda names: names.map(order), kind="stable")
+    return table[["check", "evidence", "severity", "runs"]].reset_index(drop=True)
 
 
-def of_set(result_set: ResultSet) -> dict[str, str]:
-    """What the audit knows of one set: copies, powers, accuracies, emissions, spread."""
-    runs, power, table = result_set.finished, implied_power(result_set), origins(result_set)
-    copies = table[table["role"] == "copy"]
-    fresh = power.loc[~power.index.isin(table.index[table["role"] != "source"])]
-    over = copies[copies["power_w"] > copies["limit_w"]]
-    full = on_all_images(runs)
-    full_over = over[full[over.index]]
-    most = over.groupby("experiment").size() / runs.groupby("experiment").size()
+def shared_energies(result_set: ResultSet) -> pd.DataFrame:
+    """Count energies that are the same, to the last digit, in two experiments; most first."""
+    runs = result_set.finished
+    values = shared_values(runs, "energy_kwh")
     labels = experiment_labels(runs["experiment"])
-    intensity = implied_intensity(runs)
-    fallback = declared()["intensity"]["fallbacks_g_per_kwh"][0]
-    elsewhere = set(fits_other_test_set(result_set)["run_id"])
-    stray = off_lattice(result_set)
-    stray = stray[~stray["run_id"].isin(elsewhere)]
-    names = runs.set_index("run_id")["architecture"]
-    allowance = laid_out.allowances(result_set)
-    facility, host = declared()["facility"], declared()["host"]
+    part = runs.loc[values.index, ["experiment", "energy_kwh"]]
+    both = part.merge(part, on="energy_kwh", suffixes=("", "_other"))
+    order = {key: place for place, key in enumerate(labels)}
+    first, second = (both[c].map(order) for c in ("experiment", "experiment_other"))
+    pairs = both[first < second].groupby(["experiment", "experiment_other"]).size()
+    table = pairs.rename("energies shared").reset_index()
+    table["experiment"] = table["experiment"].map(labels)
+    table["experiment_other"] = table["experiment_other"].map(labels)
+    table = table.rename(columns={"experiment_other": "and"})
+    return table.sort_values("energies shared", ascending=False, kind="stable", ignore_index=True)
+
+
+def roles(result_set: ResultSet) -> pd.DataFrame:
+    """Runs of each experiment by where their energy is from, and the powers that the runs imply."""
+    runs, power = result_set.finished, implied_power(result_set)
+    role = origins(result_set)["role"].reindex(runs.index).fillna("own")
+    labels = experiment_labels(runs["experiment"])
+    rows = []
+    for key, part in runs.groupby("experiment", sort=False):
+        mine, watts = role[part.index], power.loc[part.index, "power_w"]
+        copies, others = watts[mine == "copy"], watts[mine != "copy"]
+        rows.append(
+            {
+                "experiment": labels[key],
+                "runs": len(part),
+                **{name: int((mine == name).sum()) for name in ("source", "copy", "undecided")},
+                "power, not copies (W)": _range(others),
+                "power, copies (W)": _range(copies),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _range(values: pd.Series) -> str | None:
+    return f"{values.min():,.0f} to {values.max():,.0f}" if len(values.dropna()) else None
+
+
+def allowances(result_set: ResultSet) -> tuple[float, float]:
+    """Host allowances (W) between which the same runs are over their limit as at the declared one.
+
+    Returns
+    -------
+    lowest, highest : float
+        What processor and memory may draw at least so that no run that is now possible becomes
+        impossible, and at most so that none that is impossible becomes possible.
+    """
+    runs, power = result_set.finished, implied_power(result_set)
+    host = declared()["host"]["power_w"]
+    beside = power["power_w"] / pue_of(runs) - (power["limit_w"] / pue_of(runs) - host)
+    possible = power["possible"].fillna(True).astype(bool)
+    return float(beside[possible].max()), float(beside[~possible].min())
+
+
+def windows(result_set: ResultSet) -> pd.DataFrame:
+    """Median power of each experiment, for each thing that its energy may have covered."""
+    table = energy_windows(result_set)
+    return table.assign(experiment=table["experiment"].map(_labels(result_set)))
+
+
+def contents(result_set: ResultSet) -> pd.DataFrame:
+    """How the time shrinks with the images, against training alone and with one evaluation."""
+    table = time_contents(result_set)
+    return table.assign(experiment=table["experiment"].map(_labels(result_set)))
+
+
+def lattices(result_set: ResultSet) -> pd.DataFrame:
+    """Over which images each experiment's accuracies are: test and training.
+
+    Returns
+    -------
+    pandas.DataFrame
+        experiment; the test images stated for the data set (see `stated_lattices`), those that the
+        test accuracies are multiples of, and how many are not;
+        accuracies on ``training`` images likewise, with the rule of the average.
+    """
+    labels, values = _labels(result_set), test_values(result_set)
+    training = training_images(result_set).set_index("experiment")
+    runs, tests, rows = result_set.finished, stated_lattices(result_set), []
+    for key, part in runs.groupby("experiment", sort=False):
+        n, lattice = tests.get(key, (0, None))
+        n_steps = lattice.n_steps if lattice else n
+        known = values.loc[part["run_id"]].to_numpy().ravel()
+        known = known[np.isfinite(known)]
+        line = training.loc[key] if key in training.index else None
+        rows.append(
+            {
+                "experiment": labels[key],
+                "test images stated": n or pd.NA,
+                "test images": n_steps or pd.NA,
+                "test accuracies": len(known),
+                "off": int((~fits(known, n_steps)).sum()) if n_steps else pd.NA,
+                "training images": line["n"] if line is not None else pd.NA,
+                "as the": line["rule"] if line is not None else None,
+                "training accuracies": int(line["values"]) if line is not None else 0,
+                "not fitting": int(line["values"] - line["fit"]) if line is not None else pd.NA,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def bounds_table(result_set: ResultSet, *, alpha: float = 1.0) -> pd.DataFrame:
+    """Which model sets each bound of the energy, and what follows without it."""
+    table = bounds(result_set, alpha=alpha)
+    gone = [
+        ", ".join(n for n in t if n not in w) or None
+        for t, w in zip(table["top"], table["top_without"], strict=True)
+    ]
+    come = [
+        ", ".join(n for n in w if n not in t) or None
+        for t, w in zip(table["top"], table["top_without"], strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "experiment": table["experiment"].map(_labels(result_set)),
+            "bound": table["bound"],
+            "model": table["architecture"],
+            "Wh": table["cost"] * 1e3,
+            "next (Wh)": [
+                f"{name} ({1e3 * cost:.2f})"
+                for name, cost in zip(table["next_architecture"], table["next_cost"], strict=True)
+            ],
+            "leave the best five": gone,
+            "join them": come,
+            "median PePR-E": [
+                f"{one:.3f} → {other:.3f}"
+                for one, other in zip(
+                    table["median_pepr"], table["median_pepr_without"], strict=True
+                )
+            ],
+        }
+    )
+
+
+def copies_by_size(result_set: ResultSet) -> pd.DataFrame:
+    """Share of copies among small and among large models of each experiment that has any."""
+    runs = add_classes(result_set.finished)
+    role = origins(result_set)["role"].reindex(runs.index)
+    labels, rows = _labels(result_set), []
+    for key, part in runs.groupby("experiment", sort=False):
+        copy = role[part.index].eq("copy").fillna(False)
+        if not copy.any():
+            continue
+        row: dict[str, object] = {"experiment": labels[key]}
+        for size in ("small", "large"):
+            mine = part["size"].eq(size).fillna(False)
+            row |= {
+                f"{size} models": int(mine.sum()),
+                f"{size}, copies": int(copy[mine].sum()),
+                f"{size}, share": copy[mine].mean(),
+            }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def changes_by_column(result_set: ResultSet) -> pd.DataFrame:
+    """Count the changed cells of a derived set, by experiment and column."""
+    changes, labels = result_set.changes, experiment_labels(result_set.experiments)
+    counts = changes.groupby(["experiment", "column"], sort=False).agg(
+        cells=("column", "size"), emptied=("after", lambda after: int(after.isna().sum()))
+    )
+    counts = counts.reset_index()
+    return counts.assign(experiment=counts["experiment"].map(labels))
+
+
+def _labels(result_set: ResultSet) -> dict[str, str]:
+    return experiment_labels(result_set.finished["experiment"])
+
+
+def board_power(runs: pd.DataFrame) -> object:
+    """The power (W) that the maker of the runs' device states, if it is one that is declared."""
     devices = runs["device"].dropna().unique()
-    board = declared()["devices"].get(devices[0], {}) if len(devices) == 1 else {}
-    return {
-        "n-runs": f"{len(runs):,}",
-        "n-shared": f"{len(table)}",
-        "n-sources": f"{(table['role'] == 'source').sum()}",
-        "n-copies": f"{len(copies)}",
-        "n-over": f"{len(over)}",
-        "n-undecided": f"{(table['role'] == 'undecided').sum()}",
-        "n-whole-rows": f"{copies['whole_row'].sum()}",
-        "n-groups": f"{table['energy_kwh'].nunique()}",
-        "n-groups-without-source": f"{_without_source(table)}",
-        "most-copies": fixed(100 * most.max(), 0),
-        "most-copies-in": labels.get(most.idxmax(), "") if len(most.dropna()) else "n/a",
-        "full-copies": f"{len(full_over)}",
-        "full-copies-in": ", ".join(dict.fromkeys(full_over["experiment"].map(labels))) or "n/a",
-        "full-copies-power": fixed(full_over["power_w"].mean(), 0),
-        "full-own-power": fixed(
-            fresh.loc[
-                runs["experiment"][fresh.index].isin(full_over["experiment"]), "power_w"
-            ].mean(),
-            0,
-        ),
-        "copies-power-lowest": fixed(over["power_w"].min(), 0),
-        "others-power-lowest": fixed(fresh["power_w"].min(), 0),
-        "others-power-highest": fixed(fresh["power_w"].max(), 0),
-        "brief-power": _span(fresh.loc[fresh["time_s"] < BRIEF_S, "power_w"]),
-        "brief": f"{BRIEF_S}",
-        "limit": fixed(power["limit_w"].max(), 0),
-        "board": f"{board.get('board_power_w', 'n/a')}",
-        "host": f"{host['power_w']}",
-        "pue": f"{facility['pue']}",
-        "host-from": fixed(allowance[0], 0),
-        "host-to": fixed(allowance[1], 0),
-        "stated-power-lowest": fixed(power["stated_power_w"].min() / 1e3, 1),
-        "n-stated-impossible": f"{(power['stated_power_w'] > power['limit_w']).sum():,}",
-        "undecided-apart": fixed(100 * _time_apart(table, power), 1),
-        "n-stray": f"{len(stray)}",
-        "stray-models": ", ".join(sorted(names[stray["run_id"].unique()].unique())) or "none",
-        "n-stray-runs": f"{stray['run_id'].nunique()}",
-        "intensity-lowest": fixed(intensity.min(), 0),
-        "intensity-highest": fixed(intensity.max(), 0),
-        "fallback": f"{fallback:g}",
-        "n-fallback": f"{((intensity / fallback - 1).abs() < 1e-4).sum()}",
-        **_stray(result_set, stray),
-        **_by_size(result_set, full_over),
-        **_learning(result_set),
-        **_spread(result_set),
-    }
+    declaration = declared()["devices"].get(devices[0], {}) if len(devices) == 1 else {}
+    return declaration.get("board_power_w", NOT_AVAILABLE)
 
 
-def _span(values: pd.Series) -> str:
-    return f"{fixed(values.min(), 0)} to {fixed(values.max(), 0)}" if len(values) else "n/a"
+def without_source(table: pd.DataFrame) -> int:
+    """How many energies have no run that can have consumed them; `table` as of `origins`."""
+    roles = table.groupby("energy_kwh")["role"]
+    return int(roles.agg(lambda role: (role == "copy").all()).sum())
 
 
-def _stray(result_set: ResultSet, stray: pd.DataFrame) -> dict[str, str]:
+def time_apart(table: pd.DataFrame, power: pd.DataFrame) -> float:
+    """Largest relative difference of the times of undecided runs with one energy."""
+    undecided = table[table["role"] == "undecided"]
+    times = power.loc[undecided.index, "time_s"].groupby(undecided["energy_kwh"])
+    return float((times.max() / times.min() - 1).max())
+
+
+def commonest_stray(result_set: ResultSet, stray: pd.DataFrame) -> dict[str, str]:
     """Quote the value off its lattice that is met most often, and its one-digit edits."""
     if stray.empty:
         names = ("value", "run", "edits", "common", "training")
@@ -150,7 +303,7 @@ def _stray(result_set: ResultSet, stray: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _by_size(result_set: ResultSet, copies: pd.DataFrame) -> dict[str, str]:
+def copies_on_all_images(result_set: ResultSet, copies: pd.DataFrame) -> dict[str, str]:
     """Share of copies among the small and the large models of the experiments on all images."""
     runs = add_classes(result_set.finished)
     mine = runs[runs["experiment"].isin(copies["experiment"])]
@@ -161,50 +314,18 @@ def _by_size(result_set: ResultSet, copies: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _without_source(table: pd.DataFrame) -> int:
-    roles = table.groupby("energy_kwh")["role"]
-    return int(roles.agg(lambda r: (r == "copy").all()).sum())
-
-
-def _time_apart(table: pd.DataFrame, power: pd.DataFrame) -> float:
-    """Largest relative difference of the times of undecided runs with one energy."""
-    undecided = table[table["role"] == "undecided"]
-    times = power.loc[undecided.index, "time_s"].groupby(undecided["energy_kwh"])
-    return float((times.max() / times.min() - 1).max())
-
-
-def _learning(result_set: ResultSet) -> dict[str, str]:
-    runs, table = result_set.finished, learning(result_set)
-    levels = answer_levels(result_set).dropna(subset=["level"])
-    full = on_all_images(runs)
-    state = table["state"]
-    never = state.eq("never learnt").fillna(False).groupby(runs["experiment"]).agg(["sum", "size"])
-    most = never["sum"].idxmax()
-    return {
-        "never-learnt-most": f"{never.loc[most, 'sum']}",
-        "never-learnt-of": f"{never.loc[most, 'size']}",
-        "never-learnt-most-in": experiment_labels(result_set.experiments)[most],
-        "n-never-learnt": f"{(state == 'never learnt').sum()}",
-        "n-collapsed": f"{(state == 'collapsed').sum()}",
-        "n-never-learnt-full": f"{(state[full] == 'never learnt').sum()}",
-        "n-not-told-apart": f"{(state == 'not told apart').sum()}",
-        "n-not-told-apart-full": f"{(state[full] == 'not told apart').sum()}",
-        "n-not-judged": f"{state.isna().sum()}",
-        "constant-answers": _levels(levels),
-    }
-
-
-def _levels(levels: pd.DataFrame) -> str:
+def levels(table: pd.DataFrame) -> str:
     """Write the level of each data set, the basis once for those that share it."""
     parts = [
         ", ".join(f"{row.level:.4f} ({row.dataset})" for row in same.itertuples(index=False))
         + f" by {basis}"
-        for basis, same in levels.groupby("basis", sort=False)
+        for basis, same in table.dropna(subset=["level"]).groupby("basis", sort=False)
     ]
     return "; ".join(parts) or "none is known"
 
 
-def _spread(result_set: ResultSet) -> dict[str, str]:
+def replicates(result_set: ResultSet) -> dict[str, str]:
+    """How far two runs of one network are apart."""
     table = spread(result_set)
     first = table.iloc[0] if len(table) else {}
     return {
@@ -217,85 +338,319 @@ def _spread(result_set: ResultSet) -> dict[str, str]:
     }
 
 
-def of_readings(
-    sets: Mapping[str, ResultSet],
-    values: pd.DataFrame,
-    other: pd.DataFrame,
-    significance: pd.DataFrame,
-    gaps: pd.DataFrame,
-    ranks: Sequence[pd.DataFrame],
-) -> dict[str, str]:
-    """What moves and what stands under the three readings.
+#: Columns of `energies_by_size`.
+GAPS = [
+    "experiment",
+    "reading",
+    "models",
+    "energy, small (Wh)",
+    "energy, large (Wh)",
+    "PePR-E, small",
+    "PePR-E, large",
+    "gap",
+]
 
-    `values` are those of the average that the chapter takes, `other` those of the other one.
+
+def readings(result_set: ResultSet) -> dict[str, ResultSet]:
+    """Return the set under each reading, by the reading's words."""
+    return {words: read_as(result_set, name) for name, words in READINGS.items()}
+
+
+def values(
+    sets: Mapping[str, ResultSet], *, average: Average = "stated", alpha: float = 1.0
+) -> pd.DataFrame:
+    """Numbers of figures 2c, 3 and 4a under each reading.
+
+    Parameters
+    ----------
+    sets : mapping
+        What `readings` returns.
+    average, alpha
+        See `by_architecture`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        figure, quantity, one column per reading (text), and ``moves``: yes where the text differs.
     """
-    published, dropped, replaced = sets.values()
-    words = list(sets)
-    table = values.set_index(["figure", "quantity"])
-    rows = printed_table()
-    keys = ["dataset", "pretrained", "architecture"]
-    copied = published.runs[published.runs["run_id"].isin(_copied(published))]
-    among = copied[copied["train_fraction"] == 1.0][keys].astype(str).agg("/".join, axis=1)
-    listed = replaced.changes
-    energies = (listed["column"] == "energy_kwh").sum() if len(listed) else 0
-    moving = [int((r[words[1:]] != "same").any(axis="columns").sum()) for r in ranks]
+    first = next(iter(sets.values()))
+    try:  # one experiment for all: each reading alone might pick another
+        drawn = curve_experiment(first)
+    except InvalidTableError:
+        drawn = None
+    columns = {words: _figures(one, average, alpha, drawn) for words, one in sets.items()}
+    table = pd.DataFrame(columns).rename_axis(["figure", "quantity"])
+    return _with_moves(table.reset_index(), list(sets))
+
+
+def _figures(
+    result_set: ResultSet, average: Average, alpha: float, drawn: str | None
+) -> dict[tuple[str, str], str]:
+    frame = by_architecture(result_set, average=average, alpha=alpha)
+    dearest, cheapest = frame.nlargest(1, "energy_wh"), frame.nsmallest(1, "energy_wh")
     found = {
-        "n-cells-changed": f"{len(replaced.changes):,}",
-        "n-energies-replaced": f"{energies - _gone(published, replaced)}",
-        "n-rows-withdrawn": f"{_gone(published, replaced)}",
-        "n-printed": f"{len(rows)}",
-        "n-printed-copies": f"{rows[keys].astype(str).agg('/'.join, axis=1).isin(among).sum()}",
-        "n-rows-dropped": f"{_gone(published, dropped)}",
+        ("figure 2c", "models drawn"): f"{len(frame)}",
+        ("figure 2c", "dearest model"): dearest["architecture"].iloc[0],
+        ("figure 2c", "energy of the dearest (Wh)"): f"{dearest['energy_wh'].iloc[0]:.1f}",
+        ("figure 2c", "cheapest model"): cheapest["architecture"].iloc[0],
+        ("figure 2c", "energy of the cheapest (Wh)"): f"{cheapest['energy_wh'].iloc[0]:.1f}",
+    }
+    for size, median in medians_by_size(frame, "energy_wh").items():
+        found["figure 2c", f"median energy, {size} (Wh)"] = f"{median:.1f}"
+    for figure, pairs, names in (
+        ("figure 3a", pretraining_arms(result_set), PRETRAINING_ARMS),
+        ("figure 3b", fraction_arms(result_set), FRACTION_ARMS),
+    ):
+        wide = in_arms(pairs, names)
+        found[figure, "models drawn"] = f"{len(wide)}"
+        for name in names:
+            found[figure, f"median accuracy, {name}"] = f"{wide[name].median():.4f}"
+        better = (wide[names[0]] > wide[names[1]]).sum()
+        found[figure, f"better {names[0]}"] = f"{better} of {len(wide)}"
+    for size, median in medians_by_size(frame, "test_accuracy").items():
+        found["figure 3c", f"median accuracy, {size}"] = f"{median:.4f}"
+    for size, median in medians_by_size(frame, "pepr").items():
+        found["figure 3d", f"median PePR-E, {size}"] = f"{median:.3f}"
+    for column, groups in (
+        ("type", ("CNN", "Other")),
+        ("efficient", ("efficient", "not efficient")),
+    ):
+        for group in groups:
+            median = frame.loc[frame[column] == group, "pepr"].median()
+            found["figure 3d", f"median PePR-E, {group}"] = f"{median:.3f}"
+    best = frame.nlargest(5, "pepr")["architecture"]
+    total = result_set.finished["energy_kwh"].sum()
+    return found | {
+        ("figure 3d", "five best"): ", ".join(best),
+        **_front(result_set, alpha, drawn),
+        ("section 3", "energy of all runs (kWh)"): f"{total:.1f}",
+    }
+
+
+def _front(
+    result_set: ResultSet, alpha: float, experiment: str | None
+) -> dict[tuple[str, str], str]:
+    """Who is on the Pareto front of figure 4a, and its knee; nothing without epochs."""
+    if experiment is None:
+        return {}
+    points = front_points(result_set, experiment=experiment, alpha=alpha)
+    label = experiment_labels(result_set.experiments)[experiment]
+    members = points[points["role"] != "other"]
+    names = [f"{p.architecture} ({p.epoch})" for p in members.itertuples()]
+    knee = [name for name, role in zip(names, members["role"], strict=True) if role == "knee"]
+    best = points.loc[points["pepr"].idxmax()]
+    return {
+        ("figure 4a", f"models drawn, {label}"): f"{points['architecture'].nunique()}",
+        ("figure 4a", "points of the front (epoch)"): ", ".join(names),
+        ("figure 4a", "knee (epoch)"): ", ".join(knee) or "none",
+        ("figure 4a", "best PePR-E (epoch)"): f"{best['architecture']} ({best['epoch']})",
+    }
+
+
+def _with_moves(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    same = table[columns].nunique(axis="columns", dropna=False) == 1
+    return table.assign(moves=same.map({True: "", False: "moves"}))
+
+
+def differences(result_set: ResultSet, *, alpha: float = 1.0) -> pd.DataFrame:
+    """Differences that the paper calls significant or not, tested on one reading.
+
+    The tests are those declared in `pepr_utils.statistics`: models that are in both
+    arms are paired, groups of different models are compared by Welch's test.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``claim`` and ``paper`` (what the paper says of it), n of both groups, their means, ``p``,
+        and ``outcome``: first or second group higher, or no difference, at the paper's level.
+        A comparison that the reading has no models for is ``n/a``.
+    """
+    rows = []
+    for name, words, paper, level in _claims(result_set):
+        tested = try_test(result_set, name, n_resamples=FEWEST_RESAMPLES, alpha=alpha)
+        row = {"claim": words, "paper": paper}
+        if tested is None:
+            rows.append(row | {"n": "–", "means": "–", "p": float("nan"), "outcome": "n/a"})
+            continue
+        row |= {
+            "n": f"{tested.n_a}, {tested.n_b}",
+            "means": f"{tested.mean_a:.4f}, {tested.mean_b:.4f}",
+            "p": tested.p,
+            "outcome": tested.conclusion(level=level),
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _claims(result_set: ResultSet) -> list[tuple[str, str, str, float]]:
+    """Name of each comparison, its words here, what the paper says of it, and at which level."""
+    higher, none = "first higher", "no difference"
+    fixed = [
+        ("pretraining-accuracy-average", "fine-tuned, from scratch (3a)", higher, STRICT),
+        ("fraction-accuracy-average", "all images, a tenth (3b)", higher, STRICT),
+        ("size-accuracy-average", "small, large (3c)", none, USUAL),
+        ("efficient-accuracy-average", "efficient, not efficient (3c)", none, USUAL),
+        ("type-accuracy-average", "CNN, Other (3c)", none, USUAL),
+    ]
+    found = [(name, f"accuracy: {words}", paper, level) for name, words, paper, level in fixed]
+    full = result_set.full_data()
+    tuned = full[fine_tuned(full)]
+    for dataset in tuned["dataset"].unique():
+        words = f"PePR-E: small, large, {dataset} (A.1)"
+        found.append((f"size-pepr_e-{dataset}", words, higher, USUAL))
+    return found
+
+
+def significance(sets: Mapping[str, ResultSet], *, alpha: float = 1.0) -> pd.DataFrame:
+    """Each difference under each reading: its p and whether the paper's statement stands.
+
+    Returns
+    -------
+    pandas.DataFrame
+        claim, what the paper says, per reading *p* with the number of models in both groups, and
+        ``stands``: under all readings, or which ones.
+    """
+    each = {words: differences(one, alpha=alpha) for words, one in sets.items()}
+    first = next(iter(each.values()))
+    table = first[["claim", "paper"]].copy()
+    for words, tested in each.items():
+        table[words] = [
+            f"{format_p(p)} ({n})" for p, n in zip(tested["p"], tested["n"], strict=True)
+        ]
+    stands = pd.DataFrame({w: t["outcome"] == first["paper"] for w, t in each.items()})
+    table["stands"] = [
+        "yes" if row.all() else f"only {', '.join(row.index[row])}" if row.any() else "no"
+        for _, row in stands.iterrows()
+    ]
+    return table
+
+
+def printed_scores(sets: Mapping[str, ResultSet]) -> pd.DataFrame:
+    """PePR-E column of Table 1 under each reading and either normalisation.
+
+    Returns
+    -------
+    pandas.DataFrame
+        block, label, architecture, printed (text), and per reading and rule the score; null where
+        the reading has no such run.
+    """
+    table = table_1.printed_table()
+    lines = table[["block", "rank", "label", "architecture", "pepr_e", "dataset", "pretrained"]]
+    for words, one in sets.items():
+        runs = table_1.full_data_runs(one)
+        keys = ["dataset", "pretrained", "architecture"]
+        for rule, rule_words in table_1.RULES.items():
+            scores = runs.set_index(runs[keys].astype(str).agg("/".join, axis=1))[f"pepr_{rule}"]
+            found = lines[keys].astype(str).agg("/".join, axis=1).map(scores)
+            lines = lines.assign(**{f"{words}, {rule_words}": found})
+    return lines.drop(columns=["dataset", "pretrained"]).rename(columns={"pepr_e": "printed"})
+
+
+def matched(scores: pd.DataFrame) -> pd.DataFrame:
+    """How many printed scores come out, rounded or cut off, under each reading and rule."""
+    rows = []
+    for column in scores.columns[5:]:
+        reading, rule = str(column).rsplit(", ", 1)
+        known = scores.dropna(subset=[column])
+        hits = [
+            compare_printed(value, printed) != DIFFERS
+            for value, printed in zip(known[column], known["printed"], strict=True)
+        ]
+        rows.append((reading, rule, len(known), sum(hits)))
+    return pd.DataFrame(rows, columns=["reading", "normalisation", "scores", "as printed"])
+
+
+def rankings(sets: Mapping[str, ResultSet], *, method: str = "minmax") -> pd.DataFrame:
+    """Rank Table 1 anew under each reading; ``same`` where it agrees with the first one."""
+    table = None
+    for words, one in sets.items():
+        again = table_1.recomputed_ranking(one, method=method)
+        again = again.rename(columns={"architecture": words})
+        if table is None:
+            table, first = again, words
+            continue
+        table = table.merge(again, on=["block", "rank"], how="left")
+        table[words] = table[words].where(table[words] != table[first], "same")
+    return table
+
+
+def energies_by_size(sets: Mapping[str, ResultSet]) -> pd.DataFrame:
+    """Median energy and score of small and large models, per experiment with copies and reading.
+
+    Returns
+    -------
+    pandas.DataFrame
+        experiment, reading, models left, median energy (Wh) and PePR-E of small and of large
+        models, and the gap between these scores.
+    """
+    original, *_, last = sets.values()
+    touched = set(last.changes["experiment"]) if len(last.changes) else set()
+    labels, rows = experiment_labels(original.finished["experiment"]), []
+    for key in [k for k in labels if k in touched]:
+        for words, one in sets.items():
+            scored = add_classes(score_runs(one.finished))
+            part = scored[scored["experiment"] == key]
+            energy = 1e3 * medians_by_size(part, "energy_kwh")
+            score = medians_by_size(part, "pepr")
+            rows.append(
+                {
+                    "experiment": labels[key],
+                    "reading": words,
+                    "models": len(part),
+                    "energy, small (Wh)": energy["small"],
+                    "energy, large (Wh)": energy["large"],
+                    "PePR-E, small": score["small"],
+                    "PePR-E, large": score["large"],
+                    "gap": score["small"] - score["large"],
+                }
+            )
+    return pd.DataFrame(rows, columns=GAPS)
+
+
+def changes_of_data(sets: Mapping[str, ResultSet]) -> dict[str, str]:
+    """How many cells and rows the readings change, and how many rows of Table 1 are copies."""
+    published, dropped, replaced = sets.values()
+    table = origins(published)
+    copies = published.runs[
+        published.runs["run_id"].isin(table.loc[table["role"] == "copy", "run_id"])
+    ]
+    printed, keys = table_1.printed_table(), ["dataset", "pretrained", "architecture"]
+    copied = copies[copies["train_fraction"] == 1.0][keys].astype(str).agg("/".join, axis=1)
+    changed = replaced.changes
+    energies = (changed["column"] == "energy_kwh").sum() if len(changed) else 0
+    withdrawn = len(published.runs) - len(replaced.runs)
+    return {
+        "n-cells-changed": f"{len(changed):,}",
+        "n-energies-replaced": f"{energies - withdrawn}",
+        "n-rows-withdrawn": f"{withdrawn}",
+        "n-rows-dropped": f"{len(published.runs) - len(dropped.runs)}",
+        "n-printed": f"{len(printed)}",
+        "n-printed-copies": f"{printed[keys].astype(str).agg('/'.join, axis=1).isin(copied).sum()}",
+    }
+
+
+def changes_of_results(
+    sets: Mapping[str, ResultSet], values: pd.DataFrame, other: pd.DataFrame
+) -> dict[str, str]:
+    """Numbers of the figures under each reading; `other` are those of the other average."""
+    table = values.set_index(["figure", "quantity"])
+    drawn = values[values["quantity"].isin(["points of the front (epoch)", "knee (epoch)"])]
+    found = {
         "n-values": f"{len(values)}",
         "n-values-moving": f"{(values['moves'] != '').sum()}",
-        "n-claims": f"{len(significance)}",
-        "n-claims-standing": f"{(significance['stands'] == 'yes').sum()}",
-        "n-ranks": f"{sum(len(r) for r in ranks)}",
-        "n-ranks-moving": f"{sum(moving)}",
+        "front-verdict": "move" if (drawn["moves"] != "").any() else "are the same under all three",
     }
-    for short, reading in zip(("published", "dropped", "replaced"), words, strict=True):
+    for short, reading in zip(("published", "dropped", "replaced"), sets, strict=True):
         found[f"gap-{short}"] = _gap(values, reading)
         found[f"other-gap-{short}"] = _gap(other, reading)
-    for short, reading in (("published", words[0]), ("dropped", words[1])):
-        found[f"n-models-{short}"] = table.loc[("figure 2c", "models drawn"), reading]
-    for short, reading in (("published", words[0]), ("replaced", words[2])):
-        found[f"pepr-large-{short}"] = table.loc[("figure 3d", "median PePR-E, large"), reading]
-        energy = table.loc[("figure 2c", "median energy, large (Wh)"), reading]
-        found[f"energy-large-{short}"] = energy
-        found[f"total-{short}"] = table.loc[("section 3", "energy of all runs (kWh)"), reading]
-    drawn = values[values["quantity"].isin(["points of the front (epoch)", "knee (epoch)"])]
-    moves = (drawn["moves"] != "").any()
-    found["front-verdict"] = "move" if moves else "are the same under all three"
-    wide = gaps.pivot(index="experiment", columns="reading", values="gap")
-    found["n-gaps"] = f"{len(wide)}"
-    if wide.empty:
-        return found | dict.fromkeys(_GAPS, "none")
-    first, without, mended = (wide[name].round(3) for name in words)
-    # in an experiment whose copies are all withdrawn the two readings are one
-    differ = gaps["experiment"].isin(_replaced_in(replaced))
-    can = wide.index.isin(gaps.loc[differ, "experiment"])
-    wider = int((without[can] > mended[can]).sum())
-    return found | {
-        "gaps-wider": f"all {wider}" if wider == can.sum() else f"{wider} of the {can.sum()}",
-        "n-gaps-replaced": f"{can.sum()}",
-        "gaps-narrowing": "; ".join(wide.index[can & (mended < first)]) or "none",
-        "gaps-widening": "; ".join(wide.index[can & (mended > first)]) or "none",
-        "n-gaps-narrowing": f"{(can & (mended < first)).sum()}",
-        "n-gaps-widening": f"{(can & (mended > first)).sum()}",
-    }
-
-
-def _replaced_in(replaced: ResultSet) -> set[str]:
-    """Labels of the experiments in which an energy was replaced, and not only rows withdrawn."""
-    changes = replaced.changes
-    kept = changes[changes["run_id"].isin(replaced.runs["run_id"])]
-    labels = experiment_labels(replaced.experiments)
-    return {labels[key] for key in kept["experiment"]}
-
-
-def _copied(result_set: ResultSet) -> pd.Series:
-    table = origins(result_set)
-    return table.loc[table["role"] == "copy", "run_id"]
+        if short != "replaced":
+            found[f"n-models-{short}"] = table.loc[("figure 2c", "models drawn"), reading]
+        if short != "dropped":
+            energy = table.loc[("figure 2c", "median energy, large (Wh)"), reading]
+            score = table.loc[("figure 3d", "median PePR-E, large"), reading]
+            found[f"energy-large-{short}"], found[f"pepr-large-{short}"] = energy, score
+            found[f"total-{short}"] = table.loc[("section 3", "energy of all runs (kWh)"), reading]
+    return found
 
 
 def _gap(values: pd.DataFrame, reading: str) -> str:
@@ -305,22 +660,34 @@ def _gap(values: pd.DataFrame, reading: str) -> str:
     return f"{small - large:.3f}"
 
 
-def _gone(before: ResultSet, after: ResultSet) -> int:
-    return len(before.runs) - len(after.runs)
-
-
-def of_bounds(result_set: ResultSet) -> dict[str, str]:
-    """Which models set the bounds of the energy, and in how many experiments."""
-    table = bounds(result_set)
-    highest = table[table["bound"] == "highest"]["architecture"].value_counts()
-    lowest = table[table["bound"] == "lowest"]["architecture"].value_counts()
-    moved = [set(t) != set(w) for t, w in zip(table["top"], table["top_without"], strict=True)]
+def changes_of_gaps(sets: Mapping[str, ResultSet], gaps: pd.DataFrame) -> dict[str, str]:
+    """In which experiments the gap between small and large narrows or widens."""
+    wide = gaps.pivot(index="experiment", columns="reading", values="gap")
+    if wide.empty:
+        return {"n-gaps": "0"} | dict.fromkeys(
+            (
+                "gaps-wider",
+                "n-gaps-replaced",
+                "gaps-narrowing",
+                "gaps-widening",
+                "n-gaps-narrowing",
+                "n-gaps-widening",
+            ),
+            "none",
+        )
+    published, dropped, replaced = (wide[name].round(3) for name in sets)
+    # in an experiment whose copies are all withdrawn the last two readings are one
+    last = list(sets.values())[-1]
+    changed = last.changes[last.changes["run_id"].isin(last.runs["run_id"])]
+    differ = wide.index.isin(changed["experiment"].map(experiment_labels(last.experiments)))
+    wider = int((dropped[differ] > replaced[differ]).sum())
+    narrows, widens = differ & (replaced < published), differ & (replaced > published)
     return {
-        "highest-model": str(highest.index[0]),
-        "highest-times": f"{highest.iloc[0]}",
-        "lowest-model": str(lowest.index[0]),
-        "lowest-times": f"{lowest.iloc[0]}",
-        "n-bounded": f"{table['experiment'].nunique()}",
-        "n-bounds": f"{len(table)}",
-        "n-bounds-moving": f"{sum(moved)}",
+        "n-gaps": f"{len(wide)}",
+        "gaps-wider": f"all {wider}" if wider == differ.sum() else f"{wider} of the {differ.sum()}",
+        "n-gaps-replaced": f"{differ.sum()}",
+        "gaps-narrowing": "; ".join(wide.index[narrows]) or "none",
+        "gaps-widening": "; ".join(wide.index[widens]) or "none",
+        "n-gaps-narrowing": f"{narrows.sum()}",
+        "n-gaps-widening": f"{widens.sum()}",
     }

@@ -1,4 +1,4 @@
-"""How pages show figures and tables, and how the site is made of them: chapters, stubs, Sphinx.
+"""How pages show numbers, figures and tables, and how the site is made of the pages.
 
 Importing this package is cheap: chart libraries are loaded when a name is first used.
 """

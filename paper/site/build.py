@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -11,7 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from paper.site.chapters import BookError, Chapter
-from paper.site.stub import without_stubs
 
 
 def prose_files(root: Path) -> list[Path]:
@@ -30,36 +28,17 @@ def stage(chapters: Iterable[Chapter], root: Path, executed: Path, source: Path)
     root : pathlib.Path
         The project's folder.
     executed : pathlib.Path
-        Where the executed chapters lie.
+        The folder of the executed chapters.
     source : pathlib.Path
         The folder to fill; what it held before is removed.
     """
     shutil.rmtree(source, ignore_errors=True)
     for path in {*prose_files(root), *(c.source for c in chapters if not c.is_notebook)}:
         _copy(path, source / _place(path.relative_to(root)))
-    notebooks = {c.docname: executed / f"{c.docname}.ipynb" for c in chapters if c.is_notebook}
-    for docname, path in notebooks.items():
-        _copy(path, source / f"{docname}.ipynb")
-    stubs = {name for name, path in notebooks.items() if _outcome(path) == "stub"}
-    if stubs:
-        for chapter in chapters:
-            _take_out(stubs, chapter, source)
-
-
-def _take_out(stubs: set[str], chapter: Chapter, source: Path) -> None:
-    """Take what a staged page quotes from stubs out of it: of a notebook, out of its prose."""
-    if not chapter.is_notebook:
-        page = source / f"{chapter.docname}.md"
-        text = page.read_text("utf-8")
-        page.write_text(without_stubs(text, chapter.docname, stubs), "utf-8")
-        return
-    page = source / f"{chapter.docname}.ipynb"
-    notebook = json.loads(page.read_text("utf-8"))
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "markdown":
-            text = "".join(cell["source"])
-            cell["source"] = without_stubs(text, chapter.docname, stubs)
-    page.write_text(json.dumps(notebook), "utf-8")
+    for chapter in chapters:
+        if chapter.is_notebook:
+            name = f"{chapter.docname}.ipynb"
+            _copy(executed / name, source / name)
 
 
 def build_site(root: Path, source: Path, build: Path) -> Path:
@@ -119,10 +98,6 @@ def _place(path: Path) -> Path:
 def _copy(path: Path, to: Path) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, to)
-
-
-def _outcome(notebook: Path) -> str:
-    return json.loads(notebook.read_text("utf-8"))["metadata"].get("pepr", {}).get("outcome", "")
 
 
 def _complaints(text: str, source: Path) -> str:

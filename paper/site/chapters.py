@@ -76,9 +76,9 @@ def dependencies(chapter: Chapter, root: Path) -> list[str]:
     The result set is not among them: it counts by its content hash. Nor is the code that the
     notebook imports: which it is, is noted when the notebook is executed.
     """
-    executing = [Path(__file__).with_name(name) for name in ("execute.py", "stub.py")]
     lock = [p for p in [root / "requirements.lock"] if p.is_file()]
-    return [str(p) for p in [chapter.source, *executing, *(root / f for f in chapter.files), *lock]]
+    executing = Path(__file__).with_name("execute.py")
+    return [str(p) for p in [chapter.source, executing, *(root / f for f in chapter.files), *lock]]
 
 
 def front_matter(text: str) -> dict[str, Any]:

@@ -99,21 +99,27 @@ def _definitions(module: str) -> dict[str, int]:
             found |= {f"{node.name}.{method.name}": method.lineno for method in methods}
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names = [n for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)]
-            found |= {name.id: node.lineno for name in names}
+            each = [n for t in targets for n in (t.elts if isinstance(t, ast.Tuple) else [t])]
+            found |= {name.id: node.lineno for name in each if isinstance(name, ast.Name)}
+    return found
+
+
+def cells(notebook: Path) -> list[str]:
+    """Return the code cells of a notebook's text, each after as many lines as stand before it."""
+    text, found = notebook.read_text("utf-8"), []
+    for cell in _CELL.finditer(text):
+        code = _CELL_HEADER.sub(lambda header: "\n" * header[0].count("\n"), cell["code"])
+        found.append("\n" * text.count("\n", 0, cell.start("code")) + code)
     return found
 
 
 @cache
 def code_of(notebook: Path) -> str:
     """Return the code cells of a notebook's text, each line in its place."""
-    text = notebook.read_text("utf-8")
-    kept = [""] * (text.count("\n") + 1)
-    for cell in _CELL.finditer(text):
-        code = _CELL_HEADER.sub(lambda header: "\n" * header[0].count("\n"), cell["code"])
-        start = text.count("\n", 0, cell.start("code"))
-        kept[start : start + code.count("\n")] = code.splitlines()
-    return "\n".join(kept)
+    lines: list[str] = []
+    for cell in cells(notebook):
+        lines += cell.splitlines()[len(lines) :]
+    return "\n".join(lines)
 
 
 @cache
@@ -128,12 +134,13 @@ def origin(notebook: Path, key: str) -> Place:
     places = {notebook: code_of(notebook)}
     if module := files().get(f"paper.chapters.{notebook.stem}"):
         places[module] = module.read_text("utf-8")
-    for exact in (True, False):
+    for literal in (True, False):
         for file, code in places.items():
-            if line := next(_naming(code, key, exact=exact), None):
-                return file, line
-    glued = [i for i, line in enumerate(code_of(notebook).splitlines(), 1) if "glue" in line]
-    return notebook, glued[-1] if glued else 1
+            for line, pattern in _strings(code, literal=literal):
+                if re.fullmatch(pattern, key):
+                    return file, line
+    shown = [i for i, line in enumerate(code_of(notebook).splitlines(), 1) if "numbers(" in line]
+    return notebook, shown[-1] if shown else 1
 
 
 @cache
@@ -143,17 +150,19 @@ def _checks() -> dict[str, str]:
     return {claim["id"]: claim["check"] for claim in claims if "check" in claim}
 
 
-def _naming(code: str, key: str, *, exact: bool) -> Iterator[int]:
-    """Lines of the strings, or of the f-strings, that give a name."""
+@cache
+def _strings(code: str, *, literal: bool) -> list[tuple[int, str]]:
+    """Line of each string, or f-string, of code, and a pattern of what it gives."""
+    found = []
     for node in ast.walk(ast.parse(code)):
-        if exact and isinstance(node, ast.Constant) and node.value == key:
-            yield node.lineno
-        if not exact and isinstance(node, ast.JoinedStr):
+        if literal and isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.append((node.lineno, re.escape(node.value)))
+        if not literal and isinstance(node, ast.JoinedStr):
             fixed = [v.value if isinstance(v, ast.Constant) else None for v in node.values]
-            says_something = any(re.search(r"\w", text) for text in fixed if text)
-            pattern = "".join(".+" if text is None else re.escape(text) for text in fixed)
-            if says_something and re.fullmatch(pattern, key):
-                yield node.lineno
+            if any(re.search(r"\w", text) for text in fixed if text):
+                parts = (".+" if text is None else re.escape(text) for text in fixed)
+                found.append((node.lineno, "".join(parts)))
+    return found
 
 
 def name_of(file: Path, root: Path = ROOT) -> str:

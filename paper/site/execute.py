@@ -1,7 +1,6 @@
 """Execute one computing chapter: text -> notebook -> papermill -> a file that appears whole.
 
-Where the chapter's data could not be downloaded, a stub takes its place. Nothing is written before
-the notebook has run to its end.
+Nothing is written before the notebook has run to its end.
 """
 
 from __future__ import annotations
@@ -18,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from paper.site.chapters import BookError, Chapter
-from paper.site.stub import stub_notebook
-from pepr_utils.errors import DataUnavailableError, PeprError
+from pepr_utils.errors import PeprError
 
 
 @cache
@@ -55,7 +53,7 @@ _CODE = Path(__file__).resolve().parents[2]
 
 
 def build_chapter(chapter: Chapter, target: Path, root: Path) -> dict[str, Any]:
-    """Execute a chapter into `target`, or write its stub where its data could not be downloaded.
+    """Execute a chapter into `target`.
 
     Parameters
     ----------
@@ -69,40 +67,33 @@ def build_chapter(chapter: Chapter, target: Path, root: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``outcome``, which is ``"executed"`` or ``"stub"``; ``warnings``, what cells wrote to
-        stderr; ``code``, the hash of each file of the project that the notebook imported.
+        ``warnings``, what cells wrote to stderr, and ``code``, the hash of each file of the
+        project that the notebook imported.
 
     Raises
     ------
     BookError
-        If a cell fails; the message names chapter, cell and error.
+        If the result set cannot be read, or a cell fails; the message names chapter and error.
     """
     import jupytext
 
-    notebook, outcome, code = jupytext.read(chapter.source), "executed", {}
-    found = look_up(chapter.result_set)
+    notebook, found = jupytext.read(chapter.source), look_up(chapter.result_set)
+    if isinstance(found, PeprError):
+        raise BookError(f"{chapter.docname}.md: {found}")
+    made, code = _run(chapter, notebook, root)
     if chapter.makes:
-        made, code = _run(chapter, notebook, root)
         look_up.cache_clear()
         found = look_up(chapter.makes)
-    elif isinstance(found, DataUnavailableError):
-        made, outcome, found = stub_notebook(notebook, str(found)), "stub", None
-    elif not isinstance(found, PeprError):
-        try:
-            made, code = _run(chapter, notebook, root)
-        except DataUnavailableError as error:  # of another file than the result set's
-            made, outcome, found = stub_notebook(notebook, str(error)), "stub", None
     if isinstance(found, PeprError):
         raise BookError(f"{chapter.docname}.md: {found}")
     made.metadata["pepr"] = {
-        "outcome": outcome,
         "result_set": chapter.result_set or chapter.makes,
         "content_hash": found,
         "parameters": _defaults(notebook) | chapter.parameters,
     }
     warnings = _take_stderr(made)
     _write(made, target)
-    return {"outcome": outcome, "warnings": warnings, "code": code}
+    return {"warnings": warnings, "code": code}
 
 
 def hashes(files: Iterable[str | Path]) -> dict[str, str]:
@@ -132,8 +123,6 @@ def _run(chapter: Chapter, notebook: Any, root: Path) -> tuple[Any, dict[str, st
             extra_arguments=["--log-level=50"],  # the kernel's own chatter
         )
     except PapermillExecutionError as error:
-        if error.ename == DataUnavailableError.__name__ and not chapter.makes:
-            raise DataUnavailableError(error.evalue.strip()) from None
         line = _failing_line(error)
         raise BookError(
             f"{chapter.source.name}, code cell {error.exec_count}: {error.ename}: "

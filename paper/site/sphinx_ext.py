@@ -228,9 +228,8 @@ def _made_from(made: list[dict[str, Any]], commit: str) -> list[str]:
 
 
 def _result_set(made: dict[str, Any]) -> str:
-    found = made.get("content_hash")
-    state = f"content <code>{html.escape(found[:12])}</code>" if found else "not available"
-    return f"Result set <code>{html.escape(str(made['result_set']))}</code>, {state}"
+    name, content = html.escape(str(made["result_set"])), html.escape(made["content_hash"][:12])
+    return f"Result set <code>{name}</code>, content <code>{content}</code>"
 
 
 def _chart_library(build: Path) -> Path:

@@ -58,10 +58,10 @@ def site_task(root: Path) -> dict[str, Any]:
     prose = sorted({*prose_files(root), *(c.source for c in chapters if not c.is_notebook)})
     lock = [p for p in [root / "requirements.lock"] if p.is_file()]
 
-    def make_site() -> dict[str, str]:
+    def make_site() -> dict[str, Any]:
         stage(chapters, root, build / "chapters", build / "source")
         build_site(root, build / "source", build)
-        return {"outcome": "built"}
+        return {}
 
     return {
         "actions": [(_guarded, [make_site])],
@@ -70,9 +70,6 @@ def site_task(root: Path) -> dict[str, Any]:
         "uptodate": [config_changed({"commit": describe_commit(root)})],
         "meta": {"site": build / "html" / "index.html"},
     }
-
-
-_MESSAGES = {"stub": "its data could not be downloaded: a stub"}
 
 
 class Progress(ZeroReporter):
@@ -92,8 +89,8 @@ class Progress(ZeroReporter):
             return
         self.done += 1
         seconds = time.monotonic() - self.started[task.name]
-        outcome = task.values.get("outcome", "done")
-        self.write(f"{_name(task):<32} {_MESSAGES.get(outcome, outcome)}, {seconds:.1f} s\n")
+        done = "built" if task.meta else "executed"
+        self.write(f"{_name(task):<32} {done}, {seconds:.1f} s\n")
         self.write("".join(f"  warning: {text}\n" for text in task.values.get("warnings", ())))
         self.outstream.flush()
 
@@ -145,10 +142,7 @@ def _goes_before(first: Chapter, second: Chapter) -> bool:
 
 
 def _same_data(chapter: Chapter, task: Any, values: dict[str, Any]) -> bool:
-    """Whether the result set's content is what it was when the chapter was last executed.
-
-    A stub in spite of it, for want of another file, is tried again.
-    """
+    """Whether the result set's content is what it was when the chapter was last executed."""
 
     def state() -> str:
         found = look_up(chapter.result_set or chapter.makes)
@@ -157,8 +151,7 @@ def _same_data(chapter: Chapter, task: Any, values: dict[str, Any]) -> bool:
     before = state()
     # A chapter that makes its set has changed it by the time that this is saved.
     task.value_savers.append(lambda: {"data": state() if chapter.makes else before})
-    lacked = values.get("outcome") == "stub" and not before.startswith("unavailable")
-    return values.get("data") == before and not lacked
+    return values.get("data") == before
 
 
 def _same_code(task: Any, values: dict[str, Any]) -> bool:  # noqa: ARG001  doit passes both

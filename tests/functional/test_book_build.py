@@ -1,4 +1,4 @@
-"""The build of a two-chapter book: what runs again, what a failure leaves, what a stub does."""
+"""The build of a two-chapter book: what runs again, what a failure leaves."""
 
 import os
 import shutil
@@ -192,38 +192,16 @@ def test_an_interrupted_build_recovers(book):
     assert book.notebook("constant").read_bytes() == before
 
 
-def test_a_chapter_whose_data_is_lost_is_a_stub_until_it_comes(book):
+def test_a_chapter_whose_data_is_missing_fails_with_the_reason(book):
     book.write("toy.txt", "lost")
     code, out = book.build()
-    assert code == 0, out
-    assert "its data could not be downloaded: a stub" in out
-    assert "toy.csv could not be downloaded" in book.page("counted")
-    assert "<em>Not available: this needs data" in book.page("index")
-    assert "alpha-is-2" in book.page("index")
-    assert "n-is-7" not in book.page("index")
-    code, out = book.build()
-    assert out.startswith("nothing to do: file://")
-
+    assert code != 0
+    assert "counted.md: toy.csv could not be downloaded" in out
+    assert "not built: counted failed" in out
     book.write("toy.txt", "d" * 64)
     assert book.executed("chapter", "site") == {"counted"}
     assert "n-is-7" in book.page("index")
     assert "d" * 12 in book.page("counted")
-    assert "could not be downloaded" not in book.page("counted")
-
-
-def test_a_chapter_that_lacks_another_file_is_a_stub_until_it_comes(book):
-    lacking = COUNTED.replace(
-        "from myst_nb import glue\n",
-        "from pathlib import Path\n\nfrom pepr_utils.errors import DataUnavailableError\n"
-        "if not Path('/tmp/x').exists():\n    raise DataUnavailableError('x.csv is not there')\n"
-        "from myst_nb import glue\n",
-    ).replace("/tmp/x", str(book.root / "x.csv"))
-    book.write("counted.md", lacking)
-    code, out = book.build("chapter")
-    assert code == 0, out
-    assert "its data could not be downloaded: a stub" in out
-    book.write("x.csv", "")
-    assert book.executed() == {"counted"}
 
 
 def test_a_warning_of_sphinx_fails_the_build(book):

@@ -231,3 +231,27 @@ def packages(monkeypatch, tmp_path, doubles):
         return folder
 
     return write
+
+
+@pytest.fixture
+def page_numbers(monkeypatch):
+    """Run the cells of a page's notebook here, with parameters, and return the numbers it glues."""
+    import myst_nb
+
+    from paper.site import code
+    from pepr_utils import results
+
+    def run(page, **parameters):
+        glued = {}
+        monkeypatch.setattr(myst_nb, "glue", lambda name, value, **_: glued.update({name: value}))
+        if isinstance(given := parameters.get("result_set"), results.ResultSet):
+            monkeypatch.setattr(results, "load_result_set", lambda _: given)
+        notebook, names = Path(__file__).parents[2] / "notebooks" / f"{page}.md", {}
+        first, *others = code.cells(notebook)
+        exec(first, names)
+        names |= parameters
+        for cell in others:
+            exec(cell, names)
+        return {name: value for name, value in glued.items() if isinstance(value, str)}
+
+    return run

@@ -1,12 +1,10 @@
-"""Chapters, their dependencies, and the stubs that stand in for them."""
+"""Chapters and what they depend on."""
 
 from pathlib import Path
 
-import nbformat.v4 as v4
 import pytest
 
 from paper.site.chapters import BookError, dependencies, read_chapters
-from paper.site.stub import stub_notebook, without_stubs
 
 
 def _book(root, header, *, toc="root: a\n"):
@@ -53,79 +51,4 @@ def test_a_listed_chapter_must_exist(tmp_path):
 def test_a_chapter_depends_on_its_text_its_files_and_what_executes_it(tmp_path):
     (chapter,) = read_chapters(_book(tmp_path, "pepr: {files: [_toc.yml]}\n"))
     names = {Path(p).name for p in dependencies(chapter, tmp_path)}
-    assert names == {"a.md", "_toc.yml", "execute.py", "stub.py"}
-
-
-STUBBED = """\
-(sec-a)=
-# The title
-
-There are {glue:text}`n:s` models.
-
-## A part
-
-```{math}
-:label: eq-a
-x = 1
-```
-
-```python
-not_labelled()
-```
-
-$$ y = 2 $$ (eq-b)
-"""
-
-
-def _stub():
-    figure = {"name": "fig-a", "caption": "Of {glue:text}`n:s` models."}
-    cells = [
-        v4.new_markdown_cell(STUBBED),
-        v4.new_code_cell("secret = 1"),
-        v4.new_code_cell("show()", metadata={"mystnb": {"figure": figure}}),
-    ]
-    return stub_notebook(v4.new_notebook(cells=cells), "no mirror\nand no network")
-
-
-def test_a_stub_keeps_title_and_labels_and_says_why():
-    text, figure = _stub().cells
-    for kept in ("(sec-a)=", "# The title", "## A part", ":label: eq-a", "$$ y = 2 $$ (eq-b)"):
-        assert kept in text.source
-    assert text.source.index("no mirror and no network") < text.source.index("## A part")
-    assert "no mirror and no network" in text.source
-    assert "models" not in text.source
-    assert "not_labelled" not in text.source
-    assert figure.metadata["mystnb"]["figure"]["name"] == "fig-a"
-    assert figure.metadata["mystnb"]["figure"]["caption"] == "Of *not available* models."
-    assert "secret" not in str(_stub())
-
-
-def test_a_stub_needs_a_title():
-    untitled = v4.new_notebook(cells=[v4.new_markdown_cell("no title")])
-    with pytest.raises(BookError, match="no title"):
-        stub_notebook(untitled, "why")
-
-
-@pytest.mark.parametrize(
-    ("role", "docname", "replaced"),
-    [
-        ("{glue:text}`../notebooks/lost.ipynb::n:s`", "book/index", True),
-        ("{glue:text}`lost.ipynb::n:s`", "notebooks/other", True),
-        ("{glue:text}`/notebooks/lost.ipynb::n:s`", "book/index", True),
-        ("{glue:md}`../notebooks/lost.ipynb::n`", "book/index", True),
-        ("{glue:text}`../notebooks/found.ipynb::n:s`", "book/index", False),
-        ("{glue:text}`n:s`", "notebooks/other", False),
-    ],
-)
-def test_values_of_stubs_are_replaced(role, docname, replaced):
-    text = without_stubs(f"Stays.\n\na {role} b\n\nc {role} d", docname, {"notebooks/lost"})
-    lost = "*Not available: this needs data that could not be downloaded.*"
-    assert text == (f"Stays.\n\n{lost}" if replaced else f"Stays.\n\na {role} b\n\nc {role} d")
-
-
-def test_a_quoted_figure_of_a_stub_is_replaced():
-    block = "```{glue} figure-a\n:doc: ../notebooks/lost.ipynb\n```"
-    text = without_stubs(f"Before.\n\n{block}\n\nAfter.", "book/index", {"notebooks/lost"})
-    assert "```" not in text
-    assert text.startswith("Before.")
-    assert text.endswith("After.")
+    assert names == {"a.md", "_toc.yml", "execute.py"}

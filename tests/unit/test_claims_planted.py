@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from paper.chapters import access, imagenet, statements
-from paper.chapters.example_curves import ExampleCurve
+from paper.chapters.statements import ExampleCurve
 from paper.checks import definition, models
 from pepr_utils.ledger import NOT_CHECKABLE, NOT_REPRODUCED, check_claims, load_claims
 from pepr_utils.ledger.registry import CHECKS

@@ -86,17 +86,9 @@ def test_figure_4a_on_the_published_data(published):
     assert len(front.corner(frame)) < len(frame)
 
 
-def test_numbers_of_the_curve_and_front_chapters(epoch_set):
-    frame = curve_numbers.pepr_curves(epoch_set)
-    measured = integral.measured_data(epoch_set)
-    found = curve_numbers.numbers(
-        epoch_set,
-        frame,
-        integral.data(),
-        integral.convergence_data(),
-        measured,
-        architecture="cheap",
-    )
+@pytest.mark.slow
+def test_numbers_of_the_curve_and_front_chapters(page_numbers, epoch_set):
+    found = page_numbers("curve", result_set=epoch_set, architecture="cheap")
     assert found["optimum-epoch"] == "2"
     assert found["optimum-score"] == "0.7111"
     assert found["last-accuracy"] == "0.7000"
@@ -105,18 +97,17 @@ def test_numbers_of_the_curve_and_front_chapters(epoch_set):
     assert found["n-first-own"] == "1"
     assert found["n-below-start"] == "1"
     assert found["cost-basis"].startswith("Energy was measured for each epoch of some runs")
-    table = front_numbers.models(epoch_set)
-    numbers = front_numbers.numbers(epoch_set, front_numbers.front_points(epoch_set), table)
-    assert numbers["n-front"] == "4"
-    assert numbers["knee"] == "cheap after epoch 2"
-    assert numbers["best"] == "cheap after epoch 2"
-    assert numbers["knee-says"] == "By score the knee is in place 1 of 6."
-    assert (numbers["n-within"], numbers["chosen"]) == ("0", "n/a")  # 20 Wh: nothing is so cheap
+    found = page_numbers("pareto", result_set=epoch_set)
+    assert found["n-front"] == "4"
+    assert found["knee"] == "cheap after epoch 2"
+    assert found["best"] == "cheap after epoch 2"
+    assert found["knee-says"] == "By score the knee is in place 1 of 6."
+    assert (found["n-within"], found["chosen"]) == ("0", "n/a")  # 20 Wh: nothing is so cheap
 
 
 def test_choice_at_20_wh_and_8_gb_by_pandas(published):
     table = front_numbers.models(published)
-    found = front_numbers.numbers(published, front_numbers.front_points(published), table)
+    found = front_numbers.choices(table, alpha=1.0)
     energy = table["energy_kwh"]
     score = table["test_accuracy"] / (1 + (energy - energy.min()) / (energy.max() - energy.min()))
     within = (energy <= 0.02) & (table["reserved_memory_gb"] <= 8)

@@ -49,9 +49,8 @@ def test_runs_are_listed_by_score(tmp_path):
 def test_without_energy_there_is_no_score_and_no_zero(tmp_path):
     results = _write(tmp_path, energy=False)
     assert scored_runs.scored_table(results)["PePR-E"].isna().all()
-    numbers = scored_runs.numbers(results, majority_accuracy=0.7)
-    assert numbers["total-energy"] == "n/a"
-    assert numbers["best-pepr-model"] == "n/a"
+    best = scored_runs.best(scored_runs.scored_table(results))
+    assert best == {"best-pepr-model": "n/a", "best-pepr": "n/a"}
 
 
 def test_a_session_is_a_result_set_without_what_else_is_in_its_folder(tmp_path):
@@ -69,13 +68,13 @@ def test_a_result_set_without_a_name_is_not_the_folder_of_all():
         session.result_folder(" ")
 
 
-def test_numbers_of_the_chapter(tmp_path):
-    numbers = scored_runs.numbers(_write(tmp_path), majority_accuracy=0.7)
-    assert (numbers["n-runs"], numbers["n-done"], numbers["n-failed"]) == ("4", "3", "1")
-    assert numbers["n-above-majority"] == "2"
-    assert numbers["best-pepr-model"] == "resnet18d"
-    assert numbers["most-accurate-model"] == "cspdarknet53"
-    assert numbers["total-energy"] == "0.01"
+def test_what_the_chapter_says_of_the_runs(tmp_path):
+    results = _write(tmp_path)
+    best = scored_runs.best(scored_runs.scored_table(results))
+    assert best == {"best-pepr-model": "resnet18d", "best-pepr": "0.640"}
+    done = results.finished
+    assert scored_runs.named(done["dataset"]) == done["dataset"].iloc[0]
+    assert scored_runs.named(done["test_auc"]) == "n/a"
 
 
 def test_learning_curves_are_the_epochs_of_finished_runs(tmp_path):

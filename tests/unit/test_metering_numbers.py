@@ -29,14 +29,13 @@ def test_methods_are_told_apart_and_compared(metered):
     assert table.loc["counter", "highest mean power (W)"] == pytest.approx(216)  # 0.06 kWh in 1 ks
     assert table.loc["tdp", "runs with both figures"] == 0
     assert pd.isna(table.loc["tdp", "largest difference (%)"])
-    said = metering_numbers.of_agreement(table.reset_index(), metered.name)
-    assert said["n-runs"] == "3"
-    assert (
-        "in 2 runs of the measured set at hand, and differ by at most 20.0 %" in said["comparison"]
-    )
+    found = metering_numbers.how_methods_agree(table.reset_index(), metered.name)
+    assert found["n-runs"] == "3"
+    assert "in 2 runs of the measured set" in found["comparison"]
+    assert "differ by at most 20.0 %" in found["comparison"]
     neither = table.reset_index().query("method == 'tdp'")
-    assert "no run" in metering_numbers.of_agreement(neither, metered.name)["comparison"]
-    assert said["power-spread"] == "200.00"  # 72 W to 216 W
+    assert "no run" in metering_numbers.how_methods_agree(neither, metered.name)["comparison"]
+    assert found["power-spread"] == "200.00"  # 72 W to 216 W
 
 
 def test_the_error_of_samples_shrinks_with_the_window_and_is_none_for_constant_power(monkeypatch):

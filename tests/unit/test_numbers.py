@@ -7,8 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paper.chapters import model_space, results, table_1
-from pepr_utils.results.groups import by_architecture, fraction_arms, pretraining_arms
+from paper.chapters import results
 
 FROZEN = json.loads((Path(__file__).parents[1] / "frozen" / "glued.json").read_text("utf-8"))
 
@@ -20,21 +19,10 @@ def frozen(page):
     return {name: ast.literal_eval(text) for name, text in FROZEN[page].items()}
 
 
-def results_numbers(result_set, *, average, alpha):
-    frame = by_architecture(result_set, average=average, alpha=alpha)
-    arms = {"pretraining": pretraining_arms(result_set), "fraction": fraction_arms(result_set)}
-    return results.numbers(result_set, frame, arms, average=average, alpha=alpha)
-
-
-def energy_numbers(result_set, *, average):
-    frame = by_architecture(result_set, average=average)
-    return model_space.numbers(frame, average=average)
-
-
 @pytest.mark.parametrize("alpha", [1.0, 4.0])
 @pytest.mark.parametrize(("average", "other"), [("stated", "released"), ("released", "stated")])
-def test_medians_best_and_rank_correlation(published, means, average, other, alpha):
-    found = results_numbers(published, average=average, alpha=alpha)
+def test_medians_best_and_rank_correlation(page_numbers, published, means, average, other, alpha):
+    found = page_numbers("results", result_set=published, average=average, alpha=alpha)
     table, variant = means(average, alpha), means(other, alpha)
     medians = table.groupby("size").median()
     for size in ("small", "large"):
@@ -48,28 +36,14 @@ def test_medians_best_and_rank_correlation(published, means, average, other, alp
 
 
 HEADLINES = {
-    "stated": {
-        "accuracy-small": "0.7949",
-        "accuracy-large": "0.7922",
-        "pepr-small": "0.721",
-        "pepr-large": "0.608",
-        "best-pepr-model": "mnasnet_100",
-        "best-pepr": "0.795",
-        "n-experiments": "3",
-        "average": "the fine-tuned experiments on all training data",
-        "other-average": "all experiments",
-        "averaged-experiments": "mean of derma, lidc, pneumonia",
-    },
-    "released": {
-        "pepr-small": "0.663",
-        "pepr-large": "0.557",
-        "best-pepr-model": "ese_vovnet19b_dw",
-        "best-pepr": "0.744",
-        "n-experiments": "8",
-        "average": "all experiments",
-        "other-average": "the fine-tuned experiments on all training data",
-        "averaged-experiments": "mean of 8 experiments",
-    },
+    "pepr-small": "0.663",
+    "pepr-large": "0.557",
+    "best-pepr-model": "ese_vovnet19b_dw",
+    "best-pepr": "0.744",
+    "n-experiments": "8",
+    "average": "all experiments",
+    "other-average": "the fine-tuned experiments on all training data",
+    "averaged-experiments": "mean of 8 experiments",
 }
 OF_BOTH_AVERAGES = {
     "rank-correlation": "0.90",
@@ -90,15 +64,14 @@ OF_BOTH_AVERAGES = {
 }
 
 
-@pytest.mark.parametrize("average", ["stated", "released"])
-def test_headline_values(published, average):
-    found = results_numbers(published, average=average, alpha=1)
-    expected = HEADLINES[average] | OF_BOTH_AVERAGES
+def test_headline_values_of_the_released_average(page_numbers, published):
+    found = page_numbers("results", result_set=published, average="released")
+    expected = HEADLINES | OF_BOTH_AVERAGES
     assert {name: found[name] for name in expected} == expected
 
 
-def test_two_ways_of_training_against_the_authors_table(published, raw):
-    found = results_numbers(published, average="stated", alpha=1)
+def test_two_ways_of_training_against_the_authors_table(page_numbers, published, raw):
+    found = page_numbers("results", result_set=published)
     wide = raw.pivot(index="model", columns="dataset", values="test_09")
     tenth = wide[["derma_small", "lidc_small", "pneumonia_small"]].mean(axis="columns")
     for prefix, first, second in (
@@ -110,9 +83,9 @@ def test_two_ways_of_training_against_the_authors_table(published, raw):
         assert found[f"{prefix}-better"] == f"{(first > second).sum()}"
 
 
-def test_results_by_hand(small_set):
+def test_results_by_hand(page_numbers, small_set):
     """On the set of conftest.py; its scores are those in test_figures.py."""
-    found = results_numbers(small_set, average="stated", alpha=4)
+    found = page_numbers("results", result_set=small_set, alpha=4)
     expected = {
         "alpha": "4",
         "n-models": "3",
@@ -137,8 +110,8 @@ def test_results_by_hand(small_set):
 
 
 @pytest.mark.parametrize("average", ["stated", "released"])
-def test_spread_of_energy(published, raw, means, names, average):
-    found = energy_numbers(published, average=average)
+def test_spread_of_energy(page_numbers, published, raw, means, names, average):
+    found = page_numbers("model_space", result_set=published, average=average)
     energy = means(average, 1)["energy_wh"].droplevel("size")
     lowest, highest = energy.idxmin(), energy.idxmax()
     dearest = raw.loc[raw.groupby("dataset")["energy"].idxmax()].set_index("dataset")["model"]
@@ -154,23 +127,6 @@ def test_spread_of_energy(published, raw, means, names, average):
         "energy-ratio": f"{energy.max() / energy.min():.0f}",
     }
     assert {name: found[name] for name in expected} == expected
-
-
-def test_spread_of_energy_as_stated(published):
-    found = energy_numbers(published, average="stated")
-    assert found == {
-        "energy-lowest": "9.5",
-        "energy-lowest-model": "mobilenetv2_050",
-        "energy-highest": "250.5",
-        "energy-highest-model": "convmixer_768_32",
-        "energy-highest-parameters": "21.1 M",
-        "energy-highest-size": "small",
-        "energy-highest-bounds": "3",
-        "energy-experiments": "3",
-        "energy-ratio": "26",
-        "average": "the fine-tuned experiments on all training data",
-        "averaged-experiments": "mean of derma, lidc, pneumonia",
-    }
 
 
 def test_size_of_the_published_set(raw):
@@ -204,30 +160,6 @@ def test_model_space_against_the_authors_table(names):
     assert {name: found[name] for name in expected} == expected
     assert (found["n-small"], found["n-large"]) == ("65", "66")
     assert (found["n-cnn"], found["n-other"], found["n-efficient"]) == ("80", "51", "31")
-
-
-def test_counts_of_table_1(published):
-    """The 24 printed rows have 5 measured quantities each; test_table_1.py names the odd cells."""
-    found = table_1.numbers(
-        table_1.compare(published),
-        table_1.rule_counts(published),
-        table_1.ranking_table(published),
-    )
-    assert found == {
-        "cells": "144",
-        "measured": "120",
-        "measured-reproduced": "116",
-        "measured-truncated": "1",
-        "measured-differing": "3",
-        "scores": "24",
-        "scores-max": "24",
-        "scores-max-rounded": "23",
-        "scores-max-truncated": "1",
-        "scores-minmax": "0",
-        "ranks": "24",
-        "ranks-same-max": "24",
-        "ranks-same-minmax": "24",
-    }
 
 
 def test_better_counts_the_models_whose_first_arm_is_above_the_second():

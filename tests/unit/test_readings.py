@@ -4,9 +4,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from paper.chapters import audit as audit_numbers
-from paper.chapters import audit_tables as findings
-from paper.chapters import readings
+from paper.chapters import audit as page
 from paper.figures import copies
 from pepr_utils.results import curve_experiment, load_result_set
 
@@ -15,7 +13,7 @@ TUNED = ["derma_pt", "lidc", "pneumonia"]
 
 @pytest.fixture(scope="module")
 def sets(published):
-    return readings.readings(published)
+    return page.readings(published)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +43,7 @@ def _medians(table, energy):
 
 
 def test_the_score_by_size_under_each_reading(sets, marked):
-    table = readings.values(sets).set_index(["figure", "quantity"])
+    table = page.values(sets).set_index(["figure", "quantity"])
     kept, mended = marked[~marked["copy"]], marked[~marked["whole"]]
     expected = {
         "as published": _medians(marked, marked["energy"]),
@@ -62,36 +60,36 @@ def test_the_score_by_size_under_each_reading(sets, marked):
 def test_significance_of_the_arms(sets, raw):
     wide = raw.pivot(index="model", columns="dataset", values="test_09")
     p = stats.ttest_rel(wide["derma_pt"], wide["derma"]).pvalue
-    tested = readings.differences(sets["as published"]).set_index("claim")
+    tested = page.differences(sets["as published"]).set_index("claim")
     row = tested.loc["accuracy: fine-tuned, from scratch (3a)"]
     assert row["p"] == pytest.approx(p)
     assert row["outcome"] == "first higher"
-    table = readings.significance(sets)
+    table = page.significance(sets)
     assert table["stands"].eq("yes").all()
     assert len(table) == 8
 
 
 def test_a_statement_that_does_not_stand_says_where_it_does(sets, monkeypatch):
     """With a level that nothing reaches, `first higher` stands nowhere, `no difference` does."""
-    monkeypatch.setattr(readings, "STRICT", 0.0)
-    monkeypatch.setattr(readings, "USUAL", 0.0)
-    table = readings.significance(sets).set_index("claim")["stands"]
+    monkeypatch.setattr(page, "STRICT", 0.0)
+    monkeypatch.setattr(page, "USUAL", 0.0)
+    table = page.significance(sets).set_index("claim")["stands"]
     assert table["accuracy: all images, a tenth (3b)"] == "no"
     assert table["accuracy: CNN, Other (3c)"] == "yes"
 
 
 def test_table_1_does_not_move(sets):
     for method in ("minmax", "max"):
-        table = readings.rankings(sets, method=method)
+        table = page.rankings(sets, method=method)
         assert table[["copies dropped", "copied energies replaced"]].eq("same").all(axis=None)
-    scores = readings.printed_scores(sets)
-    counts = readings.matched(scores).set_index(["reading", "normalisation"])["as printed"]
+    scores = page.printed_scores(sets)
+    counts = page.matched(scores).set_index(["reading", "normalisation"])["as printed"]
     assert set(counts.xs("by maximum", level=1)) == {24}
     assert set(counts.xs("min-max", level=1)) == {0}
 
 
 def test_dropping_widens_the_gap(sets):
-    table = readings.energies_by_size(sets)
+    table = page.energies_by_size(sets)
     gaps = table.pivot(index="experiment", columns="reading", values="gap")
     small = gaps["copied energies replaced"].round(3)
     assert (gaps["copies dropped"].round(3) > small).sum() == 5
@@ -99,14 +97,12 @@ def test_dropping_widens_the_gap(sets):
 
 
 def test_a_set_without_copies_has_no_gaps_and_its_numbers_say_so(published):
-    again = readings.readings(load_result_set("published-repaired"))
-    gaps = readings.energies_by_size(again)
+    again = page.readings(load_result_set("published-repaired"))
+    gaps = page.energies_by_size(again)
     assert gaps.empty
-    values = readings.values(again)
+    values = page.values(again)
     assert values["moves"].eq("").all()
-    found = audit_numbers.of_readings(
-        again, values, values, readings.significance(again), gaps, [readings.rankings(again)]
-    )
+    found = page.changes_of_data(again) | page.changes_of_gaps(again, gaps)
     assert (found["n-cells-changed"], found["n-gaps"], found["gaps-wider"]) == ("0", "0", "none")
 
 
@@ -114,7 +110,7 @@ def test_the_front_under_each_reading(sets):
     """The rows of figure 4a are what its own data hold."""
     from paper.chapters.pareto import front_points
 
-    table = readings.values(sets).set_index(["figure", "quantity"])
+    table = page.values(sets).set_index(["figure", "quantity"])
     for words, one in sets.items():
         points = front_points(one, experiment=curve_experiment(sets["as published"]))
         assert (
@@ -129,7 +125,7 @@ def test_the_front_under_each_reading(sets):
 
 
 def test_the_score_by_type_under_each_reading(sets, means, names):
-    table = readings.values(sets).set_index(["figure", "quantity"])
+    table = page.values(sets).set_index(["figure", "quantity"])
     cnn = means("stated", 1.0)["score"].groupby("model").first()
     kinds = published_types(cnn.index)
     for kind in ("CNN", "Other"):
@@ -146,7 +142,7 @@ def published_types(names):
 
 
 def test_copies_among_small_and_large(published, marked):
-    table = findings.copies_by_size(published).set_index("experiment")
+    table = page.copies_by_size(published).set_index("experiment")
     mine = marked[(marked["dataset"] == "pneumonia") & marked["copy"]]
     row = table.loc["pneumonia, pretrained, 100 %"]
     assert row["small, copies"] == (mine["size"] == "small").sum() == 8
@@ -157,7 +153,7 @@ def test_any_allowance_between_marks_the_same_runs(published):
     """Just inside the range nothing changes, just outside something does."""
     from pepr_utils.results.repair import origins
 
-    low, high = findings.allowances(published)
+    low, high = page.allowances(published)
     assert low < 150 < high
     expected = origins(published)["role"]
     for host in (low + 0.01, high - 0.01):
@@ -182,30 +178,9 @@ def test_figures_hold_every_run_and_every_reading(published, sets):
     copies.score_chart(scores).to_dict()
 
 
-def test_the_numbers_of_the_chapter(published, sets):
-    found = audit_numbers.of_set(published)
-    assert found["n-shared"] == "442"
-    assert (found["limit"], found["host-from"], found["host-to"]) == ("790", "116", "195")
-    assert (found["full-copies-power"], found["full-own-power"]) == ("933", "571")
-    assert (found["stray-value"], found["stray-times"]) == ("0.333266", "9")
-    values, other = (readings.values(sets, average=a) for a in ("stated", "released"))
-    ranks = [readings.rankings(sets)]
-    found = audit_numbers.of_readings(
-        sets, values, other, readings.significance(sets), readings.energies_by_size(sets), ranks
-    )
-    assert found["n-cells-changed"] == "642"
-    assert (found["n-energies-replaced"], found["n-rows-withdrawn"]) == ("306", "6")
-    assert (found["n-printed-copies"], found["n-printed"]) == ("0", "24")
-    assert (found["gap-published"], found["gap-replaced"]) == ("0.113", "0.092")
-    assert (found["n-gaps"], found["gaps-wider"]) == ("6", "all 5")
-    assert (found["n-gaps-replaced"], found["n-gaps-narrowing"]) == ("5", "2")
-    assert found["gaps-narrowing"] == "pneumonia, pretrained, 10 %; pneumonia, pretrained, 100 %"
-    assert found["n-gaps-widening"] == "3"
-
-
 def test_the_audit_of_a_set_without_faults_can_be_laid_out(clean_set):
-    assert findings.by_check([])["findings"].sum() == 0
-    assert findings.as_rows([]).empty
-    assert findings.shared_energies(clean_set).empty
-    assert findings.copies_by_size(clean_set).empty
-    assert isinstance(findings.roles(clean_set), pd.DataFrame)
+    assert page.by_check([])["findings"].sum() == 0
+    assert page.as_rows([]).empty
+    assert page.shared_energies(clean_set).empty
+    assert page.copies_by_size(clean_set).empty
+    assert isinstance(page.roles(clean_set), pd.DataFrame)

@@ -3,7 +3,6 @@
 import re
 import subprocess
 
-import pandas as pd
 import pytest
 
 from paper.chapters import study
@@ -113,21 +112,10 @@ def test_parts_over_their_mean(plan):
     assert sorted(shares) == pytest.approx([10 / (50 / 3), 20 / (50 / 3), 20 / (50 / 3)])
 
 
-def test_numbers_of_the_chapter(source, plan):
-    intensity = Intensity(100.0, "declared")
-    found = study.numbers(
-        study.steps(plan, Forecaster([source]), intensity),
-        study.by_device(plan, source, intensity),
-        study.crosscheck(source),
-        pd.Series([0.9, 1.2]),
-    )
-    assert found["study-runs"] == "3"
-    assert found["study-no-basis"] == "1"
-    assert found["one-minutes"] == f"{_seconds(4708, 1148, 0.01) / 60:.1f}"
-    assert (found["part-longest"], found["part-shortest"]) == ("20", "10")
+def test_errors_of_forecasts_for_the_text(source):
+    found = study.errors_of_forecasts(study.crosscheck(source))
     assert (found["told-from"], found["full-time"]) == ("derma", "100")
     assert found["told-time"].startswith("0.0 % too")
-    assert found["several-hours"] == "n/a"
 
 
 @pytest.mark.parametrize("name", ["array.sh", "cluster.sh"])
