@@ -1,4 +1,4 @@
-"""What the chapter on the meter says of result sets, against values worked out by hand."""
+"""The numbers of the chapter on the meter, against values worked out by hand."""
 
 import pandas as pd
 import pytest
@@ -21,7 +21,7 @@ def metered(tmp_path):
     return load_result_set(tmp_path / "mine.csv")
 
 
-def test_methods_are_told_apart_and_compared(metered):
+def test_methods_are_listed_apart_and_compared(metered):
     table = metering_numbers.agreement([metered]).set_index("method")
     assert table.loc["counter", "largest difference (%)"] == pytest.approx(20)  # 0.05 and 0.04 kWh
     assert table.loc["counter", "runs with both figures"] == 2
@@ -29,14 +29,13 @@ def test_methods_are_told_apart_and_compared(metered):
     assert table.loc["counter", "highest mean power (W)"] == pytest.approx(216)  # 0.06 kWh in 1 ks
     assert table.loc["tdp", "runs with both figures"] == 0
     assert pd.isna(table.loc["tdp", "largest difference (%)"])
-    said = metering_numbers.of_agreement(table.reset_index(), metered.name)
-    assert said["n-runs"] == "3"
-    assert (
-        "in 2 runs of the measured set at hand, and differ by at most 20.0 %" in said["comparison"]
-    )
+    numbers = metering_numbers.of_agreement(table.reset_index(), metered.name)
+    assert numbers["n-runs"] == "3"
+    both = "in 2 runs of the measured set at hand, and differ by at most 20.0 %"
+    assert both in numbers["comparison"]
     neither = table.reset_index().query("method == 'tdp'")
     assert "no run" in metering_numbers.of_agreement(neither, metered.name)["comparison"]
-    assert said["power-spread"] == "200.00"  # 72 W to 216 W
+    assert numbers["power-spread"] == "200.00"  # 72 W to 216 W
 
 
 def test_the_error_of_samples_shrinks_with_the_window_and_is_none_for_constant_power(monkeypatch):
