@@ -198,8 +198,9 @@ def _matching(where: str, table: pd.DataFrame) -> list[str]:
         if not (isinstance(fits, pd.Series) and is_bool_dtype(fits)):
             raise ValueError("it compares nothing; equality is ==")
     except Exception as error:  # noqa: BLE001 - of many kinds, by pandas and by Python's parser
+        reason = " ".join(str(error).split())
         raise ArchitectureError(
-            f"the condition {where!r} is not understood ({error}); allowed: comparisons of "
+            f"the condition {where!r} is not understood ({reason}); allowed: comparisons of "
             f'{", ".join(COLUMNS)}, with text in quotes, such as "n_parameters < 10e6 and '
             "type == 'CNN'\""
         ) from None
