@@ -29,21 +29,11 @@ class CannotRunError(PeprError):
 
 
 class Ended(NamedTuple):
-    """How a command ended.
+    """How a command ended."""
 
-    Attributes
-    ----------
-    exit_code : int
-        As a shell gives it.
-    resident_bytes : int or None
-        Largest resident set of one of its processes; None where it is not known.
-    resident_below_bytes : int or None
-        Where it is not: what it is below.
-    """
-
-    exit_code: int
-    resident_bytes: int | None
-    resident_below_bytes: int | None
+    exit_code: int  #: as a shell gives it
+    resident_bytes: int | None  #: largest resident set of one of its processes, where it is known
+    resident_below_bytes: int | None  #: an upper bound where it is not
 
 
 def find(program: str) -> None:

@@ -50,27 +50,14 @@ class ArchitectureError(PeprError, ValueError):
 
 @dataclass(frozen=True)
 class Architecture:
-    """One architecture and what timm needs to make it.
+    """One architecture and what timm needs to make it."""
 
-    Attributes
-    ----------
-    name : str
-        What records call it: the paper's name, or timm's.
-    timm_name : str
-        What timm calls it, without weights.
-    weights : str or None
-        Pretrained weights as ``arch.tag``; None where timm's default has to be asked for.
-    size_argument : str or None
-        Keyword that tells the model the size (px) of its images; None where it takes any.
-    smallest_size : int or None
-        The smallest size (px) among 32, 64, 96, 128, 192, 224 and 256 that it trains at; None
-        where that was not tried.
-    """
-
-    name: str
-    timm_name: str
-    weights: str | None = None
-    size_argument: str | None = None
+    name: str  #: in records: the paper's name, or timm's
+    timm_name: str  #: in timm, without weights
+    weights: str | None = None  #: pretrained, as ``arch.tag``; None where timm has to be asked
+    size_argument: str | None = None  #: keyword for the images' size (px); None where it takes any
+    #: The smallest size (px) among 32, 64, 96, 128, 192, 224 and 256 that it trains at; None where
+    #: that was not tried.
     smallest_size: int | None = None
 
     def pinned_weights(self) -> str:
@@ -211,8 +198,9 @@ def _matching(where: str, table: pd.DataFrame) -> list[str]:
         if not (isinstance(fits, pd.Series) and is_bool_dtype(fits)):
             raise ValueError("it compares nothing; equality is ==")
     except Exception as error:  # noqa: BLE001 - of many kinds, by pandas and by Python's parser
+        reason = " ".join(str(error).split())
         raise ArchitectureError(
-            f"the condition {where!r} is not understood ({error}); allowed: comparisons of "
+            f"the condition {where!r} is not understood ({reason}); allowed: comparisons of "
             f'{", ".join(COLUMNS)}, with text in quotes, such as "n_parameters < 10e6 and '
             "type == 'CNN'\""
         ) from None

@@ -92,14 +92,14 @@ def test_a_signal_goes_to_the_command_and_the_report_still_comes():
     )  # fmt: skip
     with process:
         assert process.stdout.readline() == "in\n"
-        time.sleep(0.5)  # until the meter waits
+        time.sleep(0.2)  # until the meter waits
         process.send_signal(signal.SIGTERM)
         errors = process.stderr.read()
     assert process.returncode == 5
     assert "energy, computer" in errors
 
 
-def _check(monkeypatch):
+def _check():
     from click.testing import CliRunner
 
     from pepr_utils.commands.meter import meter
@@ -111,7 +111,7 @@ def _check(monkeypatch):
 
 
 @pytest.fixture
-def doubles_of(monkeypatch, tmp_path):
+def doubles(monkeypatch, tmp_path):
     """The doubles of the unit tests, and no RAPL."""
     from importlib import util
     from pathlib import Path
@@ -126,53 +126,49 @@ def doubles_of(monkeypatch, tmp_path):
     return module
 
 
-def test_the_check_of_a_machine_with_nothing(monkeypatch, doubles_of):
-    doubles_of.install(monkeypatch, [])
-    found = _check(monkeypatch)
+def test_the_check_of_a_machine_with_nothing(monkeypatch, doubles):
+    doubles.install(monkeypatch, [])
+    found = _check()
     assert found["gpu", "counter"] == (False, "NVML lists no GPU")
-    available, how = found["cpu", "rapl"]
-    assert not available
-    assert "a container" in how
+    assert not found["cpu", "rapl"][0]
+    assert "a container" in found["cpu", "rapl"][1]
     assert found["cpu", "tdp-estimate"][0]
+    assert "one processor" in found["cpu", "tdp-estimate"][1]
+    assert not found["memory", "rapl"][0]
 
 
-def test_the_check_of_a_machine_with_gpus_and_counters(monkeypatch, doubles_of, tmp_path):
-    gpus = [doubles_of.Gpu("GPU-a", 70.0), doubles_of.Gpu("GPU-b", counter=False)]
-    doubles_of.install(monkeypatch, gpus)
+def test_the_check_of_a_machine_with_gpus_and_counters(monkeypatch, doubles, tmp_path):
+    gpus = [doubles.Gpu("GPU-a", 70.0), doubles.Gpu("GPU-b", counter=False)]
+    gpus += [doubles.Gpu("GPU-c", mig=("MIG-1",)), doubles.Gpu("GPU-d")]
+    gpus[3].lost = True
+    doubles.install(monkeypatch, gpus)
+    packages = {"intel-rapl:0": ("package-0", 5, 1000), "intel-rapl:0:0": ("dram", 5, 1000)}
+    doubles.powercap(tmp_path / "powercap", packages)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a")
-    doubles_of.powercap(tmp_path / "powercap", {"intel-rapl:0": ("package-0", 5, 1000)})
-    found = _check(monkeypatch)
+    found = _check()
     assert found["gpu", "counter"] == (True, "H100 GPU-a")
     assert found["gpu", "polled"] == (True, "H100 GPU-a: 70 W now, limit 300 W")
     assert found["cpu", "rapl"] == (True, "package-0")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-b")
-    available, why = _check(monkeypatch)["gpu", "counter"]
-    assert not available
-    assert "it is polled" in why
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert _check(monkeypatch)["gpu", "polled"] == (False, "CUDA_VISIBLE_DEVICES= names none")
-
-
-def test_the_check_shows_what_has_no_energy_of_its_own(monkeypatch, doubles_of, tmp_path):
-    gpu = doubles_of.Gpu("GPU-a", mig=("MIG-1",))
-    doubles_of.install(monkeypatch, [gpu])
-    assert "divided (MIG)" in _check(monkeypatch)["gpu", "counter"][1]
-    gpu.lost = True
-    available, why = _check(monkeypatch)["gpu", "counter"]
-    assert (available, "GPU is lost" in why) == (False, True)
-    assert _check(monkeypatch)["memory", "rapl"][0] is False
-    packages = {"intel-rapl:0": ("package-0", 5, 1000), "intel-rapl:0:0": ("dram", 5, 1000)}
-    doubles_of.powercap(tmp_path / "powercap", packages)
-    assert _check(monkeypatch)["memory", "rapl"] == (True, "dram of package-0")
-    assert "one processor" in _check(monkeypatch)["cpu", "tdp-estimate"][1]
+    assert found["memory", "rapl"] == (True, "dram of package-0")
+    for visible, reason in (
+        ("GPU-b", "it is polled"),
+        ("GPU-c", "divided (MIG)"),
+        ("", "CUDA_VISIBLE_DEVICES= names none"),
+    ):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        available, detail = _check()["gpu", "counter"]
+        assert (available, reason in detail) == (False, True)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")  # all, the last of which is lost
+    available, detail = _check()["gpu", "counter"]
+    assert (available, "GPU is lost" in detail) == (False, True)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_counters_that_may_not_be_read_come_with_the_fix(monkeypatch, doubles_of, tmp_path):
-    doubles_of.install(monkeypatch, [])
-    folder = doubles_of.powercap(tmp_path / "powercap", {"intel-rapl:0": ("package-0", 5, 1000)})
+def test_counters_that_may_not_be_read_come_with_the_fix(monkeypatch, doubles, tmp_path):
+    doubles.install(monkeypatch, [])
+    folder = doubles.powercap(tmp_path / "powercap", {"intel-rapl:0": ("package-0", 5, 1000)})
     (folder / "intel-rapl:0" / "energy_uj").chmod(0)
-    available, how = _check(monkeypatch)["cpu", "rapl"]
+    available, how = _check()["cpu", "rapl"]
     assert not available
     assert "sudo chmod a+r" in how
 

@@ -106,7 +106,7 @@ def test_all_that_is_wrong_is_said_before_anything_is_trained(tmp_path):
         (["--where", "n_params < 1"], "is not understood"),
         ([], "no architecture named"),
         (["--architectures", "resnet18d."], "unknown architecture 'resnet18d.'"),
-        (["--where", "0"], "'0' does not say yes or no"),
+        (["--where", "0"], "'0' is not understood (it compares nothing"),
         (["--architectures", "test_resnet", "--pretrained", "--weights", "/nowhere",
           "--protocol", "demo"], "no weights of test_resnet in /nowhere (there is no such folder)"),
     ],

@@ -72,9 +72,18 @@ WRONG = [
     ({"test_images": np.zeros((12, 28, 28), np.float32)}, "test_images is float32.*allowed: uint8"),
     ({"train_images": np.zeros((12, 28), U8)}, r"train_images is uint8 of shape \(12, 28\)"),
     ({"train_images": np.zeros((12, 28, 28, 4), U8)}, "1 or 3 channels"),
-    ({"val_images": np.zeros((12, 28, 28, 3), U8)}, "val_images has 3 channels and train_images 1"),
-    ({"test_images": np.zeros((0, 28, 28), U8), "test_labels": np.zeros((0, 1), U8)}, "is empty"),
-    ({"train_labels": np.zeros((11, 1), U8)}, "12 train_images but 11 train_labels"),
+    (
+        {"val_images": np.zeros((12, 28, 28, 3), U8)},
+        r"val_images is uint8 of shape \(12, 28, 28, 3\).*as many in each split",
+    ),
+    (
+        {"test_images": np.zeros((0, 28, 28), U8), "test_labels": np.zeros((0, 1), U8)},
+        "at least one image",
+    ),
+    (
+        {"train_labels": np.zeros((11, 1), U8)},
+        r"train_labels is uint8 of shape \(11, 1\).*each of the 12 images",
+    ),
     ({"train_labels": np.zeros((12, 1))}, "train_labels is float64.*whole numbers"),
     ({"train_labels": np.array([[0], [-1]] * 6)}, "train label 1 is -1; allowed: whole numbers"),
     ({"train_labels": np.zeros((12, 1), U8)}, "all training images are of one class"),

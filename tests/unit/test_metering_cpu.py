@@ -93,7 +93,7 @@ def test_one_counter_that_two_dies_show_is_counted_once(packages):
         ([5, 9, 14, 18, 21], [5, 8, 11, 15, 19], [21, 19]),
     ],
 )
-def test_one_counter_is_told_from_two_by_its_values(packages, first, second, expected):
+def test_one_counter_differs_from_two_by_its_values(packages, first, second, expected):
     folder = packages({f"intel-rapl:{i}": (f"package-{i}", 0, RANGE) for i in (0, 1)})
     with meter("cpu", **AT_MARKS) as m:
         for epoch, (one, two) in enumerate(zip(first, second, strict=True), 1):

@@ -1,4 +1,4 @@
-"""What the chapter on the meter says of result sets, against values worked out by hand."""
+"""The numbers of the chapter on the meter, against values worked out by hand."""
 
 import pandas as pd
 import pytest
@@ -21,7 +21,7 @@ def metered(tmp_path):
     return load_result_set(tmp_path / "mine.csv")
 
 
-def test_methods_are_told_apart_and_compared(metered):
+def test_methods_are_listed_apart_and_compared(metered):
     table = metering_numbers.agreement([metered]).set_index("method")
     assert table.loc["counter", "largest difference (%)"] == pytest.approx(20)  # 0.05 and 0.04 kWh
     assert table.loc["counter", "runs with both figures"] == 2

@@ -107,6 +107,8 @@ def test_a_long_gap_leaves_no_energy(times, window):
 def test_a_gap_outside_the_window_does_not_matter():
     samples = Samples([0.0, 100.0, 101.0], [0.0, 100.0, 100.0])
     assert energy_j(samples, 100.0, 101.0) == 100.0
+    # where samples are taken rarely, a longer gap is none
+    assert energy_j(Samples([0.0, 20.0], [5.0, 5.0]), 0.0, 20.0, interval_s=10.0) == 100.0
 
 
 def _span(seconds):
@@ -120,10 +122,10 @@ def _span(seconds):
         ({1}, 0, None),
         ({1, 5}, 1, "1 other process on the GPU: their energy"),
         ({5, 6}, 2, "2 other processes on the GPU: their energy"),
-        ({5, 7}, None, "whether others use the GPU cannot be told"),
+        ({5, 7}, None, "whether others use the GPU is not known"),
     ],
 )
-def test_processes_on_a_gpu_are_told_apart_where_they_can_be_seen(
+def test_processes_of_others_on_a_gpu_are_counted_where_they_can_be_seen(
     monkeypatch, tmp_path, found, n, note
 ):
     monkeypatch.setattr(gpu, "PROC", tmp_path)

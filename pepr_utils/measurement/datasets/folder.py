@@ -225,7 +225,7 @@ def _is_image(path: Path) -> bool:
 def _class_names(
     files: dict[tuple[str, str], list[Path]], folder: Path
 ) -> tuple[tuple[str, ...], list[str]]:
-    """Names of the classes that have images, and notes on those that look like mistakes."""
+    """Names of the classes that have images, and notes on those that have none."""
     names = tuple(sorted({name for (_, name), paths in files.items() if paths}))
     if len(names) < 2:
         raise DatasetError(
@@ -234,16 +234,7 @@ def _class_names(
             f"({', '.join(image_file.SUFFIXES)}), one per class, or train, val and test with these"
         )
     empty = sorted({name for _, name in files} - set(names))
-    notes = [f"class {name!r} has no image: it is left out" for name in empty]
-    alike = defaultdict(list)
-    for name in names:
-        alike[name.casefold()].append(repr(name))
-    notes += [
-        f"classes {' and '.join(several)} differ in case alone: they are {len(several)} classes"
-        for several in alike.values()
-        if len(several) > 1
-    ]
-    return names, notes
+    return names, [f"class {name!r} has no image: it is left out" for name in empty]
 
 
 def _items(

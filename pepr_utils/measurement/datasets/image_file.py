@@ -35,27 +35,13 @@ TiffImagePlugin.OPEN_INFO.setdefault((b"MM", 0, (1,), 1, (16,), ()), ("I;16B", "
 
 @dataclass(frozen=True)
 class Header:
-    """What an image's header says.
+    """What an image's header says."""
 
-    Attributes
-    ----------
-    mode : str
-        Pillow's name of what a pixel is; or LA;16, RGB;16, RGBA;16, which Pillow has no names for.
-    size : tuple of int
-        Width and height (px), upright.
-    is_turned : bool
-        Whether its EXIF orientation says to turn or mirror it.
-    has_more_pages : bool
-        Whether there is more in the file than the first page, which is read.
-    is_inverted : bool
-        Whether 0 is white in an image of more than 8 bits. (Pillow inverts those of 8 bits.)
-    """
-
-    mode: str
-    size: tuple[int, int]
-    is_turned: bool
-    has_more_pages: bool
-    is_inverted: bool
+    mode: str  #: Pillow's name of a pixel's form; or LA;16, RGB;16, RGBA;16, which it does not have
+    size: tuple[int, int]  #: width and height (px), upright
+    is_turned: bool  #: whether its EXIF orientation says to turn or mirror it
+    has_more_pages: bool  #: than the first, which is read
+    is_inverted: bool  #: whether 0 is white in over 8 bits (Pillow inverts those of 8 bits)
 
     @property
     def is_grey(self) -> bool:

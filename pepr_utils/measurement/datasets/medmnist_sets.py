@@ -1,7 +1,7 @@
 """The two-dimensional sets of MedMNIST and MedMNIST+, by the index of the `medmnist` package.
 
 The index gives addresses and MD5 sums; a file enters the cache only after its sum is right. Only
-the index is imported of the package: its own download needs torchvision and keeps what broke off.
+the index of the package is imported: its own download needs torchvision and keeps partial files.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def load(name: str, record_name: str | None = None, *, progress: bool = False) -
 
 
 def is_fetched(name: str) -> bool:
-    """Whether a set lies in the cache; nothing is downloaded, and its content is not looked at."""
+    """Whether a set is in the cache; nothing is downloaded, and its content is not checked."""
     return (cache_root() / "medmnist" / _file(*split_size(name))).is_file()
 
 

@@ -144,31 +144,20 @@ def opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _check_split(file: str, split: str, arrays: dict[str, np.ndarray]) -> None:
+    """Raise unless images and labels of a split have the form of MedMNIST's."""
     images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
     channels, expected = (a.shape[3:] or (1,) for a in (images, arrays["train_images"]))
-    if images.dtype != np.uint8 or images.ndim not in (3, 4) or channels[0] not in (1, 3):
+    right = images.dtype == np.uint8 and images.ndim in (3, 4) and channels[0] in (1, 3)
+    if not right or 0 in images.shape or channels != expected:
         raise DatasetError(
             f"{file}: {split}_images is {images.dtype} of shape {images.shape}; allowed: uint8, "
-            "n x height x width, with 1 or 3 channels as a fourth axis"
+            "n x height x width, with 1 or 3 channels as a fourth axis, as many in each split, "
+            "and at least one image"
         )
-    if channels != expected:
-        raise DatasetError(
-            f"{file}: {split}_images has {channels[0]} channels and train_images "
-            f"{expected[0]}; they have to agree"
-        )
-    if 0 in images.shape:
-        raise DatasetError(
-            f"{file}: {split}_images is empty (shape {images.shape}); it needs images"
-        )
-    if labels.dtype.kind not in "iu" or labels.ndim not in (1, 2):
+    if labels.dtype.kind not in "iu" or labels.ndim not in (1, 2) or len(labels) != len(images):
         raise DatasetError(
             f"{file}: {split}_labels is {labels.dtype} of shape {labels.shape}; allowed: whole "
-            "numbers, one per image"
-        )
-    if len(labels) != len(images):
-        raise DatasetError(
-            f"{file}: {len(images)} {split}_images but {len(labels)} {split}_labels; "
-            "each image needs its label"
+            f"numbers, one for each of the {len(images)} images"
         )
     if labels.shape[1:] != arrays["train_labels"].shape[1:]:
         raise DatasetError(f"{file}: {split}_labels and train_labels differ in their second axis")

@@ -22,21 +22,11 @@ _STREAM = 11  # a stream of random numbers of its own for the draw of a share
 
 @dataclass(frozen=True)
 class Images:
-    """A data set at one size, ready for training.
+    """A data set at one size, ready for training."""
 
-    Attributes
-    ----------
-    source : Source
-        The data set.
-    pixels : dict of str to numpy.ndarray
-        uint8, n x size x size x channels, for each split.
-    labels : dict of str to numpy.ndarray
-        As in `Source`.
-    """
-
-    source: Source
-    pixels: dict[str, np.ndarray]
-    labels: dict[str, np.ndarray]
+    source: Source  #: the data set
+    pixels: dict[str, np.ndarray]  #: of each split: uint8, n x size x size x channels
+    labels: dict[str, np.ndarray]  #: as in `Source`
 
 
 def prepare(

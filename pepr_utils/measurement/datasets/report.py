@@ -21,31 +21,16 @@ _MANY = 20
 
 @dataclass(frozen=True)
 class Report:
-    """Facts about a data set.
+    """Facts about a data set."""
 
-    Attributes
-    ----------
-    balance : pandas.DataFrame
-        One row per class: its name and its number of images in each split.
-    majority_accuracy : float or None
-        Test accuracy of always saying the commonest training class; None for several labels.
-    duplicates : dict of str to int
-        Images of a split that are, pixel by pixel, also in the one named first: ``val in train``,
-        ``test in train``, ``test in val``.
-    notes : tuple of str
-        What was found while reading.
-    multi_label : bool
-        Whether an image may have several labels, each of which counts by itself.
-    contradictions : int
-        Images that are, pixel by pixel, also there with another label.
-    """
-
-    balance: pd.DataFrame
+    balance: pd.DataFrame  #: a row per class: its name and its number of images in each split
+    #: Test accuracy of always predicting the commonest training class; None for several labels.
     majority_accuracy: float | None
+    #: Images of a split that are, pixel by pixel, also in another: ``test in train`` and so on.
     duplicates: dict[str, int]
-    notes: tuple[str, ...]
-    multi_label: bool = False
-    contradictions: int = 0
+    notes: tuple[str, ...]  #: what was found while reading
+    multi_label: bool = False  #: whether an image may have several labels, each counted by itself
+    contradictions: int = 0  #: images with a pixel-by-pixel copy that has another label
 
     def lines(self) -> list[str]:
         """Return it as lines of text, without control characters."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -25,50 +25,24 @@ class DatasetError(PeprError, ValueError):
 
 @dataclass(frozen=True)
 class Description:
-    """What a run needs to know of a data set before any image is read.
+    """What a run needs to know of a data set before any image is read."""
 
-    Attributes
-    ----------
-    name : str
-        What records call it.
-    content_hash : str
-        Hash of all images and labels; two data sets of one hash are the same.
-    """
-
-    name: str
-    content_hash: str
+    name: str  #: as records call it
+    content_hash: str  #: of all images and labels; two data sets of one hash are the same
 
 
 @dataclass(frozen=True)
 class Source:
-    """A data set, read from disk or computed.
+    """A data set, read from disk or computed; mappings are by ``train``, ``val`` and ``test``."""
 
-    Attributes
-    ----------
-    name, content_hash : str
-        As in `Description`.
-    class_names : tuple of str
-        Names of the classes, or of the labels where there are several to an image.
-    images : mapping of str to sequence of numpy.ndarray
-        For ``train``, ``val`` and ``test``, images of uint8, height x width x channels.
-    labels : mapping of str to numpy.ndarray
-        Class of each image (int64, n), or one 0 or 1 per label (int64, n x labels).
-    n_channels : {1, 3}
-        Channels of all images.
-    licence : str
-        Under which the images come, where known.
-    notes : tuple of str
-        What was found while reading and whoever trains should know.
-    """
-
-    name: str
-    content_hash: str
-    class_names: tuple[str, ...]
-    images: Mapping[str, Sequence[np.ndarray]]
-    labels: Mapping[str, np.ndarray]
-    n_channels: Literal[1, 3]
-    licence: str = ""
-    notes: tuple[str, ...] = field(default=())
+    name: str  #: as in `Description`
+    content_hash: str  #: as in `Description`
+    class_names: tuple[str, ...]  #: or names of labels, where there are several to an image
+    images: Mapping[str, Sequence[np.ndarray]]  #: each uint8, height x width x channels
+    labels: Mapping[str, np.ndarray]  #: class of each image (int64, n), or 0 and 1 (n x labels)
+    n_channels: Literal[1, 3]  #: of all images
+    licence: str = ""  #: under which the images come, where known
+    notes: tuple[str, ...] = ()  #: what was found while reading and whoever trains should know
 
     @property
     def multi_label(self) -> bool:

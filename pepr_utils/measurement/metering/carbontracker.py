@@ -70,13 +70,9 @@ def estimate() -> Estimate | None:
         handler = GenericCPU(pids=[], devices_by_pid=False)
         handler.init()
         (power,) = handler.power_usage()
-        name = handler.cpu_brand
-        if name in handler.cpu_power_data:
-            basis = "rated power listed under its name"
-        elif handler.find_matching_tdp() is not None:
-            basis = "rated power of the first in a list whose name contains it"
-        else:
-            basis = "mean rated power of a list of processors: it is not in it"
+        name, basis = handler.cpu_brand, "the rated power listed under its name"
+        if name not in handler.cpu_power_data:
+            basis = "a rated power that is a guess: its name is not in carbontracker's list"
     except Exception:  # noqa: BLE001 - carbontracker or its list may be missing or broken
         return None
     return Estimate(name, float(power), basis) if power and power > 0 else None

@@ -34,51 +34,27 @@ _TOOLS = {
 class Component:
     """Energy of one device in one window, or summed over windows.
 
-    Attributes
-    ----------
-    kind : {"gpu", "cpu", "memory", "simulated"}
-        Which part of the computer.
-    device : str
-        Its name; with the UUID of a GPU, the RAPL domain of a CPU.
-    energy_j : float or None
-        Energy (J), above 0 unless 0 W was declared; None where it was not measured: `notes` has
-        the reason, or `device` says that it cannot be.
-    method : {"counter", "polled", "rapl", "tdp-estimate", "simulated"} or None
-        *counter*: NVML's energy counter. *polled*: carbontracker's power samples, integrated.
-        *rapl*: the CPU's energy counters. *tdp-estimate*: half the rated power times the time, a
-        guess. *simulated*: a declared power. None where nothing was measured.
-    duration_s : float
-        Length of the windows (s), on a monotonic clock.
-    interval_s : float or None
-        Pause between two samples (s); None where none are taken.
-    n_samples : int or None
-        Power samples, or readings of a CPU's counter, in the windows.
-    n_dropped : int
-        Samples that failed.
-    counter_j, polled_j : float or None
-        Of a GPU: energy (J) by its counter and by its samples, as read; either may be 0.
-    power_limit_w, idle_w : float or None
-        Enforced power limit, and mean power before the work (W): reported, never subtracted.
-    other_processes : int or None
-        Of a GPU: how many other processes used it; None where that is not known.
-    notes : tuple of str
-        What was not measured and why, and what is doubtful.
+    Methods: *counter*, NVML's energy counter; *polled*, carbontracker's power samples, integrated;
+    *rapl*, the CPU's energy counters; *tdp-estimate*, half the rated power times the time, a
+    guess; *simulated*, a declared power.
     """
 
-    kind: Kind
-    device: str
+    kind: Kind  #: part of the computer
+    device: str  #: its name; with the UUID of a GPU, the RAPL domain of a CPU
+    #: Energy (J), above 0 unless 0 W was declared. None where it was not measured: `notes` has the
+    #: reason, or `device` shows that it cannot be.
     energy_j: float | None
-    method: Method | None
-    duration_s: float
-    interval_s: float | None = None
-    n_samples: int | None = None
-    n_dropped: int = 0
-    counter_j: float | None = None
-    polled_j: float | None = None
-    power_limit_w: float | None = None
-    idle_w: float | None = None
-    other_processes: int | None = None
-    notes: tuple[str, ...] = ()
+    method: Method | None  #: None where nothing was measured
+    duration_s: float  #: length of the windows, on a monotonic clock
+    interval_s: float | None = None  #: pause between two samples; None where none are taken
+    n_samples: int | None = None  #: power samples, or readings of a CPU's counter
+    n_dropped: int = 0  #: samples that failed
+    counter_j: float | None = None  #: of a GPU, by its counter, as read; may be 0
+    polled_j: float | None = None  #: of a GPU, by its samples, as read; may be 0
+    power_limit_w: float | None = None  #: enforced
+    idle_w: float | None = None  #: mean power before the work: reported, never subtracted
+    other_processes: int | None = None  #: on a GPU; None where that is not known
+    notes: tuple[str, ...] = ()  #: what was not measured and why, and what is doubtful
 
     @property
     def disagreement(self) -> float | None:
@@ -117,33 +93,16 @@ class Window:
 
 @dataclass(frozen=True)
 class Memory:
-    """Largest memory in use since the meter began (bytes); None where it is not known.
+    """Largest memory in use since the meter began (bytes); None where it is not known."""
 
-    Attributes
-    ----------
-    allocated_bytes, reserved_bytes : int or None
-        Taken by torch's tensors, and held by torch, on the GPUs; after a reset at the start.
-    nvml_used_bytes : int or None
-        In use on the GPUs according to NVML, by every process.
-    resident_bytes : int or None
-        Resident set of this process, or of the largest process of a command.
-    """
-
-    allocated_bytes: int | None = None
-    reserved_bytes: int | None = None
-    nvml_used_bytes: int | None = None
-    resident_bytes: int | None = None
+    allocated_bytes: int | None = None  #: by torch's tensors on the GPUs
+    reserved_bytes: int | None = None  #: held by torch on the GPUs
+    nvml_used_bytes: int | None = None  #: on the GPUs according to NVML, by every process
+    resident_bytes: int | None = None  #: of this process, or of the largest process of a command
 
 
 def decisive(parts: Sequence[Component]) -> list[Component]:
-    """Those windows of a device that decide how it is read: longer than its counter's step.
-
-    Examples
-    --------
-    >>> long, short = (Component("gpu", "X", 1.0, None, seconds) for seconds in (60.0, 0.05))
-    >>> decisive([long, short]) == [long], decisive([short]) == [short]
-    (True, True)
-    """
+    """Those windows of a device that decide how it is read: longer than its counter's step."""
     return [part for part in parts if part.duration_s > COUNTER_STEP_S] or list(parts)
 
 

@@ -65,7 +65,7 @@ class Gpu:
         """Count the processes on it that are not `own`.
 
         In a container NVML gives the host's process ids, or an empty list while this process
-        computes on the GPU: its own processes cannot be told from others' then.
+        computes on the GPU: whether others use it is not known then.
         """
         found = self._nvml.processes(self.info)
         if found is None:
@@ -131,7 +131,7 @@ class Gpu:
             who = "1 other process" if most == 1 else f"{most} other processes"
             return most, f"{who} on the GPU: their energy is in the figure"
         if None in looks:
-            return None, "whether others use the GPU cannot be told from here (a container?)"
+            return None, "whether others use the GPU is not known (a container?)"
         return most, None
 
 

@@ -30,21 +30,11 @@ class TrainingFailedError(PeprError, RuntimeError):
 
 @dataclass(frozen=True)
 class Task:
-    """A classification: of one class each, or of several labels at once.
+    """A classification: of one class each, or of several labels at once."""
 
-    Attributes
-    ----------
-    n_classes : int
-        Number of classes, or of labels.
-    multi_label : bool
-        Whether an image may have several labels.
-    one_logit : bool
-        Whether two classes have a single output.
-    """
-
-    n_classes: int
-    multi_label: bool
-    one_logit: bool
+    n_classes: int  #: number of classes, or of labels
+    multi_label: bool  #: whether an image may have several labels
+    one_logit: bool  #: whether two classes have a single output
 
     @classmethod
     def of(cls, source: Source, recipe: Protocol) -> Task:

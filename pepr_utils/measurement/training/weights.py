@@ -27,12 +27,7 @@ _FIX = (
 class WeightsUnavailableError(DataUnavailableError):
     """Pretrained weights could not be loaded, or are not those of the model.
 
-    Attributes
-    ----------
-    tag : str
-        Tag of the weights.
-    offline : bool
-        Whether they are missing here and there is no network.
+    `offline` is set where they are missing here and there is no network.
     """
 
     def __init__(self, tag: str, source: str | Path, reason: str, *, offline: bool = False) -> None:
