@@ -12,7 +12,6 @@ from scipy import stats
 from pepr_utils import statistics as significance
 from pepr_utils.errors import NotAvailableError, UnknownNameError
 from pepr_utils.statistics import Comparison, compare_samples, equivalence, holm
-from pepr_utils.statistics.families import divided_families, families
 from pepr_utils.statistics.resampling import (
     family_weights,
     percentiles,
@@ -20,6 +19,7 @@ from pepr_utils.statistics.resampling import (
     weighted_median,
     weighted_variance,
 )
+from pepr_utils.statistics.samples import divided_families, families
 
 #: Student's sleep data, as R's `sleep`: hours gained by ten patients under two drugs.
 DRUG_1 = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0])
