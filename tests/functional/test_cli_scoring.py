@@ -6,12 +6,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-
-from pepr_utils import cli
 
 MODELS = """\
 model,accuracy,energy_wh,memory_gb,site
@@ -35,20 +32,6 @@ def table(tmp_path):
         return path
 
     return write
-
-
-@pytest.fixture
-def pepr(monkeypatch, capsys):
-    """Run the command in this process."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["pepr", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exited:
-            cli.main()
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=exited.value.code or 0, out=out, err=err)
-
-    return run
 
 
 def _shell(command, **environment):

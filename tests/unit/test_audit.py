@@ -1,9 +1,9 @@
 """Each check of the audit: a fault planted in a clean set is found with its rows, and no other."""
 
+from random import Random
+
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from pepr_utils.audit import CHECKS, audit
 from pepr_utils.errors import InvalidTableError, UnknownNameError
@@ -302,11 +302,8 @@ def _essence(findings, names=None, run_ids=None):
     }
 
 
-@settings(
-    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(order=st.randoms(use_true_random=False))
-def test_order_and_names_of_rows_change_nothing(order, make_set, faulty_tables):
+def test_order_and_names_of_rows_change_nothing(make_set, faulty_tables):
+    order = Random(20240603)
     runs, epochs = (table.copy() for table in faulty_tables)
     expected = audit(make_set(runs, epochs))
     assert len(expected) > 5

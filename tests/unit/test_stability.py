@@ -267,12 +267,12 @@ def test_leaders_against_a_dense_grid_of_alphas(models):
     assert last["performance"] == p.max()
     assert last["resource"] == r[p == p.max()].min()
     ends = found["to_alpha"].to_numpy()
-    for alpha in np.concatenate((np.geomspace(1, 1e4, 60), ends[np.isfinite(ends)])):
-        leader = found[(found["from_alpha"] <= alpha) & (alpha <= found["to_alpha"])].iloc[0]
-        score = pepr(leader["performance"], leader["resource"], alpha=alpha)
-        assert score == pytest.approx(pepr(p, r, alpha=alpha).max(), rel=1e-12)
-        at = int(leader["model"])
-        assert (p[at], r[at]) == (leader["performance"], leader["resource"])
+    at = found["model"].to_numpy()
+    assert (p[at].tolist(), r[at].tolist()) == (list(found["performance"]), list(found["resource"]))
+    alphas = np.concatenate((np.geomspace(1, 1e4, 60), ends[np.isfinite(ends)]))
+    leader = at[np.searchsorted(ends, alphas)]
+    scores = pepr(p, r, alpha=alphas[:, None])
+    np.testing.assert_allclose(pepr(p[leader], r[leader], alpha=alphas), scores.max(axis=1), 1e-12)
 
 
 def test_leaders_refuse():
