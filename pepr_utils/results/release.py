@@ -318,8 +318,13 @@ def _cells(file: str, released: pd.DataFrame, embedded: pd.DataFrame) -> list[di
 def _difference(
     file: str, row: int | None, column: str | None, released: str, embedded: str
 ) -> dict[str, object]:
-    place = {"file": file, "row": row, "column": column}
-    return place | {"released": released, "embedded": embedded}
+    return {
+        "file": file,
+        "row": row,
+        "column": column,
+        "released": released,
+        "embedded": embedded,
+    }
 
 
 def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:

@@ -52,7 +52,7 @@ def test_verify_compares_cell_by_cell(pepr, mirror, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe no table", b"model,energy\na,1\n"])
-def test_verify_shows_what_a_foreign_mirror_holds(pepr, mirror, content):
+def test_verify_reports_other_files_in_a_mirror(pepr, mirror, content):
     (mirror / "all_results.csv").write_bytes(content)
     done = pepr("data", "verify", PEPR_DATA_MIRROR=str(mirror))
     assert (done.code, done.err) == (1, "")
@@ -144,7 +144,7 @@ b,w,0.862,0.0255,225.3,NVIDIA GeForce RTX 3090
 """
 
 
-def test_audit_says_by_its_exit_code_whether_anything_was_found(pepr, tmp_path):
+def test_the_exit_code_of_audit_tells_whether_a_fault_was_found(pepr, tmp_path):
     (tmp_path / "clean.csv").write_text(CLEAN)
     (tmp_path / "hot.csv").write_text(CLEAN.replace("150.1", "15.01"))
     done = pepr("audit", tmp_path / "clean.csv")
@@ -173,7 +173,7 @@ def test_audit_counts_notes_as_no_fault(pepr, tmp_path):
     assert "0 errors, 0 warnings, 1 note" in done.out
 
 
-def test_audit_says_what_it_could_not_check(pepr, tmp_path):
+def test_audit_counts_the_runs_that_it_could_not_check(pepr, tmp_path):
     (tmp_path / "odd.csv").write_text(CLEAN.replace("NVIDIA GeForce RTX 3090", "an abacus"))
     done = pepr("audit", tmp_path / "odd.csv")
     assert done.code == 0

@@ -120,7 +120,7 @@ def test_without_the_paper_one_line_names_where_claims_are_checked(monkeypatch):
     assert "the claims are checked in a clone of the project" in str(done.exception)
 
 
-def test_help_says_what_the_exit_code_means():
+def test_help_explains_the_exit_code():
     done = _run("--help")
     assert "--outcome chooses what is printed" in " ".join(done.output.split())
     assert "Example:" in done.output

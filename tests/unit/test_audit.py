@@ -144,7 +144,7 @@ def _no_share_at_all(runs, epochs):
 
 
 def _one_run_under_two_names(runs, epochs):
-    """The same measurements under two names, with neither parameters nor memory to tell."""
+    """The same measurements under two names, with neither parameters nor memory to compare."""
     for name in ("test_accuracy", "energy_kwh", "co2eq_g", "train_time_s", "eval_time_s"):
         _set(runs, CLINIC.format(2), **{name: _value(runs, CLINIC.format(3), name)})
     for name in ("n_parameters", "peak_memory_gb", "reserved_memory_gb"):
@@ -329,7 +329,7 @@ def test_order_and_names_of_rows_change_nothing(make_set, faulty_tables):
 
 
 def test_a_source_is_not_decided_by_the_majority(make_set, clean_tables):
-    """Thirteen of fourteen energies of the tenth are copies; power still tells which are."""
+    """Thirteen of fourteen energies of the tenth are copies; power still decides which."""
     from pepr_utils.results.repair import origins
 
     runs, epochs = clean_tables
