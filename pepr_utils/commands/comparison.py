@@ -1,15 +1,16 @@
-"""Shared by `pepr score`, `pareto` and `select`: which table, columns and groups are compared."""
+"""Shared by `pepr score`, `pareto` and `select`: what is compared, and the output."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pepr_utils.commands.text_table import clean, count, fraction, note, number
+from pepr_utils.commands.text_table import clean, count, echo, fraction, note, number
 from pepr_utils.errors import InvalidTableError, PeprError, ScoreInputError
 
 if TYPE_CHECKING:
@@ -317,3 +318,44 @@ def _models(table: UserTable, label: str | None, used: set[str]) -> pd.Series:
         return numbers.rename("model")
     text = table.rows[column].astype("string").str.strip()
     return text.where(text.notna() & (text != ""), numbers).rename("model").astype(object)
+
+
+def output_options(function: Callable) -> Callable:
+    """Add ``--output`` and ``--json``."""
+    function = click.option(
+        "--json", "as_json", is_flag=True, help="Print a JSON array of objects."
+    )(function)
+    return click.option(
+        "-o",
+        "--output",
+        metavar="OUT",
+        type=click.Path(path_type=Path),
+        help="Write the table with what is computed to OUT: .csv, .parquet or .json.",
+    )(function)
+
+
+def check_output(table: UserTable, added: list[str], output: Path | None) -> None:
+    """Refuse an output that cannot be written, before anything is computed or printed."""
+    from pepr_utils.results.export import check_target
+
+    if output is not None:
+        check_target(table, output, added)
+
+
+def write_output(table: UserTable, added: pd.DataFrame, output: Path | None) -> None:
+    """Write the file of ``--output``, and report it on stderr."""
+    from pepr_utils.results.export import write_table
+
+    if output is not None:
+        write_table(table, added, output)
+        note(f"wrote {count(len(added), 'row')} to {output}")
+
+
+def print_json(comparison: Comparison, added: pd.DataFrame, parts: Iterable) -> None:
+    """Print the rows of each group, with what was computed, as one JSON array."""
+    import pandas as pd
+
+    from pepr_utils.results.export import to_json
+
+    frames = [comparison.described(label, rows).join(added) for label, rows in parts]
+    echo(to_json(pd.concat(frames)))

@@ -21,8 +21,8 @@ _EMBEDDED = {
     "published": "what the authors released",
     "published-repaired": "published with copied energies replaced; `pepr data show --changes`",
 }
-#: Differences that `verify` prints; `--json` has all.
-MOST_SHOWN = 20
+#: Differences of each file that `verify` prints; `--json` has all.
+SHOWN = 3
 
 
 @click.group()
@@ -48,7 +48,7 @@ def verify(as_json: bool, target: Path | None) -> None:
     """Compare the embedded tables with the authors' released files, cell by cell.
 
     The files are read from the folder or URL in PEPR_DATA_MIRROR, else downloaded from the pinned
-    commit. Exit code 1: something differs, or a file has not the pinned SHA-256.
+    commit. Exit code 1: something differs, or a file's SHA-256 is not the pinned one.
 
     \b
     Example:
@@ -95,22 +95,21 @@ def verify(as_json: bool, target: Path | None) -> None:
 
 
 def _show_differences(found: list[dict[str, object]], files: dict[str, bytes]) -> None:
+    """One line for each file: how many differences, and the first of them."""
     from pepr_utils.commands.text_table import count
 
-    cells = sum(one["row"] is not None for one in found)
-    for one in found[:MOST_SHOWN]:
-        place = "".join(
-            f", {word}{one[key]}" for key, word in (("row", "row "), ("column", "")) if one[key]
-        )
-        click.echo(f"{one['file']}{place}: {one['released']}, embedded: {one['embedded']}")
-    if len(found) > MOST_SHOWN:
-        click.echo(f"and {len(found) - MOST_SHOWN:,} more: add --json for all")
-    click.echo(
-        f"{count(cells, 'cell')} of {count(len({one['file'] for one in found}), 'file')} "
-        "differ from what is embedded"
-        if found
-        else f"{len(files)} files: every released value is embedded as it is"
-    )
+    if not found:
+        click.echo(f"{len(files)} files: every released value is embedded as it is")
+        return
+    by_file: dict[object, list[str]] = {}
+    for one in found:
+        place = ", ".join(f"{w}{one[k]}" for k, w in (("row", "row "), ("column", "")) if one[k])
+        text = f"{one['released']}, embedded: {one['embedded']}"
+        by_file.setdefault(one["file"], []).append(f"{place}: {text}" if place else text)
+    for file, texts in by_file.items():
+        more = f"; {len(texts) - SHOWN:,} more (--json has all)" if len(texts) > SHOWN else ""
+        click.echo(f"{file}, {count(len(texts), 'difference')}: {'; '.join(texts[:SHOWN])}{more}")
+    click.echo(f"{count(len(by_file), 'file')} not as embedded")
 
 
 @data.command("list")

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pepr_utils.commands.comparison import Comparison, comparing
-from pepr_utils.commands.output import check_output, output_options, write_output
+from pepr_utils.commands.comparison import (
+    Comparison,
+    check_output,
+    comparing,
+    output_options,
+    print_json,
+    write_output,
+)
 from pepr_utils.commands.text_table import clean, count, echo, lines, wrapped
 from pepr_utils.scoring import pareto_front, pareto_knee
 
@@ -64,7 +70,7 @@ def pareto(
     shown = parts if everything else [(label, rows[_flags(found, rows)]) for label, rows in parts]
     write_output(comparison.table, found, output)
     if as_json:
-        _print_json(comparison, found, shown)
+        print_json(comparison, found, shown)
     else:
         _print_text(comparison, found, parts, shown, better)
     comparison.report_left_out("compared")
@@ -96,15 +102,6 @@ def _front(comparison: Comparison, better: tuple[str, ...]) -> pd.DataFrame:
 
 def _flags(found: pd.DataFrame, rows: pd.Index):
     return found.loc[rows, "pareto"].to_numpy(dtype=bool)
-
-
-def _print_json(comparison: Comparison, found: pd.DataFrame, shown: list) -> None:
-    import pandas as pd
-
-    from pepr_utils.results.export import to_json
-
-    frames = [comparison.described(label, rows).join(found) for label, rows in shown]
-    echo(to_json(pd.concat(frames)))
 
 
 def _print_text(

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from pepr_utils.commands.comparison import Comparison, comparing, weighed, weights_option
-from pepr_utils.commands.output import check_output, output_options, write_output
+from pepr_utils.commands.comparison import (
+    Comparison,
+    check_output,
+    comparing,
+    output_options,
+    print_json,
+    weighed,
+    weights_option,
+    write_output,
+)
 from pepr_utils.commands.text_table import clean, echo, fraction, lines, number, wrapped
 from pepr_utils.errors import ScoreInputError
 from pepr_utils.scoring import NORMALIZATIONS, normalize, pepr, weighted_resource
@@ -99,7 +107,7 @@ def score(read: Callable[..., Comparison], top: int | None, as_json: bool, **opt
     parts = list(comparison.parts(_ranked(comparison, scored)))
     write_output(comparison.table, scored, output)
     if as_json:
-        _print_json(comparison, scored, [(label, rows[:top]) for label, rows in parts])
+        print_json(comparison, scored, [(label, rows[:top]) for label, rows in parts])
     else:
         _print_text(comparison, scored, parts, rule, top)
     comparison.report_left_out("scored")
@@ -169,15 +177,6 @@ def _ranked(comparison: Comparison, scored: pd.DataFrame) -> pd.Index:
     cost = comparison.numbers[comparison.costs[0]]
     order = scored.assign(best=-scored["pepr"], cost=cost)
     return order.sort_values(["best", "resource", "cost"], kind="stable", na_position="last").index
-
-
-def _print_json(comparison: Comparison, scored: pd.DataFrame, parts: list) -> None:
-    import pandas as pd
-
-    from pepr_utils.results.export import to_json
-
-    frames = [comparison.described(label, rows).join(scored) for label, rows in parts]
-    echo(to_json(pd.concat(frames)))
 
 
 def _print_text(

@@ -12,12 +12,14 @@ import click
 
 from pepr_utils.commands.comparison import (
     Comparison,
+    check_output,
     comparing,
+    output_options,
     refuse_reserved,
     weighed,
     weights_option,
+    write_output,
 )
-from pepr_utils.commands.output import check_output, output_options, write_output
 from pepr_utils.commands.text_table import (
     clean,
     count,

@@ -294,28 +294,23 @@ def differences(
             continue
         extra = [c for c in theirs if c in NOT_CARRIED.get(file, ())]
         found += _cells(file, theirs.drop(columns=extra), parse(content, file))
-    if found:
-        return found
-    # Each released value is as embedded: what the tables hold beside them is what `embed` adds.
-    return [
-        difference
-        for name, expected in embed(released).items()
-        for difference in _cells(name, expected, tables[name])
-    ]
+    if not found:
+        # Each released value is embedded: compare the columns that `embed` adds.
+        for name, expected in embed(released).items():
+            found += _cells(name, expected, tables[name])
+    return found
 
 
 def _cells(file: str, released: pd.DataFrame, embedded: pd.DataFrame) -> list[dict[str, object]]:
     if list(released) != list(embedded):
-        return [
-            _difference(file, None, None, *(", ".join(map(str, f)) for f in (released, embedded)))
-        ]
+        names = (", ".join(map(str, frame)) for frame in (released, embedded))
+        return [_difference(file, None, None, *names)]
     found = []
     if len(released) != len(embedded):
         sizes = (f"{len(frame):,} rows" for frame in (released, embedded))
         found.append(_difference(file, None, None, *sizes))
-    n = min(len(released), len(embedded))
     for name in map(str, released):
-        pairs = zip(released[name][:n], embedded[name][:n], strict=True)
+        pairs = zip(released[name], embedded[name], strict=False)
         found += [_difference(file, i, name, a, b) for i, (a, b) in enumerate(pairs, 1) if a != b]
     return found
 

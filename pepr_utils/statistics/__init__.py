@@ -16,17 +16,15 @@ from pepr_utils.statistics.comparisons import (
     declared,
     primary,
 )
-from pepr_utils.statistics.families import families
-from pepr_utils.statistics.family_wise import (
+from pepr_utils.statistics.multiple_testing import (
     all_tests,
     datasets_of,
     holm,
     primary_family,
     try_test,
 )
-from pepr_utils.statistics.samples import LABELS, groups
-from pepr_utils.statistics.tested import Tested
-from pepr_utils.statistics.testing import compare_samples, equivalence, test
+from pepr_utils.statistics.samples import LABELS, families, groups
+from pepr_utils.statistics.testing import Tested, compare_samples, equivalence, test
 
 __all__ = [
     "AVERAGE",

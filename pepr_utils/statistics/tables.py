@@ -18,8 +18,8 @@ from pepr_utils.statistics.comparisons import (
     USUAL,
     Comparison,
 )
-from pepr_utils.statistics.family_wise import primary_family, try_test
-from pepr_utils.statistics.tested import Tested
+from pepr_utils.statistics.multiple_testing import primary_family, try_test
+from pepr_utils.statistics.testing import Tested
 
 All = Mapping[str, Tested | None]
 _HIGHER = {"first higher": "{} higher", "second higher": "{} higher", "no difference": "none"}

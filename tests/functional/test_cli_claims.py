@@ -1,4 +1,4 @@
-"""`pepr claims` as a stranger would run it."""
+"""`pepr claims`: output, choice of claims, exit codes."""
 
 import json
 import subprocess
@@ -78,7 +78,7 @@ def test_the_exit_code_is_decided_before_outcomes_are_chosen(other_set):
     assert done.exit_code == 1
 
 
-def test_remarks_on_the_published_data_are_not_printed_beside_another_set(other_set):
+def test_notes_on_the_published_data_are_not_printed_for_another_set(other_set):
     done = _run(other_set, "--section", "abstract", "--notes")
     assert "networks (abstract)" in done.output
     assert "Two names stand for one network" not in done.output  # though the outcome is the same
@@ -112,7 +112,7 @@ def test_claims_need_no_chart_library():
     assert len(json.loads(done.stdout)) == len(load_claims())
 
 
-def test_without_the_paper_one_sentence_says_where_claims_are_checked(monkeypatch):
+def test_without_the_paper_one_line_names_where_claims_are_checked(monkeypatch):
     for name in ("paper", "paper.checks"):
         monkeypatch.setitem(sys.modules, name, None)
     done = _run()
@@ -120,7 +120,7 @@ def test_without_the_paper_one_sentence_says_where_claims_are_checked(monkeypatc
     assert "the claims are checked in a clone of the project" in str(done.exception)
 
 
-def test_help_says_what_the_exit_code_means():
+def test_help_explains_the_exit_code():
     done = _run("--help")
     assert "--outcome chooses what is printed" in " ".join(done.output.split())
     assert "Example:" in done.output

@@ -1,4 +1,4 @@
-"""`pepr score`, `pareto` and `select` on tables as people make them, values worked out by hand."""
+"""`pepr score`, `pareto` and `select` on users' tables, against values computed by hand."""
 
 import json
 import os
@@ -6,12 +6,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-
-from pepr_utils import cli
 
 MODELS = """\
 model,accuracy,energy_wh,memory_gb,site
@@ -35,20 +32,6 @@ def table(tmp_path):
         return path
 
     return write
-
-
-@pytest.fixture
-def pepr(monkeypatch, capsys):
-    """Run the command in this process."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["pepr", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exited:
-            cli.main()
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=exited.value.code or 0, out=out, err=err)
-
-    return run
 
 
 def _shell(command, **environment):
@@ -222,7 +205,7 @@ def test_parquet_in_is_csv_in(pepr, table, tmp_path):
 
 
 def test_a_parquet_index_that_is_a_column_too(pepr, table, tmp_path):
-    """As `set_index("model", drop=False)` leaves it: the column is kept."""
+    """As after `set_index("model", drop=False)`: the column is kept."""
     path = tmp_path / "models.parquet"
     pd.read_csv(table()).set_index("model", drop=False).to_parquet(path)
     assert _scores(pepr("score", path, *COLUMNS, "--json")) == pytest.approx(SCORES)
@@ -240,7 +223,7 @@ def test_spellings_of_missing(pepr, table, word):
     assert _scores(done) == {"a": 0.9, "b": None}
 
 
-def test_parquet_without_pyarrow_says_what_to_install(pepr, table, tmp_path, monkeypatch):
+def test_parquet_without_pyarrow_names_what_to_install(pepr, table, tmp_path, monkeypatch):
     monkeypatch.setattr("pepr_utils.results.user_table.find_spec", lambda name: None)
     done = pepr("score", table(), *COLUMNS, "-o", tmp_path / "out.parquet")
     assert done.code == 2
@@ -581,7 +564,7 @@ def test_a_table_of_the_data_dictionary_needs_no_option(pepr, table):
     assert {r["reserved_memory_gb"] for r in memory if r["resource"] == 0} == {2.0}
 
 
-def test_experiments_are_mixed_only_when_asked(pepr, table):
+def test_experiments_are_mixed_only_on_request(pepr, table):
     path = table(DICTIONARY)
     done = pepr("score", path, "--by", "dataset")
     assert done.code == 2

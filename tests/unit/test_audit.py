@@ -1,9 +1,9 @@
 """Each check of the audit: a fault planted in a clean set is found with its rows, and no other."""
 
+from random import Random
+
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from pepr_utils.audit import CHECKS, audit
 from pepr_utils.errors import InvalidTableError, UnknownNameError
@@ -144,7 +144,7 @@ def _no_share_at_all(runs, epochs):
 
 
 def _one_run_under_two_names(runs, epochs):
-    """The same measurements under two names, with neither parameters nor memory to tell."""
+    """The same measurements under two names, with neither parameters nor memory to compare."""
     for name in ("test_accuracy", "energy_kwh", "co2eq_g", "train_time_s", "eval_time_s"):
         _set(runs, CLINIC.format(2), **{name: _value(runs, CLINIC.format(3), name)})
     for name in ("n_parameters", "peak_memory_gb", "reserved_memory_gb"):
@@ -302,11 +302,8 @@ def _essence(findings, names=None, run_ids=None):
     }
 
 
-@settings(
-    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(order=st.randoms(use_true_random=False))
-def test_order_and_names_of_rows_change_nothing(order, make_set, faulty_tables):
+def test_order_and_names_of_rows_change_nothing(make_set, faulty_tables):
+    order = Random(20240603)
     runs, epochs = (table.copy() for table in faulty_tables)
     expected = audit(make_set(runs, epochs))
     assert len(expected) > 5
@@ -332,7 +329,7 @@ def test_order_and_names_of_rows_change_nothing(order, make_set, faulty_tables):
 
 
 def test_a_source_is_not_decided_by_the_majority(make_set, clean_tables):
-    """Thirteen of fourteen energies of the tenth are copies; power still tells which are."""
+    """Thirteen of fourteen energies of the tenth are copies; power still decides which."""
     from pepr_utils.results.repair import origins
 
     runs, epochs = clean_tables

@@ -1,4 +1,4 @@
-"""The audit on sets that are in order though unusual, and what its evidence says of some faults."""
+"""The audit on unusual sets without a fault, and the evidence of some faults."""
 
 import pandas as pd
 import pytest
@@ -44,7 +44,7 @@ def _powered(totals, device, watts, **columns):
     return totals("\n".join(",".join(row) for row in rows) + "\n")
 
 
-def test_a_small_device_and_several_cards_have_powers_of_their_own(totals):
+def test_power_limits_of_a_small_device_and_of_several_gpus(totals):
     card = "NVIDIA GeForce RTX 3090"
     assert _found("impossible-power", _powered(totals, "Jetson Nano", 6)) == []
     assert _found("impossible-power", _powered(totals, card, 1320, n_devices=4)) == []
@@ -73,7 +73,7 @@ def test_energies_that_are_rounded_imply_no_other_intensity(make_set, clean_tabl
 def test_the_number_of_images_that_accuracies_would_fit():
     thirds = pd.Series([1 / 3, 37 / 300, 101 / 300, 0.99]).to_numpy()
     assert fitting(thirds, 1000) == [300]
-    assert fitting(pd.Series([0.71, 0.83]).to_numpy(), 1000) == []  # too coarse to tell
+    assert fitting(pd.Series([0.71, 0.83]).to_numpy(), 1000) == []  # too coarse
 
 
 def test_an_experiment_over_other_images_is_one_finding(make_set, clean_tables):
@@ -105,7 +105,7 @@ def test_models_near_chance_on_few_images_are_no_more_than_noted(totals):
     assert [severity for severity, _ in found] == ["warning", "note"]
 
 
-def test_constant_answers_may_wobble_by_two_images(make_set, clean_tables):
+def test_constant_answers_may_vary_by_two_images(make_set, clean_tables):
     """Four runs on the ward's 1,100 images, at 575 to 577 right answers and not quite still."""
     runs, epochs = clean_tables
     for number in range(4):
@@ -124,7 +124,7 @@ def test_the_largest_class_of_a_known_test_set_is_the_level(published):
     assert set(table["basis"]) == {"the share of the largest class"}
 
 
-def test_who_is_judged_against_it(published, raw):
+def test_which_runs_are_compared_with_a_constant_answer(published, raw):
     """Against the authors' table, the six rows that are LIDC's left out."""
     names = [f"test_{i:02d}" for i in range(10)]
     state = learning(published)["state"].fillna("not judged").to_numpy()
@@ -154,14 +154,14 @@ def test_the_authors_own_table_is_known_by_its_columns(tmp_path):
         load_result_set(tmp_path / "all_results.csv")
 
 
-def test_what_is_remembered_of_a_set_is_not_changed_by_who_asks(clean_set):
+def test_each_caller_gets_a_copy_of_what_is_cached(clean_set):
     first = learning(clean_set)
     first["state"] = "changed"
     assert not learning(clean_set)["state"].eq("changed").any()
     assert audit(clean_set) == []
 
 
-def test_a_card_whose_counter_and_samples_disagree(totals):
+def test_a_gpu_whose_counter_and_samples_disagree(totals):
     header = "architecture,dataset,test_accuracy,energy_kwh,gpu_disagreement\n"
     clean = totals(header + "a,w,0.9,0.1,0.04\nb,w,0.9,0.2,\n")
     assert _found("meters-disagree", clean) == []
@@ -171,7 +171,7 @@ def test_a_card_whose_counter_and_samples_disagree(totals):
     assert "are 12 % apart" in evidence
 
 
-def test_the_two_energies_of_a_card_speak_where_their_difference_is_not_stated(totals):
+def test_two_gpu_energies_are_compared_where_no_difference_is_recorded(totals):
     header = "architecture,dataset,test_accuracy,energy_kwh,gpu_counter_kwh,gpu_polled_kwh"
     rows = "a,w,0.9,0.1,0.050,0.049,60\nb,w,0.9,0.1,0.05,0,5\nc,w,0.9,0.1,0.05,,60\n"
     clean = totals(header + ",train_time_s\n" + rows)  # alike, too short to compare, and one alone

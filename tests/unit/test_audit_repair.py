@@ -1,4 +1,4 @@
-"""The three readings of a set with copies, on a set where they can be worked out by hand."""
+"""The three readings of a set with copies, on a set small enough to compute by hand."""
 
 import pandas as pd
 import pytest

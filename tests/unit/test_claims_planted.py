@@ -24,9 +24,9 @@ DEFINED = [
     for c in CLAIMS
     if c.check and c.check.startswith("definition.") and not CHECKS[c.check].reads_runs
 ]
-#: Claims of figures 1 and 4b, whose tables stand beside the result set.
-BESIDE = [c for c in CLAIMS if c.check and c.check.startswith("world.")]
-MEASURED = [c for c in CLAIMS if c.check and c not in DEFINED + BESIDE]
+#: Claims of figures 1 and 4b, whose tables are not in the result set.
+OF_OTHER_TABLES = [c for c in CLAIMS if c.check and c.check.startswith("world.")]
+MEASURED = [c for c in CLAIMS if c.check and c not in DEFINED + OF_OTHER_TABLES]
 #: The stars of Table 1 are off in several ways, so that no one change sets them right.
 VALUE_ONLY = {"repeated"}
 
@@ -149,7 +149,7 @@ def other_training_sets(runs, epochs):
         epochs.loc[mine, "train_accuracy"] = (epochs.loc[mine, "train_accuracy"] * n).round() / n
 
 
-def dearer_is_better(runs, epochs):
+def expensive_is_better(runs, epochs):
     """In each experiment accuracies follow the energies, and grow over the epochs."""
     ranks = runs.groupby("experiment")["energy_kwh"].rank(pct=True)
     runs["test_accuracy"] = 0.2 + 0.7 * ranks
@@ -183,7 +183,7 @@ def lidc_arms_apart(runs, epochs):
     runs.loc[_of(runs, "lidc") & ~first, "status"] = "failed"
 
 
-#: Plants that do not get into each other's way share a set.
+#: Plants that do not interfere share a set.
 PLANTS = [
     (printed_totals, whole_test_sets, other_training_sets, printed_sizes),
     (groups_apart,),
@@ -195,7 +195,7 @@ PLANTS = [
     (no_lidc,),
     (nothing_matters,),
     (printed_distance, printed_cells),
-    (dearer_is_better,),
+    (expensive_is_better,),
     (better_later_in_tenths,),
     (shorter_runs,),
 ]
@@ -258,7 +258,7 @@ class _Falling:
     gain, penalty = -0.1, 0.1
 
 
-#: By statement, what is replaced so that it comes out otherwise.
+#: By statement, what is replaced so that it has another outcome.
 OTHERWISE = {
     "identity": {"pepr_curve": lambda f, r: _values_of(f, r) * 2},
     "weights": {"GRID": np.linspace(1.0, 0.0, 50)},
@@ -298,7 +298,7 @@ def test_bounds_that_fail_as_printed_change_the_outcome(published, monkeypatch):
 
 
 @pytest.mark.parametrize("claim", STATED, ids=lambda claim: claim.id)
-def test_other_evidence_changes_what_comes_of_a_statement(claim, published, monkeypatch):
+def test_other_evidence_changes_the_outcome_of_a_statement(claim, published, monkeypatch):
     name = claim.arguments["name"]
     for place, value in OTHERWISE[name].items():
         monkeypatch.setattr(statements, place, value)
@@ -349,7 +349,7 @@ def _any_size(result_set):
     )
 
 
-@pytest.mark.parametrize("claim", BESIDE, ids=lambda claim: claim.id)
+@pytest.mark.parametrize("claim", OF_OTHER_TABLES, ids=lambda claim: claim.id)
 def test_other_tables_change_the_outcome(claim, published, monkeypatch):
     countries = access.countries()
     monkeypatch.setattr(access, "countries", lambda: _two_regions(countries))
@@ -366,5 +366,5 @@ def test_every_statement_of_the_chapter_is_a_claim():
 
 def test_claims_that_name_no_check_say_what_is_missing():
     unchecked = [claim for claim in CLAIMS if claim.check is None]
-    assert len(unchecked) + len(MEASURED) + len(DEFINED) + len(BESIDE) == len(CLAIMS)
+    assert len(unchecked) + len(MEASURED) + len(DEFINED) + len(OF_OTHER_TABLES) == len(CLAIMS)
     assert all(claim.missing and claim.recorded == NOT_CHECKABLE for claim in unchecked)

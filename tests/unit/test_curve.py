@@ -99,7 +99,7 @@ def test_a_plateau_of_the_score_goes_to_its_start():
     assert best.pepr == pytest.approx(0.5, abs=1e-12)
 
 
-def test_the_interval_of_a_function_is_heeded():
+def test_the_interval_of_a_function_is_respected():
     best = pepr_optimum(lambda r: r * (2 - r), (0.1, 0.5))
     assert (best.resource, best.diminishing) == (0.5, None)
     best = pepr_optimum(lambda r: r * (2 - r), (0.8, 0.9))

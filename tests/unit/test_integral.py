@@ -5,7 +5,7 @@ from math import log, log1p, pi
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pepr_utils.errors import ScoreInputError
@@ -39,7 +39,7 @@ def test_terms_with_alpha_and_another_start_by_hand():
     assert (sampled.start, sampled.gain[1], sampled.penalty[1]) == pytest.approx(expected)
 
 
-def test_shapes():
+def test_terms_have_the_shape_of_the_resource():
     one = integral_representation(lambda r: r, 0.5)
     assert np.ndim(one.gain) == np.ndim(one.pepr) == np.ndim(one.error) == 0
     many = integral_representation(lambda r: r, [[0.5, 1.0]])
@@ -99,7 +99,7 @@ def test_nothing_is_integrated_at_the_start():
 
 @pytest.mark.parametrize("start", [0.0, 1e-300, 1e-12, 1e-10, 1e-6])
 @pytest.mark.parametrize("power", [0.1, 0.25, 0.5])
-def test_identity_beside_a_singularity_of_the_derivative(power, start):
+def test_identity_near_a_singularity_of_the_derivative(power, start):
     terms = integral_representation(
         lambda r: r**power, 1.0, derivative=lambda r: power * r ** (power - 1), start=start
     )
@@ -107,11 +107,10 @@ def test_identity_beside_a_singularity_of_the_derivative(power, start):
     assert terms.error < 1e-11
 
 
-@settings(max_examples=15)
-@given(st.sampled_from(["straight", "falling", "saturating", "sigmoid", "wave"]), UNIT, UNIT)
-def test_identity_for_functions_differentiated_numerically(name, a, start):
-    function = CURVES[name][0](a)
-    ends = [start, (1 + start) / 2, 1.0]
+@pytest.mark.parametrize("name", ["straight", "falling", "saturating", "sigmoid", "wave"])
+def test_identity_for_functions_differentiated_numerically(name):
+    function, start = CURVES[name][0](0.6), 0.1
+    ends = [start, 0.4, 1.0]
     terms = integral_representation(function, ends, start=start)
     np.testing.assert_allclose(terms.pepr, pepr_curve(function, ends), atol=1e-10, rtol=0)
     assert np.max(terms.error) < 1e-8
@@ -126,15 +125,15 @@ def test_the_terms_of_a_curve_with_a_kink():
 
 
 def test_numerical_derivative_stays_between_start_and_the_last_resource():
-    asked = []
+    called_at = []
 
     def function(r):
-        asked.append(r)
+        called_at.append(r)
         return r * r
 
     terms = integral_representation(function, 0.36, start=0.35)
-    assert min(asked) >= 0.35
-    assert max(asked) <= 0.36 + 1e-12
+    assert min(called_at) >= 0.35
+    assert max(called_at) <= 0.36 + 1e-12
     assert terms.pepr == pytest.approx(0.36**2 / 1.36, abs=1e-12)
 
 
@@ -144,7 +143,7 @@ def test_an_interval_of_one_bit():
     assert terms.pepr == pytest.approx(end / (1 + end), abs=1e-15)
 
 
-def test_a_kink_outside_the_range_is_of_no_consequence():
+def test_a_kink_outside_the_range_changes_nothing():
     terms = integral_representation(lambda r: r, 0.5, points=[0.2, 0.9])
     assert terms.pepr == pytest.approx(1 / 3)
 
@@ -171,16 +170,16 @@ def test_an_unbounded_derivative_shows_in_the_error_not_in_a_warning():
 @pytest.mark.parametrize("derivative", [lambda r: 0.0, None])
 def test_a_jump_is_missing(derivative):
     """From 0.3 to 0.9 at 0.37: 0.6 / 1.37 is missing. Split there, it takes no refinement."""
-    asked = []
+    called_at = []
 
     def function(r):
-        asked.append(r)
+        called_at.append(r)
         return 0.9 if r >= 0.37 else 0.3
 
     terms = integral_representation(function, 1.0, derivative=derivative, points=[0.37])
     assert pepr(0.9, 1.0) - terms.pepr == pytest.approx(0.6 / 1.37, abs=1e-9)
     if derivative is not None:
-        assert len(asked) < 100
+        assert len(called_at) < 100
 
 
 def test_closed_form_is_exact_for_tiny_and_steep_pieces():
@@ -188,7 +187,7 @@ def test_closed_form_is_exact_for_tiny_and_steep_pieces():
     terms = integral_representation([0.0, 1.0, 0.0], r)
     np.testing.assert_allclose(terms.pepr, pepr([0.0, 1.0, 0.0], r), atol=1e-12)
     assert terms.gain[1] == pytest.approx(log1p(1e-13 / 1.5) / 1e-13, rel=1e-2)
-    # a step that vanishes beside alpha + r
+    # a step that vanishes next to alpha + r
     terms = integral_representation([0.0, 1.0], [0.0, 5e-324], alpha=3.0)
     assert terms.pepr.tolist() == [0.0, 1.0]
 

@@ -37,7 +37,7 @@ def test_by_hand(small_set):
     assert clinic["PePR-E"].tolist() == pytest.approx([0.8, 0.7, 0.8])
 
 
-def test_the_rule_and_the_cost_are_heeded(small_set):
+def test_the_rule_and_the_cost_are_used(small_set):
     by_max = leaders(small_set, n=3, method="max")
     assert by_max["PePR-E"].iloc[:3].tolist() == pytest.approx([0.8 / 1.2, 0.9 / 1.6, 0.3])
     by_memory = leaders(small_set, n=3, cost="M")

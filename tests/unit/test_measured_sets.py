@@ -99,7 +99,7 @@ def test_a_set_without_epochs_has_a_note_for_a_chart(tmp_path):
     assert learning.describe(frame, quantity="train_loss").startswith("Nothing is drawn")
 
 
-def test_records_of_another_demo_are_set_aside(tmp_path):
+def test_records_of_another_demo_are_ignored(tmp_path):
     _write(tmp_path)
     session._set_others_aside(tmp_path, {"resnet18d", "bad"})
     assert sorted(p.stem for p in (tmp_path / "runs").iterdir()) == ["bad", "resnet18d"]

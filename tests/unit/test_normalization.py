@@ -179,7 +179,7 @@ def test_arrays_of_more_dimensions_are_one_experiment():
 
 
 def test_more_rows_than_one_block():
-    """Beside pandas, with groups that reach across the blocks and an uneven rest."""
+    """Against pandas, with groups across several blocks and an incomplete last block."""
     rng = np.random.default_rng(0)
     cost, by = rng.random(100_001), rng.integers(0, 5, 100_001)
     by_group = pd.Series(cost).groupby(by)

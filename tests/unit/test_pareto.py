@@ -59,7 +59,7 @@ def test_front_is_that_of_the_definition_without_gaps(models, better):
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1e9)), min_size=1, max_size=40), st.randoms()
 )
-def test_order_of_models_is_of_no_consequence(models, random):
+def test_order_of_models_changes_nothing(models, random):
     order = list(range(len(models)))
     random.shuffle(order)
     p, c = np.array(models).T
@@ -102,14 +102,14 @@ def test_joint_front_of_many(n_costs):
 
 
 def test_joint_front_by_hand():
-    """By energy alone b beats c and d; with memory beside it, d only."""
+    """By energy alone b beats c and d; with memory too, d only."""
     p, kwh, gb = [0.9, 0.8, 0.8, 0.7], [3.0, 1.0, 2.0, 1.0], [5.0, 5.0, 4.0, 6.0]
     costs = pd.DataFrame({"kwh": kwh, "gb": gb}, index=list("abcd"))
     assert pareto_front(p, kwh).tolist() == [True, True, False, False]
     found = pareto_front(p, costs)
     assert found.to_dict() == {"a": True, "b": True, "c": True, "d": False}
     assert pareto_front(p, costs[["kwh"]]).tolist() == [True, True, False, False]
-    # With much memory better, d joins and c, dearer than b and with less memory, leaves.
+    # With much memory better, d joins and c, which costs more than b and has less memory, leaves.
     turned = pareto_front(p, costs, better=("high", "low", "high"))
     assert turned.tolist() == [True, True, False, True]
     assert pareto_front(p, costs, better=("low", "high")).tolist() == [True, False, True, True]
@@ -118,7 +118,7 @@ def test_joint_front_by_hand():
 
 
 def test_many_models_in_many_groups():
-    """Beside a front found group by group; enough models for every path of the sort."""
+    """Against a front found group by group; enough models for every path of the sort."""
     rng = np.random.default_rng(1)
     n = 20_000
     p, c = rng.integers(0, 50, n) / 50, rng.integers(0, 60, n).astype(float)
@@ -173,7 +173,7 @@ def test_knee_by_hand():
     assert pareto_knee([*p, np.nan], [*c, 0.0], missing="drop") == 1
 
 
-def test_knee_does_not_hang_on_the_units():
+def test_knee_does_not_depend_on_the_units():
     p, c = np.array([0.5, 0.85, 0.88, 0.9]), np.array([1.0, 2.0, 4.0, 10.0])
     assert pareto_knee(100 * p - 7, 3600 * c + 4) == 1
 

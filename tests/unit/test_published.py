@@ -38,7 +38,7 @@ def test_the_real_set(published):
     assert (runs.set_index("run_id")["test_accuracy"] == last).all()
 
 
-def test_labels_tell_the_eight_experiments_apart(published):
+def test_labels_distinguish_the_eight_experiments(published):
     labels = experiment_labels(published.experiments)
     assert len(set(labels.values())) == len(EXPERIMENTS)
     assert "derma, from scratch, 100 %" in labels.values()

@@ -71,7 +71,7 @@ def test_bound_setters_by_recomputing_without_them(scored):
             assert row["of 5 leaders kept"] == len(top)
 
 
-def test_without_the_dearest_the_scores_are_those_of_the_equivalent_alpha(scored):
+def test_without_the_most_expensive_the_scores_are_those_of_the_equivalent_alpha(scored):
     """The equivalence that the chapter states, on the published data."""
     table = stability.bound_setters(scored)
     for _, row in table[table["sets"] == "R_max"].iterrows():
@@ -228,7 +228,7 @@ def test_repeated_runs_widen_the_interval_by_the_spread_of_their_cost(tmp_path):
 
 @pytest.fixture
 def measured_set(tmp_path):
-    """Two models with their predictions of four images, kept as measuring keeps them."""
+    """Two models with their predictions of four images, stored as `measure` stores them."""
     from pepr_utils.results import Record, write_record
 
     labels = np.array([0, 1, 1, 0])
@@ -258,7 +258,7 @@ def test_images_are_resampled_together_where_predictions_are_kept(measured_set):
     [table] = stability.scored_experiments(results).values()
     found = stability.intervals(table, result_set=results)
     assert found["by_image"].all()
-    # a is right wherever b is, and cheaper: in no resample of the images does b lead alone
+    # a is right on every image that b is, and cheaper: in no resample of the images does b lead alone
     assert found.set_index("architecture")["leads"]["a"] == 1.0
     binomial = stability.intervals(table).set_index("architecture")
     assert binomial["leads"]["a"] < 1.0

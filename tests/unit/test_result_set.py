@@ -29,7 +29,7 @@ def csv(tmp_path):
     return write
 
 
-def test_a_small_table_of_ones_own(csv):
+def test_a_users_small_table(csv):
     path = csv(HEADER + ",n_parameters,note", "a,ward,0.9,2.0,1000,first", "b,ward,0.8,1.0,2000,")
     loaded = load_result_set(path)
     assert loaded.runs["run_id"].tolist() == ["row-1", "row-2"]
@@ -114,7 +114,7 @@ def test_an_unknown_set_names_the_known_ones(tmp_path):
         load_result_set(tmp_path / "empty")
 
 
-def test_experiments_are_scored_apart_and_never_mixed_unasked(published):
+def test_experiments_are_scored_separately_unless_requested(published):
     scored = score_runs(published.runs)
     assert (
         scored.groupby("experiment")["resource"].agg(["min", "max"]).to_numpy().tolist()
@@ -198,7 +198,7 @@ def test_runs_that_differ_in_a_key_column_are_two_experiments(csv, column, first
 
 
 @pytest.mark.parametrize("value", [2024, None, 1.5, ["published"]])
-def test_a_set_that_is_no_text_names_the_parameter(value):
+def test_a_name_that_is_no_text_is_an_error_with_the_parameter(value):
     for function in (load_result_set, content_hash):
         with pytest.raises(UnknownNameError, match=r"result_set is .*; allowed: a name or path"):
             function(value)

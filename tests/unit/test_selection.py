@@ -62,7 +62,7 @@ def test_a_limit_is_inclusive_and_a_missing_value_meets_none():
     assert _names(select(TABLE, minimum={"memory_gb": 2.1})) == ["a"]
 
 
-def test_the_rule_and_the_columns_are_heeded():
+def test_the_rule_and_the_columns_are_used():
     by_max = select(TABLE, method="max")
     assert by_max.ranking["resource"].tolist() == pytest.approx([0.6, 0.2, 1.0])  # b, a, c
     by_memory = select(TABLE, cost="memory_gb")
@@ -155,12 +155,12 @@ def test_one_budget_that_none_meets_is_binding():
 def test_two_budgets_that_no_model_meets_together_are_both_binding():
     error = _fail(maximum={"energy_kwh": 2}, minimum={"test_accuracy": 0.8})
     assert error.binding == ["energy_kwh <= 2", "test_accuracy >= 0.8"]
-    # a lacks 0.2 of 0.8 (25 %), b is 1 above 2 (50 %)
+    # a is 0.2 below 0.8 (25 %), b is 1 above 2 (50 %)
     assert error.nearest == {"model": "a", "energy_kwh": 1.0, "test_accuracy": 0.6}
 
 
 def test_the_nearest_misses_its_worst_budget_by_the_smallest_share():
-    """A is 10 over 90 (11 %), b lacks 0.4 of 0.8 (50 %), though 0.4 is less than 10."""
+    """A is 10 over 90 (11 %), b is 0.4 below 0.8 (50 %), though 0.4 is less than 10."""
     table = pd.DataFrame({"model": ["a", "b"], "p": [0.8, 0.4], "wh": [100.0, 80.0]})
     with pytest.raises(InfeasibleBudgetError) as caught:
         select(table, performance="p", cost="wh", maximum={"wh": 90}, minimum={"p": 0.8})

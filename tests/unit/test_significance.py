@@ -1,4 +1,4 @@
-"""Declared comparisons: samples by hand, tests against published examples, sets that lack runs."""
+"""Declared comparisons: samples by hand, tests against published examples, sets without the runs."""
 
 from dataclasses import replace
 
@@ -12,7 +12,6 @@ from scipy import stats
 from pepr_utils import statistics as significance
 from pepr_utils.errors import NotAvailableError, UnknownNameError
 from pepr_utils.statistics import Comparison, compare_samples, equivalence, holm
-from pepr_utils.statistics.families import divided_families, families
 from pepr_utils.statistics.resampling import (
     family_weights,
     percentiles,
@@ -20,6 +19,7 @@ from pepr_utils.statistics.resampling import (
     weighted_median,
     weighted_variance,
 )
+from pepr_utils.statistics.samples import divided_families, families
 
 #: Student's sleep data, as R's `sleep`: hours gained by ten patients under two drugs.
 DRUG_1 = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0])
@@ -231,7 +231,7 @@ def test_samples_by_hand(small_set):
     assert tenth.loc[tenth["group"] == "10 %", "value"].sum() == pytest.approx(0.85 + 0.5 + 0.4)
 
 
-def test_what_a_set_lacks_is_said(small_set, published):
+def test_missing_runs_are_named(small_set, published):
     with pytest.raises(NotAvailableError, match="models with a run in each: 2 small, 1 large"):
         significance.test(small_set, "size-accuracy-average")
     with pytest.raises(NotAvailableError, match="on data set 'lidc'"):
@@ -295,7 +295,7 @@ def test_the_published_numbers_from_the_table_itself(published, raw, names):
     ("accuracies", "energies", "share"),
     [
         ([0.8] * 4, [1.0, 2.0, 4.0, 5.0], 1.0),  # equally accurate: all of it is cost
-        ([0.9, 0.8, 0.7, 0.6], [1.0, 2.0, 1.0, 2.0], 0.0),  # equally dear: nothing of it is
+        ([0.9, 0.8, 0.7, 0.6], [1.0, 2.0, 1.0, 2.0], 0.0),  # equal costs: no share of it is
     ],
 )
 def test_the_share_of_cost(tmp_path, accuracies, energies, share):

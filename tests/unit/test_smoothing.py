@@ -87,7 +87,7 @@ def test_samples_come_in_any_order_and_are_not_changed():
 
 
 @pytest.mark.parametrize("resource", [0.05, 1.0])
-def test_a_curve_is_not_continued_beyond_its_samples(resource):
+def test_a_fit_does_not_extrapolate(resource):
     fitted = smooth_curve([0.5, 0.8], [0.1, 0.9])
     with pytest.raises(ScoreInputError, match=rf"resource is {resource:g}; allowed: 0.1 to 0.9"):
         fitted(resource)

@@ -1,4 +1,4 @@
-"""Table 1: every printed cell, the few that do not come out named one by one."""
+"""Table 1: every printed cell, the few that are not reproduced by name."""
 
 import pytest
 

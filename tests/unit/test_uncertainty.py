@@ -23,7 +23,7 @@ def test_point_values_are_those_of_the_score():
 
 @pytest.mark.parametrize("level", [0.5, 0.95])
 def test_the_interval_is_that_of_the_binomial(level):
-    """With R = 0, 1 the ends are quantiles of the accuracy, halved for the dearer model."""
+    """With R = 0, 1 the ends are quantiles of the accuracy, halved for the more expensive model."""
     found = score_intervals([0.8, 0.6], [1.0, 2.0], n_test=[500, 2000], level=level, n_resamples=N)
     for row, (p, n, divisor) in zip(
         found.itertuples(), [(0.8, 500, 1), (0.6, 2000, 2)], strict=True
@@ -45,7 +45,7 @@ def test_images_have_the_spread_of_the_binomial():
     np.testing.assert_allclose(by_image[columns], by_count[columns], atol=0.004)
 
 
-def test_an_interval_covers_the_truth_about_as_often_as_it_says():
+def test_an_interval_covers_the_truth_about_as_often_as_its_level():
     """Accuracies of a model that is right with probability 0.7, from 300 images each."""
     rng = np.random.default_rng(3)
     p = rng.binomial(300, 0.7, size=400) / 300
@@ -67,7 +67,7 @@ def test_models_with_the_same_predictions_tie_in_every_resample():
 
 
 def test_luck_with_the_images_cancels_between_models():
-    """One right image more on the same images is always ahead or level; drawn apart it is not."""
+    """One right image more on the same images is always ahead or level; drawn separately it is not."""
     hits = np.zeros((2, 100), dtype=int)
     hits[0, :60] = hits[1, :61] = 1
     together = score_intervals(hits, [1.0, 1.0])
@@ -125,7 +125,7 @@ def test_the_cost_drawn_is_the_mean_of_as_many_runs():
 @pytest.mark.parametrize(
     ("method", "resource"), [("max", 3 / 9), ("log", np.log10(3) / np.log10(9)), ("minmax", 0.25)]
 )
-def test_repeats_go_by_the_rule_that_is_asked(method, resource):
+def test_repeats_are_normalised_by_the_given_rule(method, resource):
     found = score_intervals(
         [1.0] * 3,
         [1.0, 3.0, 9.0],
@@ -144,7 +144,7 @@ def test_the_seed_makes_it_reproducible():
     assert not first.equals(score_intervals(**arguments, seed=2))
 
 
-def test_ranks_of_clearly_apart_and_of_close_models():
+def test_ranks_of_distant_and_of_close_models():
     found = score_intervals([0.95, 0.5, 0.51], [1.0, 1.0, 1.0], n_test=100)
     assert found["rank"].tolist() == [1, 3, 2]
     assert found["rank_low"].tolist() == [1, 2, 2]

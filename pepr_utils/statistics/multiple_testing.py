@@ -16,8 +16,7 @@ from pepr_utils.statistics.comparisons import (
     declared,
     primary,
 )
-from pepr_utils.statistics.tested import Tested
-from pepr_utils.statistics.testing import test
+from pepr_utils.statistics.testing import Tested, test
 
 
 def holm(p: Any) -> np.ndarray:
