@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from paper.figures import profile
-from paper.figures.common import CHART_HEIGHT, ORANGE, VERMILION, alpha_slider
+from paper.figures.common import CHART_HEIGHT, ORANGE, VERMILION, alpha_slider, tips
 
 
 def chart(frame: pd.DataFrame, *, alpha: float = 1.0, enlarged: bool = False) -> alt.LayerChart:
@@ -24,14 +24,7 @@ def chart(frame: pd.DataFrame, *, alpha: float = 1.0, enlarged: bool = False) ->
         score="alpha * datum.test_accuracy / (alpha + datum.resource)"
     )
     place = {"x": "resource:Q", "y": "test_accuracy:Q"}
-    tooltips = [
-        alt.Tooltip("architecture:N"),
-        alt.Tooltip("epoch:Q"),
-        alt.Tooltip("resource:Q", title="R", format=".4f"),
-        alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f"),
-        alt.Tooltip("score:Q", title="PePR-E", format=".4f"),
-        alt.Tooltip("role:N"),
-    ]
+    tooltips = tips("architecture", "epoch", "resource", "test_accuracy", "score", "role")
     others = (
         base.transform_filter("datum.role == 'other'")
         .mark_point(filled=True, size=14, color="#323f4b", opacity=0.45)

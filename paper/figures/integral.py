@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from paper.chapters.statements import CURVES, GRID, ExampleCurve
-from paper.figures.common import CHART_HEIGHT
+from paper.figures.common import CHART_HEIGHT, tips
 from pepr_utils.results import ResultSet, learning_curves
 from pepr_utils.scoring import (
     integral_representation,
@@ -102,13 +102,9 @@ def convergence_chart(frame: pd.DataFrame) -> alt.LayerChart:
         .encode(
             x=x,
             y=y,
-            color=alt.Color("curve:N", title=None),
-            strokeDash=alt.StrokeDash("curve:N", title=None),
-            tooltip=[
-                "curve:N",
-                alt.Tooltip("step:Q", format=".5f"),
-                alt.Tooltip("error of the gain:Q", format=".2e"),
-            ],
+            color=alt.Color("curve", title=None),
+            strokeDash=alt.StrokeDash("curve", title=None),
+            tooltip=tips("curve", "step||.5f", "error of the gain||.2e"),
         )
     )
     steps = np.array([frame["step"].min(), frame["step"].max()])

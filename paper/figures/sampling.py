@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from paper.figures.common import BLUE, CHART_HEIGHT, VERMILION
+from paper.figures.common import BLUE, CHART_HEIGHT, VERMILION, tips
 
 #: Lengths of the windows (s), and how many are tried of each.
 WINDOWS_S = (2, 4, 8, 12, 20, 40, 80)
@@ -76,12 +76,12 @@ def chart(frame: pd.DataFrame, *, few_samples: int) -> alt.LayerChart:
                 title="In",
                 scale=alt.Scale(domain=list(_SHARES), range=[BLUE, VERMILION]),
             ),
-            tooltip=[
-                alt.Tooltip("window_s:Q", title="window (s)"),
-                alt.Tooltip("n_samples:Q", title="samples"),
-                alt.Tooltip("share:N", title="in"),
-                alt.Tooltip("error_percent:Q", title="error below (%)", format=".2f"),
-            ],
+            tooltip=tips(
+                "window_s|window (s)|",
+                "n_samples|samples|",
+                "share|in|",
+                "error_percent|error below (%)|.2f",
+            ),
         )
     )
     interval = float((frame["window_s"] / frame["n_samples"]).iloc[0])
