@@ -38,7 +38,7 @@ def _share(better: pd.Series) -> str:
 
 @check
 def energy_range(result_set: ResultSet) -> float:
-    """Energy of the dearest model over that of the cheapest, mean of the data sets."""
+    """Energy of the most expensive model over that of the cheapest, mean of the data sets."""
     energies = averaged(result_set)["energy_wh"]
     return float(energies.max() / energies.min())
 

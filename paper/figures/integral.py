@@ -102,8 +102,8 @@ def convergence_chart(frame: pd.DataFrame) -> alt.LayerChart:
         .encode(
             x=x,
             y=y,
-            color=alt.Color("curve", title=None),
-            strokeDash=alt.StrokeDash("curve", title=None),
+            color=alt.Color("curve:N", title=None),
+            strokeDash=alt.StrokeDash("curve:N", title=None),
             tooltip=tips("curve", "step||.5f", "error of the gain||.2e"),
         )
     )

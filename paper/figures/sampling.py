@@ -13,7 +13,7 @@ from paper.figures.common import BLUE, CHART_HEIGHT, VERMILION, tips
 #: Lengths of the windows (s), and how many are tried of each.
 WINDOWS_S = (2, 4, 8, 12, 20, 40, 80)
 DRAWS = 200
-#: The made-up card: two levels of power (W), each held for a random time of this mean (s).
+#: The made-up GPU: two levels of power (W), each held for a random time of this mean (s).
 LEVELS_W, MEAN_HELD_S = (100.0, 300.0), 0.3
 #: The share of the windows that "most" stands for.
 MOST = 0.95

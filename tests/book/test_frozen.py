@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "frozen"
+pytestmark = [pytest.mark.book, pytest.mark.slow]
+
 FROZEN = json.loads((FOLDER / "glued.json").read_text("utf-8"))
 
 

@@ -50,6 +50,10 @@ def test_the_chart_of_medians(published, small_set):
     assert medians.chart(nothing).to_dict()["mark"]["type"] == "text"
 
 
+def _by_cost(result_set):
+    return {cost: costs.data(result_set, cost) for cost in ("E", *costs.COSTS)}
+
+
 def test_scores_by_other_costs(published, raw):
     rows = raw[raw["dataset"].isin(["derma_pt", "lidc", "pneumonia"])]
     for letter, column in (("C", "co2"), ("M", "memR"), ("T", "train_time")):
@@ -60,7 +64,7 @@ def test_scores_by_other_costs(published, raw):
         frame = costs.data(published, letter).set_index("architecture")
         assert frame["pepr"].to_dict() == pytest.approx(expected.to_dict())
         assert costs.chart(frame.reset_index(), letter).to_dict(validate=True)["height"]
-    table = costs.table(published).set_index("score")
+    table = costs.table(_by_cost(published)).set_index("score")
     assert table.index.tolist() == ["PePR-E", "PePR-C", "PePR-M", "PePR-T"]
     assert table.loc["PePR-E", "rank correlation with PePR-E"] == pytest.approx(1.0)
 
@@ -72,10 +76,10 @@ def test_one_carbon_intensity_is_said_and_not_drawn(published, small_set):
     assert costs.one_intensity(one)
     assert costs.data(one, "C").empty
     assert "PePR-C would be PePR-E" in costs.describe(pd.DataFrame(), "C")
-    assert "PePR-C" not in set(costs.table(one)["score"])
+    assert "PePR-C" not in set(costs.table(_by_cost(one))["score"])
     assert costs.data(small_set, "T").empty
     assert "has no time" in costs.describe(costs.data(small_set, "T"), "T")
-    assert costs.table(small_set)["score"].tolist() == ["PePR-E", "PePR-M"]
+    assert costs.table(_by_cost(small_set))["score"].tolist() == ["PePR-E", "PePR-M"]
 
 
 def test_a_comparison_that_says_the_same_is_shown_once(tested, shown):
