@@ -1,4 +1,4 @@
-"""Checks of the trends that the figures are said to show."""
+"""Checks of the trends that the paper sees in its figures."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def chart(frame: pd.DataFrame) -> alt.Chart:
 
 
 def describe(frame: pd.DataFrame) -> str:
-    """Describe the bars in words, from their data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     wide = frame.pivot(index="region", columns="year", values="per_million")
     first, last = wide.columns.min(), wide.columns.max()
     ordered = wide.sort_values(last, ascending=False)

@@ -56,7 +56,7 @@ def chart(frame: pd.DataFrame, *, arms: Sequence[str]) -> alt.LayerChart | alt.C
 
 
 def describe(frame: pd.DataFrame, *, arms: Sequence[str]) -> str:
-    """Describe the violins in words, from their data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     if frame.empty:
         return f"Nothing is drawn: this result set has no data set with both {' and '.join(arms)}."
     groups = frame.groupby("arm")["test_accuracy"]

@@ -107,7 +107,7 @@ def chart(frame: pd.DataFrame, *, alpha: float = 1.0) -> alt.LayerChart:
 
 
 def describe(frame: pd.DataFrame) -> str:
-    """Describe the chart as it opens in words, from its data: its alternative text."""
+    """Write the alternative text from the chart's data."""
     best = frame.assign(pepr=frame["test_accuracy"] / (1 + frame["resource"]))
     return (
         f"Test accuracy against energy of {len(frame)} models, with sliders for the most energy "

@@ -76,7 +76,7 @@ def _mean_title(what: str, frame: pd.DataFrame) -> str:
 
 
 def describe(frame: pd.DataFrame, column: str, what: str, *, digits: int) -> str:
-    """Describe a scatter plot against size in words, from its data: its alternative text.
+    """Write the alternative text from the chart's data.
 
     Examples
     --------

@@ -115,7 +115,7 @@ def score_colour(field: str) -> alt.Color:
 
 
 def nothing_to_draw(reason: str) -> alt.Chart:
-    """Say in the chart's place why there is none."""
+    """Show in the chart's place why there is none."""
     return (
         alt.Chart(pd.DataFrame({"reason": [reason]}))
         .mark_text(size=15, color="#555555")

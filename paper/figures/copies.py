@@ -118,7 +118,7 @@ def power_chart(frame: pd.DataFrame) -> alt.LayerChart:
 
 
 def describe_power(frame: pd.DataFrame) -> str:
-    """Describe the powers in words, from their data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     parts = []
     for role in ROLES:
         part = frame.loc[frame["role"] == role, "power_w"].dropna()
@@ -212,7 +212,7 @@ def score_chart(frame: pd.DataFrame) -> alt.LayerChart:
 
 
 def describe_scores(frame: pd.DataFrame) -> str:
-    """Describe the scores under each reading in words: the alternative text."""
+    """Write the alternative text from the chart's data."""
     parts = []
     for words in dict.fromkeys(frame["reading"]):
         part = frame[frame["reading"] == words]

@@ -67,7 +67,7 @@ def chart(
 
 
 def describe(frame: pd.DataFrame, *, architecture: str | None = None) -> str:
-    """Describe one architecture's curves in words, from their data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     name = architecture or default_architecture(frame)
     part = frame[frame["architecture"] == name]
     best = part[part["optimum"]].iloc[0]

@@ -59,7 +59,7 @@ def chart(frame: pd.DataFrame, *, alpha: float = 1.0, enlarged: bool = False) ->
 
 
 def corner(frame: pd.DataFrame) -> pd.DataFrame:
-    """The points near the front: no dearer than half as much again, no worse than its worst."""
+    """The points near the front: at most half as expensive again, no worse than its worst."""
     front = frame[frame["role"] != "other"]
     near = (frame["resource"] <= 1.5 * front["resource"].max()) & (
         frame["test_accuracy"] >= front["test_accuracy"].min()
@@ -68,7 +68,7 @@ def corner(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe(frame: pd.DataFrame) -> str:
-    """Describe the front in words, from its data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     front = frame[frame["role"] != "other"]
     ends = [f"{r.architecture} after epoch {r.epoch}" for r in front.iloc[[0, -1]].itertuples()]
     knee = frame[frame["role"] == "knee"]

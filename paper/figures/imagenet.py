@@ -44,7 +44,7 @@ def chart(frame: pd.DataFrame, value: str, title: str) -> alt.LayerChart | alt.C
 
 
 def describe(frame: pd.DataFrame, value: str, what: str) -> str:
-    """Describe the scatter plot in words, from its data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     known = frame.dropna(subset=[value, "n_parameters"])
     if known.empty:
         return f"Nothing is drawn: {NOTHING}."

@@ -129,7 +129,7 @@ def orders(frame: pd.DataFrame) -> dict[str, float]:
 
 
 def describe_convergence(frame: pd.DataFrame) -> str:
-    """Describe the convergence in words, from its data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     words = ", ".join(f"{order:.1f} for the {name} curve" for name, order in orders(frame).items())
     return (
         f"Error of the gain against the step between samples, from {frame['step'].max():g} to "
@@ -273,7 +273,7 @@ def explorer_chart(frame: pd.DataFrame, *, curve: str = "dip, then recovery") ->
 
 
 def describe_explorer(frame: pd.DataFrame, *, curve: str = "dip, then recovery") -> str:
-    """Describe one curve of the explorer in words, from its data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     part = frame[frame["curve"] == curve]
     broken = part[(part["claim"] == "f' < f(0)/2") & (part["score"] == "rises")]
     below = (part["PePR"] < part["f(0)"]).mean()

@@ -62,7 +62,7 @@ def chart(frame: pd.DataFrame, *, quantity: str) -> alt.Chart:
 
 
 def describe(frame: pd.DataFrame, *, quantity: str) -> str:
-    """Describe the curves in words, from their data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     if frame.empty:
         return "Nothing is drawn: this result set has no epochs."
     ordered = frame.sort_values("epoch").groupby("run_id")[quantity]

@@ -158,7 +158,7 @@ def _words(row: dict) -> str:
 
 
 def describe(frame: pd.DataFrame) -> str:
-    """Describe the medians in words, from their data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     if frame.empty:
         return f"Nothing is drawn: {NOTHING}."
     parts = []

@@ -89,7 +89,7 @@ def shading(frame: pd.DataFrame) -> alt.Chart:
 
 
 def describe(frame: pd.DataFrame) -> str:
-    """Describe the profile in words, from its data: its alternative text."""
+    """Write the alternative text from the chart's data."""
     best = frame.nlargest(1, "pepr").iloc[0]
     worst = frame[frame["performance"] == frame["performance"].max()].nlargest(1, "resource")
     return (

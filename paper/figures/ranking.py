@@ -87,7 +87,7 @@ def chart(frame: pd.DataFrame, *, top: int = TOP) -> alt.LayerChart:
 
 
 def describe(frame: pd.DataFrame, leaders: pd.DataFrame, *, top: int = TOP) -> str:
-    """Describe the rank plot in words, from its data: its alternative text."""
+    """Write the alternative text from the chart's data."""
     path = ", ".join(
         f"{name} from alpha = {start:.3g}"
         for name, start in zip(leaders["leader"], leaders["from alpha"], strict=True)
@@ -147,7 +147,7 @@ def interval_chart(frame: pd.DataFrame, *, shown: int = 20) -> alt.LayerChart:
 
 
 def describe_intervals(frame: pd.DataFrame, *, shown: int = 20) -> str:
-    """Describe the intervals in words, from their data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     if frame.empty:
         return f"No chart: {NO_INTERVALS}."
     first, best = frame.head(shown), frame.iloc[0]
