@@ -88,7 +88,7 @@ NEIGHBOURS = (
 
 
 def neighbours(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the populations of some countries in both years, a null where one has no row."""
+    """Return the populations of some countries in both years, null where one has no row."""
     named = table[table["country"].isin(NEIGHBOURS)]
     wide = named.pivot(index="country", columns="year", values="population").astype("Int64")
     return (

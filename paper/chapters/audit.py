@@ -387,13 +387,13 @@ def _figures(
     result_set: ResultSet, average: Average, alpha: float, drawn: str | None
 ) -> dict[tuple[str, str], str]:
     frame = by_architecture(result_set, average=average, alpha=alpha)
-    dearest, cheapest = frame.nlargest(1, "energy_wh"), frame.nsmallest(1, "energy_wh")
+    most, least = frame.nlargest(1, "energy_wh"), frame.nsmallest(1, "energy_wh")
     found = {
         ("figure 2c", "models drawn"): f"{len(frame)}",
-        ("figure 2c", "dearest model"): dearest["architecture"].iloc[0],
-        ("figure 2c", "energy of the dearest (Wh)"): f"{dearest['energy_wh'].iloc[0]:.1f}",
-        ("figure 2c", "cheapest model"): cheapest["architecture"].iloc[0],
-        ("figure 2c", "energy of the cheapest (Wh)"): f"{cheapest['energy_wh'].iloc[0]:.1f}",
+        ("figure 2c", "most expensive model"): most["architecture"].iloc[0],
+        ("figure 2c", "energy of the most expensive (Wh)"): f"{most['energy_wh'].iloc[0]:.1f}",
+        ("figure 2c", "cheapest model"): least["architecture"].iloc[0],
+        ("figure 2c", "energy of the cheapest (Wh)"): f"{least['energy_wh'].iloc[0]:.1f}",
     }
     for size, median in medians_by_size(frame, "energy_wh").items():
         found["figure 2c", f"median energy, {size} (Wh)"] = f"{median:.1f}"

@@ -17,15 +17,15 @@ from pepr_utils.results.power import JOULE_PER_KWH, implied_power, pue_of
 _METHODS = (
     (
         "counter",
-        "graphics card",
-        "NVML's energy counter at both ends of a window, once the card has finished its work",
-        "fans, supply and whatever else is not behind the card's own sensor; the counter moves in "
+        "GPU",
+        "NVML's energy counter at both ends of a window, once the GPU has finished its work",
+        "fans, supply and whatever else is not behind the GPU's own sensor; the counter moves in "
         "steps of some tens of milliseconds, which a window of less than a second feels; a slice "
-        "of a divided card",
+        "of a divided GPU",
     ),
     (
         "polled",
-        "graphics card",
+        "GPU",
         "carbontracker's samples of power, integrated over the window",
         "what happens between two samples; many drivers give a mean over the last second, "
         "so that a window begins with its predecessor's power; samples that fail",
@@ -71,7 +71,7 @@ def agreement(sets: Iterable[ResultSet]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Mean power is the computer's, in the training windows; a missing value where no run has
-        it, as the difference of counter and samples where no card was metered.
+        it, as the difference of counter and samples where no GPU was metered.
     """
     rows = []
     for result_set in sets:

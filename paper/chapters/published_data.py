@@ -39,7 +39,7 @@ def overview(result_set: ResultSet) -> pd.DataFrame:
 
 
 def dictionary(table: str) -> pd.DataFrame:
-    """Lay the data dictionary of one table out for reading.
+    """Lay out the data dictionary of one table for a page.
 
     Parameters
     ----------

@@ -111,7 +111,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of a statement.
+    """Outcome of a statement, with its reason.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The numbers that the chapter on statistics quotes."""
+"""Which differences the data show: what the page quotes of the tests."""
 
 from __future__ import annotations
 
@@ -23,61 +23,20 @@ from pepr_utils.statistics import (
 )
 from pepr_utils.statistics.comparisons import GROUPS, PERFORMANCES
 from pepr_utils.statistics.tables import finding, format_p, interval
-from pepr_utils.statistics.testing import N_RESAMPLES
 
 All = Mapping[str, Tested | None]
 
 
-def numbers(
-    result_set: ResultSet,
-    tested: All,
-    choices: pd.DataFrame,
-    averaging: pd.DataFrame,
-    equivalence: pd.DataFrame,
-    readings: pd.DataFrame,
-) -> dict[str, str]:
-    """Every number that the chapter quotes.
-
-    Parameters
-    ----------
-    result_set : ResultSet
-        The set that was tested.
-    tested : mapping
-        What `significance.all_tests` returned.
-    choices, averaging, equivalence, readings : pandas.DataFrame
-        The chapter's tables, from `significance.tables`.
-    """
-    known = [one for one in tested.values() if one is not None]
-    moved = choices[choices["changes under"] != "nothing"] if len(choices) else choices
-    average = averaging[averaging["changes"] != ""] if len(averaging) else averaging
-    counts = equivalence["verdict"].value_counts() if len(equivalence) else pd.Series(dtype=int)
-    equal = (
-        equivalence[equivalence["verdict"] == f"equal within {MARGIN:g}"] if len(counts) else counts
-    )
+def equal_or_undecided(equivalence: pd.DataFrame) -> dict[str, str]:
+    """How many comparisons are equal within the margin, and how many are not decided."""
+    verdicts = equivalence["verdict"] if len(equivalence) else pd.Series(dtype=str)
+    equal = equivalence[verdicts == f"equal within {MARGIN:g}"]
     return {
-        "margin": f"{MARGIN:g}",
-        "n-resamples": f"{N_RESAMPLES:,}",
-        "n-families": f"{max((one.n_families for one in known), default=0)}",
-        "largest-family": _largest_family(result_set),
-        "n-declared": f"{len(tested)}",
-        "n-available": f"{len(known)}",
-        "n-compared": f"{len(choices)}",
-        "n-moved": f"{len(moved)}",
-        "moved": _rows(moved, "changes under") or "none",
-        "n-averaging": f"{len(averaging)}",
-        "n-averaging-moved": f"{len(average)}",
-        "averaging-moved": _rows(average) or "none",
+        "n-equivalence": f"{len(equivalence)}",
         "n-equal": f"{len(equal)}",
         "n-equal-by-families": f"{(equal['by families'] == 'within').sum()}" if len(equal) else "0",
-        "n-readings-moved": f"{(readings['changes'] != '').sum()}",
-        "readings-moved": _rows(readings[readings["changes"] != ""]) or "none",
-        "n-undecided": f"{counts.get('not decided', 0)}",
-        "n-equivalence": f"{len(equivalence)}",
+        "n-undecided": f"{(verdicts == 'not decided').sum()}",
         **_undecided_by_type(equivalence),
-        **_family(result_set, tested),
-        **_figure_3(tested),
-        **_size(result_set, tested),
-        **_efficient(result_set, tested),
     }
 
 
@@ -96,26 +55,28 @@ def _undecided_by_type(equivalence: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _largest_family(result_set: ResultSet) -> str:
+def largest_family(result_set: ResultSet) -> str:
+    """Number of models in the largest family of architectures."""
     names = result_set.finished["architecture"].unique()
     counts = pd.Series(families(names)).value_counts()
     return f"{counts.iloc[0]}" if len(counts) else NOT_AVAILABLE
 
 
-def _rows(table: pd.DataFrame, *extra: str) -> str:
+def named_rows(table: pd.DataFrame, *extra: str) -> str:
     """Name the rows of a table in one line."""
     words = []
     for row in table.to_dict("records"):
         where = f", {row['on']}" if "on" in row else ""
         more = "".join(f" ({row[name]})" for name in extra)
         words.append(f"{row['factor']} by {row['performance']}{where}{more}")
-    return "; ".join(words)
+    return "; ".join(words) or "none"
 
 
-def _family(result_set: ResultSet, tested: All) -> dict[str, str]:
+def primary_family_in_words(result_set: ResultSet, tested: All) -> dict[str, str]:
+    """Which tests of the primary family tell groups apart, and which only before adjustment."""
     table = primary_family(result_set, dict(tested))
     known = table[table["p"].notna()]
-    told = known[known["p_holm"] < USUAL]
+    significant = known[known["p_holm"] < USUAL]
     lost = known[(known["p"] < USUAL) & ~(known["p_holm"] < USUAL)]
     named = [
         f"{row['comparison']} ({format_p(row['p'])}, adjusted {format_p(row['p_holm'])})"
@@ -124,17 +85,17 @@ def _family(result_set: ResultSet, tested: All) -> dict[str, str]:
     return {
         "n-primary": f"{len(table)}",
         "n-primary-tested": f"{len(known)}",
-        "n-primary-told": f"{len(told)}",
-        "told": "; ".join(_told(told)) or "none",
+        "n-primary-told": f"{len(significant)}",
+        "told": "; ".join(_phrases(significant)) or "none",
         "n-lost": f"{len(lost)}",
         "lost": "; ".join(named) or "none",
     }
 
 
-def _told(told: pd.DataFrame) -> list[str]:
+def _phrases(significant: pd.DataFrame) -> list[str]:
     """Say of each factor and performance which group is higher and where, in one phrase each."""
     phrases = []
-    for (factor, performance), part in told.groupby(["factor", "performance"], sort=False):
+    for (factor, performance), part in significant.groupby(["factor", "performance"], sort=False):
         for conclusion, same in part.groupby("conclusion", sort=False):
             comparison = Comparison(factor, performance, same["scope"].iloc[0])
             where = ["the mean" if s == AVERAGE else s for s in same["scope"]]
@@ -143,7 +104,8 @@ def _told(told: pd.DataFrame) -> list[str]:
     return phrases
 
 
-def _figure_3(tested: All) -> dict[str, str]:
+def arms_of_figure_3(tested: All) -> dict[str, str]:
+    """The differences of figures 3a and 3b with their tests."""
     found = {}
     for factor in ("pretraining", "fraction"):
         one = tested.get(Comparison(factor, "accuracy", AVERAGE).name)
@@ -164,7 +126,7 @@ def _on_each(result_set: ResultSet, tested: All, factor: str) -> list[Tested]:
     return [one for name in names if (one := tested.get(name)) is not None]
 
 
-def _size(result_set: ResultSet, tested: All) -> dict[str, str]:
+def size(result_set: ResultSet, tested: All) -> dict[str, str]:
     """Small against large by score: how much of it is cost, and who is above the majority."""
     each = _on_each(result_set, tested, "size")
     shares = [one.cost_share for one in each]
@@ -182,14 +144,15 @@ def _size(result_set: ResultSet, tested: All) -> dict[str, str]:
     }
 
 
-def _efficient(result_set: ResultSet, tested: All) -> dict[str, str]:
+def efficient(result_set: ResultSet, tested: All) -> dict[str, str]:
+    """Efficient against not efficient by score: on how many data sets, and how much is cost."""
     each = _on_each(result_set, tested, "efficient")
     family = primary_family(result_set, dict(tested)).set_index("name")
     names = [n for n in primary(datasets_of(result_set)) if n.startswith("efficient-pepr_e")]
     adjusted = family.loc[names, "p_holm"].dropna()
-    told = (family.loc[names, "conclusion"] == "first higher").sum()
+    higher = (family.loc[names, "conclusion"] == "first higher").sum()
     return {
-        "efficient-told": f"{told} of {len(adjusted)}",
+        "efficient-told": f"{higher} of {len(adjusted)}",
         "efficient-p-highest": at_most(max((one.p for one in each), default=float("nan"))),
         "efficient-holm-highest": at_most(adjusted.max()),
         "efficient-share-lowest": _percent([one.cost_share for one in each], min),

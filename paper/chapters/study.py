@@ -224,7 +224,7 @@ def _experiment(measured: Measured) -> tuple:
 
 
 def crosscheck_table(checked: pd.DataFrame) -> pd.DataFrame:
-    """Lay a cross-check out for reading: experiments in words, ratios as per cent off.
+    """Lay a cross-check out for a page: experiments in words, ratios as per cent off.
 
     Parameters
     ----------

@@ -261,7 +261,7 @@ def differing(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def rules_table(counts: pd.DataFrame) -> pd.DataFrame:
-    """Lay `rule_counts` out for reading: how many printed scores each normalisation gives."""
+    """Lay `rule_counts` out for a page: how many printed scores each normalisation gives."""
     return pd.DataFrame(
         {
             "normalisation": counts["rule"].map(RULES),

@@ -6,7 +6,6 @@ from paper.checks import (  # noqa: F401  each registers its checks
     differences,
     figures,
     models,
-    no_difference,
     table,
     totals,
     world,

@@ -1,4 +1,4 @@
-"""Checks of the data sets and of how runs were made: images, epochs, batches, the card."""
+"""Checks of the data sets and of how runs were made: images, epochs, batches, the GPU."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def gpu_memory(result_set: ResultSet, binary: bool = False) -> float:
     """Memory of the GPU, in units of 10^9 bytes or, if binary, of 2^30."""
     runs = result_set.finished
     if "released_total_memory_gb" not in runs or runs["released_total_memory_gb"].isna().all():
-        raise NotAvailableError("the memory of the card")
+        raise NotAvailableError("the memory of the GPU")
     return float(runs["released_total_memory_gb"].max()) / (_GIB if binary else 1.0)
 
 

@@ -49,7 +49,7 @@ def single(_: ResultSet) -> bool:
 
 @check(reads_runs=False)
 def pair(_: ResultSet, which: int) -> float:
-    """Score over performance of the cheaper or dearer of two models."""
+    """Score over performance of the cheaper or more expensive of two models."""
     performance = np.array([0.8, 0.9])
     return float((pepr(performance, normalize([10.0, 50.0])) / performance)[which])
 
@@ -67,8 +67,8 @@ def ideal(_: ResultSet) -> float:
 
 
 @check(reads_runs=False)
-def dearest(_: ResultSet, alpha: float) -> float:
-    """Score of a perfect model that is the dearest."""
+def most_expensive(_: ResultSet, alpha: float) -> float:
+    """Score of a perfect model that is the most expensive."""
     return pepr(1.0, 1.0, alpha=alpha)
 
 
@@ -82,7 +82,7 @@ def weighted(_: ResultSet) -> bool:
 
 @cache
 def tried(name: str) -> str:
-    """What came of a statement of section 2; it depends on no data."""
+    """Outcome of a statement of section 2; it depends on no data."""
     return next(s for s in statements.STATEMENTS if s.name == name).check().outcome
 
 

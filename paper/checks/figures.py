@@ -1,4 +1,4 @@
-"""Checks of the trends that the figures are said to show."""
+"""Checks of the trends that the paper sees in its figures."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _share(better: pd.Series) -> str:
 
 @check
 def energy_range(result_set: ResultSet) -> float:
-    """Energy of the dearest model over that of the cheapest, mean of the data sets."""
+    """Energy of the most expensive model over that of the cheapest, mean of the data sets."""
     energies = averaged(result_set)["energy_wh"]
     return float(energies.max() / energies.min())
 

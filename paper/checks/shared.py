@@ -82,7 +82,7 @@ def need_arms(result_set: ResultSet, names: Iterable[str], *, stated: bool = Fal
     Raises
     ------
     NotAvailableError
-        Of the first that it lacks.
+        Of the first that is missing.
     """
     for name in names:
         runs = _of_arm(result_set.finished, name)

@@ -143,7 +143,7 @@ def flags(result_set: ResultSet) -> int:
 
 @check
 def several(result_set: ResultSet) -> list[str]:
-    """Architectures that stand in more than one row of the recomputed table."""
+    """Architectures that appear in more than one row of the recomputed table."""
     names = [n for block in BLOCKS for n in _ranked(result_set, block, "minmax")]
     return [name for name, n in Counter(names).items() if n > 1]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
+from paper.figures.common import colours, tips
 from paper.site.theme import PALETTE
 
 #: Of both years; no group of models has these.
@@ -25,23 +26,23 @@ def chart(frame: pd.DataFrame) -> alt.Chart:
             color=alt.Color(
                 "year:N",
                 title="Year",
-                scale=alt.Scale(domain=list(YEAR_COLOURS), range=list(YEAR_COLOURS.values())),
+                scale=colours(YEAR_COLOURS),
             ),
-            tooltip=[
-                alt.Tooltip("region:N"),
-                alt.Tooltip("year:N"),
-                alt.Tooltip("countries:Q", title="countries"),
-                alt.Tooltip("publications:Q", format=","),
-                alt.Tooltip("population:Q", format=","),
-                alt.Tooltip("per_million:Q", title="per million", format=",.1f"),
-            ],
+            tooltip=tips(
+                "region",
+                "year",
+                "countries|countries|",
+                "publications||,",
+                "population||,",
+                "per_million|per million|,.1f",
+            ),
         )
         .properties(height=30 * frame["region"].nunique())
     )
 
 
 def describe(frame: pd.DataFrame) -> str:
-    """Describe the bars in words, from their data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     wide = frame.pivot(index="region", columns="year", values="per_million")
     first, last = wide.columns.min(), wide.columns.max()
     ordered = wide.sort_values(last, ascending=False)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from paper.figures.common import ARM_COLOURS, CHART_HEIGHT, nothing_to_draw
+from paper.figures.common import ARM_COLOURS, CHART_HEIGHT, nothing_to_draw, tips
 
 
 def chart(frame: pd.DataFrame, *, arms: Sequence[str]) -> alt.LayerChart | alt.Chart:
@@ -37,12 +37,7 @@ def chart(frame: pd.DataFrame, *, arms: Sequence[str]) -> alt.LayerChart | alt.C
             x=x,
             y=y,
             color=colour,
-            tooltip=[
-                alt.Tooltip("architecture:N"),
-                alt.Tooltip("arm:N"),
-                alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f"),
-                alt.Tooltip("n_parameters:Q", title="parameters", format=","),
-            ],
+            tooltip=tips("architecture", "arm", "test_accuracy", "n_parameters"),
         )
     )
     medians = placed.groupby(["arm", "centre"], as_index=False)["test_accuracy"].median()
@@ -54,17 +49,14 @@ def chart(frame: pd.DataFrame, *, arms: Sequence[str]) -> alt.LayerChart | alt.C
             x="x:Q",
             x2="x2:Q",
             y="test_accuracy:Q",
-            tooltip=[
-                alt.Tooltip("arm:N"),
-                alt.Tooltip("test_accuracy:Q", title="median", format=".4f"),
-            ],
+            tooltip=tips("arm", "test_accuracy|median|.4f"),
         )
     )
     return alt.layer(_violins(placed, colour), points, median_rule).properties(height=CHART_HEIGHT)
 
 
 def describe(frame: pd.DataFrame, *, arms: Sequence[str]) -> str:
-    """Describe the violins in words, from their data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     if frame.empty:
         return f"Nothing is drawn: this result set has no data set with both {' and '.join(arms)}."
     groups = frame.groupby("arm")["test_accuracy"]

@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from paper.figures.common import CHART_HEIGHT, ORANGE, VERMILION, alpha_slider
+from paper.figures.common import CHART_HEIGHT, ORANGE, VERMILION, alpha_slider, tips
 from pepr_utils.scoring import select
 
 PAIR = {"energy_wh": "energy (Wh)", "memory_gb": "memory (GB)"}
@@ -67,13 +67,7 @@ def chart(frame: pd.DataFrame, *, alpha: float = 1.0) -> alt.LayerChart:
     y = alt.Y(
         "test_accuracy:Q", title="Test accuracy", scale=alt.Scale(domain=_range(frame), nice=False)
     )
-    tooltips = [
-        alt.Tooltip("architecture:N"),
-        alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f"),
-        alt.Tooltip("energy_wh:Q", title="energy (Wh)", format=".1f"),
-        alt.Tooltip("memory_gb:Q", title="memory (GB)", format=".1f"),
-        alt.Tooltip("score:Q", title="PePR-E", format=".4f"),
-    ]
+    tooltips = tips("architecture", "test_accuracy", "energy_wh", "memory_gb", "score")
     points = base.mark_point(filled=True, size=45).encode(
         x=x,
         y=y,
@@ -113,7 +107,7 @@ def chart(frame: pd.DataFrame, *, alpha: float = 1.0) -> alt.LayerChart:
 
 
 def describe(frame: pd.DataFrame) -> str:
-    """Describe the chart as it opens in words, from its data: its alternative text."""
+    """Write the alternative text from the chart's data."""
     best = frame.assign(pepr=frame["test_accuracy"] / (1 + frame["resource"]))
     return (
         f"Test accuracy against energy of {len(frame)} models, with sliders for the most energy "

@@ -15,6 +15,7 @@ from paper.figures.common import (
     class_tooltips,
     large_shading,
     size_axis,
+    tips,
 )
 from pepr_utils.results.groups import (
     averaged_experiments,
@@ -31,14 +32,9 @@ def energy_chart(frame: pd.DataFrame) -> alt.LayerChart:
     line = (
         alt.Chart(median)
         .mark_rule(color=VERMILION, strokeWidth=2)
-        .encode(
-            x="median:Q", tooltip=alt.Tooltip("median:Q", title="median parameters", format=",")
-        )
+        .encode(x="median:Q", tooltip=tips("median|median parameters|,"))
     )
-    tooltips = [
-        alt.Tooltip("energy_wh:Q", title="energy (Wh)", format=".1f"),
-        alt.Tooltip("pepr:Q", title="PePR-E", format=".4f"),
-    ]
+    tooltips = tips("energy_wh", "pepr")
     return _scatter(frame, y, tooltips, line)
 
 
@@ -49,7 +45,7 @@ def accuracy_chart(frame: pd.DataFrame) -> alt.LayerChart:
         title=_mean_title("Test accuracy", frame),
         scale=alt.Scale(zero=False, padding=10),
     )
-    return _scatter(frame, y, [alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f")])
+    return _scatter(frame, y, tips("test_accuracy"))
 
 
 def score_chart(frame: pd.DataFrame, *, alpha: float = 1.0, cost: str = "E") -> alt.LayerChart:
@@ -59,11 +55,7 @@ def score_chart(frame: pd.DataFrame, *, alpha: float = 1.0, cost: str = "E") -> 
     fields = [(json.dumps(p), json.dumps(f"R{p[1:]}")) for p in performance]
     terms = [f"alpha * datum[{p}] / (alpha + datum[{r}])" for p, r in fields]
     y = alt.Y("score:Q", title=_mean_title(name, frame), scale=_score_scale(frame))
-    tooltips = [
-        alt.Tooltip("score:Q", title=name, format=".4f"),
-        alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f"),
-        alt.Tooltip("energy_wh:Q", title="energy (Wh)", format=".1f"),
-    ]
+    tooltips = tips(f"score|{name}|.4f", "test_accuracy", "energy_wh")
     expression = f"({' + '.join(terms)}) / {len(terms)}"
     chart = _scatter(frame.drop(columns="pepr"), y, tooltips, calculate=expression)
     return chart.add_params(alpha_slider(alpha))
@@ -84,7 +76,7 @@ def _mean_title(what: str, frame: pd.DataFrame) -> str:
 
 
 def describe(frame: pd.DataFrame, column: str, what: str, *, digits: int) -> str:
-    """Describe a scatter plot against size in words, from its data: its alternative text.
+    """Write the alternative text from the chart's data.
 
     Examples
     --------

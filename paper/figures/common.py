@@ -55,15 +55,44 @@ def class_encodings(frame: pd.DataFrame) -> dict[str, object]:
     }
 
 
+#: Title and format of what many tooltips show, the same in every figure.
+_TIPS = {
+    "energy_wh": ("energy (Wh)", ".1f"),
+    "memory_gb": ("memory (GB)", ".1f"),
+    "n_parameters": ("parameters", ","),
+    "pepr": ("PePR-E", ".4f"),
+    "resource": ("R", ".4f"),
+    "score": ("PePR-E", ".4f"),
+    "test_accuracy": ("test accuracy", ".4f"),
+}
+
+
+def tips(*fields: str) -> list[alt.Tooltip]:
+    """Tooltip lines: known quantities by name, others as ``name|title|format``."""
+    lines = []
+    for field in fields:
+        name, *own = field.split("|")
+        title, form = own or _TIPS.get(name, ("", ""))
+        lines.append(
+            alt.Tooltip(
+                f"{name}:{'Q' if form else 'N'}",
+                title=title or alt.Undefined,
+                format=form or alt.Undefined,
+            )
+        )
+    return lines
+
+
+def colours(mapping: dict[str, str]) -> alt.Scale:
+    """Scale that gives each name its colour or shape."""
+    return alt.Scale(domain=list(mapping), range=list(mapping.values()))
+
+
 def class_tooltips() -> list[alt.Tooltip]:
     """Tooltip lines that say which model a point is."""
-    return [
-        alt.Tooltip("architecture:N", title="architecture"),
-        alt.Tooltip("n_parameters:Q", title="parameters", format=","),
-        alt.Tooltip("type:N"),
-        alt.Tooltip("efficient:N", title="efficiency"),
-        alt.Tooltip("size:N"),
-    ]
+    return tips(
+        "architecture|architecture|", "n_parameters", "type", "efficient|efficiency|", "size"
+    )
 
 
 def alpha_slider(alpha: float, *, highest: float = 20.0) -> alt.Parameter:
@@ -86,7 +115,7 @@ def score_colour(field: str) -> alt.Color:
 
 
 def nothing_to_draw(reason: str) -> alt.Chart:
-    """Say in the chart's place why there is none."""
+    """Show in the chart's place why there is none."""
     return (
         alt.Chart(pd.DataFrame({"reason": [reason]}))
         .mark_text(size=15, color="#555555")
@@ -97,4 +126,4 @@ def nothing_to_draw(reason: str) -> alt.Chart:
 
 def _scale(mapping: dict[str, str], present: pd.Series) -> alt.Scale:
     known = {k: v for k, v in mapping.items() if k != UNCLASSIFIED or (present == k).any()}
-    return alt.Scale(domain=list(known), range=list(known.values()))
+    return colours(known)

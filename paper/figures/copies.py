@@ -13,8 +13,10 @@ from paper.figures.common import (
     GREEN,
     ORANGE,
     VERMILION,
+    colours,
     large_shading,
     size_axis,
+    tips,
 )
 from pepr_utils.results import ResultSet, experiment_labels
 from pepr_utils.results.groups import Average, averaged_runs, by_architecture
@@ -93,16 +95,16 @@ def power_chart(frame: pd.DataFrame) -> alt.LayerChart:
             color=alt.Color(
                 "role:N",
                 title="Energy",
-                scale=alt.Scale(domain=list(present), range=list(present.values())),
+                scale=colours(present),
             ),
-            tooltip=[
-                alt.Tooltip("architecture:N"),
-                alt.Tooltip("experiment:N"),
-                alt.Tooltip("role:N", title="energy"),
-                alt.Tooltip("energy_wh:Q", title="energy (Wh)", format=".2f"),
-                alt.Tooltip("time_s:Q", title="time (s)", format=".1f"),
-                alt.Tooltip("power_w:Q", title="power (W)", format=",.0f"),
-            ],
+            tooltip=tips(
+                "architecture",
+                "experiment",
+                "role|energy|",
+                "energy_wh|energy (Wh)|.2f",
+                "time_s|time (s)|.1f",
+                "power_w|power (W)|,.0f",
+            ),
         )
         .add_params(pick)
     )
@@ -110,13 +112,13 @@ def power_chart(frame: pd.DataFrame) -> alt.LayerChart:
     rule = (
         alt.Chart(limits)
         .mark_rule(color="#222222", strokeDash=[5, 4], strokeWidth=1.5)
-        .encode(y="limit_w:Q", tooltip=alt.Tooltip("limit_w:Q", title="limit (W)", format=",.0f"))
+        .encode(y="limit_w:Q", tooltip=tips("limit_w|limit (W)|,.0f"))
     )
     return alt.layer(rule, points).properties(height=CHART_HEIGHT)
 
 
 def describe_power(frame: pd.DataFrame) -> str:
-    """Describe the powers in words, from their data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     parts = []
     for role in ROLES:
         part = frame.loc[frame["role"] == role, "power_w"].dropna()
@@ -188,13 +190,7 @@ def score_chart(frame: pd.DataFrame) -> alt.LayerChart:
                 title="As published",
                 scale=alt.Scale(domain=["without", "with a copy"], range=[BLUE, VERMILION]),
             ),
-            tooltip=[
-                alt.Tooltip("architecture:N"),
-                alt.Tooltip("reading:N"),
-                alt.Tooltip("n_parameters:Q", title="parameters", format=","),
-                alt.Tooltip("energy_wh:Q", title="energy (Wh)", format=".1f"),
-                alt.Tooltip("pepr:Q", title="PePR-E", format=".4f"),
-            ],
+            tooltip=tips("architecture", "reading", "n_parameters", "energy_wh", "pepr"),
         )
         .add_params(pick)
     )
@@ -209,18 +205,14 @@ def score_chart(frame: pd.DataFrame) -> alt.LayerChart:
             x="min:Q",
             x2="max:Q",
             y=y,
-            tooltip=[
-                alt.Tooltip("size:N"),
-                alt.Tooltip("reading:N"),
-                alt.Tooltip("pepr:Q", title="median PePR-E", format=".3f"),
-            ],
+            tooltip=tips("size", "reading", "pepr|median PePR-E|.3f"),
         )
     )
     return alt.layer(large_shading(frame), rule, points).properties(height=CHART_HEIGHT)
 
 
 def describe_scores(frame: pd.DataFrame) -> str:
-    """Describe the scores under each reading in words: the alternative text."""
+    """Write the alternative text from the chart's data."""
     parts = []
     for words in dict.fromkeys(frame["reading"]):
         part = frame[frame["reading"] == words]

@@ -66,7 +66,7 @@ def chart(frame: pd.DataFrame, cost: str, *, alpha: float = 1.0) -> alt.LayerCha
 
 
 def describe(frame: pd.DataFrame, cost: str) -> str:
-    """Describe the scatter plot in words, from its data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     if frame.empty:
         return f"Nothing is drawn: {_why_not(cost)}."
     return by_size.describe(frame, "pepr", f"PePR-{cost}", digits=3)

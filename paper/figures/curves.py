@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from paper.chapters.curve import default_architecture
-from paper.figures.common import BLUE, CHART_HEIGHT, ORANGE, VERMILION, alpha_slider
+from paper.figures.common import BLUE, CHART_HEIGHT, ORANGE, VERMILION, alpha_slider, tips
 from pepr_utils.errors import unknown_name
 
 PERFORMANCE, SCORE = "test accuracy", "PePR-E"
@@ -37,13 +37,7 @@ def chart(
         title="Cumulative energy, normalised over all models and epochs",
         scale=alt.Scale(zero=False, padding=12),
     )
-    tooltips = [
-        alt.Tooltip("architecture:N"),
-        alt.Tooltip("epoch:Q"),
-        alt.Tooltip("resource:Q", title="R", format=".4f"),
-        alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f"),
-        alt.Tooltip("score:Q", title="PePR-E", format=".4f"),
-    ]
+    tooltips = tips("architecture", "epoch", "resource", "test_accuracy", "score")
     # Of tied epochs the optimum is the one with the smallest resource.
     best = (
         base.transform_filter("datum.score == datum.highest")
@@ -73,7 +67,7 @@ def chart(
 
 
 def describe(frame: pd.DataFrame, *, architecture: str | None = None) -> str:
-    """Describe one architecture's curves in words, from their data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     name = architecture or default_architecture(frame)
     part = frame[frame["architecture"] == name]
     best = part[part["optimum"]].iloc[0]

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from paper.figures import profile
-from paper.figures.common import CHART_HEIGHT, ORANGE, VERMILION, alpha_slider
+from paper.figures.common import CHART_HEIGHT, ORANGE, VERMILION, alpha_slider, tips
 
 
 def chart(frame: pd.DataFrame, *, alpha: float = 1.0, enlarged: bool = False) -> alt.LayerChart:
@@ -24,14 +24,7 @@ def chart(frame: pd.DataFrame, *, alpha: float = 1.0, enlarged: bool = False) ->
         score="alpha * datum.test_accuracy / (alpha + datum.resource)"
     )
     place = {"x": "resource:Q", "y": "test_accuracy:Q"}
-    tooltips = [
-        alt.Tooltip("architecture:N"),
-        alt.Tooltip("epoch:Q"),
-        alt.Tooltip("resource:Q", title="R", format=".4f"),
-        alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f"),
-        alt.Tooltip("score:Q", title="PePR-E", format=".4f"),
-        alt.Tooltip("role:N"),
-    ]
+    tooltips = tips("architecture", "epoch", "resource", "test_accuracy", "score", "role")
     others = (
         base.transform_filter("datum.role == 'other'")
         .mark_point(filled=True, size=14, color="#323f4b", opacity=0.45)
@@ -66,7 +59,7 @@ def chart(frame: pd.DataFrame, *, alpha: float = 1.0, enlarged: bool = False) ->
 
 
 def corner(frame: pd.DataFrame) -> pd.DataFrame:
-    """The points near the front: no dearer than half as much again, no worse than its worst."""
+    """The points near the front: at most half as expensive again, no worse than its worst."""
     front = frame[frame["role"] != "other"]
     near = (frame["resource"] <= 1.5 * front["resource"].max()) & (
         frame["test_accuracy"] >= front["test_accuracy"].min()
@@ -75,7 +68,7 @@ def corner(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe(frame: pd.DataFrame) -> str:
-    """Describe the front in words, from its data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     front = frame[frame["role"] != "other"]
     ends = [f"{r.architecture} after epoch {r.epoch}" for r in front.iloc[[0, -1]].itertuples()]
     knee = frame[frame["role"] == "knee"]

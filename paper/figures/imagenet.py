@@ -14,6 +14,7 @@ from paper.figures.common import (
     large_shading,
     nothing_to_draw,
     size_axis,
+    tips,
 )
 
 
@@ -28,14 +29,14 @@ def chart(frame: pd.DataFrame, value: str, title: str) -> alt.LayerChart | alt.C
         .encode(
             x=size_axis(known),
             y=alt.Y(f"{value}:Q", title=title, scale=alt.Scale(zero=False, padding=10)),
-            tooltip=[
-                *class_tooltips(),
-                alt.Tooltip("matched:N", title="weights"),
-                alt.Tooltip("image_size:Q", title="validated at (px)"),
-                alt.Tooltip("top1:Q", title="top-1", format=".4f"),
-                alt.Tooltip("reserved_memory_gb:Q", title="memory (GB)", format=".1f"),
-                alt.Tooltip("pepr:Q", title="PePR-M", format=".4f"),
-            ],
+            tooltip=class_tooltips()
+            + tips(
+                "matched|weights|",
+                "image_size|validated at (px)|",
+                "top1|top-1|.4f",
+                "reserved_memory_gb|memory (GB)|.1f",
+                "pepr|PePR-M|.4f",
+            ),
             **class_encodings(known),
         )
     )
@@ -43,7 +44,7 @@ def chart(frame: pd.DataFrame, value: str, title: str) -> alt.LayerChart | alt.C
 
 
 def describe(frame: pd.DataFrame, value: str, what: str) -> str:
-    """Describe the scatter plot in words, from its data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     known = frame.dropna(subset=[value, "n_parameters"])
     if known.empty:
         return f"Nothing is drawn: {NOTHING}."

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from paper.chapters.statements import CURVES, GRID, ExampleCurve
-from paper.figures.common import CHART_HEIGHT
+from paper.figures.common import CHART_HEIGHT, tips
 from pepr_utils.results import ResultSet, learning_curves
 from pepr_utils.scoring import (
     integral_representation,
@@ -104,11 +104,7 @@ def convergence_chart(frame: pd.DataFrame) -> alt.LayerChart:
             y=y,
             color=alt.Color("curve:N", title=None),
             strokeDash=alt.StrokeDash("curve:N", title=None),
-            tooltip=[
-                "curve:N",
-                alt.Tooltip("step:Q", format=".5f"),
-                alt.Tooltip("error of the gain:Q", format=".2e"),
-            ],
+            tooltip=tips("curve", "step||.5f", "error of the gain||.2e"),
         )
     )
     steps = np.array([frame["step"].min(), frame["step"].max()])
@@ -133,7 +129,7 @@ def orders(frame: pd.DataFrame) -> dict[str, float]:
 
 
 def describe_convergence(frame: pd.DataFrame) -> str:
-    """Describe the convergence in words, from its data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     words = ", ".join(f"{order:.1f} for the {name} curve" for name, order in orders(frame).items())
     return (
         f"Error of the gain against the step between samples, from {frame['step'].max():g} to "
@@ -277,7 +273,7 @@ def explorer_chart(frame: pd.DataFrame, *, curve: str = "dip, then recovery") ->
 
 
 def describe_explorer(frame: pd.DataFrame, *, curve: str = "dip, then recovery") -> str:
-    """Describe one curve of the explorer in words, from its data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     part = frame[frame["curve"] == curve]
     broken = part[(part["claim"] == "f' < f(0)/2") & (part["score"] == "rises")]
     below = (part["PePR"] < part["f(0)"]).mean()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from paper.figures.common import nothing_to_draw
+from paper.figures.common import nothing_to_draw, tips
 from paper.site.theme import PALETTE
 from pepr_utils.results import ResultSet
 
@@ -48,21 +48,21 @@ def chart(frame: pd.DataFrame, *, quantity: str) -> alt.Chart:
             y=alt.Y(f"{quantity}:Q", title=QUANTITIES[quantity], scale=alt.Scale(zero=False)),
             color=colour,
             detail="run_id:N",
-            tooltip=[
-                alt.Tooltip("architecture:N"),
-                alt.Tooltip("epoch:Q"),
-                alt.Tooltip("train_loss:Q", title="training loss", format=".3f"),
-                alt.Tooltip("train_accuracy:Q", title="training accuracy", format=".3f"),
-                alt.Tooltip("val_accuracy:Q", title="validation accuracy", format=".3f"),
-                alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".3f"),
-            ],
+            tooltip=tips(
+                "architecture",
+                "epoch",
+                "train_loss|training loss|.3f",
+                "train_accuracy|training accuracy|.3f",
+                "val_accuracy|validation accuracy|.3f",
+                "test_accuracy|test accuracy|.3f",
+            ),
         )
         .properties(height=300)
     )
 
 
 def describe(frame: pd.DataFrame, *, quantity: str) -> str:
-    """Describe the curves in words, from their data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     if frame.empty:
         return "Nothing is drawn: this result set has no epochs."
     ordered = frame.sort_values("epoch").groupby("run_id")[quantity]

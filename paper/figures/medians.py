@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from paper.figures.common import SIZE_COLOURS, nothing_to_draw
+from paper.figures.common import SIZE_COLOURS, colours, nothing_to_draw, tips
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.results import ResultSet
 from pepr_utils.statistics import Comparison, Tested, compare_samples, datasets_of, groups
@@ -117,20 +117,20 @@ def chart(frame: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     colour = alt.Color(
         "size:N",
         title="Models",
-        scale=alt.Scale(domain=list(SIZE_COLOURS), range=list(SIZE_COLOURS.values())),
+        scale=colours(SIZE_COLOURS),
     )
-    tooltips = [
-        alt.Tooltip("dataset:N", title="data set"),
-        alt.Tooltip("size:N"),
-        alt.Tooltip("n:Q", title="models"),
-        alt.Tooltip("median:Q", title="median PePR-E", format=".4f"),
-        alt.Tooltip("low:Q", title="interval from", format=".4f"),
-        alt.Tooltip("high:Q", title="to", format=".4f"),
-        alt.Tooltip("cost_alone:Q", title="with P = 1", format=".4f"),
-        alt.Tooltip("majority:Q", title="majority class", format=".4f"),
-        alt.Tooltip("p:Q", title="p (Welch)", format=".2g"),
-        alt.Tooltip("p_mann_whitney:Q", title="p (Mann-Whitney)", format=".2g"),
-    ]
+    tooltips = tips(
+        "dataset|data set|",
+        "size",
+        "n|models|",
+        "median|median PePR-E|.4f",
+        "low|interval from|.4f",
+        "high|to|.4f",
+        "cost_alone|with P = 1|.4f",
+        "majority|majority class|.4f",
+        "p|p (Welch)|.2g",
+        "p_mann_whitney|p (Mann-Whitney)|.2g",
+    )
     base = alt.Chart(placed).encode(y=y, color=colour, tooltip=tooltips)
     bars = base.mark_rule(strokeWidth=3).encode(x=x("low"), x2="high:Q")
     points = base.mark_point(filled=True, size=110, opacity=1).encode(x=x("median"))
@@ -158,7 +158,7 @@ def _words(row: dict) -> str:
 
 
 def describe(frame: pd.DataFrame) -> str:
-    """Describe the medians in words, from their data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     if frame.empty:
         return f"Nothing is drawn: {NOTHING}."
     parts = []

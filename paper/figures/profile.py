@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from paper.figures.common import CHART_HEIGHT, alpha_slider, score_colour
+from paper.figures.common import CHART_HEIGHT, alpha_slider, score_colour, tips
 from pepr_utils.scoring import pepr
 
 #: Cells of the shading along each axis, and the scores that have an isocline.
@@ -83,17 +83,13 @@ def shading(frame: pd.DataFrame) -> alt.Chart:
             ),
             y2="p_to:Q",
             color=score_colour("score:Q"),
-            tooltip=[
-                alt.Tooltip("resource:Q", title="R", format=".3f"),
-                alt.Tooltip("performance:Q", title="P", format=".3f"),
-                alt.Tooltip("score:Q", title="PePR", format=".3f"),
-            ],
+            tooltip=tips("resource|R|.3f", "performance|P|.3f", "score|PePR|.3f"),
         )
     )
 
 
 def describe(frame: pd.DataFrame) -> str:
-    """Describe the profile in words, from its data: its alternative text."""
+    """Write the alternative text from the chart's data."""
     best = frame.nlargest(1, "pepr").iloc[0]
     worst = frame[frame["performance"] == frame["performance"].max()].nlargest(1, "resource")
     return (

@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from paper.figures.common import BLUE, CHART_HEIGHT, nothing_to_draw
+from paper.figures.common import BLUE, CHART_HEIGHT, nothing_to_draw, tips
 from paper.site.theme import PALETTE
 from pepr_utils.scoring import leaders_by_alpha, pepr, ranks
 
@@ -69,14 +69,7 @@ def chart(frame: pd.DataFrame, *, top: int = TOP) -> alt.LayerChart:
         scale=alt.Scale(domain=[3 * top + 0.5, 0.5], nice=False),
         axis=alt.Axis(values=[1, *range(top, 3 * top + 1, top)]),
     )
-    tooltips = [
-        alt.Tooltip("architecture:N"),
-        alt.Tooltip("alpha:Q", format=".3g"),
-        alt.Tooltip("rank:Q"),
-        alt.Tooltip("pepr:Q", title="PePR-E", format=".4f"),
-        alt.Tooltip("test_accuracy:Q", title="test accuracy", format=".4f"),
-        alt.Tooltip("resource:Q", title="R", format=".4f"),
-    ]
+    tooltips = tips("architecture", "alpha||.3g", "rank", "pepr", "test_accuracy", "resource")
     base = alt.Chart(shown)
     others = base.transform_filter("!isValid(datum.leader)").mark_line(
         strokeWidth=1.5, color="#b8c0c9", clip=True
@@ -94,7 +87,7 @@ def chart(frame: pd.DataFrame, *, top: int = TOP) -> alt.LayerChart:
 
 
 def describe(frame: pd.DataFrame, leaders: pd.DataFrame, *, top: int = TOP) -> str:
-    """Describe the rank plot in words, from its data: its alternative text."""
+    """Write the alternative text from the chart's data."""
     path = ", ".join(
         f"{name} from alpha = {start:.3g}"
         for name, start in zip(leaders["leader"], leaders["from alpha"], strict=True)
@@ -131,16 +124,16 @@ def interval_chart(frame: pd.DataFrame, *, shown: int = 20) -> alt.LayerChart:
     order = list(first["architecture"])
     y = alt.Y("architecture:N", sort=order, title=None)
     base = alt.Chart(first)
-    tooltips = [
-        alt.Tooltip("architecture:N"),
-        alt.Tooltip("pepr:Q", title="PePR-E", format=".4f"),
-        alt.Tooltip("pepr_low:Q", title="interval from", format=".4f"),
-        alt.Tooltip("pepr_high:Q", title="to", format=".4f"),
-        alt.Tooltip("rank:Q"),
-        alt.Tooltip("rank_low:Q", title="rank from"),
-        alt.Tooltip("rank_high:Q", title="to"),
-        alt.Tooltip("leads:Q", title="leads in", format=".1%"),
-    ]
+    tooltips = tips(
+        "architecture",
+        "pepr",
+        "pepr_low|interval from|.4f",
+        "pepr_high|to|.4f",
+        "rank",
+        "rank_low|rank from|",
+        "rank_high|to|",
+        "leads|leads in|.1%",
+    )
     bars = base.mark_rule(strokeWidth=3, opacity=0.45, color=BLUE).encode(
         x=alt.X("pepr_low:Q", title="PePR-E with 95 % interval", scale=alt.Scale(zero=False)),
         x2="pepr_high:Q",
@@ -154,7 +147,7 @@ def interval_chart(frame: pd.DataFrame, *, shown: int = 20) -> alt.LayerChart:
 
 
 def describe_intervals(frame: pd.DataFrame, *, shown: int = 20) -> str:
-    """Describe the intervals in words, from their data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     if frame.empty:
         return f"No chart: {NO_INTERVALS}."
     first, best = frame.head(shown), frame.iloc[0]

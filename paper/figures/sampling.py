@@ -8,12 +8,12 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from paper.figures.common import BLUE, CHART_HEIGHT, VERMILION
+from paper.figures.common import BLUE, CHART_HEIGHT, VERMILION, tips
 
 #: Lengths of the windows (s), and how many are tried of each.
 WINDOWS_S = (2, 4, 8, 12, 20, 40, 80)
 DRAWS = 200
-#: The made-up card: two levels of power (W), each held for a random time of this mean (s).
+#: The simulated GPU: two levels of power (W), each held for a random time of this mean (s).
 LEVELS_W, MEAN_HELD_S = (100.0, 300.0), 0.3
 #: The share of the windows that "most" stands for.
 MOST = 0.95
@@ -59,7 +59,7 @@ def data(
 
 
 def chart(frame: pd.DataFrame, *, few_samples: int) -> alt.LayerChart:
-    """Error against the length of the window; the rule stands where the meter stops to warn."""
+    """Error against the length of the window; the rule marks where the meter stops warning."""
     lines = (
         alt.Chart(frame)
         .mark_line(point=True)
@@ -76,12 +76,12 @@ def chart(frame: pd.DataFrame, *, few_samples: int) -> alt.LayerChart:
                 title="In",
                 scale=alt.Scale(domain=list(_SHARES), range=[BLUE, VERMILION]),
             ),
-            tooltip=[
-                alt.Tooltip("window_s:Q", title="window (s)"),
-                alt.Tooltip("n_samples:Q", title="samples"),
-                alt.Tooltip("share:N", title="in"),
-                alt.Tooltip("error_percent:Q", title="error below (%)", format=".2f"),
-            ],
+            tooltip=tips(
+                "window_s|window (s)|",
+                "n_samples|samples|",
+                "share|in|",
+                "error_percent|error below (%)|.2f",
+            ),
         )
     )
     interval = float((frame["window_s"] / frame["n_samples"]).iloc[0])
@@ -91,7 +91,7 @@ def chart(frame: pd.DataFrame, *, few_samples: int) -> alt.LayerChart:
 
 
 def describe(frame: pd.DataFrame) -> str:
-    """Describe the chart in words, from its data: the alternative text."""
+    """Write the alternative text from the chart's data."""
     most = frame[frame["share"] == list(_SHARES)[-1]]
     begin, *_, end = (f"{row.error_percent:.1f} % at {row.window_s} s" for row in most.itertuples())
     return (

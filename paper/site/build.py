@@ -91,7 +91,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def _place(path: Path) -> Path:
-    """Where a source file goes: Sphinx wants the static files at the top."""
+    """Where a source file goes: Sphinx needs the static files at the top."""
     return Path(*path.parts[1:]) if path.parts[:2] == ("book", "_static") else path
 
 

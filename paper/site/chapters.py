@@ -19,7 +19,7 @@ _HEADER_KEYS = ("result_set", "makes", "parameters", "files")
 
 
 class BookError(PeprError):
-    """The book's sources cannot be built as they stand."""
+    """The book's sources cannot be built."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def read_chapters(root: Path) -> list[Chapter]:
     Raises
     ------
     BookError
-        If a chapter has no text, or a header says what is not understood.
+        If a chapter has no text, or a header has an unknown entry.
     """
     toc = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
     return [_read_chapter(root, docname) for docname in _docnames(toc)]

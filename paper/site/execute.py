@@ -184,7 +184,7 @@ def _tidy(notebook: Any) -> Any:
 
 
 def _take_stderr(notebook: Any) -> list[str]:
-    """Take what cells wrote to stderr off the page; it is for who builds, not for who reads."""
+    """Take what cells wrote to stderr off the page; it is for whoever builds the site."""
     written = []
     for cell in notebook.cells:
         outputs = cell.get("outputs", [])

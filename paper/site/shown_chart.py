@@ -115,7 +115,7 @@ def specification(chart: TopLevelMixin, description: str) -> dict[str, Any]:
     Parameters
     ----------
     chart : altair chart
-        The chart; its data must lie in it, not at an address.
+        The chart; its data must be in it, not at an address.
     description : str
         Words for readers who do not see the chart.
     """
@@ -154,7 +154,7 @@ def check_name(name: str) -> None:
 
 
 def _without_defaults(config: dict[str, Any]) -> dict[str, Any]:
-    """Drop what altair's default theme sets, so that the book's theme stands."""
+    """Drop what altair's default theme sets, so that the book's theme applies."""
     return {k: v for k, v in config.items() if (k, v) != ("view", _ALTAIR_VIEW)}
 
 

@@ -56,7 +56,7 @@ def show_table(
         What the CSV holds, where that is more than what is shown.
     filters : sequence of column, optional
         Columns by whose values a reader can choose rows, where the page runs scripts; without
-        them the whole table stands there. Not together with `group`.
+        them the whole table is shown. Not together with `group`.
 
     Returns
     -------

@@ -42,7 +42,7 @@ _SOURCE_PAGE = """\
 </body></html>
 """
 
-#: Licences that stand behind numbers of a result set, said on each page that shows some.
+#: Licences of the data behind a result set, shown on each page that uses it.
 LICENCES = {
     "published": "Data: MIT (saintslab/PePR); accuracies on Derma derive from DermaMNIST, "
     "CC BY-NC 4.0, those on Pneumonia from PneumoniaMNIST, CC BY 4.0",
@@ -72,7 +72,7 @@ class CaptionedTables(SphinxTransform):
 
 
 def add_commit(app: Sphinx, config: Any) -> None:
-    """Note the commit that the site is built from, and where the chart library lies."""
+    """Note the commit that the site is built from, and where the chart library is."""
     config.pepr_commit = config.pepr_commit or describe_commit(_root(app))
     config.html_static_path.append(str(_chart_library(Path(app.outdir).parent)))
 

@@ -73,7 +73,7 @@ def site_task(root: Path) -> dict[str, Any]:
 
 
 class Progress(ZeroReporter):
-    """What a reader of the build's output wants: what took long, what failed, where the site is."""
+    """Reports what took long, what failed and where the site is."""
 
     def initialize(self, tasks: dict[str, Any], selected_tasks: Any) -> None:
         """Note which tasks there are; called before the first one runs."""
@@ -95,7 +95,7 @@ class Progress(ZeroReporter):
         self.outstream.flush()
 
     def add_failure(self, task: Any, fail_info: Any) -> None:
-        """Print what failed and why, without doit's own words."""
+        """Print what failed and why, without doit's own output."""
         if isinstance(fail_info, UnmetDependency):
             return
         self.failures.append(task.name)
@@ -103,7 +103,7 @@ class Progress(ZeroReporter):
         self.outstream.flush()
 
     def complete_run(self) -> None:
-        """Say where the site is, or that there is none."""
+        """Print where the site is, or that there is none."""
         site = next((t.meta["site"] for t in self.tasks.values() if t.meta), None)
         address = site.resolve().as_uri() if site else "the site"
         if self.failures:

@@ -58,7 +58,7 @@ CONFIG: dict[str, Any] = {
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge two nested configurations; where both set a value, the second one's stands.
+    """Merge two nested configurations; where both set a value, the second one wins.
 
     Examples
     --------

@@ -252,6 +252,6 @@ def page_numbers(monkeypatch):
         names |= parameters
         for cell in others:
             exec(cell, names)
-        return {name: value for name, value in glued.items() if isinstance(value, str)}
+        return glued
 
     return run
