@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from pepr_utils.errors import DataUnavailableError, RunError, RunningElsewhereError, StoppedError
-from pepr_utils.measurement import Run, measure, orders, protocols, record_killed, run_id
+from pepr_utils.measurement import Run, measure, protocols, record_killed, run_id, sweep_environment
 from pepr_utils.measurement.architectures import timm
 from pepr_utils.measurement.metering import IntensityError
 from pepr_utils.measurement.predictions import Predictions
@@ -270,13 +270,13 @@ def test_a_killed_process_is_found_by_its_lock(tmp_path):
 @pytest.mark.slow
 def test_a_run_that_hangs_is_ended_by_the_limit_of_its_sweep(tmp_path, monkeypatch):
     log = tmp_path / "kernel.log"
-    monkeypatch.setenv(orders.LOG, str(log))
-    monkeypatch.setenv(orders.TIME_LIMIT_S, "0.5")
+    monkeypatch.setenv(sweep_environment.LOG, str(log))
+    monkeypatch.setenv(sweep_environment.TIME_LIMIT_S, "0.5")
     process = multiprocessing.get_context("spawn").Process(target=_hang, args=(tmp_path,))
     process.start()
     process.join(120)
     assert process.exitcode == 1
-    assert orders.hung(log)
+    assert sweep_environment.reached_time_limit(log)
     assert "in measure" in log.read_text()
     (record,) = record_killed(tmp_path, because="it took too long")
     assert record.status == "failed"
@@ -458,7 +458,7 @@ def test_a_session_of_a_sweep_begins_nothing_once_it_is_to_stop(tmp_path, monkey
                          protocol="tiny", pretrained=False, carbon_intensity="300")  # fmt: skip
 
     monkeypatch.setattr(perform, "train", stopped)
-    monkeypatch.setenv(orders.STOP, str(stop))
+    monkeypatch.setenv(sweep_environment.STOP, str(stop))
     left = tmp_path / "running" / "another.json"  # whose end the coordinator knows more of
     left.parent.mkdir()
     note = {"pid": 1, "host": "there", "started": "noon", "record": {"run_id": "another"}}
@@ -476,7 +476,7 @@ def test_a_session_of_a_sweep_begins_nothing_once_it_is_to_stop(tmp_path, monkey
 
 def test_a_session_of_a_sweep_waits_for_room(tmp_path, monkeypatch):
     from pepr_utils.errors import FolderError
-    from pepr_utils.measurement import measuring, orders, session
+    from pepr_utils.measurement import measuring, session, sweep_environment
 
     tries = []
 
@@ -491,8 +491,8 @@ def test_a_session_of_a_sweep_waits_for_room(tmp_path, monkeypatch):
     with pytest.raises(FolderError):
         session._measure(RUN, tmp_path, **options)
     tries.clear()
-    monkeypatch.setenv(orders.STOP, str(tmp_path / "stop"))
-    monkeypatch.setattr(orders.time, "sleep", lambda _s: None)
+    monkeypatch.setenv(sweep_environment.STOP, str(tmp_path / "stop"))
+    monkeypatch.setattr(sweep_environment.time, "sleep", lambda _s: None)
     assert session._measure(RUN, tmp_path, **options) == "the record"
 
 
@@ -545,7 +545,7 @@ def test_a_folder_that_others_began_while_the_device_was_waited_for(tmp_path, mo
 
     @contextmanager
     def waits(*arguments):
-        store.keep(tmp_path, Record(**theirs, device="NVIDIA H100"), None)
+        store.write_result(tmp_path, Record(**theirs, device="NVIDIA H100"), None)
         with run_lock(*arguments):
             yield
 

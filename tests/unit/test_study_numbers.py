@@ -10,12 +10,11 @@ from paper.chapters import study as study_numbers
 from pepr_utils.commands.sweep import sweep
 from pepr_utils.measurement.metering import Intensity
 from pepr_utils.measurement.run import Run
-from pepr_utils.measurement.sweep import costs, crosscheck
 from pepr_utils.measurement.sweep.forecast import Forecaster, Measured, Source, Work
 from pepr_utils.measurement.sweep.plan import Plan, Planned
 from pepr_utils.paths import data_dir, data_file
 
-CARD = "NVIDIA GeForce RTX 3090"
+GPU = "NVIDIA GeForce RTX 3090"
 #: Training images and test images of each data set, ten epochs.
 IMAGES = {"derma": (70070, 20050), "lidc": (90570, 30200), "pneumonia": (47080, 6240)}
 
@@ -23,7 +22,7 @@ IMAGES = {"derma": (70070, 20050), "lidc": (90570, 30200), "pneumonia": (47080, 
 def _measured(dataset, architecture, train_s, watt=400.0):
     """A run at so many seconds per image trained on, and a tenth of them per image tested."""
     return Measured(
-        architecture, dataset, "paper", True, 1.0, 256, CARD, Work(*IMAGES[dataset]),
+        architecture, dataset, "paper", True, 1.0, 256, GPU, Work(*IMAGES[dataset]),
         train_s, train_s / 10, watt, watt,
     )  # fmt: skip
 
@@ -41,7 +40,7 @@ def source():
 
 
 def test_each_experiment_is_forecast_from_the_rest(source):
-    table = crosscheck.crosscheck(source).set_index(["dataset", "without"])
+    table = study_numbers.crosscheck(source).set_index(["dataset", "without"])
     assert (table["runs"] == 2).all()
     # The nearest in images: lidc for derma (90,570 to 70,070), derma for the others.
     assert table.loc[("derma", "this data set"), "forecast from"] == "lidc"
@@ -56,11 +55,11 @@ def test_each_experiment_is_forecast_from_the_rest(source):
 
 def test_one_experiment_alone_cannot_be_checked(source):
     alone = Source("alone", tuple(m for m in source.runs if m.dataset == "derma"))
-    assert crosscheck.crosscheck(alone).empty
+    assert study_numbers.crosscheck(alone).empty
 
 
 def test_a_table_of_the_check_in_per_cent(source):
-    table = study_numbers.crosscheck_table(crosscheck.crosscheck(source))
+    table = study_numbers.crosscheck_table(study_numbers.crosscheck(source))
     row = table[table["experiment"] == "derma, pretrained, 100%"].iloc[-1]
     assert row["time, all"] == pytest.approx(100.0)
     assert row["energy, 90 %"] == pytest.approx(0.0)
@@ -78,7 +77,7 @@ def _seconds(n_train, n_evaluated, train_s):
 
 
 def test_what_each_step_takes(source, plan):
-    table = costs.steps(plan, Forecaster([source]), Intensity(100.0, "declared"))
+    table = study_numbers.steps(plan, Forecaster([source]), Intensity(100.0, "declared"))
     assert table["step"].tolist() == [
         "one run: resnet18d on pneumonia",
         "pepr run: n_parameters < 10e6 on pneumonia",
@@ -99,27 +98,17 @@ def test_what_each_step_takes(source, plan):
     )
 
 
-def test_devices_by_data_sheet_the_slowest_first(source, plan):
-    table = costs.by_device(plan, source, Intensity(100.0, "declared")).set_index("device")
-    base = table.loc[CARD]
-    newer = table.loc["NVIDIA GeForce RTX 4090"]
-    assert newer["time (h)"] / base["time (h)"] == pytest.approx(936 / 1008)
-    assert newer["energy (kWh)"] / base["energy (kWh)"] == pytest.approx(936 / 1008 * 450 / 350)
-    assert table["time (h)"].is_monotonic_decreasing
-
-
 def test_parts_over_their_mean(plan):
     seconds = {"derma": 10.0, "lidc": 20.0}
-    shares = costs.part_shares(plan, lambda run: seconds[run.dataset], 3)
+    shares = study_numbers.part_shares(plan, lambda run: seconds[run.dataset], 3)
     assert sorted(shares) == pytest.approx([10 / (50 / 3), 20 / (50 / 3), 20 / (50 / 3)])
 
 
 def test_numbers_of_the_chapter(source, plan):
     intensity = Intensity(100.0, "declared")
     found = study_numbers.numbers(
-        costs.steps(plan, Forecaster([source]), intensity),
-        costs.by_device(plan, source, intensity),
-        crosscheck.crosscheck(source),
+        study_numbers.steps(plan, Forecaster([source]), intensity),
+        study_numbers.crosscheck(source),
         pd.Series([0.9, 1.2]),
     )
     assert found["study-runs"] == "3"
@@ -182,7 +171,7 @@ def test_a_job_that_is_ended_passes_it_on_and_requeues_itself_alone(tmp_path):
     ]
 
 
-def test_a_cluster_is_a_scheduler_and_a_worker_for_each_card(tmp_path):
+def test_a_cluster_is_a_scheduler_and_a_worker_for_each_gpu(tmp_path):
     done, said = run_script("cluster.sh", tmp_path, pepr=ENDLESS, scontrol="", **SCHEDULER)
     assert done.returncode == 0, done.stderr
     file = f"{tmp_path}/results/paper/scheduler-77.json"

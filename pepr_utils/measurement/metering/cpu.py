@@ -17,7 +17,7 @@ from pepr_utils.measurement.metering.carbontracker import Estimate
 from pepr_utils.measurement.metering.energy import NO_COUNTER, Component
 from pepr_utils.measurement.metering.rapl import Domain, Rapl, distinct
 from pepr_utils.measurement.metering.readings import Load, Span, count
-from pepr_utils.measurement.orders import runs_at_once
+from pepr_utils.measurement.sweep_environment import runs_at_once
 
 #: CPU time since boot, by kind, in ticks.
 PROC_STAT = Path("/proc/stat")
