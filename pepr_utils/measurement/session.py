@@ -165,25 +165,8 @@ def check_all(
 ) -> tuple[Report, list[tuple[ResolvedRun, Images]]]:
     """Check runs on one data set, and report what is found in it and in the folder.
 
-    Parameters
-    ----------
-    runs : sequence of Run
-        At least one.
-    folder, weights_folder
-        See `measure`.
-    say : callable
-        Called with each line.
-    progress : bool, default False
-        Show the progress of downloads on stderr.
-    **options
-        ``device`` and ``any_device``, see `measure`.
-
-    Returns
-    -------
-    data : Report
-        Sizes, class balance and possible faults of the data set.
-    ready : list of (ResolvedRun, Images)
-        What `measure_all` takes.
+    The arguments are those of `check_runs` and `fine_tune`. Returns what is known of the data set,
+    and the runs as `measure_all` takes them.
 
     Raises
     ------
@@ -214,25 +197,10 @@ def measure_all(
     progress: bool = False,
     **options: Any,
 ) -> tuple[list[Record], list[PeprError]]:
-    """Measure runs one after the other, except those that are done.
+    """Measure the runs of `check_all` one after the other, except those that are done.
 
-    Parameters
-    ----------
-    ready : sequence of (ResolvedRun, Images)
-        From `check_all`, as the others are.
-    say : callable
-        Called with a line for each run that has ended.
-    carbon_intensity
-        See `measure`.
-    progress : bool, default False
-        Show a bar for each run on stderr.
-
-    Returns
-    -------
-    records : list of Record
-        One per run, in their order; without those in `not_measured`.
-    not_measured : list of PeprError
-        Why runs have no record, such as another process that measures them.
+    Returns the records of the runs, and the errors of those that have none, such as of a run that
+    another process measures. `progress` shows a bar for each run on stderr.
     """
     records, not_measured = [], []
     if not in_sweep():  # which has written its plan

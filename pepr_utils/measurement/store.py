@@ -77,13 +77,7 @@ def folder_errors(folder: Path) -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise unless files can be written to a result set's folder, which is made if need be.
-
-    Raises
-    ------
-    FolderError
-        With the folder and the reason.
-    """
+    """Raise `FolderError` unless files can be written to a folder, which is created if missing."""
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -122,13 +116,7 @@ def check_device(folder: Path, device: str, *, any_device: bool = False) -> None
 
 
 def measured_on(folder: Path) -> str | None:
-    """The model of device that the records of a folder are measured on; None without records.
-
-    Raises
-    ------
-    RunError
-        If the manifest is damaged.
-    """
+    """The model of device that the records of a folder are measured on; None without records."""
     path = Path(folder) / MANIFEST
     if not (record_paths(folder) and path.is_file()):
         return None
@@ -187,10 +175,7 @@ def _supersede_damaged(folder: Path, run_id: str) -> None:
 def write_result(folder: Path, record: Record, predictions: Predictions | None) -> None:
     """Write record and predictions of a run; in a sweep, wait for room rather than lose them.
 
-    Raises
-    ------
-    FolderError
-        If they cannot be written, naming the temporary folder that they were saved to instead.
+    Elsewhere the error names a temporary folder that they were saved to instead.
     """
     while True:
         try:
@@ -246,10 +231,8 @@ def run_lock(
 
     Parameters
     ----------
-    folder : pathlib.Path
-        The result set's folder.
-    run_id : str
-        The run.
+    folder, run_id
+        Of the run.
     note : mapping, or function that returns one
         The record so far; becomes the record if this process is killed. A function is called under
         the lock.
@@ -262,7 +245,7 @@ def run_lock(
         If the lock cannot be taken or the note cannot be written.
     """
     # `record_killed` takes a lock for a moment, to look at the note: hence a second.
-    with device_lock(), _exclusive(_lock_path(folder, run_id), timeout_s=1) as free:
+    with device_lock(), _exclusive(_running(folder, run_id, "lock"), timeout_s=1) as free:
         if not free:
             holder = read_note(folder, run_id)
             who = f" (process {holder['pid']} on {holder['host']})" if holder else ""
@@ -311,13 +294,8 @@ def claim(folder: Path, run_id: str) -> Iterator[bool]:
     A worker holds the claim from before its kernel is started until the end of the run is recorded,
     which keeps two workers from starting kernels for one run. `run_lock` is what keeps two
     processes from measuring it.
-
-    Raises
-    ------
-    FolderError
-        If no lock can be taken, as in a folder without room.
     """
-    path = _claim_path(folder, run_id)
+    path = _running(folder, run_id, "claim")
     with _exclusive(path) as free:
         try:
             yield free
@@ -329,12 +307,12 @@ def claim(folder: Path, run_id: str) -> Iterator[bool]:
 
 def is_claimed(folder: Path, run_id: str) -> bool:
     """Whether a living worker of a sweep has claimed a run."""
-    return is_locked(_claim_path(folder, run_id))
+    return is_locked(_running(folder, run_id, "claim"))
 
 
 def is_held(folder: Path, run_id: str) -> bool:
     """Whether a living process holds the lock of a run."""
-    return is_locked(_lock_path(folder, run_id))
+    return is_locked(_running(folder, run_id, "lock"))
 
 
 def is_locked(path: Path) -> bool:
@@ -356,12 +334,8 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _claim_path(folder: Path, run_id: str) -> Path:
-    return Path(folder) / RUNNING / f"{run_id}.claim"
-
-
-def _lock_path(folder: Path, run_id: str) -> Path:
-    return Path(folder) / RUNNING / f"{run_id}.lock"
+def _running(folder: Path, run_id: str, suffix: str) -> Path:
+    return Path(folder) / RUNNING / f"{run_id}.{suffix}"
 
 
 def noted_runs(folder: Path) -> list[str]:
@@ -371,7 +345,7 @@ def noted_runs(folder: Path) -> list[str]:
 
 def note_path(folder: Path, run_id: str) -> Path:
     """Path of the note of a run."""
-    return Path(folder) / RUNNING / f"{run_id}.json"
+    return _running(folder, run_id, "json")
 
 
 def read_note(folder: Path, run_id: str) -> dict[str, Any] | None:
@@ -416,7 +390,7 @@ def record_killed(
     for run_id in noted_runs(folder):
         if only is not None and run_id not in only:
             continue
-        with _exclusive(_lock_path(folder, run_id)) as free, folder_errors(folder):
+        with _exclusive(_running(folder, run_id, "lock")) as free, folder_errors(folder):
             if not free:
                 continue
             note = read_note(folder, run_id)
@@ -433,15 +407,9 @@ def record_killed(
 
 
 def remove_notes(folder: Path, runs: Collection[str]) -> None:
-    """Remove the notes of runs that were ended on purpose: they have not failed.
-
-    Raises
-    ------
-    FolderError
-        If a note cannot be removed.
-    """
+    """Remove the notes of runs that were ended on purpose: they have not failed."""
     for run_id in runs:
-        with _exclusive(_lock_path(folder, run_id)) as free, folder_errors(folder):
+        with _exclusive(_running(folder, run_id, "lock")) as free, folder_errors(folder):
             if free:
                 note_path(folder, run_id).unlink(missing_ok=True)
 

@@ -621,7 +621,7 @@ def test_runs_that_end_on_a_full_disk_are_recorded_when_there_is_room(sweep, dis
 
 
 def test_the_reason_of_a_dead_worker_is_kept_until_its_kernel_ends(sweep, tmp_path):
-    lock = FileLock(store._lock_path(tmp_path, IDS[NAMES[0]]))
+    lock = FileLock(store._running(tmp_path, IDS[NAMES[0]], "lock"))
     (tmp_path / store.RUNNING).mkdir()
 
     def measure(name, folder):

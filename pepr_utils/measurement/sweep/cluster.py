@@ -40,46 +40,22 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Slot:
-    """A worker that does one job at a time.
+    """A worker that does one job at a time."""
 
-    Attributes
-    ----------
-    address : str
-        Its address; a worker that was restarted has another.
-    name : str
-        Its name, which it keeps.
-    at_once : int
-        Workers on its machine.
-    """
-
-    address: str
-    name: str
-    at_once: int
+    address: str  # a worker that was restarted has another
+    name: str  # which it keeps
+    at_once: int  # workers on its machine
 
 
 @dataclass
 class Workers:
-    """The workers of a Dask scheduler.
+    """The workers of a Dask scheduler."""
 
-    Attributes
-    ----------
-    client : distributed.Client
-        The connection to the scheduler.
-    where : str
-        The scheduler, for messages.
-    environment : dict
-        What kernels get that is not in their worker's environment.
-    wanted : int or None
-        How many workers there are when all are up; None where others decide that.
-    hurried : callable
-        Whether the sweep is to end at once: no answer is waited for any longer.
-    """
-
-    client: Any
-    where: str
-    environment: dict[str, str] = field(default_factory=dict)
-    wanted: int | None = None
-    hurried: Callable[[], bool] = lambda: False
+    client: Any  # distributed.Client
+    where: str  # the scheduler, for messages
+    environment: dict[str, str] = field(default_factory=dict)  # of kernels, beside the worker's
+    wanted: int | None = None  # workers when all are up; None where others decide that
+    hurried: Callable[[], bool] = lambda: False  # whether no answer is waited for any longer
     _used: set[str] = field(default_factory=set, init=False, repr=False)
     _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
@@ -168,15 +144,9 @@ class Workers:
 
 @dataclass
 class OwnWorkers(Workers):
-    """Workers that this process has started.
+    """Workers that this process has started."""
 
-    Attributes
-    ----------
-    cluster : distributed.deploy.spec.SpecCluster
-        Their cluster.
-    """
-
-    cluster: Any = None
+    cluster: Any = None  # distributed.deploy.spec.SpecCluster
     _seen: float = field(default_factory=time.monotonic, init=False, repr=False)
 
     def slots(self) -> list[Slot]:
@@ -216,18 +186,8 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
     """Start a worker process for each slot on this machine, and end them with the block.
 
     The worker of a GPU sees that GPU only, from before anything is imported in it. Every port is
-    bound to this machine's own address.
-
-    Parameters
-    ----------
-    n : int
-        Slots without a GPU; ignored where there are GPUs.
-    gpus : sequence of str
-        GPUs, as CUDA_VISIBLE_DEVICES names them.
-    folder : pathlib.Path
-        The result set's.
-    hide_gpus : bool
-        Whether slots without a GPU are to see none.
+    bound to this machine's own address. `gpus` are names for CUDA_VISIBLE_DEVICES; without any
+    there are `n` slots on the processor.
     """
     _start_quiet_tracker()  # before an import starts it
     import dask
@@ -296,20 +256,7 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
 
 @contextmanager
 def their_workers(scheduler: str, *, timeout_s: float = ANSWER_S) -> Iterator[Workers]:
-    """Connect to a scheduler that runs.
-
-    Parameters
-    ----------
-    scheduler : str
-        Its address, or the path of its file.
-    timeout_s : float
-        How long to wait for an answer.
-
-    Raises
-    ------
-    SweepError
-        If it is neither, or does not answer.
-    """
+    """Connect to a scheduler that runs, for the block; see `connect`."""
     with quiet():
         client = connect(scheduler, timeout_s)
         try:
@@ -320,14 +267,7 @@ def their_workers(scheduler: str, *, timeout_s: float = ANSWER_S) -> Iterator[Wo
 
 
 def connect(scheduler: str, timeout_s: float) -> Any:
-    """Return a client of a scheduler.
-
-    Parameters
-    ----------
-    scheduler : str
-        Its address, or the path of its file.
-    timeout_s : float
-        How long to wait for an answer.
+    """Return a client of a scheduler, by its address or the path of its file.
 
     Raises
     ------
@@ -391,15 +331,7 @@ def answer_within(
     """Return the result of a function, unless it takes too long.
 
     It is called in a thread that is not waited for, so that signals are handled in the meantime.
-
-    Parameters
-    ----------
-    seconds : float
-        How long to wait.
-    ask : callable
-        May never return.
-    hurried : callable, optional
-        Whether to wait no longer.
+    `hurried` says whether to wait no longer.
 
     Raises
     ------

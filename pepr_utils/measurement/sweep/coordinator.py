@@ -69,22 +69,11 @@ class Coordinator:
     runs, columns : mapping
         The runs by run_id, in their order, and the known columns of the record of each.
     workers : Workers
-        Who measures.
+        The workers.
     job : Job
         What all jobs have in common.
-    attempts : int
-        How often a run is tried.
-    seconds : callable
-        Forecast length of a run (s), or None.
-
-    Attributes
-    ----------
-    given : list of Given
-        The jobs that workers have.
-    excluded : dict of str to str
-        The reason for each worker that gets no more runs, by name.
-    kernels_left : bool
-        Whether kernels may have outlived the sweep, on workers that cannot be reached.
+    attempts, seconds
+        See `sweep`.
     """
 
     def __init__(
@@ -101,9 +90,9 @@ class Coordinator:
         self.job = replace(job, environment=workers.environment)
         self.folder = job.folder
         self._attempts, self._seconds = attempts, seconds
-        self.given: list[Given] = []
-        self.excluded: dict[str, str] = {}
-        self.kernels_left = False
+        self.given: list[Given] = []  # the jobs that workers have
+        self.excluded: dict[str, str] = {}  # why a worker gets no more runs
+        self.kernels_left = False  # whether kernels may be alive on workers that do not answer
         self._began, self._n_jobs = datetime.now(UTC), 0
         self._slots: list[Slot] = []
         self._refused: dict[str, dict[str, str]] = {}  # by worker, why it could not begin a run
@@ -116,13 +105,7 @@ class Coordinator:
     # -- the folder --------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Look at the folder before anything is begun.
-
-        Raises
-        ------
-        FolderError
-            If the folder takes no files, or has something else in place of a record.
-        """
+        """Tidy the folder; raise FolderError where it takes no files, or no record of a run."""
         tidy(self.folder)
         self._record_killed()
         for name in self.runs:
@@ -188,13 +171,7 @@ class Coordinator:
         return bool(ended)
 
     def look(self) -> None:
-        """Look which workers are up, and what those that are gone have left in the folder.
-
-        Raises
-        ------
-        SweepError
-            If the scheduler is gone.
-        """
+        """Look which workers are up, and what those that are gone have left in the folder."""
         self._slots = self.workers.slots()
         there = {slot.address for slot in self._slots}
         for given in [g for g in self.given if g.slot.address not in there]:
@@ -208,13 +185,7 @@ class Coordinator:
             self._record_killed()
 
     def give(self) -> None:
-        """Give every free worker a job, as long as there are runs that it may claim.
-
-        Raises
-        ------
-        SweepError
-            If no worker is left that begins a run.
-        """
+        """Give every free worker a job, as long as there are runs that it may claim."""
         busy = {given.slot.address for given in self.given}
         idle = [s for s in self._slots if s.address not in busy and s.name not in self.excluded]
         if not idle and (self.given or not self._slots):

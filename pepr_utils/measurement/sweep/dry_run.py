@@ -75,17 +75,7 @@ class Total:
 def totals(
     runs: Iterable[Planned], forecast: Callable[[Run], Forecast], done: Collection[str] = ()
 ) -> list[Total]:
-    """Add the forecasts of runs up, by block; the last row is all of them.
-
-    Parameters
-    ----------
-    runs : iterable of Planned
-        A plan's, or a part's.
-    forecast : callable
-        A `Forecaster`.
-    done : collection of str
-        The run_ids that are done.
-    """
+    """Add up the forecasts of the runs that are not done, by block; the last row is all of them."""
     rows: dict[str, Total] = {}
     every = Total("all")
     for planned in runs:
@@ -124,22 +114,10 @@ def lines(
     slots: int = 1,
     device: str | None = None,
 ) -> list[str]:
-    """Return a forecast as lines for a terminal.
+    """Return the rows of `totals` as lines for a terminal.
 
-    Parameters
-    ----------
-    plan : Plan
-        What is forecast.
-    rows : sequence of Total
-        From `totals`.
-    intensity : Intensity
-        Emissions per energy.
-    where : str
-        The folder of the records.
-    slots : int
-        Runs at once.
-    device : str, optional
-        The device that it is for.
+    `where` is the folder of the records, `slots` the number of runs at once, `device` what the
+    forecast is for.
     """
     every = rows[-1]
     left = every.runs - every.done

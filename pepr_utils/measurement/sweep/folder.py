@@ -76,14 +76,8 @@ def hidden_notebook(target: Path) -> Path:
 def name_notebooks(folder: Path, sweep: str | None = None) -> None:
     """Give executed notebooks their names where a killed job has not done so.
 
-    A job that is not killed after all replaces its notebook when it ends.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        The result set's.
-    sweep : str, optional
-        Whose; by default every sweep's.
+    A job that is not killed after all replaces its notebook when it ends. Without `sweep`, those
+    of every sweep are named.
     """
     pattern = hidden_notebook(Path(f"*-{sweep}.ipynb" if sweep else "*.ipynb")).name
     for path in folder.glob(f"notebooks/{pattern}"):

@@ -61,21 +61,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Measured:
-    """A measured run as a basis.
-
-    Attributes
-    ----------
-    architecture, dataset, protocol, pretrained, train_fraction, image_size, device
-        As in its record.
-    work : Work
-        Images that it has seen.
-    train_s, eval_s : float
-        Seconds per image.
-    train_w, eval_w : float or None
-        Mean facility power; None where no energy was measured.
-    estimated : bool
-        Whether the energy is an estimate or simulated.
-    """
+    """A measured run as a basis."""
 
     architecture: str
     dataset: str
@@ -84,12 +70,12 @@ class Measured:
     train_fraction: float | None
     image_size: int | None
     device: str | None
-    work: Work
-    train_s: float
+    work: Work  # the images that it has seen
+    train_s: float  # seconds per image
     eval_s: float
-    train_w: float | None
+    train_w: float | None  # mean facility power; None where no energy was measured
     eval_w: float | None
-    estimated: bool = False
+    estimated: bool = False  # whether the energy is an estimate or simulated
 
     def seconds(self, work: Work) -> float:
         """Time (s) of some work at this run's rates: training and evaluations."""
@@ -211,27 +197,13 @@ class Factor:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run is expected to take.
+    """What a run is expected to take: training and evaluations, and the facility energy of both."""
 
-    Attributes
-    ----------
-    seconds : float or None
-        Training and evaluations; None without a basis.
-    energy_kwh : float or None
-        Facility energy of both; None where the basis has no energy.
-    basis : str
-        The measured runs that the figures are based on, and how they were scaled.
-    images : str
-        The images that the basis was measured on.
-    why : str
-        Why there is no basis.
-    """
-
-    seconds: float | None = None
-    energy_kwh: float | None = None
-    basis: str = ""
-    images: str = ""
-    why: str = ""
+    seconds: float | None = None  # None without a basis
+    energy_kwh: float | None = None  # None where the basis has no energy
+    basis: str = ""  # the measured runs, and how their figures were scaled
+    images: str = ""  # the images that the basis was measured on
+    why: str = ""  # why there is no basis
 
 
 @dataclass
@@ -267,11 +239,6 @@ class Forecaster:
         """Look for a basis in the folder's own finished runs first.
 
         Cheap to call often: they are read again only when there are a fifth more.
-
-        Parameters
-        ----------
-        records : sequence of Record
-            All of them.
         """
         if not records or len(records) < GROWN * self._n_learned:
             return

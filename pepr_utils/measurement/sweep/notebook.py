@@ -36,12 +36,7 @@ _ended: set[str] = set()
 
 
 def read_notebook(path: Path) -> str:
-    """Return a notebook as ipynb's JSON, up to its last cell tagged ``measure``.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Jupytext's ``.md`` or an ``.ipynb``; without the tag the whole of it is taken.
+    """Return jupytext's ``.md`` or an ``.ipynb`` as JSON, up to its last cell tagged ``measure``.
 
     Raises
     ------
@@ -71,21 +66,11 @@ def read_notebook(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Ended:
-    """How an execution ended.
+    """How an execution ended."""
 
-    Attributes
-    ----------
-    how : {"whole", "error", "died"}
-        After its last cell, with an exception, or with its kernel.
-    error : str
-        Name of the exception.
-    why : str
-        A message.
-    """
-
-    how: Literal["whole", "error", "died"]
-    error: str = ""
-    why: str = ""
+    how: Literal["whole", "error", "died"]  # after its last cell, by an exception, with its kernel
+    error: str = ""  # name of the exception
+    why: str = ""  # a message
 
 
 def execute(
@@ -103,18 +88,14 @@ def execute(
 
     Parameters
     ----------
-    notebook : str
-        From `read_notebook`.
-    parameters : mapping
-        Its parameters.
+    notebook, parameters
+        From `read_notebook`, and its parameters.
     target : pathlib.Path
         Path of the executed notebook; the kernel's log is beside it.
     sweep : str
-        The sweep, for `end_kernels`.
-    environment : mapping
-        The kernel's environment.
-    cwd : str
-        Where relative paths begin, if there is such a folder.
+        Name of the sweep, for `end_kernels`.
+    environment, cwd
+        Of the kernel; a missing folder is ignored.
     scratch : pathlib.Path
         A folder that is removed with the worker.
     time_limit_s : float, optional
@@ -186,13 +167,7 @@ def _register() -> None:
 
 
 class Kernel:
-    """A kernel with an environment and a log of its own.
-
-    Attributes
-    ----------
-    process : subprocess.Popen or None
-        Its process, once it has been started.
-    """
+    """A kernel with an environment and a log of its own; `process` is None until it starts."""
 
     def __init__(
         self, sweep: str, environment: Mapping[str, str], log: Path, cwd: str | None, scratch: Path

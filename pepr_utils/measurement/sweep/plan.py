@@ -29,37 +29,17 @@ class StudyError(PeprError, ValueError):
 
 @dataclass(frozen=True)
 class Planned:
-    """A run of a study.
-
-    Attributes
-    ----------
-    run : Run
-        What is measured.
-    block : str
-        The first block that it is in.
-    run_id : str or None
-        The name of its record; None where that is not known, such as for missing data.
-    why : str
-        Why it is not known.
-    """
+    """A run of a study."""
 
     run: Run
-    block: str
-    run_id: str | None = None
-    why: str = ""
+    block: str  # the first block that it is in
+    run_id: str | None = None  # None where it is not known, such as for missing data
+    why: str = ""  # why it is not known
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of a study.
-
-    Attributes
-    ----------
-    study : str
-        Its name.
-    runs : tuple of Planned
-        Each once, in the study's order.
-    """
+    """The runs of a study, each once, in the study's order."""
 
     study: str
     runs: tuple[Planned, ...]
@@ -105,18 +85,9 @@ class Plan:
 def write_plan(
     plan: Plan, folder: Path, seconds: Callable[[Run], float | None] = lambda _: None
 ) -> Path:
-    """Write the whole plan to ``study.json`` in the folder of the records.
+    """Write a whole plan, with the forecast of each run, to ``study.json`` beside the records.
 
     Several coordinators of one study write the same file, apart from the forecasts.
-
-    Parameters
-    ----------
-    plan : Plan
-        All parts of it.
-    folder : pathlib.Path
-        The result set's folder.
-    seconds : callable, optional
-        Forecast of a run.
     """
     runs = [
         asdict(p.run) | {"run_id": p.run_id, "block": p.block, "seconds": seconds(p.run)}

@@ -21,26 +21,12 @@ class SweepError(PeprError, RuntimeError):
 
 @dataclass(frozen=True)
 class Running:
-    """A run that a process measures at this moment.
-
-    Attributes
-    ----------
-    run_id : str
-        The run.
-    architecture, dataset : str or None
-        What it trains, and on what.
-    attempt : int
-        Number of this attempt.
-    pid, host : int, str
-        The process, and its machine.
-    started : datetime.datetime
-        When it began.
-    """
+    """A run that a process measures at this moment."""
 
     run_id: str
     architecture: str | None
     dataset: str | None
-    attempt: int
+    attempt: int  # the number of this attempt
     pid: int
     host: str
     started: datetime

@@ -251,18 +251,10 @@ class _File(BaseModel):
 
 @dataclass(frozen=True)
 class Study:
-    """A study.
+    """A study."""
 
-    Attributes
-    ----------
-    name : str
-        Its own, or that of its file.
-    blocks : dict of str to Block
-        By name, in their order.
-    """
-
-    name: str
-    blocks: dict[str, Block]
+    name: str  # its own, or that of its file
+    blocks: dict[str, Block]  # by name, in their order
 
 
 def shipped_studies() -> list[str]:
@@ -372,6 +364,8 @@ def _line_and_message(error: dict, lines: dict[tuple, int]) -> tuple[int, str]:
     shown = "nothing" if value is None else repr(value)
     if error["type"] == "too_short":
         shown = "empty"
+    if key is None:  # such as a key that is a number
+        return line, f"{shown}: {error['msg']}"
     message = f"{key}: is {shown if len(shown) <= 60 else f'{shown[:57]}...'}"
     quotes = error["type"] == "string_type" and not isinstance(value, list | dict | None)
     return line, (f"{message}; allowed: {_ALLOWED[key]}{'; put text in quotes' if quotes else ''}")
@@ -383,14 +377,8 @@ def _line_and_message(error: dict, lines: dict[tuple, int]) -> tuple[int, str]:
 def make_plan(study: Study, *, weights_folder: Path | None = None) -> Plan:
     """Return the runs of a study, each once, with their run_ids where these are known.
 
-    Nothing is downloaded. A folder of images is read, since a run_id depends on its content.
-
-    Parameters
-    ----------
-    study : Study
-        From `load_study`.
-    weights_folder : pathlib.Path, optional
-        Folder of pretrained weights; run_ids depend on their content.
+    Nothing is downloaded. Folders of images and of pretrained weights are read, since a run_id
+    depends on their content.
 
     Examples
     --------

@@ -31,17 +31,13 @@ class View:
     Parameters
     ----------
     stream : text stream
-        stderr, so that stdout is for results.
+        Where to; a table is redrawn in place if it is a terminal, unless `live` says otherwise.
     seconds : callable
-        Forecast of a run, or None without a basis.
+        Forecast of a run (s), or None without a basis.
     names : mapping
         The runs by run_id.
     before : State, optional
         How far the runs were when the sweep began: what had ended by then is not reported.
-    live : bool, optional
-        Whether to redraw a table; by default if the stream is a terminal.
-    clock : callable, optional
-        For tests.
     """
 
     def __init__(
@@ -94,19 +90,7 @@ class View:
 def table(
     progress: Progress, left: float | None, *, width: int = 80, now: datetime | None = None
 ) -> list[str]:
-    """Lines of the live table, none wider than the terminal.
-
-    Parameters
-    ----------
-    progress : Progress
-        From the engine.
-    left : float or None
-        Forecast to finish (s), from `time_left`.
-    width : int
-        Columns of the terminal.
-    now : datetime, optional
-        For tests.
-    """
+    """Lines of the live table, at most `width` wide, with the forecast (s) of `time_left`."""
     state, now = progress.state, now or datetime.now(UTC)
     slots = f"{progress.slots} slot{'s' * (progress.slots > 1)}"
     lines = [
@@ -237,20 +221,7 @@ def time_left(
 
     What the open runs are forecast to take, over the slots; once three runs have ended in this
     sweep, at the pace at which they came. Without forecasts, by the number of runs at that pace.
-    None without either.
-
-    Parameters
-    ----------
-    progress : Progress
-        How far the sweep is.
-    first : State
-        How far it was when it began.
-    seconds : callable
-        Forecast of a run, or None without a basis.
-    names : mapping
-        The runs by run_id, to know those that are running.
-    now : datetime, optional
-        For tests.
+    None without either. `first` is the state when the sweep began; `names` has the runs by run_id.
     """
     state, now = progress.state, now or datetime.now(UTC)
     if not is_open(state):
