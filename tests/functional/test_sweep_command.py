@@ -18,7 +18,7 @@ from pepr_utils.commands.sweep import sweep
 from pepr_utils.errors import PeprError
 from pepr_utils.measurement.run import run_id
 from pepr_utils.measurement.store import note_path
-from pepr_utils.measurement.sweep import SweepError, engine, gpus
+from pepr_utils.measurement.sweep import engine, gpus
 from pepr_utils.measurement.sweep.state import Progress, named_state
 from pepr_utils.measurement.sweep.study import StudyError, load_study, make_plan
 from pepr_utils.results import Epoch, Record, write_record
@@ -322,17 +322,6 @@ def test_a_bad_study_is_exit_code_2_with_every_line(tmp_path):
     assert f"{path}:4: protocols: unknown protocol 'papr'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("missing", [("--gpus", 99), ("--scheduler", "quatsch")])
-def test_a_sweep_that_cannot_begin_leaves_no_empty_folder(missing, tmp_path):
-    done = _call("demo", "--output", tmp_path / "new" / "out", *missing)
-    assert isinstance(done.exception, SweepError)
-    assert list(tmp_path.iterdir()) == []
-    kept = tmp_path / "mine"
-    kept.mkdir()
-    _call("demo", "--output", kept, *missing)
-    assert kept.is_dir()  # it was there before
 
 
 def test_a_dry_run_notes_missing_gpus(tmp_path):

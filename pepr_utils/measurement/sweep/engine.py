@@ -18,7 +18,7 @@ from pepr_utils.errors import PeprError
 from pepr_utils.measurement.run import Run, resolve
 from pepr_utils.measurement.sweep.cluster import Workers, own_workers, their_workers
 from pepr_utils.measurement.sweep.coordinator import Coordinator
-from pepr_utils.measurement.sweep.folder import check_room, no_empty_folder, tidy_after, touch
+from pepr_utils.measurement.sweep.folder import check_room, tidy_after, touch
 from pepr_utils.measurement.sweep.gpus import find_gpus
 from pepr_utils.measurement.sweep.notebook import read_notebook
 from pepr_utils.measurement.sweep.state import Progress, State, SweepError, named_state
@@ -113,43 +113,42 @@ def sweep(  # noqa: PLR0913 - the settings of a sweep, each with a default
         raise SweepError(f"attempts is {attempts}; allowed: at least 1")
     if time_limit_s is not None and not 0 < time_limit_s < MOST_S:
         raise SweepError(f"time_limit_s is {time_limit_s}; allowed: above 0 and below {MOST_S:.0e}")
-    with no_empty_folder(folder):
-        check_room(folder)
-        names, columns = _resolve_all(runs, given.get("weights"))
-        source = read_notebook(Path(notebook))
-        found = named_state(folder, names)
-        if len(found.done) == len(names) and not found.broken:
-            if watch is not None:
-                watch(Progress(found, "ended", datetime.now(UTC), 0))
-            return found
-        job = Job(
-            sweep=uuid.uuid4().hex[:8],
-            notebook=source,
-            options=given,
-            folder=folder,
-            cwd=os.getcwd(),  # noqa: PTH109 - a string is sent
-            time_limit_s=time_limit_s,
-        )
-        coordinator = None
-        with interruptions() as interrupts:
-            try:
-                with _workers(slots, gpus, scheduler, folder, len(names)) as workers:
-                    workers.hurried = lambda: interrupts.asked == AT_ONCE
-                    coordinator = Coordinator(
-                        names, columns, workers, job,
-                        attempts=attempts, seconds=seconds or (lambda _run: None),
-                    )  # fmt: skip
-                    reporter = _Reporter(watch, names, folder, workers)
-                    _run(coordinator, interrupts, reporter)
-            finally:
-                # Kernels that could not be reached still need the file that tells them to stop.
-                if coordinator is None or not coordinator.kernels_left:
-                    with suppress(OSError):  # a folder that is gone, or read-only by now
-                        job.stop.unlink(missing_ok=True)
-                        tidy_after(folder, job.sweep)
-                with suppress(OSError):
-                    job.here.unlink(missing_ok=True)
-            return reporter.report("ended", now=True)
+    check_room(folder)
+    names, columns = _resolve_all(runs, given.get("weights"))
+    source = read_notebook(Path(notebook))
+    found = named_state(folder, names)
+    if len(found.done) == len(names) and not found.broken:
+        if watch is not None:
+            watch(Progress(found, "ended", datetime.now(UTC), 0))
+        return found
+    job = Job(
+        sweep=uuid.uuid4().hex[:8],
+        notebook=source,
+        options=given,
+        folder=folder,
+        cwd=os.getcwd(),  # noqa: PTH109 - a string is sent
+        time_limit_s=time_limit_s,
+    )
+    coordinator = None
+    with interruptions() as interrupts:
+        try:
+            with _workers(slots, gpus, scheduler, folder, len(names)) as workers:
+                workers.hurried = lambda: interrupts.asked == AT_ONCE
+                coordinator = Coordinator(
+                    names, columns, workers, job,
+                    attempts=attempts, seconds=seconds or (lambda _run: None),
+                )  # fmt: skip
+                reporter = _Reporter(watch, names, folder, workers)
+                _run(coordinator, interrupts, reporter)
+        finally:
+            # Kernels that could not be reached still need the file that tells them to stop.
+            if coordinator is None or not coordinator.kernels_left:
+                with suppress(OSError):  # a folder that is gone, or read-only by now
+                    job.stop.unlink(missing_ok=True)
+                    tidy_after(folder, job.sweep)
+            with suppress(OSError):
+                job.here.unlink(missing_ok=True)
+        return reporter.report("ended", now=True)
 
 
 def _run(coordinator: Coordinator, interrupts: Interrupts, reporter: _Reporter) -> None:

@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from pepr_utils.errors import FolderError, PeprError
+from pepr_utils.errors import FolderError
 from pepr_utils.measurement.store import check_writable, folder_errors, is_locked
 
 #: Nothing is begun with less room: for records with their predictions, and executed notebooks.
 ROOM_BYTES = 20_000_000
-#: A file that tells kernels to stop is kept so long (s), for kernels that could not be reached.
-STOP_KEPT_S = 30 * 86400
-#: A kernel that waits for its device touches its file every second; this old (s), it is gone.
-WAITING_KEPT_S = 60
-#: How long a file under a temporary name may be in writing (s).
-TEMPORARY_KEPT_S = 3600
+#: Signals and temporary files that killed processes have left are removed when they are so old (s);
+#: kernels on workers that could not be reached may still need them.
+KEPT_S = 30 * 86400
+LEFTOVERS = ("running/*.stop", "running/*.here", "running/*.waiting", "running/*.claim",
+             "notebooks/*.log", ".*.tmp", "*/.*.tmp")  # fmt: skip
 
 
 def touch(path: Path) -> None:
@@ -32,24 +30,14 @@ def touch(path: Path) -> None:
 def tidy(folder: Path) -> None:
     """Name the notebooks of killed processes, and remove their old signals and temporary files."""
     name_notebooks(folder)
-    kept = {
-        "running/*.stop": STOP_KEPT_S,
-        "running/*.here": STOP_KEPT_S,
-        "running/*.waiting": WAITING_KEPT_S,
-        "running/*.claim": TEMPORARY_KEPT_S,
-        "notebooks/*.log": STOP_KEPT_S,
-        ".*.tmp": TEMPORARY_KEPT_S,
-        "*/.*.tmp": TEMPORARY_KEPT_S,
-    }
-    for pattern, kept_s in kept.items():
-        for path in folder.glob(pattern):
-            with suppress(OSError):  # another sweep has removed it
-                found = path.stat()
-                in_use = (path.suffix == ".log" and found.st_size) or (
-                    path.suffix == ".claim" and is_locked(path)
-                )
-                if not in_use and time.time() - found.st_mtime > kept_s:
-                    path.unlink()
+    for path in (path for pattern in LEFTOVERS for path in folder.glob(pattern)):
+        with suppress(OSError):  # another sweep has removed it
+            found = path.stat()
+            needed = path.suffix == ".log" and found.st_size
+            if path.suffix == ".claim":
+                needed = is_locked(path)
+            if not needed and time.time() - found.st_mtime > KEPT_S:
+                path.unlink()
 
 
 def tidy_after(folder: Path, sweep: str) -> None:
@@ -102,20 +90,3 @@ def check_room(folder: Path) -> None:
             f"the output folder {folder} has {free / 1e6:.1f} MB left, and a sweep needs "
             f"{ROOM_BYTES / 1e6:.0f} MB; make room"
         )
-
-
-@contextmanager
-def no_empty_folder(folder: Path) -> Iterator[None]:
-    """Remove a folder that is made within the block, and its parents, where the block fails.
-
-    Only if they are empty.
-    """
-    folder = Path(folder).absolute()
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
-    try:
-        yield
-    except PeprError:
-        for place in (folder / "running", *made) if made else ():
-            with suppress(OSError):  # not empty, or never made
-                place.rmdir()
-        raise
