@@ -546,12 +546,6 @@ def test_a_run_in_progress_determines_the_device_of_its_folder(tmp_path, monkeyp
     assert measure(replace(RUN, seed=2), tmp_path).device != "NVIDIA H100"
 
 
-def test_an_unwritable_folder_is_an_error_before_training(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"the output folder .* cannot be written"):
-        measure(RUN, tmp_path / "file" / "out")
-
-
 def test_nothing_is_downloaded_for_runs_that_cannot_begin(tmp_path, monkeypatch):
     from pepr_utils.measurement import check_runs
     from pepr_utils.measurement.training import model

@@ -158,16 +158,6 @@ def test_the_demo_asks_no_network(tmp_path, offline, monkeypatch):
     assert done.stderr == ""
 
 
-def test_a_missing_package_is_named_with_its_extra(tmp_path):
-    done = _run(
-        "sweep", "demo", "--output", tmp_path, "--dry-run",
-        code="import sys\nsys.modules['PIL'] = None",
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "`pepr sweep` needs PIL, which is not installed: pip install" in done.stderr
-    assert "'.[sweep,train]' in a clone of the project" in done.stderr
-
-
 def test_a_sweep_passes_its_runs_on_and_ends_with_1_where_some_failed(tmp_path, engine_double):
     done = _call(
         "demo", "--output", tmp_path, "--slots", 2, "--gpus", 0, "--attempts", 3,

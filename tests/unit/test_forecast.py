@@ -181,12 +181,6 @@ def test_runs_measured_in_both_ways_set_the_factor():
     assert own.basis.startswith("here on")
 
 
-def test_a_forecast_names_an_unscaled_protocol():
-    source = Source("theirs", (_measured("vgg11", 0.01),))
-    found = Forecaster([source], device=OLD)(Run("vgg11", "derma", "fast"))
-    assert found.basis.endswith("not scaled to protocol fast")
-
-
 @pytest.fixture(scope="module")
 def repaired():
     return Source.of(load_result_set("published-repaired"))

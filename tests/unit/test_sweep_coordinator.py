@@ -10,7 +10,6 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from pepr_utils.errors import FolderError
 from pepr_utils.measurement import (
@@ -25,7 +24,7 @@ from pepr_utils.measurement.store import claim, next_attempt, note_path, run_loc
 from pepr_utils.measurement.sweep import SweepError, engine, folder, worker
 from pepr_utils.measurement.sweep.cluster import Slot, Workers
 from pepr_utils.measurement.sweep.notebook import Ended
-from pepr_utils.results import Record, read_record, write_record
+from pepr_utils.results import Record, write_record
 
 NOTEBOOK = Path(__file__).parents[1] / "functional" / "tiny_sweep.md"
 NAMES = select_architectures([], "n_parameters > 0")[:40]
@@ -177,19 +176,6 @@ def test_run_lengths_are_taken_from_records_without_a_forecast(sweep):
     assert [len(names) for names in workers.kernels] == [1, 39]
 
 
-def test_a_file_shows_workers_that_they_have_the_folder(sweep, tmp_path):
-    shown = []
-
-    def measure(name, folder):
-        shown.append(sweep.workers.job.here)
-        assert shown[-1].is_file()
-        assert shown[-1].is_relative_to(folder)
-        return _write(name, folder)
-
-    sweep(RUNS[:1], measure)
-    assert not shown[0].exists()
-
-
 def test_a_run_that_keeps_others_from_beginning_is_found_in_few_kernels(sweep):
     """The notebook refuses all of its runs for one of them, before it begins any."""
 
@@ -261,27 +247,6 @@ def test_a_run_that_ends_without_a_record_fails(sweep, ended):
     assert len(found.done) == 5
 
 
-def test_a_data_set_that_disappears_fails_its_runs_and_no_others(sweep, tmp_path, monkeypatch):
-    from pepr_utils.measurement import datasets
-
-    def measure(name, folder):
-        if name != RUNS[0].architecture:
-            return _write(name, folder)
-
-        def gone(_name):
-            raise SweepError("unknown data set")
-
-        monkeypatch.setattr(datasets, "describe_dataset", gone)
-        return Ended("error", "RunError", "unknown data set")
-
-    found, _ = sweep(RUNS[:3], measure, attempts=1)
-    assert len(found.done) == 2
-    (failed,) = found.failed
-    assert (failed.dataset_hash, failed.failure_reason) == (
-        "phantom-3", "left no record: unknown data set"
-    )  # fmt: skip
-
-
 def test_runs_that_cannot_begin_do_not_block_others(sweep):
     """Such as those of a data set that is gone: a worker that begins others is not to blame."""
     others = [replace(run, seed=2) for run in RUNS[:20]]
@@ -342,7 +307,6 @@ def test_a_run_that_had_not_begun_when_the_sweep_stopped_is_waiting(sweep):
 # -- workers that begin nothing --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("there", [["w1"], ["w1", "w2"]])
 @pytest.mark.parametrize(
     "ended",
     [
@@ -351,9 +315,8 @@ def test_a_run_that_had_not_begun_when_the_sweep_stopped_is_waiting(sweep):
         KILLED,
     ],
 )
-def test_a_sweep_in_which_nothing_begins_ends_without_counting_attempts(
-    sweep, tmp_path, ended, there
-):
+def test_a_sweep_in_which_nothing_begins_ends_without_counting_attempts(sweep, tmp_path, ended):
+    there = ["w1", "w2"]
     with pytest.raises(SweepError, match="no worker of nowhere is left that begins") as raised:
         sweep(RUNS, lambda _n, _f: ended, there=there, seconds=_second)
     assert ended.why in str(raised.value)
@@ -375,12 +338,11 @@ def _refuses(*bad):
     return measure
 
 
-@pytest.mark.parametrize("length_s", [100.0, 1e6])
-def test_a_worker_that_begins_no_run_gets_no_more(sweep, length_s):
+def test_a_worker_that_begins_no_run_gets_no_more(sweep):
     seen = []
     found, workers = sweep(
         RUNS, lambda n, f: _refuses("w1")(sweep, n, f), there=["w1", "w2"], attempts=1,
-        watch=seen.append, seconds=lambda _run: length_s, slow={"w2": 5},
+        watch=seen.append, seconds=lambda _run: 1e6, slow={"w2": 5},
     )  # fmt: skip
     assert [record.attempt for record in found.done] == [1] * 40
     assert len(workers.of["w1"]) <= 4
@@ -406,15 +368,6 @@ def test_a_worker_that_breaks_later_uses_up_no_attempts(sweep):
     assert len(seen[-1].excluded) == 1
 
 
-def test_a_worker_that_is_slow_to_begin_is_waited_for(sweep):
-    found, workers = sweep(
-        RUNS[:8], lambda n, f: _refuses("w1")(sweep, n, f), there=["w1", "w2"], attempts=1,
-        seconds=lambda _run: 1e6, slow={"w2": 50},
-    )  # fmt: skip
-    assert [record.attempt for record in found.done] == [1] * 8
-    assert len(workers.of["w1"]) <= 4
-
-
 def test_runs_that_no_worker_begins_fail_and_no_worker_is_excluded(sweep):
     seen, bad = [], {NAMES[2], NAMES[3], NAMES[17], NAMES[30]}
 
@@ -428,22 +381,6 @@ def test_runs_that_no_worker_begins_fail_and_no_worker_is_excluded(sweep):
     assert [record.attempt for record in found.failed] == [2] * 4
     assert len(found.done) == 36
     assert seen[-1].excluded == ()
-
-
-def test_a_run_of_another_sweep_does_not_count_for_a_worker(sweep, tmp_path):
-    """A worker refuses all its runs, one of which another sweep has measured meanwhile."""
-    tried = []
-
-    def measure(name, folder):
-        if not tried:
-            del os.environ[sweep_environment.BEGUN]  # as in another sweep's kernel
-            _write(name, folder)
-        tried.append(name)
-        return Ended("error", "RunError", "no weights")
-
-    with pytest.raises(SweepError, match="no attempt was counted"):
-        sweep(RUNS[:8], measure, attempts=2)
-    assert [read_record(path).status for path in tmp_path.glob("runs/*")] == ["done"]
 
 
 # -- killed sweeps ---------------------------------------------------------------------------------
@@ -618,24 +555,6 @@ def test_runs_that_end_on_a_full_disk_are_recorded_when_there_is_room(sweep, dis
     assert disk.refused == 3
     assert [record.attempt for record in found.done] == [1, 2]
     assert tried == [NAMES[0], NAMES[1], NAMES[1]]
-
-
-def test_the_reason_of_a_dead_worker_is_kept_until_its_kernel_ends(sweep, tmp_path):
-    lock = FileLock(store._running(tmp_path, IDS[NAMES[0]], "lock"))
-    (tmp_path / store.RUNNING).mkdir()
-
-    def measure(name, folder):
-        lock.acquire()
-        _leave_note(name, folder)
-        raise WorkerDied
-
-    def watch(progress):
-        if progress.doing.startswith("waiting: 1 run"):
-            lock.release()
-
-    found, workers = sweep(RUNS[:1], measure, watch=watch, attempts=1)
-    assert found.failed[0].failure_reason.endswith(", its worker died")
-    assert len(workers.kernels) == 1
 
 
 def test_a_full_disk_at_the_start_is_an_error(sweep, disk, tmp_path):

@@ -91,12 +91,6 @@ def test_a_reason_cannot_move_the_cursor():
     assert failure(failed(1, reason=None)) == "vgg13 on derma: no reason recorded"
 
 
-@pytest.mark.parametrize("doing", ["finishing", "paused: the disk is full"])
-def test_the_table_begins_with_what_the_sweep_does(doing):
-    line = table(progress(State(), doing), None, now=NOW)[0]
-    assert line.startswith(f"{doing}: 0 of 0 runs done")
-
-
 @pytest.mark.parametrize("doing", ["finishing", "ended"])
 def test_a_sweep_that_ends_early_forecasts_no_end(doing):
     state = State(running=(running(1),), waiting=waiting(3))
@@ -163,12 +157,6 @@ def test_plain_lines_report_ended_runs_and_a_summary():
         "forecast yet",
     ]
     assert "\x1b" not in text
-
-
-def test_a_plain_line_is_repeated_when_nothing_changes_for_long():
-    state = State(waiting=waiting(1))
-    text = _output(state, state, state, clock=range(0, 1000, 40))
-    assert len(text.splitlines()) == 2
 
 
 def test_the_end_is_reported_by_the_command():
