@@ -74,7 +74,7 @@ def engine_double(monkeypatch):
             changed = {"status": "failed", "failure_reason": "killed: out of memory", "attempt": 2,
                        "test_accuracy": None, "epochs": ()}  # fmt: skip
             write_record(record_of(run, name, **(changed if bad else {})), folder)
-            watch(Progress(named_state(folder, names), "running", datetime.now(UTC), 1))
+        watch(Progress(named_state(folder, names), "running", datetime.now(UTC), 1))
         return named_state(folder, names)
 
     monkeypatch.setattr(engine, "sweep", double)
@@ -178,14 +178,9 @@ def test_a_sweep_passes_its_runs_on_and_ends_with_1_where_some_failed(tmp_path, 
     assert "used up" not in done.stderr  # two of three
 
 
-def test_runs_that_have_used_up_their_attempts_are_noted_with_a_fix(tmp_path, engine_double):
-    done = _call("demo", "--output", tmp_path)
-    assert "3 runs failed and have used up their 2 attempts; --attempts 3 tries them" in done.stderr
-    said = _status(tmp_path).stderr
-    assert said == "the same sweep with --attempts 3 tries the failed runs again\n"
-
-
-def test_an_excluded_worker_is_noted_at_the_end(tmp_path, engine_double, monkeypatch):
+def test_excluded_workers_and_used_up_attempts_are_noted_at_the_end(
+    tmp_path, engine_double, monkeypatch
+):
     def excluding(*arguments, watch, **options):
         lines = ("worker w1 gets no more runs, since it began none of the last ones: no GPU",)
         return double(*arguments, **options, watch=lambda now: watch(replace(now, excluded=lines)))
@@ -194,6 +189,9 @@ def test_an_excluded_worker_is_noted_at_the_end(tmp_path, engine_double, monkeyp
     monkeypatch.setattr(engine, "sweep", excluding)
     done = _call("demo", "--output", tmp_path)
     assert done.stderr.count("worker w1 gets no more runs, since it began none of the last") == 1
+    assert "3 runs failed and have used up their 2 attempts; --attempts 3 tries them" in done.stderr
+    note = _status(tmp_path).stderr
+    assert note == "the same sweep with --attempts 3 tries the failed runs again\n"
 
 
 def test_a_finished_sweep_ends_with_0(tmp_path, engine_double, demo):
