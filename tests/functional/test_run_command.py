@@ -154,10 +154,10 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path):
     while not list(tmp_path.glob("running/*.json")) and time.monotonic() < end:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, output = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted" in said
-    assert "Traceback" not in said
+    assert "interrupted" in output
+    assert "Traceback" not in output
     assert not list(tmp_path.glob("running/*.json"))
     assert not list(tmp_path.glob("runs/*"))
     assert not list(tmp_path.rglob("*.tmp"))

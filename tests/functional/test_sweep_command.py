@@ -277,7 +277,7 @@ def test_status_names_a_killed_run_without_a_record(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["papr", "--output", "x"], "unknown study 'papr'; allowed: demo, paper"),
         (["demo"], "Missing option '--output'"),
@@ -291,11 +291,11 @@ def test_status_names_a_killed_run_without_a_record(tmp_path):
         (["demo", "--output", "x", "--carbon-intensity", "XX"], "no carbon intensity for 'XX'"),
     ],
 )
-def test_each_wrong_option_is_one_line(arguments, says, tmp_path, monkeypatch):
+def test_each_wrong_option_is_one_line(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(sweep, arguments)
-    said = done.output + str(done.exception or "")
-    assert says in said
+    shown = done.output + str(done.exception or "")
+    assert message in shown
     assert not Path("x").exists()
     if not isinstance(done.exception, PeprError):
         assert done.exit_code == 2

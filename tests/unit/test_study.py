@@ -114,7 +114,7 @@ def test_architectures_by_condition(runs):
     assert {run.architecture for run in runs(both)} == {"dla46_c"}
 
 
-def test_numbers_as_people_write_them(runs):
+def test_fractions_may_be_written_as_1_or_1e_1(runs):
     found = runs(SMALL + "    train_fractions: [1, 1e-1, .5]\n")
     assert sorted({run.train_fraction for run in found}) == [0.1, 0.5, 1.0]
 
@@ -245,7 +245,7 @@ def test_any_file_is_a_study_or_a_study_error(text, tmp_path_factory):
         assert load_study(path).blocks
 
 
-def test_a_byte_order_mark_is_allowed(tmp_path):
+def test_a_byte_order_mark_is_ignored(tmp_path):
     path = tmp_path / "bom.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + SMALL.encode())
     assert list(load_study(path).blocks) == ["block 1"]

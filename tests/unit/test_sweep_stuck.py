@@ -28,7 +28,7 @@ def stuck():
 
 
 class Client:
-    """A scheduler that answers as it is told."""
+    """A scheduler whose answer is given."""
 
     def __init__(self, answer):
         self.answer, self.asked = answer, []
