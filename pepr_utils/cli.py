@@ -17,7 +17,6 @@ EXTRAS = {
     "claims": "book",
     "run": "train",
     "sweep": "sweep,train",
-    "status": "sweep",
     "meter": "meter",
 }
 

@@ -1,4 +1,7 @@
-"""The chapter on running the study: what each step costs, and how far off forecasts are."""
+"""What the chapter on running the study shows: what each step costs, and how far off forecasts are.
+
+A forecast is checked by forecasting each measured run as if it had not been measured.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ import pandas as pd
 from paper.site import NOT_AVAILABLE, fixed
 from pepr_utils.measurement.architectures import select_architectures
 from pepr_utils.measurement.datasets import Sizes, known_sizes
-from pepr_utils.measurement.metering import Intensity
 from pepr_utils.measurement.run import Run
+from pepr_utils.measurement.sweep.dry_run import Total, totals
 from pepr_utils.measurement.sweep.forecast import (
     SAME,
     Forecast,
@@ -21,18 +24,32 @@ from pepr_utils.measurement.sweep.forecast import (
     Source,
     Work,
 )
-from pepr_utils.measurement.sweep.outlook import Outlook, as_dict, outlook
 from pepr_utils.measurement.sweep.plan import Plan
 from pepr_utils.paths import data_file
-from pepr_utils.results.power import declared
 
 if TYPE_CHECKING:
     from IPython.display import Markdown
 
-#: The single run, and the data set of the first two steps and of the example of a forecast.
-EXAMPLE, DATASET = "resnet18d", "pneumonia"
-#: The models of the second step.
-SMALL = "n_parameters < 10e6"
+    from pepr_utils.measurement.metering import Intensity
+
+#: The single run and the data set of the first steps, and the models of the second step.
+EXAMPLE, DATASET, SMALL = "resnet18d", "pneumonia", "n_parameters < 10e6"
+#: What is left out of the basis before a run is forecast.
+WITHOUT: dict[str, Callable[[Measured, Measured], bool]] = {
+    "this experiment": lambda one, other: _experiment(one) == _experiment(other),
+    "this data set": lambda one, other: one.dataset == other.dataset,
+}
+COLUMNS = (
+    "dataset",
+    "pretrained",
+    "train_fraction",
+    "without",
+    "forecast from",
+    "runs",
+    *(f"{name}, {part}" for name in ("time", "energy") for part in ("total", "low", "high")),
+)
+#: The same images, fine-tuned instead of from scratch or the other way round.
+OTHER_START = "the same, other start"
 
 
 def steps(plan: Plan, forecast: Callable[[Run], Forecast], intensity: Intensity) -> pd.DataFrame:
@@ -54,88 +71,39 @@ def steps(plan: Plan, forecast: Callable[[Run], Forecast], intensity: Intensity)
         ``runs without a basis``.
     """
     small = [Run(name, DATASET) for name in select_architectures((), SMALL)]
-    rows = [
-        _sum(f"one run: {EXAMPLE} on {DATASET}", [Run(EXAMPLE, DATASET)], forecast),
-        _sum(f"pepr run: {SMALL} on {DATASET}", small, forecast),
-        *outlook(plan.runs, forecast, set()),
-    ]
-    for row in rows[2:-1]:
+    one = Total(f"one run: {EXAMPLE} on {DATASET}")
+    one.add(forecast(Run(EXAMPLE, DATASET)))
+    batch = Total(f"pepr run: {SMALL} on {DATASET}")
+    for run in small:
+        batch.add(forecast(run))
+    *blocks, whole = totals(plan.runs, forecast)
+    for row in blocks:
         row.name = f"pepr sweep {plan.study}: {row.name}"
-    rows[-1].name = f"pepr sweep {plan.study}"
-    return _frame(rows, intensity, "step")
+    whole.name = f"pepr sweep {plan.study}"
+    rows = [one, batch, *blocks, whole]
+    return pd.DataFrame(
+        {
+            "step": [row.name for row in rows],
+            "runs": [row.runs for row in rows],
+            "time (h)": _numbers(row.seconds for row in rows) / 3600,
+            "energy (kWh)": _numbers(row.energy_kwh for row in rows),
+            "CO2eq (kg)": _numbers(row.co2eq_g(intensity) for row in rows) / 1000,
+            "runs without a basis": [row.without_time for row in rows],
+        }
+    )
 
 
-def by_device(plan: Plan, source: Source, intensity: Intensity) -> pd.DataFrame:
-    """Forecast a study on each device whose data sheet is declared.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As `steps`, with ``device`` in the place of the step and the declared bandwidth (GB/s) and
-        power (W) of the board.
-    """
-    devices = declared()["devices"]
-    rows = []
-    for name in devices:
-        total = outlook(plan.runs, Forecaster([source], device=name), set())[-1]
-        total.name = name
-        rows.append(total)
-    frame = _frame(rows, intensity, "device")
-    frame.insert(1, "memory (GB/s)", [devices[n]["memory_bandwidth_gb_s"] for n in devices])
-    frame.insert(2, "board (W)", [devices[n]["board_power_w"] for n in devices])
-    return frame.sort_values("time (h)", ascending=False, kind="stable").reset_index(drop=True)
+def _numbers(values: Iterable[float | None]) -> pd.Series:
+    return pd.Series(list(values), dtype="float64")
 
 
 def part_shares(plan: Plan, seconds: Callable[[Run], float | None], parts: int) -> pd.Series:
     """Forecast time of each part of a plan over their mean: how evenly `Plan.part` deals."""
     numbers = range(1, parts + 1)
-    totals = pd.Series(
+    found = pd.Series(
         {i: sum(seconds(p.run) or 0.0 for p in plan.part(i, parts).runs) for i in numbers}
     )
-    return totals / totals.mean()
-
-
-def _sum(name: str, runs: Iterable[Run], forecast: Callable[[Run], Forecast]) -> Outlook:
-    row = Outlook(name)
-    for run in runs:
-        row.add(forecast(run), done=False)
-    return row
-
-
-def _frame(rows: Iterable[Outlook], intensity: Intensity, first: str) -> pd.DataFrame:
-    found = [as_dict(row, intensity) for row in rows]
-    return pd.DataFrame(
-        {
-            first: [row["block"] for row in found],
-            "runs": [row["runs"] for row in found],
-            "time (h)": [_over(row["seconds"], 3600) for row in found],
-            "energy (kWh)": [_over(row["energy_kwh"], 1) for row in found],
-            "CO2eq (kg)": [_over(row["co2eq_g"], 1000) for row in found],
-            "runs without a basis": [row["runs_without_basis"] for row in found],
-        }
-    )
-
-
-def _over(value: float | None, unit: float) -> float:
-    return float("nan") if value is None else value / unit
-
-
-#: What is left out of the basis before a run is forecast.
-WITHOUT: dict[str, Callable[[Measured, Measured], bool]] = {
-    "this experiment": lambda one, other: _experiment(one) == _experiment(other),
-    "this data set": lambda one, other: one.dataset == other.dataset,
-}
-COLUMNS = (
-    "dataset",
-    "pretrained",
-    "train_fraction",
-    "without",
-    "forecast from",
-    "runs",
-    *(f"{name}, {part}" for name in ("time", "energy") for part in ("total", "low", "high")),
-)
-#: The same images, fine-tuned instead of from scratch or the other way round.
-OTHER_START = "the same, other start"
+    return found / found.mean()
 
 
 def crosscheck(source: Source) -> pd.DataFrame:
@@ -157,11 +125,11 @@ def crosscheck(source: Source) -> pd.DataFrame:
     rows = []
     for key in dict.fromkeys(_experiment(m) for m in source.runs):
         targets = [m for m in source.runs if _experiment(m) == key]
-        for words, left_out in WITHOUT.items():
+        for without, left_out in WITHOUT.items():
             rest = tuple(m for m in source.runs if not left_out(m, targets[0]))
             found = _compared(targets, Source(source.label, rest))
             if not found.empty:
-                rows.append(_row(targets[0], words, found))
+                rows.append(_row(targets[0], without, found))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -224,7 +192,7 @@ def _experiment(measured: Measured) -> tuple:
 
 
 def crosscheck_table(checked: pd.DataFrame) -> pd.DataFrame:
-    """Lay a cross-check out for a page: experiments in words, ratios as per cent off.
+    """Return a cross-check for reading: experiments as text, ratios as per cent off.
 
     Parameters
     ----------

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.pass_context
 def status(context: click.Context, folder: Path, *, as_json: bool) -> None:
-    """Say how far the runs of DIR are: done, running, failed with their reasons, waiting.
+    """Show how far the runs of DIR are: done, running, failed with their reasons, waiting.
 
-    It reads the records, and what `pepr sweep` planned or `pepr run` was asked for. Nothing is
-    written, so it may be asked at any time and from any machine that sees DIR. Exit code 0: all
+    It reads the records, and the runs that `pepr sweep` or `pepr run` was given. Nothing is
+    written, so it may be called at any time and from any machine that sees DIR. Exit code 0: all
     runs are done; 1: some failed or are not done; 2: there is nothing to read.
 
     \b
@@ -47,7 +47,7 @@ def status(context: click.Context, folder: Path, *, as_json: bool) -> None:
             note(f"the same sweep with --attempts {most + 1} tries the failed runs again")
         if now.waiting and not plan.study:
             note(
-                f"{count(len(now.waiting), 'run')} left that `pepr run` was asked for: the same "
+                f"{count(len(now.waiting), 'run')} left that `pepr run` was given: the same "
                 f"command goes on; remove {folder / 'asked'} if they are not wanted any more"
             )
     if len(now.done) < _total(plan, now) or now.broken or now.killed:
@@ -55,25 +55,25 @@ def status(context: click.Context, folder: Path, *, as_json: bool) -> None:
 
 
 def _read(folder: Path) -> tuple[Plan, Mapping[Run, float | None], State]:
-    """What was asked of a folder, by a sweep's plan and by `pepr run`, and how far it is."""
+    """The runs that a folder is to hold, by a sweep's plan and by `pepr run`, and how far it is."""
     from pepr_utils.errors import NotAvailableError
-    from pepr_utils.measurement.sweep.plan import Plan, Planned, read_asked, read_plan
+    from pepr_utils.measurement.sweep.plan import Plan, Planned, read_plan, read_requested
     from pepr_utils.measurement.sweep.state import named_state, state
 
     plan, seconds = read_plan(folder) or (Plan("", ()), {})
     planned = plan.names()
-    asked = {name: run for name, run in read_asked(folder).items() if name not in planned}
+    more = {name: run for name, run in read_requested(folder).items() if name not in planned}
     if plan.runs:
-        more = tuple(Planned(run, "pepr run", name) for name, run in asked.items())
-        return Plan(plan.study, plan.runs + more), seconds, named_state(folder, planned | asked)
-    now = state(folder)  # whatever else is there was asked for too, as by a notebook
-    if not (now.done or now.failed or now.running or now.broken or now.killed or asked):
+        runs = plan.runs + tuple(Planned(run, "pepr run", name) for name, run in more.items())
+        return Plan(plan.study, runs), seconds, named_state(folder, planned | more)
+    now = state(folder)  # whatever else is there counts too, such as a notebook's
+    if not (now.done or now.failed or now.running or now.broken or now.killed or more):
         raise NotAvailableError(
             f"{folder} holds no runs; allowed: the folder that `pepr sweep` or `pepr run` was "
             "given as --output"
         )
     there = {record.run_id for record in (*now.done, *now.failed, *now.running)}
-    waiting = tuple(run for name, run in asked.items() if name not in there)
+    waiting = tuple(run for name, run in more.items() if name not in there)
     return plan, seconds, replace(now, waiting=waiting)
 
 
@@ -84,7 +84,7 @@ def _total(plan: Plan, now: State) -> int:
 def outcome_lines(
     folder: Path, plan: Plan, now: State, seconds: Mapping[Run, float | None] | None = None
 ) -> list[str]:
-    """Lay a state out for a terminal."""
+    """Return a state as lines for a terminal."""
     from pepr_utils.measurement.sweep.view import counts, failure, spent
 
     found = [f"study {plan.study}: {counts(now)}" if plan.study else counts(now)]
@@ -98,7 +98,7 @@ def outcome_lines(
     for record in now.failed:
         found += wrapped(f"failed: {failure(record)} [{record.run_id}]")
     for path in now.broken:
-        found.append(f"broken: {path} cannot be read; the next sweep sets it aside and repeats it")
+        found.append(f"broken: {path} cannot be read; the next sweep repeats the run")
     found.append(f"records: {folder / 'runs'}")
     return [clean(line) for line in found]
 
@@ -137,8 +137,8 @@ def _rest(now: State, seconds: Mapping[Run, float | None] | None) -> str:
     if not known:
         return ""
     without = len(now.waiting) - len(known)
-    words = f"; forecast of those waiting: {duration(sum(known))} of one device"
-    return words + (f" ({count(without, 'run')} without a basis)" if without else "")
+    forecast = f"; forecast of those waiting: {duration(sum(known))} of one device"
+    return forecast + (f" ({count(without, 'run')} without a basis)" if without else "")
 
 
 def as_json_object(

@@ -1,4 +1,4 @@
-"""`pepr sweep`: run a whole study, or say before what it would take."""
+"""`pepr sweep`: run a whole study, or forecast what it would take."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import re
 import sys
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from pepr_utils.measurement.sweep.plan import Plan
     from pepr_utils.measurement.sweep.state import Progress, State
 
-#: What the forecast rests on where neither the folder nor --basis has measured runs.
+#: The basis of a forecast where neither the folder nor --basis has measured runs.
 _LAST_BASIS = "published-repaired"
 
 
@@ -31,7 +30,9 @@ def _part(_context: click.Context, _option: click.Parameter, value: str | None) 
         return None
     match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", value)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise click.BadParameter(f"{value!r} is no part; allowed: I/N with I from 1 to N, as 3/16")
+        raise click.BadParameter(
+            f"{value!r} is not a part; allowed: I/N with I from 1 to N, as 3/16"
+        )
     return int(match[1]), int(match[2])
 
 
@@ -39,7 +40,7 @@ def _gpus(_context: click.Context, _option: click.Parameter, value: str) -> Any:
     if value == "auto":
         return value
     if not value.isdecimal():
-        raise click.BadParameter(f"{value!r} is no number of cards; allowed: auto, 0, 1, 2, ...")
+        raise click.BadParameter(f"{value!r} is not a number of GPUs; allowed: auto, 0, 1, 2, ...")
     return int(value)
 
 
@@ -48,7 +49,7 @@ def _gpus(_context: click.Context, _option: click.Parameter, value: str) -> Any:
 @click.option("--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
               help="Folder of the result set; finished runs in it are not repeated.")  # fmt: skip
 @click.option("--dry-run", is_flag=True,
-              help="Say how many runs there are and what they would take, and stop.")  # fmt: skip
+              help="Count the runs and forecast what they take, and stop.")  # fmt: skip
 @click.option("--shard", metavar="I/N", callback=_part,
               help="Part I of N of the study, for the jobs of an array.")  # fmt: skip
 @click.option("--slots", type=click.IntRange(min=1), metavar="N",
@@ -63,18 +64,18 @@ def _gpus(_context: click.Context, _option: click.Parameter, value: str) -> Any:
 @click.option("--attempts", default=2, show_default=True, type=click.IntRange(min=1), metavar="N",
               help="Times that a run is tried before it stays failed.")  # fmt: skip
 @click.option("--time-limit-s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
-              help="What a run may take before it is ended, and has failed; default: any "
-              "time.")  # fmt: skip
+              help="What a run may take before it is ended, and has failed; default: no "
+              "limit.")  # fmt: skip
 @click.option("--notebook", type=click.Path(path_type=Path), metavar="FILE",
               help="Another notebook than fine_tune, with its parameters.")  # fmt: skip
 @click.option("--any-device", is_flag=True,
               help="Add to a result set that was measured on another device.")  # fmt: skip
 @click.option("--basis", multiple=True, metavar="SET",
-              help="Measured runs that the forecast may rest on, beside those in DIR and the "
-              "published ones; repeatable.")  # fmt: skip
+              help="Measured runs to forecast from, beside those in DIR and the published ones; "
+              "repeatable.")  # fmt: skip
 @click.option("--on", "device", metavar="DEVICE",
-              help="Forecast for this model of device; default: that of DIR, else this machine's "
-              "GPU.")  # fmt: skip
+              help="Forecast for this model of device; default: that of DIR, else that of the "
+              "measured runs.")  # fmt: skip
 @intensity_option
 @click.option("--json", "as_json", is_flag=True, help="Print the forecast or the outcome as JSON.")
 @click.pass_context
@@ -82,8 +83,8 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
     """Measure every run of STUDY: paper, demo, or a YAML file.
 
     Each run leaves one record in DIR, written when it ends; the records are the only state. The
-    same command goes on after whatever interrupted it, and several of them may work on one DIR.
-    Ctrl-C lets the running runs finish, a second one does not. Exit code 0: all runs are done; 1:
+    same command goes on after any interruption, and several of them may work on one DIR. Ctrl-C
+    lets the running runs finish, a second one does not. Exit code 0: all runs are done; 1:
     some failed or are not done; 2: it cannot begin, or cannot go on. With --dry-run nothing is
     written or trained.
 
@@ -94,16 +95,14 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
       pepr sweep study.yaml --output /shared/study --shard 3/16
       pepr status results/small
     """
-    from pepr_utils.measurement.sweep.plan import make_plan
     from pepr_utils.measurement.sweep.state import named_state
-    from pepr_utils.measurement.sweep.study import load_study
+    from pepr_utils.measurement.sweep.study import load_study, make_plan
 
     whole = make_plan(load_study(study), weights_folder=options["weights"])
     plan = whole if options["shard"] is None else whole.part(*options["shard"])
     before = named_state(output, plan.names())
     forecaster = _forecaster(plan, before, output, options)
     if options["dry_run"]:
-        _note_missing_gpus(options)
         _forecast(plan, before, forecaster, output, options)
         return
     after = _run(whole, plan, before, forecaster, output, options)
@@ -113,15 +112,14 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
 
 
 def _forecaster(plan: Plan, before: State, output: Path, options: dict[str, Any]) -> Forecaster:
-    """What can be known of the cost: the folder's own runs first, then others that are named."""
-    from pepr_utils.measurement.sweep.device import device_of
+    """Forecasts from the folder's own runs first, then from those of --basis, then published."""
+    from pepr_utils.measurement.store import measured_on
     from pepr_utils.measurement.sweep.forecast import Forecaster, Source
     from pepr_utils.results import load_result_set
 
-    sources = [Source.of(load_result_set(name)) for name in options["basis"]]
-    if _of_full_size(plan):
-        sources.append(Source.of(load_result_set(_LAST_BASIS)))
-    forecaster = Forecaster(sources, device=options["device"] or device_of(output))
+    names = [*options["basis"], *([_LAST_BASIS] if _of_full_size(plan) else [])]
+    sources = [Source.of(load_result_set(name)) for name in names]
+    forecaster = Forecaster(sources, device=options["device"] or measured_on(output))
     forecaster.learn(before.done)
     return forecaster
 
@@ -130,9 +128,9 @@ def _forecast(
     plan: Plan, before: State, forecaster: Forecaster, output: Path, options: dict[str, Any]
 ) -> None:
     from pepr_utils.measurement.metering import carbon_intensity
-    from pepr_utils.measurement.sweep.outlook import as_dict, done_names, lines, outlook
+    from pepr_utils.measurement.sweep.dry_run import as_dict, lines, totals
 
-    rows = outlook(plan.runs, forecaster, done_names(before))
+    rows = totals(plan.runs, forecaster, {record.run_id for record in before.done})
     intensity = carbon_intensity(options["carbon_intensity"])
     if options["as_json"]:
         found = as_dict(rows[-1], intensity) | {
@@ -140,41 +138,29 @@ def _forecast(
             "blocks": [as_dict(row, intensity) for row in rows[:-1]],
             "device": forecaster.device,
             "carbon_intensity_g_per_kwh": intensity.g_per_kwh,
-            "not_there": [{"runs": n, "words": words} for words, n in plan.missing.items()],
+            "not_there": [{"runs": n, "words": why} for why, n in plan.missing.items()],
         }
         echo(json.dumps(found, indent=1))
         return
-    text = lines(
-        plan, rows, intensity, where=str(output), slots=_at_once(options), device=forecaster.device
-    )
-    for line in text:
+    slots, device = _runs_at_once(options), forecaster.device
+    for line in lines(plan, rows, intensity, where=str(output), slots=slots, device=device):
         echo(line)
 
 
-def _at_once(options: dict[str, Any]) -> int:
+def _runs_at_once(options: dict[str, Any]) -> int:
     """Runs at once, as far as that is known before a sweep begins."""
     from pepr_utils.measurement.sweep.gpus import find_gpus
     from pepr_utils.measurement.sweep.state import SweepError
 
-    n = options["slots"] or (options["gpus"] if options["gpus"] != "auto" else None)
-    # The GPUs here say nothing of a cluster, or of the machine that --on has in mind.
-    if n is None and options["scheduler"] is None and options["device"] is None:
-        with suppress(SweepError):
-            n = len(find_gpus("auto", os.environ))
-    return n or 1
-
-
-def _note_missing_gpus(options: dict[str, Any]) -> None:
-    """Note of a dry run that the sweep would not begin here, for want of GPUs."""
-    from pepr_utils.measurement.sweep.gpus import find_gpus
-    from pepr_utils.measurement.sweep.state import SweepError
-
-    if options["gpus"] == "auto" or options["scheduler"] is not None:
-        return
-    try:
-        find_gpus(options["gpus"], os.environ)
-    except SweepError as error:
-        note(f"on this machine the sweep would not begin: {error}")
+    # The GPUs here say nothing of a cluster, or of the device that --on names.
+    if options["scheduler"] is None and options["device"] is None:
+        try:
+            found = len(find_gpus(options["gpus"], os.environ))
+        except SweepError as error:
+            note(f"on this machine the sweep would not begin: {error}")
+        else:
+            return options["slots"] or found or 1
+    return options["slots"] or (1 if options["gpus"] == "auto" else max(1, options["gpus"]))
 
 
 def _run(
@@ -186,37 +172,36 @@ def _run(
     options: dict[str, Any],
 ) -> State:
     from pepr_utils.measurement.sweep import engine
-    from pepr_utils.measurement.sweep.plan import write_plan
-    from pepr_utils.measurement.sweep.study import StudyError
+    from pepr_utils.measurement.sweep.gpus import find_gpus
+    from pepr_utils.measurement.sweep.plan import StudyError, write_plan
     from pepr_utils.measurement.sweep.view import View
     from pepr_utils.paths import notebook_file
 
     if options["scheduler"] is None and find_spec("torch") is None:
         raise NotInstalledError("a run needs torch, which is not installed", name="torch")
     if plan.missing:
-        faults = [f"{why} ({count(n, 'run')})" for why, n in plan.missing.items()]
-        raise StudyError("\n".join([*faults, "nothing was begun"]))
+        reasons = [f"{why} ({count(n, 'run')})" for why, n in plan.missing.items()]
+        raise StudyError("\n".join([*reasons, "nothing was begun"]))
     notebook = options["notebook"] or notebook_file("fine_tune.md")
     if not notebook.is_file():
         raise StudyError(f"no notebook {notebook}; allowed: a jupytext .md file or an .ipynb file")
-    if _on_a_processor(plan, forecaster, options):
-        note("no graphics card is visible: the runs go to the processor, where 256 px take days; "
-             "--gpus N makes that an error")  # fmt: skip
+    here = options["scheduler"] is None and options["gpus"] == "auto"
+    if here and _of_full_size(plan) and not find_gpus("auto", os.environ):
+        note("no GPU is visible: the runs go to the processor, where 256 px take days; --gpus N "
+             "makes that an error")  # fmt: skip
     parameters = {
         "weights": str(options["weights"].expanduser().resolve()) if options["weights"] else "",
         "carbon_intensity": options["carbon_intensity"] or "",
         "any_device": options["any_device"],
     }
     view = View(sys.stderr, forecaster.seconds, plan.names(), before=before)
-
-    begun: list[Path] = []
-    aside: tuple[str, ...] = ()
+    planned, excluded = False, ()
 
     def watch(progress: Progress) -> None:
-        nonlocal aside
-        aside = progress.aside
-        if not begun:  # not before the engine has found that it can begin
-            begun.append(write_plan(whole, output, forecaster.seconds))
+        nonlocal planned, excluded
+        excluded = progress.excluded
+        if not planned:  # not before the engine has found that it can begin
+            planned = bool(write_plan(whole, output, forecaster.seconds))
         forecaster.learn(progress.state.done)
         view.update(progress)
 
@@ -233,15 +218,9 @@ def _run(
         options=parameters,
         watch=watch,
     )
-    for line in aside:
+    for line in excluded:
         note(line)
     return found
-
-
-def _on_a_processor(plan: Plan, forecaster: Forecaster, options: dict[str, Any]) -> bool:
-    """Whether runs of the paper's image size are begun without any sign of a GPU."""
-    ours = options["scheduler"] is None and options["gpus"] in ("auto", 0)
-    return ours and forecaster.device is None and _of_full_size(plan)
 
 
 def _of_full_size(plan: Plan) -> bool:

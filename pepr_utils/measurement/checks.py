@@ -32,10 +32,10 @@ def check_runs(
     any_device: bool = False,
     progress: bool = False,
 ) -> tuple[list[PeprError], list[tuple[ResolvedRun, Images]]]:
-    """Try all that runs need short of training: device, folder, data, models, weights.
+    """Check device, folder, data, models and weights of runs, without training.
 
-    Every image is decoded, every model laid out without its values, and every weight compared
-    with it, so weights are downloaded here. Nothing is left in the folder.
+    Every image is decoded, every model made without its values and its weights compared with it,
+    so weights are downloaded here. Nothing is written to the folder.
 
     Parameters
     ----------
@@ -66,13 +66,13 @@ def check_runs(
             obtain_dataset(dataset, progress=progress)
             found = describe_dataset(dataset)
             data[dataset, recipe] = found, prepare(load_dataset(dataset, progress=progress), size)
-    # Tried once: without a network, all weights that are missing are to be named, and soon.
+    # Asked once: without a network, all missing weights are named, without a timeout for each.
     wanted = weights_folder is None and any(run.pretrained for run in runs)
     online = models.is_online() if wanted else None
     ready = []
     for run in runs:
         with collected():
-            # Without its data, the rest of a run is checked still.
+            # The rest of a run is checked even if its data are missing.
             found, images = data.get((run.dataset, run.protocol), (Description("", ""), None))
             resolved = resolve(run, weights_folder, dataset=found)
             # Nothing is downloaded for runs that cannot begin.
@@ -93,24 +93,22 @@ def _collected(errors: dict[str, PeprError]) -> Iterator[None]:
 def _check_model(
     run: ResolvedRun, images: Images | None, *, load: bool, online: bool | None
 ) -> None:
-    """Lay out the model of a run, and compare its weights with it."""
-
-    def make() -> None:
-        models.make_model(
-            run.architecture,
-            image_size=run.protocol.image_size,
-            n_channels=images.source.n_channels if images else 3,
-            n_outputs=Task.of(images.source, run.protocol).n_outputs if images else 2,
-            weights=run.weights if load else None,
-            weights_file=run.weights_file,
-            online=online,
-        )
-
+    """Make the model of a run, and compare its weights with it."""
+    make = partial(
+        models.make_model,
+        run.architecture,
+        image_size=run.protocol.image_size,
+        n_channels=images.source.n_channels if images else 3,
+        n_outputs=Task.of(images.source, run.protocol).n_outputs if images else 2,
+        weights=run.weights if load else None,
+        weights_file=run.weights_file,
+        online=online,
+    )
     try:
         # Names and shapes only: neither memory nor random numbers. Torch warns of each weight that
         # it loads into such a model.
         with torch.device("meta"), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*copying from a non-meta parameter.*")
             make()
-    except Exception:  # noqa: BLE001 - not all of timm's code runs without values: once more, with them
+    except Exception:  # noqa: BLE001 - some models of timm cannot be made without values
         make()

@@ -8,17 +8,17 @@ from typing import Any
 from pepr_utils.measurement.datasets import obtain_dataset
 from pepr_utils.measurement.datasets.prepare import Images
 from pepr_utils.measurement.metering import carbon_intensity
-from pepr_utils.measurement.orders import check_expected, time_limit
 from pepr_utils.measurement.progress import Watch
 from pepr_utils.measurement.run import ResolvedRun, Run, resolve
 from pepr_utils.measurement.store import (
     check_device,
     check_writable,
     finished_record,
-    keep,
     next_attempt,
     run_lock,
+    write_result,
 )
+from pepr_utils.measurement.sweep_environment import check_expected, time_limit
 from pepr_utils.measurement.training import device as devices
 from pepr_utils.measurement.training import perform as training
 from pepr_utils.results import Record
@@ -37,8 +37,8 @@ def measure(
 ) -> Record:
     """Train and evaluate one run, metered, and return its record.
 
-    A run that has a finished record in the folder is not measured again. One that failed is. While
-    it is measured, this process holds the run's lock.
+    A run that has a finished record in the folder is not measured again; one that failed is. This
+    process holds the run's lock meanwhile.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ def measure(
         A result set's folder: ``runs/<run_id>.json`` is written there when the run ends, and its
         test predictions beside it. Without a folder nothing is kept.
     device : str, default "auto"
-        ``cuda``, ``cuda:N``, ``mps``, ``cpu``, or the best that is there.
+        ``cuda``, ``cuda:N``, ``mps``, ``cpu``, or the best available one.
     weights_folder : path, optional
-        Where pretrained weights lie, for machines without a network; a resolved run knows them.
+        Folder with pretrained weights, for machines without a network; a resolved run names them.
     carbon_intensity_g_per_kwh : float or str, optional
         Declared carbon intensity, or a country's code; by default the world's mean. See
         `pepr_utils.measurement.metering.carbon_intensity`.
@@ -65,14 +65,14 @@ def measure(
     -------
     Record
         ``done``, or ``failed`` with the reason: a loss that is not finite, too little memory, an
-        architecture that cannot be trained on such images, or any other error on the way.
+        architecture that cannot be trained on such images, or any other error.
 
     Raises
     ------
     PeprError
-        Before anything is trained, if the run cannot be made: an unknown name, data that are not
-        what they should be, weights that cannot be loaded, a folder of another device; and after
-        it, if the record cannot be written.
+        Before anything is trained, if the run is impossible: an unknown name, damaged data, weights
+        that cannot be loaded, a folder of another device; and afterwards, if the record cannot be
+        written.
     RunningElsewhereError
         If another process measures the same run.
     """
@@ -109,5 +109,5 @@ def measure(
         check_device(folder, known["device"], any_device=any_device)
         with time_limit():
             record, predictions = training.perform(run, known, chosen, **options)
-        keep(folder, record, predictions)
+        write_result(folder, record, predictions)
     return record

@@ -1,4 +1,4 @@
-"""The test predictions of a run: what follows from them, and how they are kept."""
+"""The test predictions of a run: accuracy and AUC, and the file that holds them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Predictions:
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """Likeliest class of each image, or its likeliest label."""
+        """Most likely class of each image, or its most likely label."""
         if self.logits.shape[1] == 1:
             return (self.logits[:, 0] > 0).astype(np.int64)
         return self.logits.argmax(axis=1)
@@ -50,7 +50,7 @@ class Predictions:
         return int((~np.isfinite(self.logits)).any(axis=1).sum())
 
     def accuracy(self) -> float:
-        """Share of images whose likeliest class is right; of labels, where there are several."""
+        """Share of images whose most likely class is right; of labels, where there are several."""
         from sklearn.metrics import accuracy_score
 
         if self.multi_label:
@@ -61,9 +61,9 @@ class Predictions:
     def auc(self) -> float | None:
         """Area under the ROC curve: of the second of two classes, else the mean over classes.
 
-        With more than two classes each is taken against the rest, without weights. Classes that
-        the split does not have, or has only, count for nothing; None where that leaves none.
-        Images are ranked by log-odds, which differ wherever the model's outputs do.
+        With more than two classes it is the unweighted mean of one against the rest. Classes that
+        no image or every image of the split has are left out; None where that leaves none. Images
+        are ranked by log-odds, which differ wherever the model's outputs do.
         """
         from sklearn.metrics import roc_auc_score
 
@@ -82,8 +82,7 @@ class Predictions:
 def write_predictions(folder: Path, run_id: str, predictions: Predictions) -> Path:
     """Write ``folder/predictions/<run_id>.npz``: a few kilobytes, written whole.
 
-    The logits are kept as the model gave them: accuracy and AUC of the record follow from the file
-    to the last digit.
+    Accuracy and AUC of the record follow from the logits in it to the last digit.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How far a run is: the steps that `measure` tells of, and a progress bar that follows them."""
+"""The progress of a run: the steps that `measure` reports, and a bar that shows them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tqdm import tqdm
 
 @dataclass(frozen=True)
 class Step:
-    """How far a run is.
+    """A step of a run.
 
     Attributes
     ----------
     stage : {"data", "model", "train"}
-        What is being done.
+        What is done now.
     epoch : int
         The epoch that is being trained, from 1; 0 before.
     epochs : int
@@ -35,12 +35,12 @@ Watch = Callable[[Step], None]
 
 
 class Bar:
-    """A bar that follows the steps of a run; its `update` is a `Watch`.
+    """A progress bar of a run; its `update` is a `Watch`.
 
     Parameters
     ----------
     name : str
-        What the bar calls the run.
+        Name of the run.
     shown : bool
         Whether to draw it.
     """

@@ -1,7 +1,6 @@
 """Recipes of training, named and immutable: a changed recipe is a new name.
 
-Each field says what it decides and why it has the values that it has. The name of a protocol is
-part of every record and of the key by which runs are compared.
+The name of a protocol is part of every record and of the key by which runs are compared.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ class Protocol:
     Attributes
     ----------
     name : str
-        What records call it.
+        Its name in records.
     image_size : int
         Height and width (px) that images are resized to.
     epochs, batch_size, learning_rate : int, int, float
@@ -28,35 +27,34 @@ class Protocol:
     optimizer : {"adam"}
         Adam with torch's defaults and no decay or schedule, as in the released loop.
     unshuffled : tuple of str
-        Data sets whose training images are shown in the order of the file, in every epoch, under
-        whatever name and size of the set they are asked for; the record says so. The
-        released loop does so for Derma: its loader is made without a sampler. LIDC is shuffled.
+        Data sets whose training images are shown in the order of the file in every epoch, by any
+        of their names and in any size; the record says so. The released loop does this for Derma,
+        whose loader has no sampler. LIDC is shuffled.
     smallest_batch : int
-        A last batch with fewer images is left out. The released loop keeps a last batch of one
-        (9,057 LIDC images leave one), which batch normalisation of a 1 x 1 map cannot take.
+        A last batch with fewer images is left out. The released loop keeps a last batch of one (of
+        9,057 LIDC images), for which batch normalisation of a 1 x 1 map fails.
     stratified : bool
         Whether a share of the training images keeps the balance of classes. The authors drew
         theirs at random.
     binary_logits : {1, 2}
         Outputs of a model with two classes. The released loop has one, with binary cross-entropy.
     precision : {"fp32", "bf16"}
-        Arithmetic of the forward pass; ``bf16`` is autocast, where the device gains from it.
+        Arithmetic of the forward pass; ``bf16`` is autocast, on devices where it is faster.
     tf32_convolutions : bool
-        Whether convolutions of single precision may be computed in TF32, on NVIDIA GPUs since
-        Ampere: PyTorch's default when the authors ran, and theirs set nothing else. Products of
-        matrices are never, which is its default too.
+        Whether convolutions of single precision may be computed in TF32 (NVIDIA GPUs since
+        Ampere), which is PyTorch's default and so the authors'. Matrix products never are, by the
+        same default.
     channels_last : bool
-        Whether images lie in memory pixel by pixel, where the device gains from it.
+        Whether images are in memory pixel by pixel, on devices where that is faster.
     on_device : bool
         Whether all images are kept on the device as bytes and rescaled there.
     read_loss_every_step : bool
         Whether the loss is read after each step, which makes the device wait. The released loop
         does, to print it.
     cpu_threads : int or None
-        Threads of one operation on the CPU; without a number, as many as torch takes, which is one
-        per core. Operations on small images are too short to share, and threads that wait for one
-        another hold cores that other programs want: the demo takes one, and so gives the same
-        numbers on two cores as on twenty.
+        Threads of one operation on the CPU; None for torch's default, one per core. The demo's
+        operations are too short to share among threads; with one, it gives the same numbers on two
+        cores as on twenty.
     evaluate_every : int
         Epochs between evaluations on validation and test images; the last is always evaluated.
     """
@@ -80,12 +78,12 @@ class Protocol:
     evaluate_every: int = 1
 
     def definition(self) -> dict[str, Any]:
-        """All that the protocol decides, for the hash that names a run."""
+        """All fields, for the hash that names a run."""
         return asdict(self)
 
 
-#: The recipes by name. Images are rescaled to [0, 1] and not normalised further in any of them:
-#: the paper says so, and the released loop feeds the stored tensors as they are.
+#: The recipes by name. Images are rescaled to [0, 1] and not normalised further in any of them,
+#: as in the paper and in the released loop.
 PROTOCOLS = MappingProxyType(
     {
         p.name: p
@@ -111,7 +109,7 @@ def protocol(name: str) -> Protocol:
     Raises
     ------
     UnknownNameError
-        If there is none of that name.
+        If there is no recipe of that name.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""What one run measures: as it is asked for, and with everything looked up that it names.
+"""What one run measures: as it is requested, and with everything looked up that it names.
 
-Nothing here loads torch: a plan of a thousand runs is made, counted and compared with the records
-that are there on a machine that cannot train.
+Nothing here loads torch: a plan of a thousand runs is made and compared with the existing records
+on a machine that cannot train.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Run:
     train_fraction : float
         Share of the training images that is used, above 0 and at most 1.
     seed : int
-        Decides initial weights, the order of images and which share is used; at least 0.
+        Determines initial weights, the order of images and which share is used; at least 0.
 
     Raises
     ------
@@ -80,7 +80,7 @@ class ResolvedRun:
     Attributes
     ----------
     run : Run
-        What was asked for.
+        What was requested.
     run_id : str
         Name of its record.
     architecture : Architecture
@@ -107,7 +107,7 @@ class ResolvedRun:
     protocol: Protocol
 
     def columns(self) -> dict[str, Any]:
-        """The columns of its record that are known before anything is done."""
+        """The columns of its record that are known before it is measured."""
         return {
             "run_id": self.run_id,
             "architecture": self.architecture.name,
@@ -133,16 +133,15 @@ def resolve(
     run : Run
         The run.
     weights_folder : path, optional
-        Where its pretrained weights lie; without it they are those that timm downloads.
+        Folder of its pretrained weights; without it they are those that timm downloads.
     dataset : Description, optional
-        What `describe_dataset` says of its data set, where that is known: a folder of images has
-        to be read for it.
+        The result of `describe_dataset`, which reads a folder of images.
 
     Raises
     ------
     PeprError
-        If architecture, data set or protocol is unknown, or the data set cannot be read, or the
-        folder of weights does not hold those of the run.
+        If architecture, data set or protocol is unknown, the data set cannot be read, or the folder
+        of weights lacks those of the run.
 
     Examples
     --------
@@ -182,9 +181,9 @@ def resolve(
 def run_id(run: Run, weights_folder: Path | str | None = None) -> str:
     """Return the name of a run's record: its architecture, and the hash of what defines it.
 
-    Two runs have the same name if and only if they are the same measurement: a data set counts by
-    its name, which stands in the record, and by its content; a protocol by all its fields;
-    pretrained weights by their tag, and from a folder of one's own by the file's SHA-256 too.
+    Two runs have the same name if and only if they are the same measurement: the same name and
+    content of the data set, the same fields of the protocol, the same tag of pretrained weights,
+    and where these are from a folder, the same SHA-256 of the file.
 
     Parameters
     ----------

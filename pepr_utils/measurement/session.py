@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,32 +20,31 @@ from pepr_utils.measurement.checks import check_runs
 from pepr_utils.measurement.datasets.prepare import Images
 from pepr_utils.measurement.datasets.report import Report, report, share_lines
 from pepr_utils.measurement.measuring import measure
-from pepr_utils.measurement.orders import in_sweep, stop_requested, wait
 from pepr_utils.measurement.progress import Bar
 from pepr_utils.measurement.run import ResolvedRun, Run
-from pepr_utils.measurement.store import folder_errors, record_killed, set_aside
-from pepr_utils.measurement.sweep.plan import ASKED, write_asked
+from pepr_utils.measurement.store import folder_errors, record_killed, supersede
+from pepr_utils.measurement.sweep.plan import REQUESTED, write_requested
+from pepr_utils.measurement.sweep_environment import in_sweep, stop_requested, wait_to_retry
 from pepr_utils.results import Record, ResultSet
 from pepr_utils.results.load import of_records
 from pepr_utils.results.record_files import record_paths
 
 #: The set that `make paper` makes: it holds what the notebook asks for and nothing else.
 DEMO = "demo"
-
-#: Errors that say nothing against a run: it can be measured at another time.
-_PASSING = (RunningElsewhereError, FolderError, StoppedError)
+#: Errors that are not the run's fault: it can be measured at another time.
+TEMPORARY = (RunningElsewhereError, FolderError, StoppedError)
 
 
 @dataclass(frozen=True)
 class Session:
-    """What a session gave.
+    """The result of a session.
 
     Attributes
     ----------
     folder : pathlib.Path
         The result set's folder.
     data : Report
-        Sizes, balance and doubts of the data set.
+        Sizes, class balance and possible faults of the data set.
     records : tuple of Record
         One per run, in their order; without those in `not_measured`.
     not_measured : tuple of PeprError
@@ -63,10 +62,10 @@ class Session:
         Raises
         ------
         RunError
-            If none of the runs came to its end.
+            If none of the runs is done.
         """
         if not any(record.status == "done" for record in self.records):
-            raise RunError("no run came to its end:\n" + "\n".join(map(outcome, self.records)))
+            raise RunError("no run is done:\n" + "\n".join(map(outcome, self.records)))
         return of_records(self.records, self.folder.name)
 
 
@@ -89,27 +88,6 @@ def outcome(record: Record) -> str:
     if record.energy_kwh is not None:
         return line
     return f"{line}; its energy is not known: {record.meter_notes or 'nothing could meter it'}"
-
-
-def result_folder(result_set: str | Path) -> Path:
-    """Folder of a result set: a path as it is, a bare name under ``results``.
-
-    Raises
-    ------
-    RunError
-        If it is empty.
-
-    Examples
-    --------
-    >>> result_folder("mine").as_posix(), result_folder("/data/mine").as_posix()
-    ('results/mine', '/data/mine')
-    """
-    if not str(result_set).strip():
-        raise RunError(
-            "result_set is empty; allowed: a name for a folder under results, or a folder"
-        )
-    path = Path(result_set).expanduser()
-    return path if path.is_absolute() or len(path.parts) > 1 else Path("results") / path
 
 
 def fine_tune(
@@ -154,16 +132,25 @@ def fine_tune(
     for name, value in text.items():  # such as a number that a notebook was given
         if not isinstance(value, str | Path):
             raise RunError(f"{name} is {value!r}; allowed: text")
+    if not str(result_set).strip():
+        raise RunError(
+            "result_set is empty; allowed: a name for a folder under results, or a folder"
+        )
+    folder = Path(result_set).expanduser()
+    if not folder.is_absolute() and len(folder.parts) == 1:
+        folder = Path("results") / folder
     names = select_architectures(architectures, where or None)
     runs = [Run(name, dataset, **settings) for name in names]
-    folder, place = result_folder(result_set), {"device": device, "any_device": any_device}
-    data, ready = check_all(runs, folder, say=say, weights_folder=weights or None, **place)
+    options = {"say": say, "device": device, "any_device": any_device}
+    data, ready = check_all(runs, folder, weights_folder=weights or None, **options)
     if str(result_set) == DEMO:
-        _set_others_aside(folder, {run.run_id for run, _ in ready})
+        _remove_others(folder, {run.run_id for run, _ in ready})
     intensity = None if carbon_intensity == "" else carbon_intensity
-    records, not_measured = measure_all(ready, folder, say=say, carbon_intensity=intensity, **place)
+    records, not_measured = measure_all(ready, folder, carbon_intensity=intensity, **options)
     if not records:
-        raise _kind(not_measured)("no run was measured:\n" + "\n".join(map(str, not_measured)))
+        raise _common_error(not_measured)(
+            "no run was measured:\n" + "\n".join(map(str, not_measured))
+        )
     return Session(folder, data, tuple(records), tuple(not_measured))
 
 
@@ -174,29 +161,12 @@ def check_all(
     say: Callable[[str], object],
     weights_folder: Path | str | None = None,
     progress: bool = False,
-    **place: Any,
+    **options: Any,
 ) -> tuple[Report, list[tuple[ResolvedRun, Images]]]:
-    """Check runs on one data set, and say what is found in it and in the folder.
+    """Check runs on one data set, and report what is found in it and in the folder.
 
-    Parameters
-    ----------
-    runs : sequence of Run
-        At least one.
-    folder, weights_folder
-        See `measure`.
-    say : callable
-        Called with each line.
-    progress : bool, default False
-        Show the progress of downloads on stderr.
-    **place
-        ``device`` and ``any_device``, see `measure`.
-
-    Returns
-    -------
-    data : Report
-        Sizes, balance and doubts of the data set.
-    ready : list of (ResolvedRun, Images)
-        What `measure_all` takes.
+    The arguments are those of `check_runs` and `fine_tune`. Returns what is known of the data set,
+    and the runs as `measure_all` takes them.
 
     Raises
     ------
@@ -204,15 +174,15 @@ def check_all(
         With everything that is wrong.
     """
     errors, ready = check_runs(
-        runs, folder, weights_folder=weights_folder, progress=progress, **place
+        runs, folder, weights_folder=weights_folder, progress=progress, **options
     )
     if errors:
-        raise _kind(errors)("\n".join(map(str, errors)) + "\nnothing was trained")
+        raise _common_error(errors)("\n".join(map(str, errors)) + "\nnothing was trained")
     images = ready[0][1]
     data = report(images)
     for line in data.lines() + share_lines(images, runs[0]):
         say(line)
-    if not in_sweep():  # which looks after its own killed runs, and knows why they ended
+    if not in_sweep():  # a sweep records them itself, since it knows why they ended
         for record in record_killed(folder):
             say(outcome(record))
     return data, ready
@@ -225,32 +195,17 @@ def measure_all(
     say: Callable[[str], object],
     carbon_intensity: float | str | None = None,
     progress: bool = False,
-    **place: Any,
+    **options: Any,
 ) -> tuple[list[Record], list[PeprError]]:
-    """Measure runs one after the other, except those that are done.
+    """Measure the runs of `check_all` one after the other, except those that are done.
 
-    Parameters
-    ----------
-    ready : sequence of (ResolvedRun, Images)
-        From `check_all`, as the others are.
-    say : callable
-        Called with a line for each run that has ended.
-    carbon_intensity
-        See `measure`.
-    progress : bool, default False
-        Show a bar for each run on stderr.
-
-    Returns
-    -------
-    records : list of Record
-        One per run, in their order; without those in `not_measured`.
-    not_measured : list of PeprError
-        Why runs have no record, such as another process that measures them.
+    Returns the records of the runs, and the errors of those that have none, such as of a run that
+    another process measures. `progress` shows a bar for each run on stderr.
     """
     records, not_measured = [], []
-    if not in_sweep():  # which has a plan of its own
+    if not in_sweep():  # which has written its plan
         with folder_errors(folder):
-            write_asked(folder, {run.run_id: run.run for run, _ in ready})
+            write_requested(folder, {run.run_id: run.run for run, _ in ready})
     for run, images in ready:
         if stop_requested():
             not_measured.append(StoppedError("the sweep was stopped before the other runs"))
@@ -259,7 +214,7 @@ def measure_all(
             with Bar(run.architecture.name, shown=progress) as bar:
                 record = _measure(
                     run, folder, images=images, watch=bar.update,
-                    carbon_intensity_g_per_kwh=carbon_intensity, **place,
+                    carbon_intensity_g_per_kwh=carbon_intensity, **options,
                 )  # fmt: skip
         except PeprError as error:  # such as another process that measures it: the others go on
             not_measured.append(error)
@@ -271,12 +226,12 @@ def measure_all(
     return records, not_measured
 
 
-def _set_others_aside(folder: Path, wanted: Collection[str]) -> None:
-    """Move what another version of the demo has left to ``superseded``."""
+def _remove_others(folder: Path, wanted: set[str]) -> None:
+    """Move the records of another version of the demo to ``superseded``."""
     for path in record_paths(folder):
         if path.stem not in wanted:
-            set_aside(path)
-    shutil.rmtree(folder / ASKED, ignore_errors=True)
+            supersede(path)
+    shutil.rmtree(folder / REQUESTED, ignore_errors=True)
 
 
 def _measure(run: ResolvedRun, folder: Path, **options: Any) -> Record:
@@ -285,12 +240,12 @@ def _measure(run: ResolvedRun, folder: Path, **options: Any) -> Record:
         try:
             return measure(run, folder, **options)
         except FolderError:
-            if not wait(2):
+            if not wait_to_retry():
                 raise
 
 
-def _kind(errors: Sequence[PeprError]) -> type[RunError]:
-    """The error that several come to: one that passes, where they all do in the same way."""
+def _common_error(errors: Sequence[PeprError]) -> type[RunError]:
+    """The class of an error that stands for several: a temporary one only if they all are."""
     kinds = {type(error) for error in errors}
     kind = kinds.pop() if len(kinds) == 1 else RunError
-    return kind if issubclass(kind, _PASSING) else RunError
+    return kind if issubclass(kind, TEMPORARY) else RunError

@@ -1,4 +1,4 @@
-"""The folder of a result set: what lies where in it, and which process may write what.
+"""The folder of a result set: which file is where in it, and which process may write what.
 
 ::
 
@@ -7,17 +7,19 @@
     superseded/<run_id>.json   a record that no longer counts, such as a damaged one
     running/<run_id>.lock      locked, by the operating system, by the process that measures the run
     running/<run_id>.claim     locked by the worker of a sweep that has claimed the run
-    running/<run_id>.json      a note of that process: who it is, and what the record holds so far
+    running/<run_id>.json      a note of the measuring process: its pid and host, and the record
+                               so far
     manifest.json              the model of device that the set is measured on
 
-Every file appears whole or not at all. A lock ends with its process and the note stays, so a note
-beside a free lock tells of a run whose process was killed.
+Every file appears whole or not at all. A lock ends with its process and the note remains, so a note
+beside a free lock is that of a run whose process was killed.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -27,11 +29,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from pepr_utils.errors import FolderError, InvalidTableError, RunError, RunningElsewhereError
-from pepr_utils.measurement.orders import device_lock, hold, hung, log_path, note_begun
+from pepr_utils.measurement.sweep_environment import (
+    device_lock,
+    log_path,
+    note_begun,
+    reached_time_limit,
+    wait_to_retry,
+)
 from pepr_utils.results import Record, read_record, write_record
 from pepr_utils.results.atomic import write_whole
 from pepr_utils.results.record_files import (
@@ -46,9 +53,12 @@ if TYPE_CHECKING:
 
 MANIFEST, RUNNING, SUPERSEDED = "manifest.json", "running", "superseded"
 
-#: The parts of the reason in the record of a run whose process is gone: how it begins, what it
-#: says where nobody saw the end, as when a whole sweep was killed, and what the log comes after.
-_KILLED, _UNSEEN, _LOG = "killed: ", "ended without a word", "; the last that it said: "
+#: How the end of a process is described where nobody saw it, as when a whole sweep was killed; the
+#: pattern also reads records of earlier versions.
+_UNKNOWN_END = "ended for an unknown reason"
+_ENDED_UNSEEN = re.compile(
+    rf"killed: process \S+ on \S+, which began at \S+, ({_UNKNOWN_END}|ended without a word)(;|$)"
+)
 
 
 # -- the folder ------------------------------------------------------------------------------------
@@ -67,13 +77,7 @@ def folder_errors(folder: Path) -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise unless files can be written to a result set's folder, which is made if need be.
-
-    Raises
-    ------
-    FolderError
-        With the folder and the reason.
-    """
+    """Raise `FolderError` unless files can be written to a folder, which is created if missing."""
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,16 +95,19 @@ def check_writable(folder: Path) -> None:
 def check_device(folder: Path, device: str, *, any_device: bool = False) -> None:
     """Compare a device with the one that a result set is measured on; nothing is written.
 
-    Energies of different devices are not comparable, and runs of different devices are different
-    experiments: a folder with both would look like one study and be two. A folder without a
-    record is nobody's, unless a run is being measured in it now.
+    Energies of different devices are not comparable. A folder without records belongs to no device,
+    unless a run is being measured in it now.
 
     Raises
     ------
     RunError
         If the set is measured on another device and `any_device` is not set.
     """
-    first = _device_of(Path(folder), device)
+    first = measured_on(folder)
+    if first is None:
+        notes = [read_note(folder, name) for name in noted_runs(folder) if is_held(folder, name)]
+        devices = [note["record"].get("device") for note in notes if note is not None]
+        first = next((found for found in devices if found not in (None, device)), None)
     if first not in (None, device) and not any_device:
         raise RunError(
             f"the result set in {folder} was measured on {first}, and this is {device}; "
@@ -108,26 +115,22 @@ def check_device(folder: Path, device: str, *, any_device: bool = False) -> None
         )
 
 
-def _device_of(folder: Path, own: str) -> str | None:
-    """The device of a folder, by its records, or by a run that another process measures in it."""
-    path = folder / MANIFEST
-    if record_paths(folder) and path.is_file():
-        try:
-            return str(json.loads(path.read_bytes())["device"])
-        except (ValueError, KeyError, TypeError):
-            raise RunError(
-                f"{path} is damaged; remove it, and the next run writes it anew"
-            ) from None
-    notes = [read_note(folder, name) for name in noted_runs(folder) if is_held(folder, name)]
-    found = [note["record"].get("device") for note in notes if note is not None]
-    return next((device for device in found if device not in (None, own)), None)
+def measured_on(folder: Path) -> str | None:
+    """The model of device that the records of a folder are measured on; None without records."""
+    path = Path(folder) / MANIFEST
+    if not (record_paths(folder) and path.is_file()):
+        return None
+    try:
+        return str(json.loads(path.read_bytes())["device"])
+    except (ValueError, KeyError, TypeError):
+        raise RunError(f"{path} is damaged; remove it, and the next run writes it again") from None
 
 
 # -- records ---------------------------------------------------------------------------------------
 
 
-def whole_record(path: Path) -> Record | None:
-    """Read a record; None where there is none, it is damaged or bears another run's name."""
+def record_or_none(path: Path) -> Record | None:
+    """Read a record; None where there is none, it is damaged or is that of another run."""
     try:
         record = read_record(path)
     except InvalidTableError:
@@ -136,8 +139,8 @@ def whole_record(path: Path) -> Record | None:
 
 
 def finished_record(folder: Path, run_id: str) -> Record | None:
-    """The record of a run that is done; None where it is not, failed, or is damaged."""
-    record = whole_record(record_path(folder, run_id))
+    """The record of a run that is done; None where it failed, is damaged or does not exist."""
+    record = record_or_none(record_path(folder, run_id))
     return record if record is not None and record.status == "done" else None
 
 
@@ -146,12 +149,12 @@ def next_attempt(folder: Path, run_id: str) -> int:
 
     One more than its record's, or than that of the note which a killed process has left.
     """
-    record, note = whole_record(record_path(folder, run_id)), read_note(folder, run_id)
+    record, note = record_or_none(record_path(folder, run_id)), read_note(folder, run_id)
     killed = note["record"].get("attempt") if note else None
     return 1 + max(record.attempt if record else 0, killed if isinstance(killed, int) else 0)
 
 
-def set_aside(path: Path) -> None:
+def supersede(path: Path) -> None:
     """Move a record from ``runs`` to ``superseded``; one of its name that is there is kept."""
     place = path.parent.parent / SUPERSEDED
     place.mkdir(exist_ok=True)
@@ -163,26 +166,23 @@ def set_aside(path: Path) -> None:
         path.replace(target)
 
 
-def _set_aside_damaged(folder: Path, run_id: str) -> None:
+def _supersede_damaged(folder: Path, run_id: str) -> None:
     path = record_path(folder, run_id)
-    if path.is_file() and whole_record(path) is None:
-        set_aside(path)
+    if path.is_file() and record_or_none(path) is None:
+        supersede(path)
 
 
-def keep(folder: Path, record: Record, predictions: Predictions | None) -> None:
-    """Write what a run gave; in a sweep, wait until that can be done rather than lose it.
+def write_result(folder: Path, record: Record, predictions: Predictions | None) -> None:
+    """Write record and predictions of a run; in a sweep, wait for room rather than lose them.
 
-    Raises
-    ------
-    FolderError
-        If it cannot be written, with the place of what could be saved.
+    Elsewhere the error names a temporary folder that they were saved to instead.
     """
     while True:
         try:
             _write(folder, record, predictions)
             return
         except OSError as error:
-            if not hold(2):
+            if not wait_to_retry(even_if_stopping=True):
                 place = _rescue(record, predictions)
                 then = f"copy there what {place} has of it" if place else "run it again"
                 raise FolderError(
@@ -192,7 +192,7 @@ def keep(folder: Path, record: Record, predictions: Predictions | None) -> None:
 
 
 def _write(folder: Path, record: Record, predictions: Predictions | None) -> None:
-    """Write a record last: with it the run is over."""
+    """Write the record last: once it exists, the run has ended."""
     from pepr_utils.measurement.predictions import write_predictions
 
     if predictions is not None:
@@ -204,7 +204,7 @@ def _write(folder: Path, record: Record, predictions: Predictions | None) -> Non
 
 
 def _rescue(record: Record, predictions: Predictions | None) -> Path | None:
-    """Write what a run gave where temporary files go; None where that cannot be done either."""
+    """Write a result to a temporary folder; None where that is impossible too."""
     try:
         place = Path(tempfile.mkdtemp(prefix="pepr-rescued-"))
     except OSError:
@@ -226,18 +226,16 @@ def run_lock(
 ) -> Iterator[None]:
     """Hold the lock of a run, with a note of the run and its holder beside it.
 
-    In a kernel of a sweep that of its device is held too, and waited for. A damaged record of the
-    run is set aside, so that the block may write one.
+    In a kernel of a sweep the lock of its device is waited for and held too. A damaged record of
+    the run is moved to ``superseded``, so that the block may write one.
 
     Parameters
     ----------
-    folder : pathlib.Path
-        The result set's folder.
-    run_id : str
-        The run.
+    folder, run_id
+        Of the run.
     note : mapping, or function that returns one
-        What its record would say so far; goes into the record if this process is killed. A
-        function is called under the lock.
+        The record so far; becomes the record if this process is killed. A function is called under
+        the lock.
 
     Raises
     ------
@@ -247,7 +245,7 @@ def run_lock(
         If the lock cannot be taken or the note cannot be written.
     """
     # `record_killed` takes a lock for a moment, to look at the note: hence a second.
-    with device_lock(), _exclusive(_lock_path(folder, run_id), timeout_s=1) as free:
+    with device_lock(), _exclusive(_running(folder, run_id, "lock"), timeout_s=1) as free:
         if not free:
             holder = read_note(folder, run_id)
             who = f" (process {holder['pid']} on {holder['host']})" if holder else ""
@@ -256,27 +254,28 @@ def run_lock(
             )
         path = note_path(folder, run_id)
         with folder_errors(folder):
-            _set_aside_damaged(folder, run_id)
-        holder = {
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "log": log_path(),
-            "record": dict(note() if callable(note) else note),
-        }
-        with folder_errors(path.parent):
+            _supersede_damaged(folder, run_id)
+            holder = {
+                "pid": os.getpid(),
+                "host": socket.gethostname(),
+                "started": datetime.now(UTC).isoformat(timespec="seconds"),
+                "log": log_path(),
+                "record": dict(note() if callable(note) else note),
+            }
             write_whole(path, json.dumps(holder).encode())
         note_begun(run_id)
         try:
             yield
         finally:
-            with suppress(OSError):  # a folder that takes no files; else its own error is lost
-                path.unlink(missing_ok=True)  # this process lives and reports for itself
+            with suppress(OSError):  # a folder that takes no files: the block's error is raised
+                path.unlink(missing_ok=True)
 
 
 @contextmanager
 def _exclusive(path: Path, *, timeout_s: float = 0) -> Iterator[bool]:
     """Hold a lock for the block, unless another process has it; give whether it is held here."""
+    from filelock import FileLock, Timeout
+
     with folder_errors(path.parent.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
@@ -292,65 +291,51 @@ def _exclusive(path: Path, *, timeout_s: float = 0) -> Iterator[bool]:
 def claim(folder: Path, run_id: str) -> Iterator[bool]:
     """Claim a run for the worker of a sweep; False where another worker has claimed it.
 
-    A worker holds the claim from before its kernel is started until the end of the run is recorded.
-    It keeps two workers from starting kernels for one run; that they do not measure it twice
-    is for `run_lock` to see to.
-
-    Raises
-    ------
-    FolderError
-        If no lock can be taken, as in a folder without room.
+    A worker holds the claim from before its kernel is started until the end of the run is recorded,
+    which keeps two workers from starting kernels for one run. `run_lock` is what keeps two
+    processes from measuring it.
     """
-    path = _claim_path(folder, run_id)
+    path = _running(folder, run_id, "claim")
     with _exclusive(path) as free:
         try:
             yield free
         finally:
             if free:
-                with suppress(OSError):  # an empty file is in nobody's way
+                with suppress(OSError):
                     path.unlink(missing_ok=True)
 
 
 def is_claimed(folder: Path, run_id: str) -> bool:
-    """Whether the worker of a sweep that lives has claimed a run."""
-    return is_locked(_claim_path(folder, run_id))
+    """Whether a living worker of a sweep has claimed a run."""
+    return is_locked(_running(folder, run_id, "claim"))
 
 
 def is_held(folder: Path, run_id: str) -> bool:
-    """Whether a living process holds the lock of a run; looks without writing anything."""
-    return is_locked(_lock_path(folder, run_id))
+    """Whether a living process holds the lock of a run."""
+    return is_locked(_running(folder, run_id, "lock"))
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a living process holds a lock on a file; looks without writing anything."""
-    if not path.is_file():
-        return False
+    """Whether a living process holds a lock on a file; nothing is written."""
     try:
         import fcntl
     except ImportError:  # no flock on this system: take the lock for a moment
-        try:
-            with FileLock(path).acquire(timeout=0):
-                return False
-        except Timeout:
-            return True
+        if not path.is_file():
+            return False
+        with _exclusive(path) as free:
+            return not free
     try:
-        file = path.open("rb")
-    except FileNotFoundError:  # removed since
-        return False
-    with file:
-        try:
+        with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True
+    return False
 
 
-def _claim_path(folder: Path, run_id: str) -> Path:
-    return Path(folder) / RUNNING / f"{run_id}.claim"
-
-
-def _lock_path(folder: Path, run_id: str) -> Path:
-    return Path(folder) / RUNNING / f"{run_id}.lock"
+def _running(folder: Path, run_id: str, suffix: str) -> Path:
+    return Path(folder) / RUNNING / f"{run_id}.{suffix}"
 
 
 def noted_runs(folder: Path) -> list[str]:
@@ -359,8 +344,8 @@ def noted_runs(folder: Path) -> list[str]:
 
 
 def note_path(folder: Path, run_id: str) -> Path:
-    """Where the note of a run lies."""
-    return Path(folder) / RUNNING / f"{run_id}.json"
+    """Path of the note of a run."""
+    return _running(folder, run_id, "json")
 
 
 def read_note(folder: Path, run_id: str) -> dict[str, Any] | None:
@@ -389,7 +374,7 @@ def record_killed(
     only : collection of str, optional
         The run_ids to look at; by default every run.
     because : str, optional
-        What is known of the end of their process.
+        How their process ended, where that is known.
 
     Returns
     -------
@@ -399,13 +384,13 @@ def record_killed(
     Raises
     ------
     FolderError
-        If a record cannot be written: its note stays, and the same call does it later.
+        If a record cannot be written: its note remains, and the same call does it later.
     """
     folder, written = Path(folder), []
     for run_id in noted_runs(folder):
         if only is not None and run_id not in only:
             continue
-        with _exclusive(_lock_path(folder, run_id)) as free, folder_errors(folder):
+        with _exclusive(_running(folder, run_id, "lock")) as free, folder_errors(folder):
             if not free:
                 continue
             note = read_note(folder, run_id)
@@ -414,23 +399,17 @@ def record_killed(
                 with suppress(TypeError, ValidationError):
                     why = _reason(note, because)
                     record = Record(**note["record"], status="failed", failure_reason=why)
-                    _set_aside_damaged(folder, run_id)
+                    _supersede_damaged(folder, run_id)
                     write_record(record, folder)
                     written.append(record)
             note_path(folder, run_id).unlink(missing_ok=True)
     return written
 
 
-def forget_killed(folder: Path, runs: Collection[str]) -> None:
-    """Remove the notes of runs that were ended on purpose: they have not failed.
-
-    Raises
-    ------
-    FolderError
-        If a note cannot be removed.
-    """
+def remove_notes(folder: Path, runs: Collection[str]) -> None:
+    """Remove the notes of runs that were ended on purpose: they have not failed."""
     for run_id in runs:
-        with _exclusive(_lock_path(folder, run_id)) as free, folder_errors(folder):
+        with _exclusive(_running(folder, run_id, "lock")) as free, folder_errors(folder):
             if free:
                 note_path(folder, run_id).unlink(missing_ok=True)
 
@@ -438,32 +417,29 @@ def forget_killed(folder: Path, runs: Collection[str]) -> None:
 def ended_unseen(record: Record) -> bool:
     """Whether a run failed by a kill that nobody saw: of its sweep, its job or its machine.
 
-    It may be nothing of the run's doing, whoever has recorded it.
+    The run may not be to blame for it.
 
     Examples
     --------
     >>> seen = "killed: process 7 on here, which began at noon, its kernel was killed by SIGKILL"
-    >>> unseen = "killed: process 7 on here, which began at noon, ended without a word"
+    >>> unseen = "killed: process 7 on here, which began at noon, ended for an unknown reason"
     >>> failed = {"run_id": "r", "architecture": "a", "dataset": "d", "status": "failed"}
     >>> [ended_unseen(Record(**failed, failure_reason=why)) for why in (seen, unseen, None)]
     [False, True, False]
     """
-    why = record.failure_reason or ""
     return (
-        record.status == "failed"
-        and why.startswith(_KILLED)
-        and why.partition(_LOG)[0].endswith(_UNSEEN)
+        record.status == "failed" and _ENDED_UNSEEN.match(record.failure_reason or "") is not None
     )
 
 
 def _reason(note: dict[str, Any], because: str | None) -> str:
     log = note.get("log")
-    if log and hung(Path(log)):  # it ends in the stack of every thread
-        end, ended = "", because or f"ended at its time limit; {Path(log).name} says where it was"
+    if log and reached_time_limit(Path(log)):  # the log ends in the traceback of every thread
+        end, how = "", because or f"ended at its time limit; {Path(log).name} says where it was"
     else:
-        end, ended = end_of_log(log), because or _UNSEEN
+        end, how = end_of_log(log), because or _UNKNOWN_END
     who = f"process {note['pid']} on {note['host']}, which began at {note['started']}"
-    return f"{_KILLED}{who}, {ended}" + (f"{_LOG}{end}" if end else "")
+    return f"killed: {who}, {how}" + (f"; its log ends: {end}" if end else "")
 
 
 def end_of_log(log: Path | str | None, length: int = 600) -> str:

@@ -31,7 +31,7 @@ COMMANDS = {
     "data list": set(),
     "data show SET": set(),
     "claims SET --section abstract": {"book"},
-    "status DIR": {"sweep"},
+    "status DIR": set(),
     "sweep demo --output OUT --dry-run": {"sweep", "train"},
     "run --data phantom --architectures dla46_c --protocol demo --scratch --output OUT --check": {
         "train"

@@ -1,4 +1,4 @@
-"""One run, from what defines it to its record on disk; and all that may happen on the way."""
+"""One run, from its definition to its record on disk, with failures and interruptions."""
 
 import hashlib
 import json
@@ -7,17 +7,21 @@ import os
 import signal
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from pepr_utils.errors import DataUnavailableError, RunError, RunningElsewhereError, StoppedError
-from pepr_utils.measurement import Run, measure, orders, protocols, record_killed, run_id
+from pepr_utils.measurement import Run, measure, protocols, record_killed, run_id, sweep_environment
 from pepr_utils.measurement.architectures import timm
 from pepr_utils.measurement.metering import IntensityError
 from pepr_utils.measurement.predictions import Predictions
+from pepr_utils.measurement.session import fine_tune
 from pepr_utils.measurement.store import noted_runs, run_lock
+from pepr_utils.measurement.training import perform
 from pepr_utils.results import Record, load_result_set, read_record
 from pepr_utils.results.predictions import read_predictions
 
@@ -44,9 +48,7 @@ def _comparable(record):
 
 
 @pytest.mark.slow
-def test_a_run_learns_and_leaves_a_whole_record(tmp_path, monkeypatch):
-    from dataclasses import replace
-
+def test_a_run_learns_and_leaves_a_complete_record(tmp_path, monkeypatch):
     long_enough = replace(TINY, epochs=12, cpu_threads=1)
     monkeypatch.setattr(protocols, "PROTOCOLS", {"tiny": long_enough})
     steps = []
@@ -87,9 +89,7 @@ def test_a_run_learns_and_leaves_a_whole_record(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_record_and_another_another(tmp_path):
-    from dataclasses import replace
-
+def test_a_record_depends_on_the_seed_alone(tmp_path):
     first, again = measure(RUN, tmp_path / "a"), measure(RUN, tmp_path / "b")
     other = measure(replace(RUN, seed=2))
     assert _comparable(first) == _comparable(again)
@@ -97,9 +97,7 @@ def test_the_same_seed_gives_the_same_record_and_another_another(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_finished_run_is_not_measured_again_and_a_damaged_one_is(tmp_path, monkeypatch):
-    from pepr_utils.measurement.training import perform
-
+def test_only_a_damaged_record_is_measured_again(tmp_path, monkeypatch):
     record = measure(RUN, tmp_path)
     with monkeypatch.context() as patched:
         patched.setattr(perform, "perform", lambda *a: pytest.fail("measured again"))
@@ -110,7 +108,7 @@ def test_a_finished_run_is_not_measured_again_and_a_damaged_one_is(tmp_path, mon
 
 
 @pytest.mark.slow
-def test_a_real_image_file_and_a_share_of_it(tmp_path, monkeypatch):
+def test_a_run_on_half_of_an_image_file(tmp_path, monkeypatch):
     monkeypatch.setenv("PEPR_DATA_CACHE", str(tmp_path / "cache"))
     rng = np.random.default_rng(0)
     content = {}
@@ -130,7 +128,7 @@ def test_a_real_image_file_and_a_share_of_it(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["paper", "fast"])
-def test_the_full_recipes_run_at_their_full_size(tmp_path, monkeypatch, protocol):
+def test_the_papers_recipes_run_at_their_image_size(tmp_path, monkeypatch, protocol):
     monkeypatch.setenv("PEPR_DATA_CACHE", str(tmp_path / "cache"))
     content = {}
     for split in ("train", "val", "test"):
@@ -138,15 +136,17 @@ def test_the_full_recipes_run_at_their_full_size(tmp_path, monkeypatch, protocol
         content[f"{split}_images"] = np.repeat(100 * labels, 64).reshape(-1, 8, 8).astype(np.uint8)
         content[f"{split}_labels"] = labels[:, None]
     np.savez(tmp_path / "few.npz", **content)
+    short = replace(protocols.protocol(protocol), epochs=2)
+    monkeypatch.setattr(protocols, "PROTOCOLS", {protocol: short})
     run = Run("test_resnet", str(tmp_path / "few.npz"), protocol, pretrained=False)
     record = measure(run)
     assert record.status == "done", record.failure_reason
-    assert (record.image_size, len(record.epochs), record.n_train) == (256, 10, 33)
+    assert (record.image_size, len(record.epochs), record.n_train) == (256, 2, 33)
     assert record.epochs[-1].train_loss < record.epochs[0].train_loss
 
 
 @pytest.mark.slow
-def test_pretrained_weights_come_from_a_folder_and_have_to_fit(tmp_path):
+def test_pretrained_weights_of_a_folder_have_to_fit(tmp_path):
     run = Run("test_resnet", "phantom", "tiny", pretrained=True)
     folder = tmp_path / "weights"
     folder.mkdir()
@@ -175,7 +175,7 @@ def test_pretrained_weights_come_from_a_folder_and_have_to_fit(tmp_path):
     assert not (tmp_path / "again" / "runs").exists()
 
 
-def test_pretrained_weights_are_the_ones_that_are_trained(tmp_path):
+def test_training_starts_from_the_pretrained_weights(tmp_path):
     from pepr_utils.measurement.architectures import find_architecture
     from pepr_utils.measurement.training.model import make_model
 
@@ -198,11 +198,7 @@ def test_pretrained_weights_are_the_ones_that_are_trained(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_failed_training_is_a_record_with_its_reason_and_is_tried_again(tmp_path, monkeypatch):
-    from dataclasses import replace
-
-    from pepr_utils.measurement.training import perform
-
+def test_a_failed_training_is_recorded_with_its_reason_and_tried_again(tmp_path, monkeypatch):
     broken = replace(TINY, learning_rate=float("inf"))
     monkeypatch.setattr(protocols, "PROTOCOLS", {"tiny": broken})
     record = measure(RUN, tmp_path)
@@ -220,9 +216,7 @@ def test_a_failed_training_is_a_record_with_its_reason_and_is_tried_again(tmp_pa
     assert load_result_set(tmp_path).runs["status"].tolist() == ["failed"]
 
 
-def test_ctrl_c_leaves_nothing_half_written(tmp_path, monkeypatch):
-    from pepr_utils.measurement.training import perform
-
+def test_ctrl_c_leaves_no_record_and_no_note(tmp_path, monkeypatch):
     def interrupted(*_arguments, **_options):
         raise KeyboardInterrupt
 
@@ -236,8 +230,6 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path, monkeypatch):
 
 def _hang(folder):
     """Measure a run that never ends, in another process."""
-    from pepr_utils.measurement.training import perform
-
     protocols.PROTOCOLS = dict(protocols.PROTOCOLS) | {"tiny": TINY}
     perform.train = lambda *_a, **_k: time.sleep(600)
     measure(RUN, folder)
@@ -268,15 +260,15 @@ def test_a_killed_process_is_found_by_its_lock(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_that_hangs_is_ended_by_the_limit_of_its_sweep(tmp_path, monkeypatch):
+def test_a_run_that_hangs_is_ended_at_the_time_limit_of_its_sweep(tmp_path, monkeypatch):
     log = tmp_path / "kernel.log"
-    monkeypatch.setenv(orders.LOG, str(log))
-    monkeypatch.setenv(orders.TIME_LIMIT_S, "0.5")
+    monkeypatch.setenv(sweep_environment.LOG, str(log))
+    monkeypatch.setenv(sweep_environment.TIME_LIMIT_S, "0.5")
     process = multiprocessing.get_context("spawn").Process(target=_hang, args=(tmp_path,))
     process.start()
     process.join(120)
     assert process.exitcode == 1
-    assert orders.hung(log)
+    assert sweep_environment.reached_time_limit(log)
     assert "in measure" in log.read_text()
     (record,) = record_killed(tmp_path, because="it took too long")
     assert record.status == "failed"
@@ -285,8 +277,6 @@ def test_a_run_that_hangs_is_ended_by_the_limit_of_its_sweep(tmp_path, monkeypat
 
 @pytest.mark.parametrize("where", ["train", "make_model"])
 def test_an_unexpected_error_is_a_failed_record(tmp_path, monkeypatch, where):
-    from pepr_utils.measurement.training import perform
-
     def broken(*_arguments, **_options):
         raise KeyError("head.weight")
 
@@ -296,9 +286,7 @@ def test_an_unexpected_error_is_a_failed_record(tmp_path, monkeypatch, where):
     assert read_record(tmp_path / "runs" / f"{run_id(RUN)}.json") == record
 
 
-def test_the_record_says_what_the_name_of_the_protocol_does_not(tmp_path, monkeypatch):
-    from dataclasses import replace
-
+def test_the_record_notes_unshuffled_images(tmp_path, monkeypatch):
     from pepr_utils.measurement.training import batches, perform
 
     monkeypatch.setattr(perform, "train", _failing)
@@ -311,7 +299,7 @@ def test_the_record_says_what_the_name_of_the_protocol_does_not(tmp_path, monkey
 
 
 @pytest.mark.parametrize("intensity", [float("nan"), float("inf"), -1.0])
-def test_a_carbon_intensity_that_is_none_is_refused(tmp_path, intensity):
+def test_an_impossible_carbon_intensity_is_refused(tmp_path, intensity):
     message = r"carbon intensity is .* g/kWh; allowed: a finite number"
     with pytest.raises(IntensityError, match=message):
         measure(RUN, tmp_path, carbon_intensity_g_per_kwh=intensity)
@@ -321,34 +309,26 @@ def _failing(*_arguments, **_options):
     raise OSError("no training in this test")
 
 
-def test_a_session_reports_first_and_leaves_out_what_another_process_measures(
-    tmp_path, monkeypatch
-):
-    from pepr_utils.measurement.session import fine_tune
-    from pepr_utils.measurement.training import perform
-
+def test_a_session_leaves_out_a_run_of_another_process(tmp_path, monkeypatch):
     monkeypatch.setattr(perform, "train", _failing)
-    said = []
+    lines = []
 
     def session():
-        return fine_tune("phantom", "test_resnet,test_vit", result_set=tmp_path, say=said.append,
+        return fine_tune("phantom", "test_resnet,test_vit", result_set=tmp_path, say=lines.append,
                          protocol="tiny", pretrained=False)  # fmt: skip
 
     with run_lock(tmp_path, run_id(RUN), {}):
         found = session()
         assert [record.architecture for record in found.records] == ["test_vit"]
         assert len(found.not_measured) == 1
-        assert "is being measured by another process" in said[-1]
-        majority = next(i for i, line in enumerate(said) if "commonest class: accuracy" in line)
-        assert majority < next(i for i, line in enumerate(said) if line.startswith("test_vit: "))
+        assert "is being measured by another process" in lines[-1]
+        majority = next(i for i, line in enumerate(lines) if "commonest class: accuracy" in line)
+        assert majority < next(i for i, line in enumerate(lines) if line.startswith("test_vit: "))
     assert len(session().records) == 2
 
 
-def test_the_command_does_the_runs_that_are_free(tmp_path, monkeypatch):
-    from click.testing import CliRunner
-
+def test_pepr_run_does_the_runs_that_no_other_process_has(tmp_path, monkeypatch):
     from pepr_utils.commands.run import run as command
-    from pepr_utils.measurement.training import perform
 
     monkeypatch.setattr(perform, "train", _failing)
     arguments = ["--data", "phantom", "--architectures", "test_resnet,test_vit", "--protocol",
@@ -366,7 +346,6 @@ def test_the_command_does_the_runs_that_are_free(tmp_path, monkeypatch):
 
 def test_each_run_is_resolved_once_and_each_model_made_once(tmp_path, monkeypatch):
     from pepr_utils.measurement import checks, datasets
-    from pepr_utils.measurement.session import fine_tune
     from pepr_utils.measurement.training import model, perform
 
     made, plain, described = [], model.make_model, checks.describe_dataset
@@ -407,8 +386,6 @@ def test_a_model_that_needs_values_to_be_made_is_checked_with_them(tmp_path, mon
 
 
 def test_data_that_changed_since_the_run_was_named_are_not_trained_on(tmp_path):
-    from dataclasses import replace
-
     from pepr_utils.measurement.run import resolve
 
     named = resolve(RUN)
@@ -418,12 +395,9 @@ def test_data_that_changed_since_the_run_was_named_are_not_trained_on(tmp_path):
     assert not list(tmp_path.glob("runs/*"))
 
 
-def test_status_knows_what_pepr_run_was_asked_for(tmp_path, monkeypatch):
-    from click.testing import CliRunner
-
+def test_status_counts_the_runs_that_pepr_run_was_given(tmp_path, monkeypatch):
     from pepr_utils.commands.run import run as command
     from pepr_utils.commands.status import status
-    from pepr_utils.measurement.training import perform
 
     def asked():
         return json.loads(CliRunner().invoke(status, [str(tmp_path), "--json"]).stdout)["runs"]
@@ -443,22 +417,19 @@ def test_status_knows_what_pepr_run_was_asked_for(tmp_path, monkeypatch):
     assert asked() == {"total": 3, "done": 0, "running": 0, "failed": 2, "waiting": 1}
 
 
-def test_a_session_of_a_sweep_begins_nothing_once_it_is_to_stop(tmp_path, monkeypatch):
-    from pepr_utils.measurement.session import fine_tune
-    from pepr_utils.measurement.training import perform
-
-    stop, said = tmp_path / "stop", []
+def test_a_kernel_of_a_stopped_sweep_begins_nothing(tmp_path, monkeypatch):
+    stop, lines = tmp_path / "stop", []
 
     def stopped(*_arguments, **_options):
         stop.touch()
         raise OSError("no training in this test")
 
     def session():
-        return fine_tune("phantom", "test_resnet,test_vit", result_set=tmp_path, say=said.append,
+        return fine_tune("phantom", "test_resnet,test_vit", result_set=tmp_path, say=lines.append,
                          protocol="tiny", pretrained=False, carbon_intensity="300")  # fmt: skip
 
     monkeypatch.setattr(perform, "train", stopped)
-    monkeypatch.setenv(orders.STOP, str(stop))
+    monkeypatch.setenv(sweep_environment.STOP, str(stop))
     left = tmp_path / "running" / "another.json"  # whose end the coordinator knows more of
     left.parent.mkdir()
     note = {"pid": 1, "host": "there", "started": "noon", "record": {"run_id": "another"}}
@@ -466,7 +437,7 @@ def test_a_session_of_a_sweep_begins_nothing_once_it_is_to_stop(tmp_path, monkey
     found = session()
     assert left.exists()
     assert [record.architecture for record in found.records] == ["test_resnet"]
-    assert "the sweep was stopped" in said[-1]
+    assert "the sweep was stopped" in lines[-1]
     with pytest.raises(StoppedError, match="no run was measured"):
         session()
     stop.unlink()
@@ -474,9 +445,9 @@ def test_a_session_of_a_sweep_begins_nothing_once_it_is_to_stop(tmp_path, monkey
         fine_tune("phantom", "test_resnet", result_set=tmp_path, protocol="tiny", pretrained=False)
 
 
-def test_a_session_of_a_sweep_waits_for_room(tmp_path, monkeypatch):
+def test_a_kernel_of_a_sweep_waits_for_room(tmp_path, monkeypatch):
     from pepr_utils.errors import FolderError
-    from pepr_utils.measurement import measuring, orders, session
+    from pepr_utils.measurement import measuring, session, sweep_environment
 
     tries = []
 
@@ -491,15 +462,14 @@ def test_a_session_of_a_sweep_waits_for_room(tmp_path, monkeypatch):
     with pytest.raises(FolderError):
         session._measure(RUN, tmp_path, **options)
     tries.clear()
-    monkeypatch.setenv(orders.STOP, str(tmp_path / "stop"))
-    monkeypatch.setattr(orders.time, "sleep", lambda _s: None)
+    monkeypatch.setenv(sweep_environment.STOP, str(tmp_path / "stop"))
+    monkeypatch.setattr(sweep_environment.time, "sleep", lambda _s: None)
     assert session._measure(RUN, tmp_path, **options) == "the record"
 
 
-def test_a_disk_that_is_full_as_a_session_begins_is_no_runs_fault(tmp_path, monkeypatch):
+def test_a_full_disk_at_the_start_of_a_session_is_a_folder_error(tmp_path, monkeypatch):
     from pepr_utils.errors import FolderError
     from pepr_utils.measurement import checks
-    from pepr_utils.measurement.session import fine_tune
 
     def full(folder):
         raise FolderError(f"{folder} has no room")
@@ -514,8 +484,6 @@ def test_a_disk_that_is_full_as_a_session_begins_is_no_runs_fault(tmp_path, monk
 
 
 def test_one_folder_is_one_device_from_its_first_record_on(tmp_path, monkeypatch):
-    from dataclasses import replace
-
     from pepr_utils.measurement.training import device, perform
 
     monkeypatch.setattr(perform, "train", _failing)
@@ -535,9 +503,8 @@ def test_one_folder_is_one_device_from_its_first_record_on(tmp_path, monkeypatch
         measure(other, tmp_path)
 
 
-def test_a_folder_that_others_began_while_the_device_was_waited_for(tmp_path, monkeypatch):
+def test_a_folder_is_checked_again_after_waiting_for_the_device(tmp_path, monkeypatch):
     from pepr_utils.measurement import measuring, store
-    from pepr_utils.measurement.training import perform
 
     monkeypatch.setattr(perform, "train", lambda *_a, **_k: pytest.fail("trained"))
     theirs = {"run_id": "r1", "architecture": "resnet18d", "dataset": "phantom", "status": "done",
@@ -545,7 +512,7 @@ def test_a_folder_that_others_began_while_the_device_was_waited_for(tmp_path, mo
 
     @contextmanager
     def waits(*arguments):
-        store.keep(tmp_path, Record(**theirs, device="NVIDIA H100"), None)
+        store.write_result(tmp_path, Record(**theirs, device="NVIDIA H100"), None)
         with run_lock(*arguments):
             yield
 
@@ -555,7 +522,7 @@ def test_a_folder_that_others_began_while_the_device_was_waited_for(tmp_path, mo
     assert json.loads((tmp_path / store.MANIFEST).read_text()) == {"device": "NVIDIA H100"}
 
 
-def test_a_check_on_another_machine_binds_no_folder(tmp_path, monkeypatch):
+def test_a_check_on_another_device_writes_nothing(tmp_path, monkeypatch):
     from pepr_utils.measurement import check_runs
     from pepr_utils.measurement.training import device, perform
 
@@ -567,11 +534,7 @@ def test_a_check_on_another_machine_binds_no_folder(tmp_path, monkeypatch):
     assert measure(RUN, tmp_path).device != "the login node's"
 
 
-def test_a_run_that_is_not_over_binds_its_folder(tmp_path, monkeypatch):
-    from dataclasses import replace
-
-    from pepr_utils.measurement.training import perform
-
+def test_a_run_in_progress_determines_the_device_of_its_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(perform, "train", _failing)
     with (
         run_lock(tmp_path, "another", {"device": "NVIDIA H100"}),
@@ -581,20 +544,6 @@ def test_a_run_that_is_not_over_binds_its_folder(tmp_path, monkeypatch):
     note = {"pid": 1, "host": "there", "started": "noon", "record": {"device": "NVIDIA H100"}}
     (tmp_path / "running" / "killed.json").write_text(json.dumps(note))
     assert measure(replace(RUN, seed=2), tmp_path).device != "NVIDIA H100"
-
-
-def test_a_folder_that_cannot_be_written_is_said_before_anything(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"the output folder .* cannot be written"):
-        measure(RUN, tmp_path / "file" / "out")
-
-
-def test_a_lock_is_exclusive_and_leaves_when_its_block_ends(tmp_path):
-    with run_lock(tmp_path, "r1", {"x": 1}):
-        assert noted_runs(tmp_path) == ["r1"]
-    assert noted_runs(tmp_path) == []
-    with run_lock(tmp_path, "r1", {}):
-        pass
 
 
 def test_nothing_is_downloaded_for_runs_that_cannot_begin(tmp_path, monkeypatch):

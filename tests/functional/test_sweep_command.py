@@ -18,10 +18,9 @@ from pepr_utils.commands.sweep import sweep
 from pepr_utils.errors import PeprError
 from pepr_utils.measurement.run import run_id
 from pepr_utils.measurement.store import note_path
-from pepr_utils.measurement.sweep import SweepError, engine, gpus
-from pepr_utils.measurement.sweep.plan import make_plan
+from pepr_utils.measurement.sweep import engine, gpus
 from pepr_utils.measurement.sweep.state import Progress, named_state
-from pepr_utils.measurement.sweep.study import StudyError, load_study
+from pepr_utils.measurement.sweep.study import StudyError, load_study, make_plan
 from pepr_utils.results import Epoch, Record, write_record
 
 _COMMAND = [sys.executable, "-c", "from pepr_utils.cli import main; main()"]
@@ -75,7 +74,7 @@ def engine_double(monkeypatch):
             changed = {"status": "failed", "failure_reason": "killed: out of memory", "attempt": 2,
                        "test_accuracy": None, "epochs": ()}  # fmt: skip
             write_record(record_of(run, name, **(changed if bad else {})), folder)
-            watch(Progress(named_state(folder, names), "running", datetime.now(UTC), 1))
+        watch(Progress(named_state(folder, names), "running", datetime.now(UTC), 1))
         return named_state(folder, names)
 
     monkeypatch.setattr(engine, "sweep", double)
@@ -111,8 +110,8 @@ def test_a_forecast_as_json(tmp_path, published):
     part = json.loads(_call(*arguments, "--shard", "2/4").output)
     assert part["runs"] == 262
     assert part["seconds"] == pytest.approx(found["seconds"] / 4, rel=0.05)
-    faster = json.loads(_call(*arguments, "--on", "NVIDIA GeForce RTX 4090").output)
-    assert faster["seconds"] == pytest.approx(found["seconds"] * 936 / 1008)
+    other = json.loads(_call(*arguments, "--on", "an abacus").output)
+    assert (other["seconds"], other["runs_without_basis"]) == (None, 1048)
 
 
 def test_done_runs_count_and_are_the_first_basis(tmp_path, demo):
@@ -149,7 +148,7 @@ def test_without_a_network_the_published_runs_are_the_basis(tmp_path, offline):
     done = _call(path, "--output", tmp_path / "out", "--dry-run")
     assert done.exit_code == 0, done.output
     assert "no basis" not in done.output
-    assert "not fetched yet: derma" in done.stdout
+    assert "not downloaded yet: derma" in done.stdout
 
 
 def test_the_demo_asks_no_network(tmp_path, offline, monkeypatch):
@@ -157,16 +156,6 @@ def test_the_demo_asks_no_network(tmp_path, offline, monkeypatch):
     done = _call("demo", "--output", tmp_path / "out", "--dry-run")
     assert done.exit_code == 0, done.output
     assert done.stderr == ""
-
-
-def test_a_package_that_lacks_is_named_with_its_extra(tmp_path):
-    done = _run(
-        "sweep", "demo", "--output", tmp_path, "--dry-run",
-        code="import sys\nsys.modules['PIL'] = None",
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "`pepr sweep` needs PIL, which is not installed: pip install" in done.stderr
-    assert "'.[sweep,train]' in a clone of the project" in done.stderr
 
 
 def test_a_sweep_passes_its_runs_on_and_ends_with_1_where_some_failed(tmp_path, engine_double):
@@ -189,27 +178,23 @@ def test_a_sweep_passes_its_runs_on_and_ends_with_1_where_some_failed(tmp_path, 
     assert "used up" not in done.stderr  # two of three
 
 
-def test_runs_that_have_used_up_their_attempts_are_said_with_what_tries_them_again(
-    tmp_path, engine_double
+def test_excluded_workers_and_used_up_attempts_are_noted_at_the_end(
+    tmp_path, engine_double, monkeypatch
 ):
-    done = _call("demo", "--output", tmp_path)
-    assert "3 runs failed and have used up their 2 attempts; --attempts 3 tries them" in done.stderr
-    said = _status(tmp_path).stderr
-    assert said == "the same sweep with --attempts 3 tries the failed runs again\n"
-
-
-def test_a_worker_that_got_no_more_runs_is_said_at_the_end(tmp_path, engine_double, monkeypatch):
-    def aside(*arguments, watch, **options):
-        lines = ("worker w1 gets no more runs, since it began none of the last ones: no card",)
-        return double(*arguments, **options, watch=lambda now: watch(replace(now, aside=lines)))
+    def excluding(*arguments, watch, **options):
+        lines = ("worker w1 gets no more runs, since it began none of the last ones: no GPU",)
+        return double(*arguments, **options, watch=lambda now: watch(replace(now, excluded=lines)))
 
     double = engine.sweep
-    monkeypatch.setattr(engine, "sweep", aside)
+    monkeypatch.setattr(engine, "sweep", excluding)
     done = _call("demo", "--output", tmp_path)
     assert done.stderr.count("worker w1 gets no more runs, since it began none of the last") == 1
+    assert "3 runs failed and have used up their 2 attempts; --attempts 3 tries them" in done.stderr
+    note = _status(tmp_path).stderr
+    assert note == "the same sweep with --attempts 3 tries the failed runs again\n"
 
 
-def test_a_sweep_of_which_all_is_done_ends_with_0(tmp_path, engine_double, demo):
+def test_a_finished_sweep_ends_with_0(tmp_path, engine_double, demo):
     def better(*arguments, **options):
         return double(*arguments, **options, fail=())
 
@@ -225,7 +210,7 @@ def test_a_sweep_of_which_all_is_done_ends_with_0(tmp_path, engine_double, demo)
     assert _status(tmp_path).exit_code == 0
 
 
-def test_a_part_of_the_study_is_swept_and_the_whole_plan_is_written(tmp_path, engine_double):
+def test_a_shard_is_swept_and_the_whole_plan_is_written(tmp_path, engine_double):
     seen = []
     for number in (1, 2):
         _call("demo", "--output", tmp_path, "--shard", f"{number}/2")
@@ -234,17 +219,17 @@ def test_a_part_of_the_study_is_swept_and_the_whole_plan_is_written(tmp_path, en
     assert len(seen) == len(set(seen)) == 9
 
 
-def test_large_images_without_a_card_are_said(tmp_path, engine_double, monkeypatch, published):
+def test_large_images_without_a_gpu_are_noted(tmp_path, engine_double, monkeypatch, published):
     path = tmp_path / "study.yaml"
     path.write_text("blocks:\n  - {datasets: phantom, architectures: dla34, protocols: fast}\n")
-    monkeypatch.setattr("pepr_utils.measurement.sweep.device.device_of", lambda folder: None)
+    monkeypatch.setattr(gpus, "find_gpus", lambda wanted, _env: [])
     done = _call(path, "--output", tmp_path / "out")
-    assert "no graphics card is visible: the runs go to the processor" in done.stderr
-    monkeypatch.setattr("pepr_utils.measurement.sweep.device.device_of", lambda folder: "a card")
-    assert "no graphics card" not in _call(path, "--output", tmp_path / "out").stderr
+    assert "no GPU is visible: the runs go to the processor" in done.stderr
+    monkeypatch.setattr(gpus, "find_gpus", lambda wanted, _env: ["GPU-a"])
+    assert "no GPU" not in _call(path, "--output", tmp_path / "out").stderr
 
 
-def test_status_names_what_failed_and_what_is_missing(tmp_path, engine_double, demo):
+def test_status_names_failed_broken_and_missing_runs(tmp_path, engine_double, demo):
     _call("demo", "--output", tmp_path)
     first = demo.runs[0].run_id
     (tmp_path / "runs" / f"{first}.json").write_text("{")
@@ -275,7 +260,7 @@ def test_status_of_a_folder_that_no_sweep_made(tmp_path, demo):
     assert "1 of 1 runs done" in done.output
 
 
-def test_a_run_that_was_killed_is_not_overlooked_though_it_has_no_record(tmp_path):
+def test_status_names_a_killed_run_without_a_record(tmp_path):
     note = {
         "pid": 7, "host": "node3", "started": "2026-01-01T00:00:00+00:00",
         "record": {"run_id": "r1", "architecture": "resnet18d", "dataset": "phantom"},
@@ -292,13 +277,13 @@ def test_a_run_that_was_killed_is_not_overlooked_though_it_has_no_record(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["papr", "--output", "x"], "unknown study 'papr'; allowed: demo, paper"),
         (["demo"], "Missing option '--output'"),
-        (["demo", "--output", "x", "--shard", "5/4"], "'5/4' is no part; allowed: I/N"),
-        (["demo", "--output", "x", "--shard", "0/4"], "'0/4' is no part"),
-        (["demo", "--output", "x", "--gpus", "two"], "'two' is no number of cards"),
+        (["demo", "--output", "x", "--shard", "5/4"], "'5/4' is not a part; allowed: I/N"),
+        (["demo", "--output", "x", "--shard", "0/4"], "'0/4' is not a part"),
+        (["demo", "--output", "x", "--gpus", "two"], "'two' is not a number of GPUs"),
         (["demo", "--output", "x", "--slots", "0"], "0 is not in the range"),
         (["demo", "--output", "x", "--attempts", "0"], "0 is not in the range"),
         (["demo", "--output", "x", "--notebook", "no.md"], "no notebook no.md"),
@@ -306,11 +291,11 @@ def test_a_run_that_was_killed_is_not_overlooked_though_it_has_no_record(tmp_pat
         (["demo", "--output", "x", "--carbon-intensity", "XX"], "no carbon intensity for 'XX'"),
     ],
 )
-def test_each_wrong_option_is_one_line(arguments, says, tmp_path, monkeypatch):
+def test_each_wrong_option_is_one_line(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(sweep, arguments)
-    said = done.output + str(done.exception or "")
-    assert says in said
+    shown = done.output + str(done.exception or "")
+    assert message in shown
     assert not Path("x").exists()
     if not isinstance(done.exception, PeprError):
         assert done.exit_code == 2
@@ -327,18 +312,7 @@ def test_a_bad_study_is_exit_code_2_with_every_line(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("lacking", [("--gpus", 99), ("--scheduler", "quatsch")])
-def test_a_sweep_that_cannot_begin_leaves_no_empty_folder(lacking, tmp_path):
-    done = _call("demo", "--output", tmp_path / "new" / "out", *lacking)
-    assert isinstance(done.exception, SweepError)
-    assert list(tmp_path.iterdir()) == []
-    kept = tmp_path / "mine"
-    kept.mkdir()
-    _call("demo", "--output", kept, *lacking)
-    assert kept.is_dir()  # it was there before
-
-
-def test_a_dry_run_says_that_cards_are_lacking(tmp_path):
+def test_a_dry_run_notes_missing_gpus(tmp_path):
     done = _call("demo", "--output", tmp_path / "out", "--dry-run", "--gpus", 99)
     assert done.exit_code == 0
     (line,) = done.stderr.splitlines()
@@ -350,20 +324,21 @@ def test_a_dry_run_says_that_cards_are_lacking(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "at_once"),
-    [((), 3), (("--on", "a card"), 1), (("--scheduler", "x"), 1), (("--gpus", "0"), 1)],
+    [((), 3), (("--on", "an abacus"), 1), (("--scheduler", "x"), 1), (("--gpus", "0"), 1)],
 )
-def test_a_dry_run_divides_its_time_by_the_cards_that_a_sweep_would_use(
+def test_a_dry_run_divides_its_time_by_the_gpus_of_the_sweep(
     options, at_once, tmp_path, demo, monkeypatch
 ):
-    monkeypatch.setattr(gpus, "find_gpus", lambda wanted, _env: ["GPU-a", "GPU-b", "GPU-c"])
+    three = ["GPU-a", "GPU-b", "GPU-c"]
+    monkeypatch.setattr(gpus, "find_gpus", lambda wanted, _env: three if wanted else [])
     for planned in demo.runs[:3]:
         write_record(record_of(planned.run, planned.run_id), tmp_path)
-    said = _call("demo", "--output", tmp_path, "--dry-run", *options).output
-    found = re.findall(r"(\d) at a time", said)
+    shown = _call("demo", "--output", tmp_path, "--dry-run", *options).output
+    found = re.findall(r"(\d) at a time", shown)
     assert found == [str(n) for n in (at_once,) if n > 1]
 
 
-def test_nothing_begins_while_a_data_set_is_not_there(tmp_path, monkeypatch):
+def test_nothing_begins_while_a_data_set_is_missing(tmp_path, monkeypatch):
     monkeypatch.setenv("PEPR_DATA_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "study.yaml"
     path.write_text(

@@ -76,7 +76,7 @@ def test_a_changed_recipe_changes_the_name_of_its_runs(monkeypatch):
     assert run_id(BASE) != before
 
 
-def test_weights_of_ones_own_count_by_their_content(tmp_path):
+def test_local_weights_count_by_their_content(tmp_path):
     run = replace(BASE, architecture="test_resnet", pretrained=True)
     path = tmp_path / "test_resnet.r160_in1k.pth"
     path.write_bytes(b"some")
@@ -93,7 +93,7 @@ def test_a_share_out_of_range_is_refused(fraction):
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "one", None])
-def test_a_seed_that_is_none_is_refused(seed):
+def test_an_invalid_seed_is_refused(seed):
     with pytest.raises(RunError, match=f"seed is {seed!r}; allowed: a whole number"):
         Run("resnet18d", "phantom", seed=seed)
 
@@ -114,7 +114,7 @@ def test_pretrained_as_text_is_refused():
     [("dataset", 3), ("where", 3), ("result_set", 2024), ("result_set", None), ("device", 0),
      ("weights", 3)],
 )  # fmt: skip
-def test_a_parameter_of_a_notebook_that_is_no_text_is_named(tmp_path, name, value):
+def test_a_notebook_parameter_of_a_wrong_type_is_named(tmp_path, name, value):
     from pepr_utils.measurement.session import fine_tune
 
     asked = {"dataset": "phantom", "result_set": str(tmp_path), name: value}
@@ -122,7 +122,7 @@ def test_a_parameter_of_a_notebook_that_is_no_text_is_named(tmp_path, name, valu
         fine_tune(architectures="resnet18d", **asked)
 
 
-def test_unknown_names_suggest():
+def test_unknown_names_get_a_suggestion():
     with pytest.raises(UnknownNameError, match=r"unknown protocol 'papr'.*did you mean 'paper'"):
         run_id(replace(BASE, protocol="papr"))
     with pytest.raises(UnknownNameError, match=r"unknown data set 'phantm'.*did you mean"):

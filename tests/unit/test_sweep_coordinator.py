@@ -1,4 +1,4 @@
-"""What a sweep makes of how kernels and workers end. Kernels are made up, the folder is real."""
+"""How a sweep handles the ends of kernels and workers: with simulated kernels in a real folder."""
 
 import errno
 import json
@@ -10,22 +10,21 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from pepr_utils.errors import FolderError
 from pepr_utils.measurement import (
     Run,
-    orders,
     record_killed,
     run_id,
     select_architectures,
     store,
+    sweep_environment,
 )
 from pepr_utils.measurement.store import claim, next_attempt, note_path, run_lock
 from pepr_utils.measurement.sweep import SweepError, engine, folder, worker
 from pepr_utils.measurement.sweep.cluster import Slot, Workers
 from pepr_utils.measurement.sweep.notebook import Ended
-from pepr_utils.results import Record, read_record, write_record
+from pepr_utils.results import Record, write_record
 
 NOTEBOOK = Path(__file__).parents[1] / "functional" / "tiny_sweep.md"
 NAMES = select_architectures([], "n_parameters > 0")[:40]
@@ -36,12 +35,12 @@ BROKEN = Ended("error", "ValueError", "ValueError: broken")
 
 
 class WorkerDied(BaseException):
-    """What a deed raises to take its worker along."""
+    """Ends a worker together with its kernel."""
 
 
 @dataclass
 class Future:
-    """Of a job that was done at once, or takes so many looks."""
+    """The result of a job, after so many looks."""
 
     report: object
     looks: int = 0
@@ -54,12 +53,12 @@ class Future:
         pass
 
 
-class MadeUp(Workers):
-    """Workers in this process whose kernel calls `deed` for each of its architectures."""
+class SimulatedWorkers(Workers):
+    """Workers in this process whose kernel calls `measure` for each of its architectures."""
 
-    def __init__(self, deed, there=("w1",)):
+    def __init__(self, measure, there=("w1",)):
         super().__init__(client=None, where="nowhere", wanted=1)
-        self.deed, self.there = deed, list(there)
+        self.measure, self.there = measure, list(there)
         self.kernels, self.of, self.ended = [], {}, []
         self.job = self.slot = None
 
@@ -80,13 +79,13 @@ class MadeUp(Workers):
     slow = {}  # noqa: RUF012 - looks that the jobs of a worker take
 
     def execute(self, _notebook, parameters, _target, *, environment, **_others):
-        os.environ[orders.BEGUN] = environment[orders.BEGUN]
-        os.environ[orders.LOG] = environment[orders.LOG]
+        os.environ[sweep_environment.BEGUN] = environment[sweep_environment.BEGUN]
+        os.environ[sweep_environment.LOG] = environment[sweep_environment.LOG]
         names = parameters["architectures"].split(",")
         self.kernels.append(names)
         self.of.setdefault(self.slot, []).append(names)
         for name in names:
-            if (ended := self.deed(name, Path(parameters["result_set"]))) is not None:
+            if (ended := self.measure(name, Path(parameters["result_set"]))) is not None:
                 return ended
         return Ended("whole")
 
@@ -102,21 +101,21 @@ class MadeUp(Workers):
 
 @pytest.fixture
 def sweep(tmp_path, monkeypatch):
-    """Sweep with made-up workers; returns how it ended and who did it."""
+    """Sweep with simulated workers; returns the state and the workers."""
     monkeypatch.setattr(engine, "TICK_S", 0.001)
     monkeypatch.setattr(engine, "LOOK_S", 0.01)
     monkeypatch.setattr(worker, "RETRY_S", 0.01)
 
-    def call(runs, deed, there=("w1",), slow=(), **asked):
-        workers = call.workers = MadeUp(deed, there)
+    def call(runs, measure, there=("w1",), slow=(), **asked):
+        workers = call.workers = SimulatedWorkers(measure, there)
         workers.slow = dict(slow)
         monkeypatch.setattr(worker, "execute", workers.execute)
 
         @contextmanager
-        def made_up(*_arguments):
+        def simulated(*_arguments):
             yield workers
 
-        monkeypatch.setattr(engine, "_workers", made_up)
+        monkeypatch.setattr(engine, "_workers", simulated)
         return engine.sweep(runs, NOTEBOOK, tmp_path, **asked), workers
 
     return call
@@ -150,18 +149,18 @@ def _raise(name, folder, ended=BROKEN):
 
 
 def _leave_note(name, folder, **more):
-    """What a process that is killed leaves of a run."""
-    orders.note_begun(IDS[name])
+    """Leave the note of a killed process."""
+    sweep_environment.note_begun(IDS[name])
     path = note_path(folder, IDS[name])
     path.parent.mkdir(exist_ok=True)
     record = {"run_id": IDS[name], "architecture": name, "dataset": "phantom",
               "attempt": next_attempt(folder, IDS[name])}  # fmt: skip
     note = {"pid": 1, "host": "there", "started": "2026-01-01T00:00:00+00:00", "record": record,
-            "log": orders.log_path()}  # fmt: skip
+            "log": sweep_environment.log_path()}  # fmt: skip
     path.write_text(json.dumps(note | more))
 
 
-def test_every_run_once_and_short_ones_share_a_kernel(sweep):
+def test_each_run_is_measured_once_and_short_ones_share_a_kernel(sweep):
     found, workers = sweep(RUNS + RUNS[:3], _write, seconds=lambda _run: 30.0)
     assert [record.architecture for record in found.done] == NAMES
     assert list(chain(*workers.kernels)) == NAMES
@@ -172,33 +171,20 @@ def test_every_run_once_and_short_ones_share_a_kernel(sweep):
     assert [len(names) for names in workers.kernels][:2] == [1, 1]  # they differ in their seed
 
 
-def test_how_long_runs_take_is_learnt_where_nobody_has_said_so(sweep):
+def test_run_lengths_are_taken_from_records_without_a_forecast(sweep):
     _, workers = sweep(RUNS, _write)
     assert [len(names) for names in workers.kernels] == [1, 39]
 
 
-def test_workers_see_by_a_file_that_they_have_the_folder(sweep, tmp_path):
-    shown = []
-
-    def deed(name, folder):
-        shown.append(sweep.workers.job.here)
-        assert shown[-1].is_file()
-        assert shown[-1].is_relative_to(folder)
-        return _write(name, folder)
-
-    sweep(RUNS[:1], deed)
-    assert not shown[0].exists()
-
-
-def test_a_run_that_keeps_others_from_beginning_is_found_by_halves(sweep):
+def test_a_run_that_keeps_others_from_beginning_is_found_in_few_kernels(sweep):
     """The notebook refuses all of its runs for one of them, before it begins any."""
 
-    def deed(name, folder):
+    def measure(name, folder):
         if NAMES[5] in sweep.workers.kernels[-1]:
             return Ended("error", "RunError", f"RunError: {NAMES[5]} does not take 32 px")
         return _write(name, folder)
 
-    found, workers = sweep(RUNS, deed, seconds=_second, attempts=3)
+    found, workers = sweep(RUNS, measure, seconds=_second, attempts=3)
     assert len(found.done) == 39
     (record,) = found.failed
     assert (record.architecture, record.attempt) == (NAMES[5], 3)
@@ -207,51 +193,51 @@ def test_a_run_that_keeps_others_from_beginning_is_found_by_halves(sweep):
 
 
 def test_a_kernel_that_dies_fails_its_run_and_no_other(sweep):
-    def deed(name, folder):
+    def measure(name, folder):
         if name == NAMES[3]:
             _leave_note(name, folder)
             return KILLED
         return _write(name, folder)
 
-    found, workers = sweep(RUNS[:8], deed, seconds=_second)
+    found, workers = sweep(RUNS[:8], measure, seconds=_second)
     (record,) = found.failed
     assert (record.architecture, record.attempt) == (NAMES[3], 2)
     assert "its kernel was killed by SIGKILL" in record.failure_reason
     assert workers.kernels == [NAMES[:8], NAMES[4:8], [NAMES[3]]]
 
 
-def test_a_worker_that_dies_counts_against_the_run_that_it_had(sweep):
+def test_a_worker_that_dies_costs_its_run_an_attempt(sweep):
     tried = []
 
-    def deed(name, folder):
+    def measure(name, folder):
         tried.append(name)
         if tried.count(name) == 1 and name == NAMES[1]:
             _leave_note(name, folder)
             raise WorkerDied
         return _write(name, folder)
 
-    found, _ = sweep(RUNS[:3], deed, seconds=_second)
+    found, _ = sweep(RUNS[:3], measure, seconds=_second)
     assert [record.attempt for record in found.done] == [1, 2, 1]
     assert tried == [NAMES[0], NAMES[1], NAMES[2], NAMES[1]]
 
 
-def test_a_worker_that_always_dies_gets_no_more_runs_and_no_run_has_failed(sweep, tmp_path):
-    def deed(_name, _folder):
+def test_a_worker_that_always_dies_gets_no_more_runs_and_no_run_fails(sweep, tmp_path):
+    def measure(_name, _folder):
         raise WorkerDied
 
     with pytest.raises(SweepError, match="worker w1 gets no more runs, since it died before"):
-        sweep(RUNS, deed)
+        sweep(RUNS, measure)
     assert not list(tmp_path.glob("runs/*"))
 
 
 @pytest.mark.parametrize("ended", [BROKEN, None])
-def test_a_run_that_ends_without_a_record_has_failed(sweep, ended):
+def test_a_run_that_ends_without_a_record_fails(sweep, ended):
     """With an exception of the notebook, or with none."""
 
-    def deed(name, folder):
+    def measure(name, folder):
         return _raise(name, folder, ended) if name == NAMES[2] else _write(name, folder)
 
-    found, workers = sweep(RUNS[:6], deed, attempts=2, seconds=_second)
+    found, workers = sweep(RUNS[:6], measure, attempts=2, seconds=_second)
     (record,) = found.failed
     why = "ValueError: broken" if ended else "the notebook ended"
     assert (record.architecture, record.attempt) == (NAMES[2], 2)
@@ -261,88 +247,66 @@ def test_a_run_that_ends_without_a_record_has_failed(sweep, ended):
     assert len(found.done) == 5
 
 
-def test_a_data_set_that_goes_away_fails_its_runs_and_no_others(sweep, tmp_path, monkeypatch):
-    from pepr_utils.measurement import datasets
-
-    def deed(name, folder):
-        if name != RUNS[0].architecture:
-            return _write(name, folder)
-
-        def gone(_name):
-            raise SweepError("unknown data set")
-
-        monkeypatch.setattr(datasets, "describe_dataset", gone)
-        return Ended("error", "RunError", "unknown data set")
-
-    found, _ = sweep(RUNS[:3], deed, attempts=1)
-    assert len(found.done) == 2
-    (failed,) = found.failed
-    assert (failed.dataset_hash, failed.failure_reason) == (
-        "phantom-3", "left no record: unknown data set"
-    )  # fmt: skip
-
-
-def test_a_kind_of_runs_that_cannot_begin_keeps_no_other_from_its_turn(sweep):
+def test_runs_that_cannot_begin_do_not_block_others(sweep):
     """Such as those of a data set that is gone: a worker that begins others is not to blame."""
     others = [replace(run, seed=2) for run in RUNS[:20]]
     IDS.update({f"{run.architecture} 2": run_id(run) for run in others})
 
-    def deed(name, folder):
+    def measure(name, folder):
         seed = sweep.workers.job.offers[0].run.seed
         if seed == 1:
             return Ended("error", "RunError", "RunError: the data set is gone")
         return _write(f"{name} 2", folder)
 
-    found, _ = sweep(RUNS[:20] + others, deed, attempts=1, seconds=_second)
+    found, _ = sweep(RUNS[:20] + others, measure, attempts=1, seconds=_second)
     assert {record.run_id for record in found.done} == {run_id(run) for run in others}
     assert {record.failure_reason for record in found.failed} == {
         "left no record: RunError: the data set is gone"
     }
 
 
-def test_a_failed_run_is_tried_again_as_often_as_it_is_asked_for(sweep):
-    def deed(name, folder):
+def test_a_failed_run_is_tried_up_to_the_number_of_attempts(sweep):
+    def measure(name, folder):
         if name == NAMES[0]:
             _write(name, folder, status="failed", failure_reason="the loss is nan")
         else:
             _write(name, folder)
 
-    found, workers = sweep(RUNS[:2], deed, attempts=3, seconds=_second)
+    found, workers = sweep(RUNS[:2], measure, attempts=3, seconds=_second)
     assert found.failed[0].attempt == 3
     assert workers.kernels == [NAMES[:2], [NAMES[0]], [NAMES[0]]]
-    again, workers = sweep(RUNS[:2], deed, attempts=3)
+    again, workers = sweep(RUNS[:2], measure, attempts=3)
     assert (again, workers.kernels) == (found, [])
-    again, workers = sweep(RUNS[:2], deed, attempts=4)
+    again, workers = sweep(RUNS[:2], measure, attempts=4)
     assert (again.failed[0].attempt, workers.kernels) == (4, [[NAMES[0]]])
 
 
-def test_what_says_nothing_against_a_run_is_no_attempt(sweep):
+def test_temporary_errors_count_as_no_attempt(sweep):
     tried = []
 
-    def deed(name, folder):
+    def measure(name, folder):
         tried.append(name)
         if len(tried) < 6:
             error = ("RunningElsewhereError", "FolderError", "StoppedError")[len(tried) % 3]
             return Ended("error", error, "not now")
         return _write(name, folder)
 
-    found, _ = sweep(RUNS[:1], deed, attempts=1)
+    found, _ = sweep(RUNS[:1], measure, attempts=1)
     assert [record.attempt for record in found.done] == [1]
 
 
-def test_a_run_that_was_to_be_begun_as_the_sweep_stopped_has_not_failed(sweep):
-    def deed(_name, _folder):
+def test_a_run_that_had_not_begun_when_the_sweep_stopped_is_waiting(sweep):
+    def measure(_name, _folder):
         signal.raise_signal(signal.SIGINT)
         folder.touch(sweep.workers.job.stop)  # before the kernel has come to its first run
 
-    found, workers = sweep(RUNS[:1], deed)
+    found, workers = sweep(RUNS[:1], measure)
     assert (found.failed, len(found.waiting), len(workers.kernels)) == ((), 1, 1)
 
 
 # -- workers that begin nothing --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("there", [["w1"], ["w1", "w2"]])
 @pytest.mark.parametrize(
     "ended",
     [
@@ -351,9 +315,8 @@ def test_a_run_that_was_to_be_begun_as_the_sweep_stopped_has_not_failed(sweep):
         KILLED,
     ],
 )
-def test_where_no_run_begins_the_sweep_ends_and_no_attempt_is_counted(
-    sweep, tmp_path, ended, there
-):
+def test_a_sweep_in_which_nothing_begins_ends_without_counting_attempts(sweep, tmp_path, ended):
+    there = ["w1", "w2"]
     with pytest.raises(SweepError, match="no worker of nowhere is left that begins") as raised:
         sweep(RUNS, lambda _n, _f: ended, there=there, seconds=_second)
     assert ended.why in str(raised.value)
@@ -364,108 +327,68 @@ def test_where_no_run_begins_the_sweep_ends_and_no_attempt_is_counted(
     assert [record.attempt for record in found.done] == [1] * 6
 
 
-def test_two_runs_that_cannot_begin_have_failed(sweep):
-    why = "its kernel did not start"
-    found, _ = sweep(RUNS[:2], lambda _n, _f: Ended("died", "NoSuchKernel", why), attempts=2)
-    assert [record.attempt for record in found.failed] == [2, 2]
-    assert why in found.failed[0].failure_reason
-
-
 def _refuses(*bad):
-    """What workers do of which some refuse every run."""
+    """Measure, except on some workers, which refuse every run."""
 
-    def deed(sweep, name, folder):
+    def measure(sweep, name, folder):
         if sweep.workers.slot in bad:
             return Ended("error", "RunError", "RunError: measured on X,\nand this is Y")
         return _write(name, folder)
 
-    return deed
+    return measure
 
 
-@pytest.mark.parametrize("length_s", [100.0, 1e6])
-def test_a_worker_that_begins_no_run_gets_no_more_of_them(sweep, length_s):
-    told = []
+def test_a_worker_that_begins_no_run_gets_no_more(sweep):
+    seen = []
     found, workers = sweep(
         RUNS, lambda n, f: _refuses("w1")(sweep, n, f), there=["w1", "w2"], attempts=1,
-        watch=told.append, seconds=lambda _run: length_s, slow={"w2": 5},
+        watch=seen.append, seconds=lambda _run: 1e6, slow={"w2": 5},
     )  # fmt: skip
     assert [record.attempt for record in found.done] == [1] * 40
     assert len(workers.of["w1"]) <= 4
-    assert told[-1].aside == (
+    assert seen[-1].excluded == (
         "worker w1 gets no more runs, since it began none of the last ones: RunError: measured on "
         "X, and this is Y",
     )
-    assert "running without worker w1" in [progress.doing for progress in told]
+    assert "running without worker w1" in [progress.doing for progress in seen]
 
 
-def test_a_worker_that_worked_and_then_breaks_uses_up_no_attempts(sweep):
-    def deed(name, folder):
+def test_a_worker_that_breaks_later_uses_up_no_attempts(sweep):
+    def measure(name, folder):
         broken = len(sweep.workers.of.get("w1", ())) > 2
         return _refuses(*["w1"] * broken)(sweep, name, folder)
 
-    told = []
+    seen = []
     found, workers = sweep(
-        RUNS, deed, there=["w1", "w2"], attempts=1, watch=told.append, seconds=lambda _run: 1e6,
+        RUNS, measure, there=["w1", "w2"], attempts=1, watch=seen.append, seconds=lambda _run: 1e6,
         slow={"w2": 5},
     )  # fmt: skip
     assert [record.attempt for record in found.done] == [1] * 40
     assert len(workers.of["w1"]) <= 6
-    assert len(told[-1].aside) == 1
+    assert len(seen[-1].excluded) == 1
 
 
-def test_a_worker_that_is_slow_to_begin_is_waited_for(sweep):
-    found, workers = sweep(
-        RUNS[:8], lambda n, f: _refuses("w1")(sweep, n, f), there=["w1", "w2"], attempts=1,
-        seconds=lambda _run: 1e6, slow={"w2": 50},
-    )  # fmt: skip
-    assert [record.attempt for record in found.done] == [1] * 8
-    assert len(workers.of["w1"]) <= 4
+def test_runs_that_no_worker_begins_fail_and_no_worker_is_excluded(sweep):
+    seen, bad = [], {NAMES[2], NAMES[3], NAMES[17], NAMES[30]}
 
-
-def test_runs_that_nobody_begins_have_failed_and_no_worker_is_set_aside(sweep):
-    told, bad = [], {NAMES[2], NAMES[3], NAMES[17], NAMES[30]}
-
-    def deed(name, folder):
+    def measure(name, folder):
         if bad.intersection(sweep.workers.kernels[-1]):
             return Ended("error", "RunError", "RunError: one does not take 32 px")
         return _write(name, folder)
 
-    found, _ = sweep(RUNS, deed, there=["w1", "w2"], watch=told.append, seconds=_second)
+    found, _ = sweep(RUNS, measure, there=["w1", "w2"], watch=seen.append, seconds=_second)
     assert {record.architecture for record in found.failed} == bad
     assert [record.attempt for record in found.failed] == [2] * 4
     assert len(found.done) == 36
-    assert told[-1].aside == ()
-
-
-def test_what_another_sweep_measures_does_not_count_for_a_worker(sweep, tmp_path):
-    """A worker refuses all its runs, one of which another sweep has measured meanwhile."""
-    tried = []
-
-    def deed(name, folder):
-        if not tried:
-            del os.environ[orders.BEGUN]  # as in another sweep's kernel
-            _write(name, folder)
-        tried.append(name)
-        return Ended("error", "RunError", "no weights")
-
-    with pytest.raises(SweepError, match="no attempt was counted"):
-        sweep(RUNS[:8], deed, attempts=2)
-    assert [read_record(path).status for path in tmp_path.glob("runs/*")] == ["done"]
-
-
-def test_a_worker_to_which_the_folder_is_read_only_gets_no_more_runs(sweep, tmp_path):
-    read_only = Ended("error", "FolderError", "FolderError: nothing can be written (Read-only)")
-    with pytest.raises(SweepError, match=r"begins a run:\n.*Read-only"):
-        sweep(RUNS[:2], lambda _n, _f: read_only)
-    assert not list(tmp_path.glob("runs/*"))
+    assert seen[-1].excluded == ()
 
 
 # -- killed sweeps ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("recorded", [False, True])
-def test_runs_of_an_earlier_sweep_that_was_killed_are_tried_once_more(sweep, tmp_path, recorded):
-    """And so they are if someone else has recorded the kill."""
+def test_runs_of_a_killed_sweep_are_tried_once_more(sweep, tmp_path, recorded):
+    """Also if another process has recorded the kill."""
     _leave_note(NAMES[0], tmp_path)
     if recorded:
         assert len(record_killed(tmp_path)) == 1
@@ -473,18 +396,18 @@ def test_runs_of_an_earlier_sweep_that_was_killed_are_tried_once_more(sweep, tmp
     assert [record.attempt for record in found.done] == [2, 1]
 
 
-def test_a_run_that_kills_its_process_unseen_is_not_tried_for_ever(sweep):
+def test_a_run_that_kills_its_process_unseen_is_not_tried_forever(sweep):
     tried = []
 
-    def deed(name, folder):
+    def measure(name, folder):
         tried.append(name)
         _leave_note(name, folder)
         record_killed(folder)  # another process is quicker, and does not know why it ended
         return KILLED
 
-    found, _ = sweep(RUNS[:1], deed, attempts=2)
+    found, _ = sweep(RUNS[:1], measure, attempts=2)
     assert (len(tried), found.failed[0].attempt) == (3, 3)
-    sweep(RUNS[:1], deed, attempts=2)  # once more for each time that it is asked for
+    sweep(RUNS[:1], measure, attempts=2)  # once more for each time that it is asked for
     assert len(tried) == 4
 
 
@@ -496,50 +419,38 @@ def test_a_damaged_note_does_not_keep_its_run_from_being_measured(sweep, tmp_pat
     assert len(found.done) == 2
 
 
-def test_damaged_records_are_set_aside_whenever_they_turn_up(sweep, tmp_path):
+def test_damaged_records_are_superseded_and_measured_again(sweep, tmp_path):
     found, _ = sweep(RUNS[:3], _write)
     path = tmp_path / "runs" / f"{IDS[NAMES[0]]}.json"
     path.write_text("{}")
     spoiled = []
 
-    def deed(name, folder):
+    def measure(name, folder):
         _write(name, folder)
         if not spoiled:  # while the sweep goes on, another one
             spoiled.append(tmp_path / "runs" / f"{IDS[NAMES[1]]}.json")
             spoiled[0].write_text(spoiled[0].read_text()[:30])
 
-    again, workers = sweep(RUNS[:3], deed)
+    again, workers = sweep(RUNS[:3], measure)
     assert again == found
     assert workers.kernels == [[NAMES[0]], [NAMES[1]]]
     aside = {p.name for p in (tmp_path / "superseded").iterdir()}
     assert aside == {path.name, spoiled[0].name}
 
 
-def test_what_killed_processes_left_is_tidied_when_it_is_old(sweep, tmp_path):
-    old = [tmp_path / "runs" / ".aa.tmp", tmp_path / "running" / "aa.stop"]
-    new = [tmp_path / "runs" / ".bb.tmp", tmp_path / "running" / "bb.stop"]
-    for path in old + new:
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-    for path in old:
-        os.utime(path, (0, 0))
-    sweep(RUNS[:1], _write)
-    assert [path.exists() for path in old + new] == [False, False, True, True]
-
-
-# -- others ----------------------------------------------------------------------------------------
+# -- other sweeps ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("holding", [lambda f, name: run_lock(f, name, {}), claim])
-def test_a_run_that_another_process_has_is_waited_for_and_reported(sweep, tmp_path, holding):
+def test_a_run_of_another_process_is_waited_for_and_reported(sweep, tmp_path, holding):
     """Whether it measures it, or a worker has claimed it."""
-    told, held = [], holding(tmp_path, IDS[NAMES[0]])
+    seen, held = [], holding(tmp_path, IDS[NAMES[0]])
     held.__enter__()
 
     def watch(progress):
-        told.append(progress.doing)
-        if told.count("waiting: 1 run is measured by another process") == 1 and len(told) < 50:
-            told.append("")
+        seen.append(progress.doing)
+        if seen.count("waiting: 1 run is measured by another process") == 1 and len(seen) < 50:
+            seen.append("")
             held.__exit__(None, None, None)  # it ends without a record
 
     found, workers = sweep(RUNS[:2], _write, watch=watch)
@@ -547,36 +458,36 @@ def test_a_run_that_another_process_has_is_waited_for_and_reported(sweep, tmp_pa
     assert workers.kernels == [[NAMES[1]], [NAMES[0]]]
 
 
-def test_a_device_that_another_sweep_has_is_waited_for_and_reported(sweep):
-    told = []
+def test_a_device_of_another_sweep_is_waited_for_and_reported(sweep):
+    seen = []
 
-    def deed(name, folder):
+    def measure(name, folder):
         raise WorkerDied  # nothing is measured: its future takes some looks, and the file is there
 
     def watch(progress):
-        told.append(progress.doing)
-        if len(told) == 1:
+        seen.append(progress.doing)
+        if len(seen) == 1:
             folder.touch(sweep.workers.job.waiting)
-        elif len(told) == 2:
+        elif len(seen) == 2:
             sweep.workers.job.waiting.unlink()
-            sweep.workers.deed = _write
+            sweep.workers.measure = _write
 
-    found, _ = sweep(RUNS[:1], deed, watch=watch, slow={"w1": 100})
+    found, _ = sweep(RUNS[:1], measure, watch=watch, slow={"w1": 100})
     assert len(found.done) == 1
-    assert told[:3] == ["running", "waiting: another sweep has the device", "running"]
+    assert seen[:3] == ["running", "waiting: another sweep has the device", "running"]
 
 
-def test_a_kernel_that_is_killed_as_it_waits_leaves_no_file(sweep, tmp_path):
+def test_a_kernel_that_is_killed_while_it_waits_leaves_no_file(sweep, tmp_path):
     waiting = []
 
-    def deed(name, folder):
+    def measure(name, folder):
         waiting.append(sweep.workers.job.waiting)
         folder.touch(waiting[-1])
         if len(waiting) == 1:
             raise WorkerDied
         return _write(name, folder)
 
-    found, _ = sweep(RUNS[:1], deed)
+    found, _ = sweep(RUNS[:1], measure)
     assert [record.attempt for record in found.done] == [1]
     assert list(tmp_path.glob("running/*.waiting")) == []
 
@@ -584,25 +495,25 @@ def test_a_kernel_that_is_killed_as_it_waits_leaves_no_file(sweep, tmp_path):
 # -- disks -----------------------------------------------------------------------------------------
 
 
-def test_a_disk_that_is_full_is_a_pause_and_reported(sweep, monkeypatch):
-    told, looks = [], []
+def test_a_full_disk_is_a_reported_pause(sweep, monkeypatch):
+    seen, looks = [], []
 
     def full(_folder):
         looks.append(1)
         if 1 < len(looks) < 4:  # the first is before anything is begun
             raise FolderError("the output folder cannot be written (No space left on device)")
 
-    def deed(name, folder):
+    def measure(name, folder):
         assert len(looks) >= 4
         _write(name, folder)
 
     monkeypatch.setattr(folder, "check_writable", full)
-    found, _ = sweep(RUNS[:2], deed, watch=told.append, seconds=_second)
+    found, _ = sweep(RUNS[:2], measure, watch=seen.append, seconds=_second)
     assert len(found.done) == 2
-    assert told[0].doing == (
+    assert seen[0].doing == (
         "paused: the output folder cannot be written (No space left on device)"
     )
-    assert "paused" not in told[-2].doing
+    assert "paused" not in seen[-2].doing
 
 
 @pytest.fixture
@@ -625,10 +536,10 @@ def disk(monkeypatch):
 
 
 @pytest.mark.parametrize("end", ["kernel", "worker", "no record"])
-def test_what_ends_while_the_disk_is_full_is_recorded_when_there_is_room(sweep, disk, end):
+def test_runs_that_end_on_a_full_disk_are_recorded_when_there_is_room(sweep, disk, end):
     tried = []
 
-    def deed(name, folder):
+    def measure(name, folder):
         tried.append(name)
         if name == NAMES[1] and tried.count(name) == 1:
             disk.full = True
@@ -640,42 +551,13 @@ def test_what_ends_while_the_disk_is_full_is_recorded_when_there_is_room(sweep, 
             return KILLED
         return _write(name, folder)
 
-    found, _ = sweep(RUNS[:2], deed, seconds=lambda _run: 1e6)
+    found, _ = sweep(RUNS[:2], measure, seconds=lambda _run: 1e6)
     assert disk.refused == 3
     assert [record.attempt for record in found.done] == [1, 2]
     assert tried == [NAMES[0], NAMES[1], NAMES[1]]
 
 
-def test_why_a_kernel_died_is_not_forgotten_while_the_disk_is_full(sweep, disk):
-    def deed(name, folder):
-        disk.full = True
-        _leave_note(name, folder)
-        return KILLED
-
-    found, workers = sweep(RUNS[:1], deed, attempts=1)
-    assert found.failed[0].failure_reason.endswith("its kernel was killed by SIGKILL")
-    assert len(workers.kernels) == 1
-
-
-def test_why_a_worker_died_is_not_forgotten_while_its_kernel_has_yet_to_end(sweep, tmp_path):
-    lock = FileLock(store._lock_path(tmp_path, IDS[NAMES[0]]))
-    (tmp_path / store.RUNNING).mkdir()
-
-    def deed(name, folder):
-        lock.acquire()
-        _leave_note(name, folder)
-        raise WorkerDied
-
-    def watch(progress):
-        if progress.doing.startswith("waiting: 1 run"):
-            lock.release()
-
-    found, workers = sweep(RUNS[:1], deed, watch=watch, attempts=1)
-    assert found.failed[0].failure_reason.endswith(", its worker died")
-    assert len(workers.kernels) == 1
-
-
-def test_a_disk_that_is_full_at_the_first_look_is_an_error(sweep, disk, tmp_path):
+def test_a_full_disk_at_the_start_is_an_error(sweep, disk, tmp_path):
     _leave_note(NAMES[0], tmp_path)
     disk.full = disk.for_good = True
     with pytest.raises(FolderError, match=r"nothing can be written .*No space left on device"):
@@ -683,9 +565,9 @@ def test_a_disk_that_is_full_at_the_first_look_is_an_error(sweep, disk, tmp_path
     assert note_path(tmp_path, IDS[NAMES[0]]).exists()
 
 
-def test_a_folder_in_place_of_a_record_is_an_error_before_anything_is_begun(sweep, tmp_path):
+def test_a_folder_in_place_of_a_record_is_an_error_before_the_first_run(sweep, tmp_path):
     (tmp_path / "runs" / f"{IDS[NAMES[1]]}.json").mkdir(parents=True)
-    with pytest.raises(FolderError, match=r"\.json is a folder, where a run's record belongs"):
+    with pytest.raises(FolderError, match=r"\.json is a folder in place of a record"):
         sweep(RUNS[:2], _write)
     assert not list(tmp_path.glob(f"runs/{IDS[NAMES[0]]}*"))
 
@@ -693,7 +575,7 @@ def test_a_folder_in_place_of_a_record_is_an_error_before_anything_is_begun(swee
 # -- before the first run --------------------------------------------------------------------------
 
 
-def test_before_the_first_run(sweep, tmp_path):
+def test_invalid_settings_are_errors_before_the_first_run(sweep, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(FolderError, match="cannot be written"):
         engine.sweep(RUNS, NOTEBOOK, tmp_path / "file" / "out")
@@ -712,7 +594,7 @@ def test_before_the_first_run(sweep, tmp_path):
 
 def test_a_disk_with_little_room_is_an_error_before_the_first_run(sweep, monkeypatch):
     monkeypatch.setattr(folder, "ROOM_BYTES", 10**18)
-    with pytest.raises(FolderError, match=r"MB left, and a sweep wants .* MB; make room"):
+    with pytest.raises(FolderError, match=r"MB left, and a sweep needs .* MB; make room"):
         sweep(RUNS[:1], _write)
 
 
@@ -723,11 +605,11 @@ def test_a_disk_with_little_room_is_an_error_before_the_first_run(sweep, monkeyp
         ({"gpus": 99}, "99 GPUs are asked for and .* found.*for 0 to measure on the processor"),
         ({"gpus": ["GPU-a"], "slots": 2}, "leave slots out"),
         ({"scheduler": "tcp://127.0.0.1:1", "slots": 2}, "a scheduler has its own workers"),
-        ({"scheduler": "none.json"}, "the scheduler file none.json is not there"),
+        ({"scheduler": "none.json"}, "the scheduler file none.json does not exist"),
         ({"scheduler": "nonsense"}, "'nonsense' is neither a file nor an address; allowed: an"),
     ],
 )
-def test_places_that_are_not_there(asked, message, tmp_path):
+def test_missing_workers_are_errors_before_the_first_run(asked, message, tmp_path):
     with pytest.raises(SweepError, match=message):
         engine.sweep(RUNS[:1], NOTEBOOK, tmp_path, **asked)
     assert not list(tmp_path.glob("runs/*"))

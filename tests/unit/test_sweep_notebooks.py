@@ -1,4 +1,4 @@
-"""What a job leaves in the folder, however it ends: its notebook, its log, and nothing else."""
+"""The files of a job in the folder: its notebook, its log, and no leftovers."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def test_an_executed_notebook_is_kept_however_it_ended(tmp_path):
     assert f'"output_path": "{_job(tmp_path).executed}"' in written
 
 
-def test_a_folder_that_takes_no_notebook_loses_no_run(tmp_path, monkeypatch):
+def test_a_notebook_that_cannot_be_written_does_not_end_its_run(tmp_path, monkeypatch):
     def full(*_arguments):
         raise OSError("No space left on device")
 
@@ -57,7 +57,7 @@ def test_a_folder_that_takes_no_notebook_loses_no_run(tmp_path, monkeypatch):
     assert list((tmp_path / "notebooks").iterdir()) == []
 
 
-def test_notebooks_of_killed_workers_are_named_if_they_are_whole(tmp_path):
+def test_whole_notebooks_of_killed_workers_are_named(tmp_path):
     folder = tmp_path / "notebooks"
     folder.mkdir()
     texts = {"a-1": WHOLE, "b-1": WHOLE[:-9], "c-1": "", "d-1": "[]", "e-2": WHOLE}
@@ -75,7 +75,7 @@ def test_notebooks_of_killed_workers_are_named_if_they_are_whole(tmp_path):
     assert sorted(p.name for p in folder.glob("[!.]*.ipynb")) == ["a-1.ipynb", "e-2.ipynb"]
 
 
-def test_what_killed_processes_left_long_ago_is_removed(tmp_path):
+def test_old_leftovers_of_killed_processes_are_removed(tmp_path):
     left = ("running", "notebooks", "runs")
     for name in left:
         (tmp_path / name).mkdir()
@@ -100,14 +100,14 @@ def test_what_killed_processes_left_long_ago_is_removed(tmp_path):
 # -- the folder that a worker sees -----------------------------------------------------------------
 
 
-def test_a_worker_that_has_another_folder_says_so_and_leaves_nothing(tmp_path, monkeypatch):
+def test_a_worker_with_another_folder_is_an_error_and_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(worker, "LOOK_S", 0.0)
     with pytest.raises(SweepError, match=f"worker cpu-0 on .* does not see in {tmp_path} what the"):
         work(_job(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_network_that_shows_the_folder_late_is_waited_for(tmp_path, monkeypatch):
+def test_a_folder_that_a_network_shows_late_is_waited_for(tmp_path, monkeypatch):
     asked = _job(tmp_path)
     slept = []
 
@@ -122,7 +122,7 @@ def test_a_network_that_shows_the_folder_late_is_waited_for(tmp_path, monkeypatc
     assert len(slept) == 3
 
 
-def test_a_sweep_that_has_ended_is_not_looked_for(tmp_path):
+def test_a_worker_does_nothing_for_a_stopped_sweep(tmp_path):
     asked = _job(tmp_path)
     asked.stop.parent.mkdir()
     asked.stop.touch()

@@ -1,4 +1,4 @@
-"""What a sweep says while it runs: the text of the live table, and plain lines without one."""
+"""The output of a sweep while it runs: a live table, or plain lines."""
 
 import io
 from datetime import UTC, datetime, timedelta
@@ -87,14 +87,8 @@ def test_a_narrow_terminal_and_a_long_list():
 def test_a_reason_cannot_move_the_cursor():
     state = State((), (failed(1, reason="\x1b[2Jgone\x07"),))
     assert not any("\x1b" in line or "\x07" in line for line in table(progress(state), 0.0))
-    assert "\x1b" not in "".join(_said(state, State()))
+    assert "\x1b" not in "".join(_output(state, State()))
     assert failure(failed(1, reason=None)) == "vgg13 on derma: no reason recorded"
-
-
-@pytest.mark.parametrize("doing", ["finishing", "paused: the disk is full"])
-def test_what_the_coordinator_does_is_said_first(doing):
-    line = table(progress(State(), doing), None, now=NOW)[0]
-    assert line.startswith(f"{doing}: 0 of 0 runs done")
 
 
 @pytest.mark.parametrize("doing", ["finishing", "ended"])
@@ -102,7 +96,7 @@ def test_a_sweep_that_ends_early_forecasts_no_end(doing):
     state = State(running=(running(1),), waiting=waiting(3))
     text = " ".join(table(progress(state, doing), 60.0, width=200, now=NOW))
     assert "to finish" not in text
-    assert "to finish" not in _said(state, doing=doing)
+    assert "to finish" not in _output(state, doing=doing)
 
 
 def _left(state, first, seconds, ago=1000.0):
@@ -130,14 +124,14 @@ def test_time_left_by_the_pace_of_what_ended():
     assert _left(State(state.done), first, lambda run: None) == 0.0
 
 
-def test_time_left_without_anything_to_go_by_is_not_made_up():
+def test_time_left_is_none_without_forecast_and_pace():
     state = State((done(1),), waiting=waiting(3))
     assert _left(state, State(), lambda run: None) is None
     text = table(progress(state), None, width=200, now=NOW)[1]
     assert text.endswith("to finish: no forecast yet")
 
 
-def _said(*states, live=False, clock=None, **options):
+def _output(*states, live=False, clock=None, **options):
     stream = io.StringIO()
     moments = iter(clock or range(0, 10_000, 1))
     view = View(stream, lambda run: None, {}, live=live, clock=lambda: next(moments))
@@ -146,11 +140,11 @@ def _said(*states, live=False, clock=None, **options):
     return stream.getvalue()
 
 
-def test_plain_lines_for_what_ended_and_a_summary():
+def test_plain_lines_report_ended_runs_and_a_summary():
     one = State(running=(running(1),), waiting=waiting(2))
     two = State((done(1),), running=(running(2),), waiting=waiting(1))
     three = State((done(1),), (failed(1),), waiting=waiting(1))
-    text = _said(one, one, two, two, three, dashboard="http://127.0.0.1:8787")
+    text = _output(one, one, two, two, three, dashboard="http://127.0.0.1:8787")
     assert text.splitlines() == [
         "0 of 3 runs done, 1 running, 0 failed, 2 waiting; no energy yet; to finish: no forecast "
         "yet",
@@ -165,21 +159,15 @@ def test_plain_lines_for_what_ended_and_a_summary():
     assert "\x1b" not in text
 
 
-def test_plain_lines_come_back_when_nothing_changes_for_long():
-    state = State(waiting=waiting(1))
-    text = _said(state, state, state, clock=range(0, 1000, 40))
-    assert len(text.splitlines()) == 2
-
-
-def test_the_end_is_left_to_the_command():
+def test_the_end_is_reported_by_the_command():
     state = State((done(1),))
-    assert _said(state, doing="ended") == ""
+    assert _output(state, doing="ended") == ""
 
 
 def test_a_terminal_is_drawn_in_place():
     one = State(running=(running(1), running(2)), waiting=waiting(1))
     two = State((done(1),), waiting=waiting(1))
-    first, second = _said(one, two, live=True).split("\x1b[J")[:2]
+    first, second = _output(one, two, live=True).split("\x1b[J")[:2]
     assert first.count("\n") == 5
     assert second.startswith("\x1b[5A\r1 of 2 runs done")
     assert all(line.endswith("\x1b[K") for line in second.split("\n")[:-1])

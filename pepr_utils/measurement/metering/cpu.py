@@ -17,7 +17,7 @@ from pepr_utils.measurement.metering import carbontracker
 from pepr_utils.measurement.metering.energy import NO_COUNTER, Component
 from pepr_utils.measurement.metering.rapl import Domain, Rapl, distinct
 from pepr_utils.measurement.metering.readings import Load, Span, count
-from pepr_utils.measurement.orders import runs_at_once
+from pepr_utils.measurement.sweep_environment import runs_at_once
 
 #: Others share the CPU if they keep more cores busy than this, and use more of its time than that.
 BUSY_CORES = 0.5

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import os
+import re
 import tempfile
 import time
 from collections import Counter
@@ -16,100 +18,80 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
-from pepr_utils.measurement.sweep.connect import connect, shows_dashboard
 from pepr_utils.measurement.sweep.notebook import end_kernels
 from pepr_utils.measurement.sweep.state import SweepError
-from pepr_utils.measurement.sweep.worker import DASKS_OWN, LOG, Job, Report, work
+from pepr_utils.measurement.sweep.worker import LOG, SET_BY_DASK, Job, Report, work
 
 #: Seconds after which a scheduler that does not answer is taken to be gone.
-PATIENCE_S = 10
+ANSWER_S = 10
 #: Seconds after which workers of this machine that do not come back are given up.
-NONE_S = 120
+NO_WORKERS_S = 120
 #: How long workers have to end their kernels, and a connection to close.
 END_S, CLOSE_S = 3, 2
-#: What Dask logs through.
+#: A scheduler that has just begun may take so long to write its file (s).
+FILE_S = 5.0
+#: The loggers that Dask uses.
 LOGGERS = ("distributed", "tornado", "asyncio")
+#: An address of a scheduler: protocol, host and port.
+_ADDRESS = re.compile(r"(?:(?:tcp|tls|ucxx?|wss?)://)?(?:\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}")
 
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A worker that does one job at a time.
+    """A worker that does one job at a time."""
 
-    Attributes
-    ----------
-    address : str
-        Where Dask reaches it; a worker that was restarted has another.
-    name : str
-        Its own, which it keeps.
-    at_once : int
-        Workers on its machine.
-    """
-
-    address: str
-    name: str
-    at_once: int
+    address: str  # a worker that was restarted has another
+    name: str  # which it keeps
+    at_once: int  # workers on its machine
 
 
 @dataclass
 class Workers:
-    """Slots, and how they are given work.
+    """The workers of a Dask scheduler."""
 
-    Attributes
-    ----------
-    client : distributed.Client
-        The connection to their scheduler.
-    where : str
-        What the scheduler is called in messages.
-    environment : dict
-        What kernels get that is not in their worker's environment.
-    wanted : int or None
-        How many slots there are when all are there; None where others decide that.
-    hurried : callable
-        Whether the sweep is to end at once: nobody is waited for any longer.
-    """
-
-    client: Any
-    where: str
-    environment: dict[str, str] = field(default_factory=dict)
-    wanted: int | None = None
-    hurried: Callable[[], bool] = lambda: False
-    _given: set[str] = field(default_factory=set, init=False, repr=False)
+    client: Any  # distributed.Client
+    where: str  # the scheduler, for messages
+    environment: dict[str, str] = field(default_factory=dict)  # of kernels, beside the worker's
+    wanted: int | None = None  # workers when all are up; None where others decide that
+    hurried: Callable[[], bool] = lambda: False  # whether no answer is waited for any longer
+    _used: set[str] = field(default_factory=set, init=False, repr=False)
     _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def slots(self) -> list[Slot]:
-        """The workers that are there now.
+        """The workers that are up now.
 
         Raises
         ------
         SweepError
             If the scheduler is gone.
         """
+
+        async def identity() -> dict[str, Any]:
+            return await self.client.scheduler.identity(n_workers=-1)
+
         try:
-            found = self._known = self._ask()["workers"]
-        except (OSError, TimeoutError, KeyError, TypeError, AttributeError, RuntimeError):
+            self._known = self._answer(
+                lambda: self.client.sync(identity, callback_timeout=ANSWER_S)
+            )["workers"]
+        except (OSError, KeyError, TypeError, AttributeError, RuntimeError):
             if not self.hurried():
-                raise self.gone() from None
-            found = self._known
-        # Workers that are about to close take no further job.
-        hosts = Counter(worker["host"] for worker in found.values())
+                raise SweepError(
+                    f"the scheduler at {self.where} is gone, and the records so far are safe: "
+                    "start it again, or leave --scheduler out, and give the same command to go on"
+                ) from None
+        hosts = Counter(worker["host"] for worker in self._known.values())
         return [
             Slot(address, str(worker.get("name") or address), hosts[worker["host"]])
-            for address, worker in found.items()
+            for address, worker in self._known.items()
+            # Workers that are about to close take no further job.
             if worker.get("status", "running") == "running"
         ]
 
-    def gone(self) -> SweepError:
-        """The error for a scheduler that does not answer."""
-        return SweepError(
-            f"the scheduler at {self.where} is gone; the records so far stay: start it again, or "
-            "leave --scheduler out, and give the same command to go on"
-        )
-
     def submit(self, job: Job, slot: Slot) -> Any:
-        """Give a job to a slot; Dask itself tries nothing twice."""
-        self._given.add(slot.address)
+        """Give a job to a worker; Dask does not repeat it."""
+        self._used.add(slot.address)
         return self.client.submit(
             work,
             job,
@@ -121,14 +103,18 @@ class Workers:
         )
 
     def result(self, future: Any) -> Report | None:
-        """What came of a job; None where its worker died, an error where it cannot work."""
+        """The report of a job; None where its worker died.
+
+        Raises
+        ------
+        SweepError
+            If the worker cannot do any job.
+        """
         from distributed import CancelledError, KilledWorker
 
         try:
-            return patiently(
-                lambda: future.result(timeout=PATIENCE_S), PATIENCE_S, hurried=self.hurried
-            )
-        except (KilledWorker, CancelledError, OSError, TimeoutError):
+            return self._answer(lambda: future.result(timeout=ANSWER_S))
+        except (KilledWorker, CancelledError, OSError):
             return None
         except SweepError as error:
             raise SweepError(f"a worker of {self.where} cannot measure: {error}") from None
@@ -139,75 +125,58 @@ class Workers:
             ) from error
 
     def end_kernels(self, sweep: str) -> None:
-        """Kill what a sweep still has running on its workers, as far as they answer."""
-        workers = sorted(self._given & self._known.keys())
-        if not workers:
-            return
-
-        def end() -> None:
-            self.client.run(end_kernels, sweep, workers=workers, on_error="ignore")
-
-        with suppress(Exception):  # whoever cannot be asked is gone, and its kernels with it
-            patiently(end, END_S)
+        """Kill the kernels of a sweep, on the workers that answer."""
+        workers = sorted(self._used & self._known.keys())
+        if workers:
+            with suppress(Exception):  # a worker that is gone took its kernels along
+                answer_within(
+                    END_S,
+                    lambda: self.client.run(end_kernels, sweep, workers=workers, on_error="ignore"),
+                )
 
     def dashboard(self) -> str | None:
-        """Address of the scheduler's dashboard; None where it has none."""
-        with suppress(Exception):
-            link = patiently(lambda: self.client.dashboard_link, PATIENCE_S, hurried=self.hurried)
-            return link if link and shows_dashboard(link) else None
+        """Address of the dashboard, where this sweep has started it."""
         return None
 
-    def _ask(self) -> dict[str, Any]:
-        async def identity() -> dict[str, Any]:
-            return await self.client.scheduler.identity(n_workers=-1)
-
-        return patiently(
-            lambda: self.client.sync(identity, callback_timeout=PATIENCE_S),
-            PATIENCE_S,
-            hurried=self.hurried,
-        )
+    def _answer(self, ask: Callable[[], Answer]) -> Answer:
+        return answer_within(ANSWER_S, ask, hurried=self.hurried)
 
 
 @dataclass
 class OwnWorkers(Workers):
-    """Workers that this process has started: it reaches what they have started without asking.
+    """Workers that this process has started."""
 
-    Attributes
-    ----------
-    cluster : distributed.deploy.spec.SpecCluster
-        Theirs.
-    """
-
-    cluster: Any = None
+    cluster: Any = None  # distributed.deploy.spec.SpecCluster
     _seen: float = field(default_factory=time.monotonic, init=False, repr=False)
 
     def slots(self) -> list[Slot]:
-        """The workers that are there now; an error where none has been for long."""
+        """The workers that are up now; an error where none has been for long."""
         found = super().slots()
         if found or self.hurried():
             self._seen = time.monotonic()
-        elif time.monotonic() - self._seen > NONE_S:
+        elif time.monotonic() - self._seen > NO_WORKERS_S:
             raise SweepError(
-                f"no worker process has come up on this machine for {NONE_S:.0f} s; the records so "
-                "far stay: give the same command again to go on"
+                f"no worker process has come up on this machine for {NO_WORKERS_S:.0f} s, and the "
+                "records so far are safe: give the same command again to go on"
             )
         return found
 
     def dashboard(self) -> str | None:
-        """Address of the dashboard; None without Bokeh, which draws it in this process."""
-        return None if importlib.util.find_spec("bokeh") is None else super().dashboard()
+        """Address of the dashboard; None without Bokeh, which draws it."""
+        if importlib.util.find_spec("bokeh") is None:
+            return None
+        return self.client.dashboard_link or None
 
     def end_kernels(self, sweep: str) -> None:
-        """Kill the workers with what runs in them; no other is started in their place."""
+        """Kill the workers and their kernels; they are not restarted."""
         import psutil
 
         for nanny in list(self.cluster.workers.values()):
             nanny.close_gracefully()
-            pid = nanny.pid
-            if not pid:  # it has just died; psutil would take nothing for this process itself
+            if not nanny.pid:  # it has just died; psutil takes None for this process
                 continue
             with suppress(psutil.Error):
-                worker = psutil.Process(pid)
+                worker = psutil.Process(nanny.pid)
                 for process in [*worker.children(recursive=True), worker]:
                     process.kill()
 
@@ -216,20 +185,11 @@ class OwnWorkers(Workers):
 def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -> Iterator[Workers]:
     """Start a worker process for each slot on this machine, and end them with the block.
 
-    Each worker of a GPU sees that GPU only, from before anything is imported in it. Everything
-    is bound to this machine's own address.
-
-    Parameters
-    ----------
-    n : int
-        Slots without a GPU; not looked at where there are GPUs.
-    gpus : sequence of str
-        GPUs, as CUDA_VISIBLE_DEVICES names them.
-    folder : pathlib.Path
-        The result set's.
-    hide_gpus : bool
-        Whether slots without a GPU are to see none.
+    The worker of a GPU sees that GPU only, from before anything is imported in it. Every port is
+    bound to this machine's own address. `gpus` are names for CUDA_VISIBLE_DEVICES; without any
+    there are `n` slots on the processor.
     """
+    _start_quiet_tracker()  # before an import starts it
     import dask
     from distributed import Client, Nanny, Scheduler
     from distributed.deploy.spec import SpecCluster
@@ -243,7 +203,7 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
             "cls": Nanny,
             "options": {
                 "nthreads": 1,
-                "memory_limit": 0,  # what a kernel takes is not a worker's
+                "memory_limit": 0,  # the training is in a kernel beside it
                 "env": env | {LOG: str(logs / f"worker-{name}.log")},
                 "preload": ["pepr_utils.measurement.sweep.worker"],
                 "host": "127.0.0.1",
@@ -258,16 +218,20 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
         "options": {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"},
     }
     settings = {
-        "distributed.scheduler.allowed-failures": 0,  # the records say what is to be done again
+        "distributed.scheduler.allowed-failures": 0,  # the records say what is to be repeated
         "distributed.comm.retry.count": 0,
         "distributed.nanny.preload": [],
         "distributed.scheduler.work-stealing": False,
-        "distributed.deploy.lost-worker-timeout": "1000 weeks",  # a killed one always comes back
+        "distributed.deploy.lost-worker-timeout": "1000 weeks",  # a killed worker is restarted
         "distributed.admin.system-monitor.gil.enabled": False,
         "distributed.diagnostics.nvml": False,  # no context of its own on a GPU that is metered
     }
+    threads = {name: os.environ[name] for name in SET_BY_DASK if name in os.environ}
+    if len(envs) > 1 and not gpus:
+        affinity = getattr(os, "sched_getaffinity", None)
+        cores = len(affinity(0)) if affinity else (os.cpu_count() or 1)
+        threads = {"OMP_NUM_THREADS": str(max(1, cores // len(envs)))} | threads
     with (
-        # A worker that is killed leaves nothing elsewhere.
         tempfile.TemporaryDirectory(prefix="pepr-", ignore_cleanup_errors=True) as scratch,
         dask.config.set(settings | {"temporary-directory": scratch}),
         quiet(),
@@ -278,20 +242,12 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
                 scheduler=scheduler,
                 name="pepr",
                 silence_logs=logging.CRITICAL,
-                shutdown_on_close=False,  # it is closed below, and not waited for a second time
+                shutdown_on_close=False,  # it is closed below
             )
-        except (RuntimeError, OSError, TimeoutError) as error:
+        except (RuntimeError, OSError) as error:
             raise SweepError(f"no worker can be started on this machine ({error})") from error
         try:
             with Client(cluster, timeout=30) as client:
-                threads = {name: os.environ[name] for name in DASKS_OWN if name in os.environ}
-                if len(envs) > 1 and not gpus:
-                    cores = (
-                        len(os.sched_getaffinity(0))
-                        if hasattr(os, "sched_getaffinity")
-                        else (os.cpu_count() or 1)
-                    )
-                    threads = {"OMP_NUM_THREADS": str(max(1, cores // len(envs)))} | threads
                 yield OwnWorkers(client, "this machine", threads, len(envs), cluster=cluster)
         finally:
             with suppress(Exception):
@@ -299,44 +255,83 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
 
 
 @contextmanager
-def their_workers(scheduler: str, *, timeout_s: float = PATIENCE_S) -> Iterator[Workers]:
-    """Connect to a scheduler that runs.
-
-    Parameters
-    ----------
-    scheduler : str
-        Its address, or the path of its file.
-
-    Raises
-    ------
-    SweepError
-        If it is no address and no file, or does not answer.
-    """
+def their_workers(scheduler: str, *, timeout_s: float = ANSWER_S) -> Iterator[Workers]:
+    """Connect to a scheduler that runs, for the block; see `connect`."""
     with quiet():
         client = connect(scheduler, timeout_s)
         try:
             yield Workers(client, scheduler)
         finally:
             with suppress(Exception):
-                patiently(lambda: client.close(timeout=CLOSE_S), CLOSE_S)
+                answer_within(CLOSE_S, lambda: client.close(timeout=CLOSE_S))
 
 
-def patiently(
-    ask: Callable[[], Answer], patience_s: float, *, hurried: Callable[[], bool] = lambda: False
+def connect(scheduler: str, timeout_s: float) -> Any:
+    """Return a client of a scheduler, by its address or the path of its file.
+
+    Raises
+    ------
+    SweepError
+        If it is neither, or the file has no address, or no scheduler answers.
+    """
+    from distributed import Client
+
+    class ClosedOnError(Client):
+        """Closes itself where it cannot connect: Python's exit would wait for it."""
+
+        def start(self, **options: Any) -> Any:
+            try:
+                return super().start(**options)
+            except Exception:
+                with suppress(Exception):
+                    self.close(timeout=2)
+                raise
+
+    path = Path(scheduler)
+    if path.suffix == ".json" or path.is_file():
+        place = {"scheduler_file": str(path)}
+        _check_file(path, min(timeout_s, FILE_S))
+    elif _ADDRESS.fullmatch(scheduler):
+        place = {"address": scheduler}
+    else:  # Dask would wait for any text
+        raise SweepError(
+            f"the scheduler {scheduler!r} is neither a file nor an address; allowed: an address "
+            "such as tcp://node7:8786, or the path of a scheduler file"
+        )
+    try:
+        return ClosedOnError(**place, timeout=timeout_s, set_as_default=False)
+    except (OSError, ValueError, TypeError, OverflowError) as error:
+        raise SweepError(
+            f"no scheduler answers at {scheduler} ({type(error).__name__}); start one with "
+            "dask scheduler, or leave --scheduler out to use this machine"
+        ) from None
+
+
+def _check_file(path: Path, seconds: float) -> None:
+    """Raise unless a scheduler file has an address, at the latest after so many seconds."""
+    fix = f"dask scheduler --scheduler-file {path}"
+    if not path.is_file():
+        raise SweepError(f"the scheduler file {path} does not exist; {fix} writes it")
+    until = time.monotonic() + seconds
+    while True:
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            if isinstance(json.loads(path.read_bytes())["address"], str):
+                return
+        if time.monotonic() >= until:
+            raise SweepError(
+                f"the scheduler file {path} has no address of a scheduler; end the scheduler that "
+                f"wrote it, remove it and start {fix} again"
+            )
+        time.sleep(0.1)
+
+
+def answer_within(
+    seconds: float, ask: Callable[[], Answer], *, hurried: Callable[[], bool] = lambda: False
 ) -> Answer:
-    """Return what a function gives, unless it takes too long.
+    """Return the result of a function, unless it takes too long.
 
-    It is called in a thread of its own, which nothing waits for, so that signals are heard in the
-    meantime.
-
-    Parameters
-    ----------
-    ask : callable
-        Asks, and may never return.
-    patience_s : float
-        How long to wait (s).
-    hurried : callable, optional
-        Says when to wait no longer.
+    It is called in a thread that is not waited for, so that signals are handled in the meantime.
+    `hurried` says whether to wait no longer.
 
     Raises
     ------
@@ -345,31 +340,31 @@ def patiently(
 
     Examples
     --------
-    >>> patiently(lambda: "here", 5)
+    >>> answer_within(5, lambda: "here")
     'here'
     """
     answer: Future[Answer] = Future()
 
-    def answered() -> None:
+    def call() -> None:
         try:
             answer.set_result(ask())
-        except BaseException as error:  # noqa: BLE001 - it is raised where it was asked
+        except BaseException as error:  # noqa: BLE001 - it is raised in the calling thread
             answer.set_exception(error)
 
-    Thread(target=answered, daemon=True).start()
-    end = time.monotonic() + patience_s
+    Thread(target=call, daemon=True).start()
+    end = time.monotonic() + seconds
     while not wait([answer], timeout=0.1).done:
         if hurried() or time.monotonic() > end:
-            raise TimeoutError(f"no answer within {patience_s:g} s")
+            raise TimeoutError(f"no answer within {seconds:g} s")
     return answer.result()
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what Dask logs off the terminal: what matters of it is in our own messages."""
+    """Keep what Dask logs off the terminal: our own messages say what matters of it."""
     import distributed  # noqa: F401 - it sets the levels of its loggers when it is imported
 
-    # Some below those have a level of their own.
+    # Some loggers below those have a level of their own.
     below = [name for name in logging.root.manager.loggerDict if name.startswith(LOGGERS)]
     loggers = [logging.getLogger(name) for name in {*LOGGERS, *below}]
     before = [
@@ -384,23 +379,21 @@ def quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def start_quiet_tracker() -> None:
-    """Start Python's tracker of semaphores such that it does not warn when this process is killed.
+def _start_quiet_tracker() -> None:
+    """Start Python's tracker of semaphores so that it does not warn after this process is killed.
 
-    It outlives the sweep by a moment; its warning would be the last that is seen of a sweep that
-    has lost nothing.
+    It would warn of leaked semaphores when nothing is lost.
     """
     if os.name != "posix":
         return
     from multiprocessing import resource_tracker
 
     before = os.environ.get("PYTHONWARNINGS")
-    quiet = "ignore::UserWarning:multiprocessing.resource_tracker"
-    os.environ["PYTHONWARNINGS"] = f"{before},{quiet}" if before else quiet
+    ignored = "ignore::UserWarning:multiprocessing.resource_tracker"
+    os.environ["PYTHONWARNINGS"] = f"{before},{ignored}" if before else ignored
     try:
         resource_tracker.ensure_running()
     finally:
-        if before is None:
-            del os.environ["PYTHONWARNINGS"]
-        else:
+        os.environ.pop("PYTHONWARNINGS")
+        if before is not None:
             os.environ["PYTHONWARNINGS"] = before

@@ -1,4 +1,4 @@
-"""The coordinator of a sweep: it keeps workers busy, relays Ctrl-C and reports.
+"""The coordinator of a sweep: it keeps workers busy and keeps account of those that begin nothing.
 
 Which run comes next, and how a run ended, follows from the folder alone: its records, the locks of
 runs that are being measured, the notes of runs whose process is gone, and the claims of workers.
@@ -6,8 +6,6 @@ runs that are being measured, the notes of runs whose process is gone, and the c
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,87 +14,41 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from statistics import fmean
-from types import TracebackType
 from typing import Any
 
 from pepr_utils.errors import FolderError
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.store import (
     ended_unseen,
-    forget_killed,
     is_claimed,
     is_held,
     noted_runs,
     read_note,
     record_killed,
+    remove_notes,
 )
 from pepr_utils.measurement.sweep.cluster import Slot, Workers
 from pepr_utils.measurement.sweep.folder import check_room, tidy, touch
-from pepr_utils.measurement.sweep.state import SweepError, read_or_none
+from pepr_utils.measurement.sweep.state import SweepError, cached_record
 from pepr_utils.measurement.sweep.worker import (
     KERNEL_RUNS,
     Job,
     Offer,
     Report,
-    alike,
     has_record_since,
-    is_anothers,
+    is_taken,
     record_failure,
+    shared_parameters,
 )
 from pepr_utils.results import Record
 from pepr_utils.results.record_files import record_path
 
-#: Seconds between two looks at the jobs, and at the folder with its workers.
-TICK_S, LOOK_S = 0.1, 1.0
 #: Runs that a worker is offered: more than it claims, since others may be quicker.
 OFFERS = 4 * KERNEL_RUNS
 #: A worker that has begun none of so many jobs in a row gets no more.
 IN_ROW = 4
-#: The lengths of how many runs the next one's is taken from, where there is no forecast.
+#: Without a forecast, a run's length is the mean of so many recent ones.
 RECENT = 100
-
-#: What is asked: nothing, to finish the runs that are being measured, or to end at once.
-GO_ON, FINISH, AT_ONCE = range(3)
-
-
-class Interrupts:
-    """Counts Ctrl-C within a block: the first says to finish, the second to end at once.
-
-    SIGTERM, which Slurm sends before it kills, says to end at once, and so does SIGHUP, which comes
-    when the terminal is closed, unless it is ignored as under ``nohup``. Outside the main thread,
-    where Python takes no signals, nothing is ever asked.
-
-    Attributes
-    ----------
-    asked : int
-        ``GO_ON``, ``FINISH`` or ``AT_ONCE``.
-    """
-
-    def __init__(self) -> None:
-        self.asked = GO_ON
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Interrupts:
-        if threading.current_thread() is threading.main_thread():
-            handlers = {signal.SIGINT: self._int, signal.SIGTERM: self._term}
-            hangup = getattr(signal, "SIGHUP", None)  # not on every system
-            if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
-                handlers[hangup] = self._term
-            for number, handler in handlers.items():
-                self._before[number] = signal.signal(number, handler)
-        return self
-
-    def __exit__(
-        self, _kind: type | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _int(self, _number: int, _frame: Any) -> None:
-        self.asked = min(AT_ONCE, self.asked + 1)
-
-    def _term(self, _number: int, _frame: Any) -> None:
-        self.asked = AT_ONCE
 
 
 @dataclass
@@ -115,24 +67,13 @@ class Coordinator:
     Parameters
     ----------
     runs, columns : mapping
-        The runs by name, in their order, and what the record of each says before anything is done.
+        The runs by run_id, in their order, and the known columns of the record of each.
     workers : Workers
-        Who measures.
+        The workers.
     job : Job
         What all jobs have in common.
-    attempts : int
-        How often a run is tried.
-    seconds : callable
-        Forecast length of a run (s), or None.
-
-    Attributes
-    ----------
-    given : list of Given
-        The jobs that workers have.
-    aside : dict of str to str
-        The reason for each worker that gets no more runs, by name.
-    living : bool
-        Whether kernels may have outlived the sweep, on workers that cannot be reached.
+    attempts, seconds
+        See `sweep`.
     """
 
     def __init__(
@@ -149,43 +90,37 @@ class Coordinator:
         self.job = replace(job, environment=workers.environment)
         self.folder = job.folder
         self._attempts, self._seconds = attempts, seconds
-        self.given: list[Given] = []
-        self.aside: dict[str, str] = {}
-        self.living = False
+        self.given: list[Given] = []  # the jobs that workers have
+        self.excluded: dict[str, str] = {}  # why a worker gets no more runs
+        self.kernels_left = False  # whether kernels may be alive on workers that do not answer
         self._began, self._n_jobs = datetime.now(UTC), 0
         self._slots: list[Slot] = []
-        self._refused: dict[str, dict[str, str]] = {}  # by worker, runs that it could not begin
+        self._refused: dict[str, dict[str, str]] = {}  # by worker, why it could not begin a run
         self._in_row: Counter[str] = Counter()  # by worker, jobs of which it began nothing
-        self._most: dict[str, int] = {}  # of runs that were in a job of which none was begun
+        self._most: dict[str, int] = {}  # runs that may share a kernel with one that did not begin
         self._died: set[str] = set()  # logs of kernels whose worker died
-        self._unseen: dict[str, int] = {}  # the attempt that a kill before this sweep ended
+        self._unseen: dict[str, int] = {}  # attempts that a kill before this sweep ended
         self._lengths: dict[str, float] = {}  # of the runs that are done
 
-    # -- what the folder says ----------------------------------------------------------------------
+    # -- the folder --------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Look at the folder before anything is begun.
-
-        Raises
-        ------
-        FolderError
-            If the folder takes no files, or has something else in place of a record.
-        """
+        """Tidy the folder; raise FolderError where it takes no files, or no record of a run."""
         tidy(self.folder)
         self._record_killed()
         for name in self.runs:
             path = record_path(self.folder, name)
-            record = self._record(name)
+            record = cached_record(path)
             if record is not None and ended_unseen(record):
                 self._unseen[name] = record.attempt
             elif path.is_dir():
-                raise FolderError(f"{path} is a folder, where a run's record belongs; move it away")
+                raise FolderError(f"{path} is a folder in place of a record; move it away")
 
     def open(self) -> dict[str, int]:
-        """The runs that are not done and may be tried, with the number of tries so far."""
+        """The runs that are not done and may be tried, with the number of attempts so far."""
         found = {}
         for name in self.runs:
-            record = self._record(name)
+            record = cached_record(record_path(self.folder, name))
             if record is None:
                 found[name] = 0
             elif record.status == "done":
@@ -195,14 +130,11 @@ class Coordinator:
                 found[name] = record.attempt
         return found
 
-    def _record(self, name: str) -> Record | None:
-        return read_or_none(record_path(self.folder, name))
-
     def _may_try(self, record: Record) -> bool:
         """Whether a failed run has attempts left, or one more since nobody saw its end.
 
-        That one is given for a kill before this sweep in any case, and for one during it up to
-        one attempt above what is allowed: a run that takes its sweep down is not tried for ever.
+        After a kill before this sweep it has one more in any case; after one during this sweep up
+        to one above what is allowed, so that a run that kills its sweep is not tried for ever.
         """
         if record.attempt < self._attempts:
             return True
@@ -224,9 +156,6 @@ class Coordinator:
                 because = "its worker died" if log in self._died else None
                 record_killed(self.folder, only=[name], because=because)
 
-    def _is_free(self, name: str) -> bool:
-        return not (is_anothers(self.folder, name) or is_claimed(self.folder, name))
-
     # -- workers -----------------------------------------------------------------------------------
 
     def collect(self) -> bool:
@@ -236,64 +165,60 @@ class Coordinator:
             report = self.workers.result(given.future)
             self.given.remove(given)
             if report is None:
-                self._lost(given)
+                self._worker_died(given)
             else:
                 self._note(given, report)
         return bool(ended)
 
     def look(self) -> None:
-        """Look which workers there are, and at what those that are gone have left in the folder.
-
-        Raises
-        ------
-        SweepError
-            If the scheduler is gone.
-        """
+        """Look which workers are up, and what those that are gone have left in the folder."""
         self._slots = self.workers.slots()
         there = {slot.address for slot in self._slots}
         for given in [g for g in self.given if g.slot.address not in there]:
             if not given.future.done():
                 self.given.remove(given)
                 given.future.cancel()
-                self._lost(given)
+                self._worker_died(given)
         for given in self.given:
             given.waits = given.job.waiting.exists()
         with suppress(FolderError):  # a full disk: they are looked at again
             self._record_killed()
 
     def give(self) -> None:
-        """Give every free worker a job, as long as there are runs that it may claim.
-
-        Raises
-        ------
-        SweepError
-            If no worker is left that begins a run.
-        """
+        """Give every free worker a job, as long as there are runs that it may claim."""
         busy = {given.slot.address for given in self.given}
-        idle = [s for s in self._slots if s.address not in busy and s.name not in self.aside]
+        idle = [s for s in self._slots if s.address not in busy and s.name not in self.excluded]
         if not idle and (self.given or not self._slots):
             return
         tried = self.open()
         for slot in idle:
             if offers := self._offers(slot, tried):
-                job = self._job(slot, offers)
+                self._n_jobs += 1
+                name = f"{self._began:%Y%m%dT%H%M%S}-{self._n_jobs:04d}-{self.job.sweep}"
+                job = replace(
+                    self.job, name=name, offers=offers, slot=slot.name, at_once=slot.at_once
+                )
                 touch(job.here)
                 self.given.append(Given(job, slot, self.workers.submit(job, slot)))
-        self._judge(tried)
-
-    def _job(self, slot: Slot, offers: tuple[Offer, ...]) -> Job:
-        self._n_jobs += 1
-        name = f"{self._began:%Y%m%dT%H%M%S}-{self._n_jobs:04d}-{self.job.sweep}"
-        return replace(self.job, name=name, offers=offers, slot=slot.name, at_once=slot.at_once)
+        self._give_up(tried)
 
     def _offers(self, slot: Slot, tried: Mapping[str, int]) -> tuple[Offer, ...]:
         """The runs that a worker may claim, in the order in which it is to do so."""
         refused = self._refused.get(slot.name, {})
-        # A worker that could not begin a run is asked for others of another kind.
-        kinds = {alike(self.runs[name]) for name in refused} if self._in_row[slot.name] else ()
+        # A worker that could not begin a run is offered runs of other parameters first.
+        others_first = (
+            {shared_parameters(self.runs[name]) for name in refused}
+            if self._in_row[slot.name]
+            else ()
+        )
         names = sorted(
             (name for name in tried if name not in refused),
-            key=lambda name: (alike(self.runs[name]) in kinds, tried[name] > 0),
+            key=lambda name: (shared_parameters(self.runs[name]) in others_first, tried[name] > 0),
+        )
+        free = (
+            name
+            for name in names
+            if not (is_taken(self.folder, name) or is_claimed(self.folder, name))
         )
         at_once = self.workers.wanted or len(self._slots)
         share = 1 if self._in_row[slot.name] else max(1, -(-len(names) // at_once))
@@ -306,73 +231,74 @@ class Coordinator:
                 seconds=self._length(self.runs[name]),
                 most=1 if tried[name] else min(share, self._most.get(name, KERNEL_RUNS)),
             )
-            for name in islice(filter(self._is_free, names), OFFERS)
+            for name in islice(free, OFFERS)
         )
 
     def _note(self, given: Given, report: Report) -> None:
-        """Take note of what a worker reports of a job."""
+        """Take note of a worker's report."""
         worker, n = given.slot.name, len(report.not_begun)
         fresh = {offer.run_id for offer in given.job.offers if not offer.attempt}
         if report.begun:
             self._in_row[worker] = 0
-        # A run that has failed before says less of the worker.
+        # A run that has failed before says less about the worker.
         elif report.error == FolderError.__name__ or fresh.intersection(report.not_begun):
             self._in_row[worker] += 1
         for name in report.not_begun:
-            # One of them may stand in the way of all: look in which half it is.
+            # One of them may keep all from beginning: find it by halves.
             self._most[name] = max(1, n // 2)
         if len(report.claimed) == n == 1:
             self._refused.setdefault(worker, {})[report.not_begun[0]] = report.why
         if self._in_row[worker] >= IN_ROW:
             why = " ".join(report.why.split())
-            self.aside[worker] = f"it began none of the last ones: {why}"
+            self.excluded[worker] = f"it began none of the last ones: {why}"
 
-    def _lost(self, given: Given) -> None:
-        """Take note of a worker that died; the runs that it had begun have left notes."""
-        self._died.add(str(given.job.log))
-        notes = [read_note(self.folder, name) or {} for name in noted_runs(self.folder)]
-        begun = str(given.job.log) in [note.get("log") for note in notes] or any(
+    def _worker_died(self, given: Given) -> None:
+        """Take note of a worker that died; the runs that it had begun have notes."""
+        log, name = str(given.job.log), given.slot.name
+        self._died.add(log)
+        notes = [read_note(self.folder, noted) or {} for noted in noted_runs(self.folder)]
+        begun = log in [note.get("log") for note in notes] or any(
             has_record_since(self.folder, offer) for offer in given.job.offers
         )
-        name = given.slot.name
         self._in_row[name] = 0 if begun else self._in_row[name] + 1
         if self._in_row[name] >= IN_ROW:
-            self.aside[name] = "it died before it had begun any of the last ones"
+            self.excluded[name] = "it died before it had begun any of the last ones"
 
-    def _judge(self, tried: Mapping[str, int]) -> None:
-        """Record the runs that no worker has begun; end where no worker begins any.
+    def _give_up(self, tried: Mapping[str, int]) -> None:
+        """Record the runs that no worker can begin; raise where no worker begins any.
 
-        A run that was refused has failed when it was by every worker that gets runs, if one of
-        them has begun another since, or nothing else is left for them to begin.
+        A run that every remaining worker has refused has failed, if one of them has begun another
+        since, or they have nothing else to begin.
         """
-        there = [slot.name for slot in self._slots if slot.name not in self.aside]
-        if self._slots and not there and not self.given and tried:
+        workers = [slot.name for slot in self._slots if slot.name not in self.excluded]
+        if self._slots and not workers and not self.given and tried:
             raise SweepError(
                 f"no worker of {self.workers.where} is left that begins a run:\n"
-                + "\n".join(self.aside_lines())
+                + "\n".join(self.excluded_lines())
                 + "\nput it right and give the same command again; no attempt was counted for it"
             )
-        by_all = [n for n in tried if there and all(n in self._refused.get(w, ()) for w in there)]
-        for name in by_all:
-            if not self.given or any(self._in_row[worker] == 0 for worker in there):
-                why = self._refused[there[-1]][name]
+        if not workers or (self.given and all(self._in_row[worker] for worker in workers)):
+            return
+        for name in tried:
+            if all(name in self._refused.get(worker, ()) for worker in workers):
+                why = self._refused[workers[-1]][name]
                 offer = Offer(name, self.runs[name], tried[name], self.columns[name])
-                with suppress(FolderError):  # later
+                with suppress(FolderError):  # it is tried again
                     record_failure(self.folder, offer, why)
-                    for worker in there:
+                    for worker in workers:
                         del self._refused[worker][name]
                         self._in_row[worker] = 0
 
-    # -- what is reported --------------------------------------------------------------------------
+    # -- reports -----------------------------------------------------------------------------------
 
     def doing(self, paused: str | None) -> str:
-        """What the sweep does now."""
+        """What the sweep does now; see `Progress`."""
         if paused:
             return f"paused: {paused}"
         if self.given and all(given.waits for given in self.given):
             return "waiting: another sweep has the device"
         if self.given:
-            without = ", ".join(self.aside)
+            without = ", ".join(self.excluded)
             return f"running without worker {without}" if without else "running"
         n = len(self.open())
         if n and not self._slots:
@@ -381,10 +307,10 @@ class Coordinator:
             return f"waiting: {n} {'run is' if n == 1 else 'runs are'} measured by another process"
         return "running"
 
-    def aside_lines(self) -> tuple[str, ...]:
+    def excluded_lines(self) -> tuple[str, ...]:
         """A line for each worker that gets no more runs."""
         return tuple(
-            f"worker {name} gets no more runs, since {why}" for name, why in self.aside.items()
+            f"worker {name} gets no more runs, since {why}" for name, why in self.excluded.items()
         )
 
     def paused(self) -> str | None:
@@ -395,8 +321,6 @@ class Coordinator:
             return str(error)
         return None
 
-    # -- the end -----------------------------------------------------------------------------------
-
     def stop(self) -> None:
         """End what is being measured, at once; it has not failed."""
         self.workers.end_kernels(self.job.sweep)
@@ -406,7 +330,7 @@ class Coordinator:
         end = time.monotonic() + 5
         while time.monotonic() < end and any(is_held(self.folder, name) for name in own):
             time.sleep(0.1)
-        self.living = any(is_held(self.folder, name) for name in own)
-        with suppress(FolderError):  # what is left is found by the next sweep
-            forget_killed(self.folder, own)
+        self.kernels_left = any(is_held(self.folder, name) for name in own)
+        with suppress(FolderError):  # the next sweep finds what is left
+            remove_notes(self.folder, own)
         self.given.clear()

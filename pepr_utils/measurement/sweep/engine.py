@@ -1,44 +1,39 @@
-"""The verb of the study: measure many runs, each once, whatever happens on the way."""
+"""The verb of the study: measure many runs, each once, despite interruptions and failures."""
 
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from pepr_utils.errors import PeprError
 from pepr_utils.measurement.run import Run, resolve
-from pepr_utils.measurement.sweep.cluster import (
-    Workers,
-    own_workers,
-    start_quiet_tracker,
-    their_workers,
-)
-from pepr_utils.measurement.sweep.coordinator import (
-    AT_ONCE,
-    LOOK_S,
-    TICK_S,
-    Coordinator,
-    Interrupts,
-)
-from pepr_utils.measurement.sweep.folder import check_room, no_empty_folder, tidy_after, touch
+from pepr_utils.measurement.sweep.cluster import Workers, own_workers, their_workers
+from pepr_utils.measurement.sweep.coordinator import Coordinator
+from pepr_utils.measurement.sweep.folder import check_room, tidy_after, touch
 from pepr_utils.measurement.sweep.gpus import find_gpus
 from pepr_utils.measurement.sweep.notebook import read_notebook
 from pepr_utils.measurement.sweep.state import Progress, State, SweepError, named_state
 from pepr_utils.measurement.sweep.worker import Job
 
-#: Seconds between two reports to whoever watches.
-WATCH_S = 2.0
-#: No limit of a run reaches so many seconds: what Python's watchdog can count.
+#: Seconds between two looks at the jobs, at the folder with its workers, and two reports.
+TICK_S, LOOK_S, WATCH_S = 0.1, 1.0, 2.0
+#: The largest time limit (s) that Python's watchdog takes.
 MOST_S = 9e9
 
+#: What is asked: nothing, to finish the runs that are being measured, or to end at once.
+GO_ON, FINISH, AT_ONCE = range(3)
 
-def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
+
+def sweep(  # noqa: PLR0913 - the settings of a sweep, each with a default
     runs: Sequence[Run],
     notebook: Path,
     folder: Path,
@@ -57,21 +52,20 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
     The records are the only state. A run that is done is not repeated, a damaged record is moved
     to ``superseded`` and measured again, a run that fails is tried again by itself, up to
     `attempts` times. Several sweeps may work on one folder: each does the runs that no other has.
-    The first Ctrl-C lets the runs that are being measured end, the second ends them at once, as
-    SIGTERM does and the end of the terminal; the same call goes on from there.
+    The first Ctrl-C lets the runs that are being measured end; the second ends them at once, as do
+    SIGTERM and the end of the terminal. The same call goes on from there.
 
-    Runs are measured one at a time on a device. With several slots on the processor they share
-    it: times are then longer than alone, and not comparable with others, and the processor's
-    energy is null, since nothing says whose it was.
+    Runs are measured one at a time on a device. Several slots on the processor share it: times are
+    then longer and not comparable, and the processor's energy is null.
 
     Parameters
     ----------
     runs : sequence of Run
-        What to measure; one that is named twice is measured once.
+        What to measure; a repeated one is measured once.
     notebook : pathlib.Path
         Measures some runs when papermill executes it: jupytext's ``.md``, or an ``.ipynb``, with a
-        cell tagged ``parameters``, as `notebooks/fine_tune.md` has it. Cells after the last one
-        tagged ``measure`` are left out.
+        cell tagged ``parameters``, as in `notebooks/fine_tune.md`. Cells after the last one tagged
+        ``measure`` are left out.
     folder : pathlib.Path
         The result set. Executed notebooks are kept in ``notebooks`` there, each with the kernel's
         log.
@@ -81,16 +75,15 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
         GPUs of this machine, one slot each: how many, every visible one, or which, as
         CUDA_VISIBLE_DEVICES would name them.
     scheduler : str, optional
-        Address or file of a Dask scheduler whose workers are used instead of this machine. Each
-        is taken for one slot, whatever its threads.
+        Address or file of a Dask scheduler whose workers are used instead of this machine, each as
+        one slot.
     attempts : int, default 2
-        How often a run is tried before it stays failed, earlier sweeps included. A run whose
-        sweep was killed is tried once more by the next one in any case, whoever has recorded the
-        kill; if a process dies unseen while this sweep goes on, up to one attempt above this. A
-        run that a worker cannot begin is left to the other workers first; it has failed when
-        none of those that begin other runs can.
+        How often a run is tried before it stays failed, earlier sweeps included. A run whose sweep
+        was killed is tried once more by the next one in any case. A run that a worker cannot begin
+        is left to the other workers first; it has failed when none of those that begin other runs
+        can.
     time_limit_s : float, optional
-        What a run may take (s) before its kernel is ended, and that try has failed. Its log then
+        What a run may take (s) before its kernel is ended, and that attempt has failed; its log
         says where it was. Waiting for the device, or for room on the disk, does not count.
     seconds : callable, optional
         Forecast length of a run (s), or None; short ones share a kernel.
@@ -108,9 +101,9 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
     Raises
     ------
     SweepError
-        Before the first run, if it cannot begin: GPUs or a scheduler that are not there, a
-        notebook that cannot be read, runs that are not defined. Later, if the scheduler goes
-        away, or no worker is left that begins a run. What is measured by then stays.
+        Before the first run, if it cannot begin: missing GPUs or scheduler, an unreadable notebook,
+        invalid runs. Later, if the scheduler goes away, or no worker is left that begins a run.
+        Existing records are safe.
     FolderError
         If the folder cannot be written, or has no room, before the first run; a disk that fills up
         later is a pause.
@@ -120,44 +113,42 @@ def sweep(  # noqa: PLR0913 - all that a sweep is asked for, each with a default
         raise SweepError(f"attempts is {attempts}; allowed: at least 1")
     if time_limit_s is not None and not 0 < time_limit_s < MOST_S:
         raise SweepError(f"time_limit_s is {time_limit_s}; allowed: above 0 and below {MOST_S:.0e}")
-    with no_empty_folder(folder):
-        check_room(folder)
-        names, columns = _names(runs, given.get("weights"))
-        source = read_notebook(Path(notebook))
-        found = named_state(folder, names)
-        if len(found.done) == len(names) and not found.broken:
-            if watch is not None:
-                watch(Progress(found, "ended", datetime.now(UTC), 0))
-            return found
-        job = Job(
-            sweep=uuid.uuid4().hex[:8],
-            notebook=source,
-            options=given,
-            folder=folder,
-            cwd=os.getcwd(),  # noqa: PTH109 - a string is sent
-            time_limit_s=time_limit_s,
-        )
-        coordinator = None
-        with Interrupts() as interrupts:
-            try:
-                with _workers(slots, gpus, scheduler, folder, len(names)) as workers:
-                    workers.hurried = lambda: interrupts.asked == AT_ONCE
-                    coordinator = Coordinator(
-                        names, columns, workers, job,
-                        attempts=attempts, seconds=seconds or (lambda _run: None),
-                    )  # fmt: skip
-                    reporter = _Reporter(watch, names, folder, workers)
-                    _run(coordinator, interrupts, reporter)
-            finally:
-                # Where kernels may still be measuring, on workers that cannot be reached, it stays:
-                # they end after their run.
-                if coordinator is None or not coordinator.living:
-                    with suppress(OSError):  # a folder that is gone, or read-only by now
-                        job.stop.unlink(missing_ok=True)
-                        tidy_after(folder, job.sweep)
-                with suppress(OSError):
-                    job.here.unlink(missing_ok=True)
-            return reporter.report("ended", now=True)
+    check_room(folder)
+    names, columns = _resolve_all(runs, given.get("weights"))
+    source = read_notebook(Path(notebook))
+    found = named_state(folder, names)
+    if len(found.done) == len(names) and not found.broken:
+        if watch is not None:
+            watch(Progress(found, "ended", datetime.now(UTC), 0))
+        return found
+    job = Job(
+        sweep=uuid.uuid4().hex[:8],
+        notebook=source,
+        options=given,
+        folder=folder,
+        cwd=os.getcwd(),  # noqa: PTH109 - a string is sent
+        time_limit_s=time_limit_s,
+    )
+    coordinator = None
+    with interruptions() as interrupts:
+        try:
+            with _workers(slots, gpus, scheduler, folder, len(names)) as workers:
+                workers.hurried = lambda: interrupts.asked == AT_ONCE
+                coordinator = Coordinator(
+                    names, columns, workers, job,
+                    attempts=attempts, seconds=seconds or (lambda _run: None),
+                )  # fmt: skip
+                reporter = _Reporter(watch, names, folder, workers)
+                _run(coordinator, interrupts, reporter)
+        finally:
+            # Kernels that could not be reached still need the file that tells them to stop.
+            if coordinator is None or not coordinator.kernels_left:
+                with suppress(OSError):  # a folder that is gone, or read-only by now
+                    job.stop.unlink(missing_ok=True)
+                    tidy_after(folder, job.sweep)
+            with suppress(OSError):
+                job.here.unlink(missing_ok=True)
+        return reporter.report("ended", now=True)
 
 
 def _run(coordinator: Coordinator, interrupts: Interrupts, reporter: _Reporter) -> None:
@@ -180,7 +171,7 @@ def _run(coordinator: Coordinator, interrupts: Interrupts, reporter: _Reporter) 
                 if not coordinator.given and (interrupts.asked or not coordinator.open()):
                     break
                 doing = "finishing" if interrupts.asked else coordinator.doing(paused)
-            reporter.aside = coordinator.aside_lines()
+            reporter.excluded = coordinator.excluded_lines()
             reporter.report(doing, now=changed)
             time.sleep(TICK_S)
     finally:
@@ -189,8 +180,45 @@ def _run(coordinator: Coordinator, interrupts: Interrupts, reporter: _Reporter) 
             coordinator.stop()
 
 
+@dataclass
+class Interrupts:
+    """What has been asked of a sweep: ``GO_ON``, ``FINISH`` or ``AT_ONCE``."""
+
+    asked: int = GO_ON
+
+
+@contextmanager
+def interruptions() -> Iterator[Interrupts]:
+    """Count Ctrl-C within the block: the first says to finish, the second to end at once.
+
+    SIGTERM, which Slurm sends before it kills, says to end at once, and so does SIGHUP, which comes
+    when the terminal is closed, unless it is ignored as under ``nohup``. Outside the main thread,
+    where Python takes no signals, nothing is ever asked.
+    """
+    interrupts = Interrupts()
+
+    def count(_number: int, _frame: Any) -> None:
+        interrupts.asked = min(AT_ONCE, interrupts.asked + 1)
+
+    def at_once(_number: int, _frame: Any) -> None:
+        interrupts.asked = AT_ONCE
+
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {signal.SIGINT: count, signal.SIGTERM: at_once}
+        hangup = getattr(signal, "SIGHUP", None)  # not on every system
+        if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+            handlers[hangup] = at_once
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield interrupts
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class _Reporter:
-    """Reports the progress to whoever watches, not more often than it is of use."""
+    """Reports the progress when it changes, and every two seconds."""
 
     def __init__(
         self,
@@ -202,7 +230,7 @@ class _Reporter:
         self._watch, self._names, self._folder = watch, names, folder
         self._slots, self._dashboard = workers.wanted or len(workers.slots()), workers.dashboard()
         self._began, self._reported, self._last = datetime.now(UTC), 0.0, ""
-        self.aside: tuple[str, ...] = ()
+        self.excluded: tuple[str, ...] = ()
 
     def report(self, doing: str, *, now: bool = False) -> State | None:
         """Report the progress, if it is time or has changed."""
@@ -211,7 +239,7 @@ class _Reporter:
         found = named_state(self._folder, self._names)
         self._reported, self._last = time.monotonic(), doing
         if self._watch is not None:
-            so_far = found, doing, self._began, self._slots, self._dashboard, self.aside
+            so_far = found, doing, self._began, self._slots, self._dashboard, self.excluded
             self._watch(Progress(*so_far))
         return found
 
@@ -224,12 +252,12 @@ def _options(options: Mapping[str, object]) -> dict[str, Any]:
     return given
 
 
-def _names(
+def _resolve_all(
     runs: Sequence[Run], weights: str | None
 ) -> tuple[dict[str, Run], dict[str, dict[str, Any]]]:
-    """The runs by their run_id, and what their records say before anything is done.
+    """The runs by run_id, and the known columns of their records; one error for all that is wrong.
 
-    Every one that is not defined is an error, all at once.
+    The columns are for the record of a run that fails without writing one.
     """
     names, columns, errors = {}, {}, {}
     for run in runs:
@@ -265,5 +293,4 @@ def _workers(
             "out, or ask for 0 GPUs to measure on the processor"
         )
     n = max(1, min(slots or 1, n_runs))
-    start_quiet_tracker()
     return own_workers(n, found[: max(1, n_runs)], folder, hide_gpus=gpus == 0)

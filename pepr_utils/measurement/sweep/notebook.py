@@ -1,9 +1,8 @@
-"""The notebook that a sweep executes: read once, and executed for some runs in a kernel of its own.
+"""The notebook that a sweep executes: read once, then executed in a kernel of its own for each job.
 
-The kernel is the boundary between a run and everything else. It has a session of its own, so Ctrl-C
-in a terminal does not reach it, and it ends by itself within a second of its worker's end. The
-executed notebook lies beside the records from its first cell on, under a hidden name until the
-execution ends; whoever finds it after its worker was killed gives it its name.
+A kernel that crashes takes nothing else along. It has a session of its own, so Ctrl-C in a terminal
+does not reach it, and it ends within a second of its worker. The executed notebook has a hidden
+name beside the records until the job ends; if the worker is killed, the next sweep names it.
 """
 
 from __future__ import annotations
@@ -19,30 +18,25 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pepr_utils.measurement.orders import LOG, hung
 from pepr_utils.measurement.sweep.folder import hidden_notebook
 from pepr_utils.measurement.sweep.state import SweepError
+from pepr_utils.measurement.sweep_environment import LOG, reached_time_limit
 from pepr_utils.results.atomic import write_whole
 
-#: Tag of the cells that measure. What comes after the last of them, such as figures of the whole
-#: result set, is not executed.
+#: Tag of the cells that measure. Cells after the last of them, such as figures of the whole
+#: result set, are not executed.
 MEASURES = "measure"
-#: How papermill is told that it is to write to a hidden file.
+#: How papermill is told to write to a hidden file.
 SCHEME = "pepr-hidden:"
 
-#: Kernels of this process that live, with the sweep that each belongs to, and the sweeps whose
-#: kernels were ended.
-_living: dict[subprocess.Popen, str] = {}
+#: Kernels of this process that are alive, with the sweep that each belongs to, and the sweeps whose
+#: kernels were ended on purpose.
+_alive: dict[subprocess.Popen, str] = {}
 _ended: set[str] = set()
 
 
 def read_notebook(path: Path) -> str:
-    """Return a notebook as ipynb's JSON, up to its last cell tagged ``measure``.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Jupytext's ``.md`` or an ``.ipynb``; without the tag the whole of it is taken.
+    """Return jupytext's ``.md`` or an ``.ipynb`` as JSON, up to its last cell tagged ``measure``.
 
     Raises
     ------
@@ -61,8 +55,7 @@ def read_notebook(path: Path) -> str:
         ) from None
     if not any("parameters" in tags for tags in found):
         raise SweepError(
-            f"the notebook {path} has no cell tagged 'parameters'; that is where a sweep says "
-            "which runs to measure"
+            f"the notebook {path} has no cell tagged 'parameters', for the runs to measure"
         )
     last = max((i for i, tags in enumerate(found) if MEASURES in tags), default=len(found) - 1)
     notebook.cells = notebook.cells[: last + 1]
@@ -73,21 +66,11 @@ def read_notebook(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Ended:
-    """How an execution ended.
+    """How an execution ended."""
 
-    Attributes
-    ----------
-    how : {"whole", "error", "died"}
-        With its last cell, with an exception, or with its kernel.
-    error : str
-        Name of the exception.
-    why : str
-        A message.
-    """
-
-    how: Literal["whole", "error", "died"]
-    error: str = ""
-    why: str = ""
+    how: Literal["whole", "error", "died"]  # after its last cell, by an exception, with its kernel
+    error: str = ""  # name of the exception
+    why: str = ""  # a message
 
 
 def execute(
@@ -101,24 +84,20 @@ def execute(
     scratch: Path,
     time_limit_s: float | None = None,
 ) -> Ended:
-    """Execute a notebook; an error, a kernel that dies or is killed are answers.
+    """Execute a notebook; an error or a killed kernel is a result, not an exception.
 
     Parameters
     ----------
-    notebook : str
-        From `read_notebook`.
-    parameters : mapping
-        Its parameters.
+    notebook, parameters
+        From `read_notebook`, and its parameters.
     target : pathlib.Path
-        Where the executed notebook goes; the kernel's log is beside it.
+        Path of the executed notebook; the kernel's log is beside it.
     sweep : str
-        Whose kernel it is, for `end_kernels`.
-    environment : mapping
-        The kernel's environment.
-    cwd : str
-        Where relative paths begin, if there is such a folder.
+        Name of the sweep, for `end_kernels`.
+    environment, cwd
+        Of the kernel; a missing folder is ignored.
     scratch : pathlib.Path
-        A folder that goes with the worker.
+        A folder that is removed with the worker.
     time_limit_s : float, optional
         What a run may take (s), for the message.
     """
@@ -152,7 +131,7 @@ def execute(
         ended = Ended("error", error.ename, f"{error.ename}: {error.evalue.strip()}")
     except DeadKernelError:
         why = f"its kernel {kernel.ended()}"
-        if time_limit_s is not None and hung(log):
+        if time_limit_s is not None and reached_time_limit(log):
             why = f"ended after {time_limit_s:g} s, its limit; {log.name} says where it was"
         ended = Ended("died", "DeadKernelError", why)
     except Exception as error:  # noqa: BLE001 - a kernel that cannot start fails in many ways
@@ -160,7 +139,7 @@ def execute(
         ended = Ended("died", type(error).__name__, why)
     finally:
         kernel.ended()
-        with suppress(OSError):  # else what counts are the records
+        with suppress(OSError):  # the records matter more
             hidden.replace(target)
     with suppress(OSError):
         if not log.stat().st_size:
@@ -169,7 +148,7 @@ def execute(
 
 
 class _Hidden:
-    """How papermill writes a notebook: whole, or not at all in a folder that takes no files."""
+    """Lets papermill write a notebook whole, or not at all in a folder that takes no files."""
 
     def write(self, text: str, path: str) -> None:
         with suppress(OSError):
@@ -188,13 +167,7 @@ def _register() -> None:
 
 
 class Kernel:
-    """A kernel with an environment and a log of its own, and how it ended.
-
-    Attributes
-    ----------
-    process : subprocess.Popen or None
-        Its process, once it has been started.
-    """
+    """A kernel with an environment and a log of its own; `process` is None until it starts."""
 
     def __init__(
         self, sweep: str, environment: Mapping[str, str], log: Path, cwd: str | None, scratch: Path
@@ -211,7 +184,7 @@ class Kernel:
 
         class Manager(AsyncKernelManager):
             async def start_kernel(self, **options: Any) -> None:
-                # Where it goes with the worker: a killed one cannot remove it.
+                # In a folder that is removed with the worker: a killed one cannot remove it.
                 self.connection_file = str(kernel._scratch / "kernel.json")
                 with kernel._log.open("ab") as log:
                     await super().start_kernel(
@@ -221,7 +194,7 @@ class Kernel:
                     )
                 kernel.process = getattr(self.provisioner, "process", None)
                 if kernel.process is not None:
-                    _living[kernel.process] = kernel._sweep
+                    _alive[kernel.process] = kernel._sweep
 
         return Manager
 
@@ -229,7 +202,7 @@ class Kernel:
         """How its process ended, as the end of a sentence; waits for it."""
         if self.process is None:
             return "did not start"
-        _living.pop(self.process, None)
+        _alive.pop(self.process, None)
         try:
             code = self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
@@ -245,7 +218,7 @@ class Kernel:
 def end_kernels(sweep: str, wait_s: float = 5.0) -> None:
     """Kill the kernels of a sweep in this process, and wait for their end."""
     _ended.add(sweep)
-    found, end = [p for p, owner in list(_living.items()) if owner == sweep], time.monotonic()
+    found, end = [p for p, owner in list(_alive.items()) if owner == sweep], time.monotonic()
     for process in found:
         kill(process)
     while time.monotonic() < end + wait_s and any(process.poll() is None for process in found):
@@ -253,7 +226,7 @@ def end_kernels(sweep: str, wait_s: float = 5.0) -> None:
 
 
 def was_ended(sweep: str) -> bool:
-    """Whether the kernels of a sweep in this process were ended: they have not failed."""
+    """Whether the kernels of a sweep in this process were ended on purpose: they did not fail."""
     return sweep in _ended
 
 

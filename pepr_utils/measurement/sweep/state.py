@@ -1,4 +1,4 @@
-"""How far the runs of a folder are, read from its records and locks: there is no other state."""
+"""How far the runs of a folder are, by its records and locks: there is no other state."""
 
 from __future__ import annotations
 
@@ -10,37 +10,23 @@ from pathlib import Path
 
 from pepr_utils.errors import PeprError
 from pepr_utils.measurement.run import Run, run_id
-from pepr_utils.measurement.store import is_held, note_path, noted_runs, read_note, whole_record
+from pepr_utils.measurement.store import is_held, note_path, noted_runs, read_note, record_or_none
 from pepr_utils.results import Record
 from pepr_utils.results.record_files import record_paths
 
 
 class SweepError(PeprError, RuntimeError):
-    """A sweep cannot begin, or cannot go on; the records that there are stay as they are."""
+    """A sweep cannot begin, or cannot go on; existing records are untouched."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A run that a process measures at this moment.
-
-    Attributes
-    ----------
-    run_id : str
-        The run.
-    architecture, dataset : str or None
-        What it trains, and on what.
-    attempt : int
-        How often it was tried, this time included.
-    pid, host : int, str
-        The process, and the machine that it is on.
-    started : datetime.datetime
-        When it began.
-    """
+    """A run that a process measures at this moment."""
 
     run_id: str
     architecture: str | None
     dataset: str | None
-    attempt: int
+    attempt: int  # the number of this attempt
     pid: int
     host: str
     started: datetime
@@ -48,23 +34,23 @@ class Running:
 
 @dataclass(frozen=True)
 class State:
-    """How far the runs are; each run is in one of the first four, by the order here.
+    """How far the runs are; each run is in exactly one of the first four.
 
     Attributes
     ----------
     done : tuple of Record
         Runs with a finished record.
-    running : tuple of Running
-        Runs that a living process holds the lock of, whichever sweep has started it.
     failed : tuple of Record
         Runs whose last attempt failed; they may have attempts left.
+    running : tuple of Running
+        Runs whose lock a living process holds, whichever sweep has started it.
     waiting : tuple of Run
-        The other runs that were asked about, in their order.
+        The other runs that were named, in their order.
     broken : tuple of pathlib.Path
         Records that cannot be read. Their runs are in one of the others, by what else is known.
     killed : tuple of Running
         Runs whose process is gone and has not recorded how it ended; the next one on the folder
-        does. They too are in one of the others, where they were asked about.
+        does. They too are in one of the others, where they were named.
     """
 
     done: tuple[Record, ...] = ()
@@ -77,7 +63,7 @@ class State:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a watcher of a sweep is given.
+    """The progress of a sweep, for whoever watches it.
 
     Attributes
     ----------
@@ -92,8 +78,8 @@ class Progress:
     slots : int
         How many runs can be measured at once.
     dashboard : str or None
-        Address of Dask's dashboard, where there is one.
-    aside : tuple of str
+        Address of Dask's dashboard, where this sweep has started it.
+    excluded : tuple of str
         A line for each worker that gets no more runs, with the reason.
     """
 
@@ -102,7 +88,7 @@ class Progress:
     started_at: datetime
     slots: int
     dashboard: str | None = None
-    aside: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
 
 
 def state(
@@ -113,11 +99,11 @@ def state(
     Parameters
     ----------
     folder : path
-        A result set's folder; one that is not there holds nothing.
+        A result set's folder; a missing one holds nothing.
     runs : sequence of Run, optional
-        The runs to ask about. Without them, every run that has a record or is running.
+        The runs to look for; by default every run that has a record or is running.
     weights_folder : pathlib.Path, optional
-        Where pretrained weights lie: they are part of a run's name.
+        Folder of pretrained weights, which are part of a run_id.
 
     Examples
     --------
@@ -131,13 +117,13 @@ def state(
 
 
 def named_state(folder: Path, runs: Mapping[str, Run] | None) -> State:
-    """Read how far runs are that have their names already; see `state`."""
+    """Read how far runs are, given by run_id; see `state`."""
     records: dict[str, Record] = {}
     broken = []
     for path in record_paths(folder):
         if runs is not None and path.stem not in runs:
             continue
-        record = read_or_none(path)
+        record = cached_record(path)
         if record is None:
             broken.append(path)
         else:
@@ -147,8 +133,8 @@ def named_state(folder: Path, runs: Mapping[str, Run] | None) -> State:
     for name in noted_runs(folder):
         if name in done or (runs is not None and name not in runs):
             continue
-        lives, found = is_held(folder, name), _noted(folder, name)
-        if found is not None and lives:
+        alive, found = is_held(folder, name), _noted(folder, name)
+        if found is not None and alive:
             running[name] = found
         elif found is not None and note_path(folder, name).exists():  # else it has just ended
             killed.append(found)
@@ -169,34 +155,33 @@ def named_state(folder: Path, runs: Mapping[str, Run] | None) -> State:
     )
 
 
-def read_or_none(path: Path) -> Record | None:
-    """Read a record; None where it is damaged or bears another run's name."""
+def cached_record(path: Path) -> Record | None:
+    """Read a record if its file has changed; None where it is damaged or that of another run."""
     try:
         stamp = path.stat()
-        return _read(path, stamp.st_mtime_ns, stamp.st_size, stamp.st_ino)
     except OSError:
         return None
+    return _read(path, stamp.st_mtime_ns, stamp.st_size, stamp.st_ino)
 
 
 @lru_cache(maxsize=8192)
 def _read(path: Path, *_stamp: int) -> Record | None:
-    return whole_record(path)
+    return record_or_none(path)
 
 
 def _noted(folder: Path, name: str) -> Running | None:
     """The run of a note; None where there is none that can be read."""
     note = read_note(folder, name)
-    if note is None:
-        return None
     try:
+        record = note["record"]
         return Running(
             name,
-            note["record"].get("architecture"),
-            note["record"].get("dataset"),
-            int(note["record"].get("attempt", 1)),
+            record.get("architecture"),
+            record.get("dataset"),
+            int(record.get("attempt", 1)),
             int(note["pid"]),
             str(note["host"]),
             datetime.fromisoformat(note["started"]),
         )
     except (AttributeError, TypeError, ValueError):
-        return None  # not a note of ours
+        return None

@@ -1,6 +1,6 @@
-"""A sweep as text: a table that is drawn anew on a terminal, plain lines everywhere else.
+"""A sweep as text: a table that is redrawn on a terminal, plain lines everywhere else.
 
-Also the pieces that other tables share: counts, failures, durations, energies, the time left.
+Also what other tables share: counts, failures, durations, energies, the time left.
 """
 
 from __future__ import annotations
@@ -13,34 +13,31 @@ from typing import TextIO
 
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.sweep.state import Progress, Running, State
+from pepr_utils.printable import clean
 from pepr_utils.results import Record
 
 #: Running runs and failures that the table names; the rest it counts.
 NAMED = 8
-#: Pause between two plain lines that report nothing but how far it is.
+#: Pause between two plain lines where no run has ended (s).
 QUIET_S = 60.0
-#: Runs that have to end before their pace says more than forecasts do.
+#: Runs that have to end before their pace is used instead of the number of slots.
 ENOUGH = 3
 Seconds = Callable[[Run], float | None]
 
 
 class View:
-    """Draws the progress of a sweep; its `update` is what `sweep` is given as ``watch``.
+    """Shows the progress of a sweep; its `update` is the ``watch`` of `sweep`.
 
     Parameters
     ----------
     stream : text stream
-        Where to; stderr, so that stdout stays for results.
+        Where to; a table is redrawn in place if it is a terminal, unless `live` says otherwise.
     seconds : callable
-        Forecast of a run, or None without a basis.
+        Forecast of a run (s), or None without a basis.
     names : mapping
-        The runs by name.
+        The runs by run_id.
     before : State, optional
         How far the runs were when the sweep began: what had ended by then is not reported.
-    live : bool, optional
-        Whether to draw a table in place; by default if the stream is a terminal.
-    clock : callable, optional
-        For tests.
     """
 
     def __init__(
@@ -63,100 +60,82 @@ class View:
 
     def update(self, progress: Progress) -> None:
         """Show how far the sweep is."""
-        if self.first is None:
-            self.first = progress.state
+        self.first = self.first or progress.state
         left = time_left(progress, self.first, self.seconds, self.names)
         if self.live:
             size = shutil.get_terminal_size()
-            self._draw(table(progress, left, width=size.columns)[: max(1, size.lines - 1)])
+            lines = table(progress, left, width=size.columns)[: max(1, size.lines - 1)]
+            # Up over the last table; each line is cleared to its end.
+            up = f"\x1b[{self.drawn}A" if self.drawn else ""
+            self.stream.write(up + "".join(f"\r{line}\x1b[K\n" for line in lines) + "\x1b[J")
+            self.drawn = len(lines)
         else:
             self._write(progress, left)
+        self.stream.flush()
         self.before, self.doing = progress.state, progress.doing
 
-    def _draw(self, lines: Sequence[str]) -> None:
-        # Up over the last table, and each line cleared behind what it now says.
-        up = f"\x1b[{self.drawn}A" if self.drawn else ""
-        text = "".join(f"\r{line}\x1b[K\n" for line in lines)
-        self.stream.write(f"{up}{text}\x1b[J")
-        self.stream.flush()
-        self.drawn = len(lines)
-
     def _write(self, progress: Progress, left: float | None) -> None:
-        """Write a line for each run that ended, and now and then how far it is."""
+        """Write a line for each run that ended, and sometimes how far the sweep is."""
         lines = ended(progress.state, self.before)
         news = lines or self.doing != progress.doing or self.clock() - self.written_at >= QUIET_S
-        if news and progress.doing != "ended":  # the end is told by whoever has swept
-            lines.append(summary(progress, left))
+        if news and progress.doing != "ended":  # the command reports the end
+            lines.append(_heading(progress) + "; " + _so_far(progress, left))
             if progress.dashboard and self.dashboard != progress.dashboard:
                 self.dashboard = progress.dashboard
                 lines.append(f"dashboard: {progress.dashboard}")
             self.written_at = self.clock()
-        for line in lines:
-            self.stream.write(f"{line}\n")
-        self.stream.flush()
+        self.stream.writelines(f"{line}\n" for line in lines)
 
 
 def table(
     progress: Progress, left: float | None, *, width: int = 80, now: datetime | None = None
 ) -> list[str]:
-    """Lines of the live table, none wider than the terminal.
-
-    Parameters
-    ----------
-    progress : Progress
-        From the engine.
-    left : float or None
-        Forecast to finish (s), from `time_left`.
-    width : int
-        Columns of the terminal.
-    now : datetime, optional
-        For tests.
-    """
+    """Lines of the live table, at most `width` wide, with the forecast (s) of `time_left`."""
     state, now = progress.state, now or datetime.now(UTC)
-    took = (now - aware(progress.started_at)).total_seconds()
-    lines = [_doing(progress) + counts(state)]
-    lines.append(f"  {spent(state)}{_rest(progress, left)}")
-    lines.append(f"  for {duration(max(0.0, took))} on {_slots(progress.slots)}")
+    slots = f"{progress.slots} slot{'s' * (progress.slots > 1)}"
+    lines = [
+        _heading(progress),
+        f"  {_so_far(progress, left)}",
+        f"  for {duration(_since(progress.started_at, now))} on {slots}",
+    ]
     if progress.dashboard:
         lines.append(f"  dashboard {progress.dashboard}")
-    for running in state.running[:NAMED]:
-        lines.append(f"  running   {_running(running, now)}")
-    lines += _more(len(state.running), "running")
-    for record in state.failed[-NAMED:]:
-        lines.append(f"  failed    {failure(record)}")
-    lines += _more(len(state.failed), "failed")
-    return [printable(line)[: max(20, width - 1)] for line in lines]
+    running = [_running(running, now) for running in state.running]
+    failed = [failure(record) for record in state.failed]
+    for what, shown, n in (
+        ("running", running[:NAMED], len(running)),
+        ("failed", failed[-NAMED:], len(failed)),
+    ):
+        lines += [f"  {what:<9} {line}" for line in shown]
+        if n > NAMED:
+            lines.append(f"  {what:<9} and {n - NAMED} more")
+    return [clean(line)[: max(20, width - 1)] for line in lines]
 
 
-def summary(progress: Progress, left: float | None) -> str:
-    """One line: how far, how much energy so far, how long still."""
-    state = progress.state
-    return f"{_doing(progress)}{counts(state)}; {spent(state)}{_rest(progress, left)}"
+def _heading(progress: Progress) -> str:
+    doing = "" if progress.doing == "running" else f"{progress.doing}: "
+    return doing + counts(progress.state)
 
 
-def _doing(progress: Progress) -> str:
-    return "" if progress.doing == "running" else f"{progress.doing}: "
-
-
-def _rest(progress: Progress, left: float | None) -> str:
-    """How long still; of a sweep that ends early there is nothing to say."""
-    forecast = is_open(progress.state) and progress.doing not in ("finishing", "ended")
-    return f"; to finish: {left_text(left)}" if forecast else ""
+def _so_far(progress: Progress, left: float | None) -> str:
+    """Energy so far, and the time left unless the sweep ends before its runs are done."""
+    if not is_open(progress.state) or progress.doing in ("finishing", "ended"):
+        return spent(progress.state)
+    forecast = "no forecast yet" if left is None else f"about {duration(left)}"
+    return f"{spent(progress.state)}; to finish: {forecast}"
 
 
 def _running(running: Running, now: datetime) -> str:
-    since = (now - aware(running.started)).total_seconds()
     name = f"{running.architecture or running.run_id} on {running.dataset or '?'}"
     tries = f", attempt {running.attempt}" if running.attempt > 1 else ""
-    return f"{name}{tries}, {duration(max(0.0, since))} ({running.host}, process {running.pid})"
+    took = duration(_since(running.started, now))
+    return f"{name}{tries}, {took} ({running.host}, process {running.pid})"
 
 
-def _more(n: int, what: str) -> list[str]:
-    return [f"  {what:<9} and {n - NAMED} more"] if n > NAMED else []
-
-
-def _slots(n: int) -> str:
-    return f"{n} slot" if n == 1 else f"{n} slots"
+def _since(moment: datetime, now: datetime) -> float:
+    """Seconds since a moment, which is of this machine's time zone where it has none."""
+    moment = moment if moment.tzinfo else moment.astimezone()
+    return max(0.0, (now - moment).total_seconds())
 
 
 # -- runs and records ------------------------------------------------------------------------------
@@ -180,23 +159,19 @@ def counts(state: State) -> str:
 
 def energy_of(records: Sequence[Record]) -> tuple[float | None, int]:
     """Facility energy of some runs (kWh), evaluations included, and how many have none."""
-    found, without = 0.0, 0
-    for record in records:
-        if record.energy_kwh is None:
-            without += 1
-            continue
-        apart = record.energy_window == "train" and record.eval_energy_kwh
-        found += record.energy_kwh + (apart or 0.0)
-    return (found if without < len(records) else None), without
+    known = [record for record in records if record.energy_kwh is not None]
+    evaluations = (r.eval_energy_kwh for r in known if r.energy_window == "train")
+    total = sum(r.energy_kwh for r in known) + sum(filter(None, evaluations))
+    return (total if known else None), len(records) - len(known)
 
 
 def spent(state: State) -> str:
     """Energy of the finished runs, as text."""
+    if not state.done:
+        return "no energy yet"
     used, without = energy_of(state.done)
-    text = f"energy so far {energy(used)}" if state.done else "no energy yet"
-    return text + (
-        f" ({without} run{'s' * (without > 1)} without)" if without and used is not None else ""
-    )
+    missing = f" ({without} run{'s' * (without > 1)} without)" if without and used else ""
+    return f"energy so far {energy(used)}{missing}"
 
 
 def ended(state: State, before: State | None) -> list[str]:
@@ -205,9 +180,15 @@ def ended(state: State, before: State | None) -> list[str]:
         return []
     done = {r.run_id for r in before.done}
     failed = {(r.run_id, r.attempt) for r in before.failed}
-    lines = [f"done    {_label(r)}: {_result(r)}" for r in state.done if r.run_id not in done]
+    lines = []
+    for record in state.done:
+        if record.run_id not in done:
+            took = (record.train_time_s or 0.0) + (record.eval_time_s or 0.0)
+            used, _ = energy_of([record])
+            result = f"accuracy {record.test_accuracy:.4f}, {duration(took)}, {energy(used)}"
+            lines.append(f"done    {_label(record)}: {result}")
     new = [r for r in state.failed if (r.run_id, r.attempt) not in failed]
-    return [printable(line) for line in [*lines, *(f"failed  {failure(r)}" for r in new)]]
+    return [clean(line) for line in [*lines, *(f"failed  {failure(r)}" for r in new)]]
 
 
 def failure(record: Record) -> str:
@@ -217,28 +198,12 @@ def failure(record: Record) -> str:
     return f"{_label(record)}{tries}: {reason}"
 
 
-def left_text(left: float | None) -> str:
-    """A forecast of time as text; no number where there is none."""
-    return "no forecast yet" if left is None else f"about {duration(left)}"
-
-
 def _label(record: Record) -> str:
     arm = "" if record.pretrained is None else " pretrained" if record.pretrained else " scratch"
     share = record.train_fraction
     part = "" if share in (None, 1) else f" {share:.3g}"
     seed = "" if record.seed is None else f" seed {record.seed}"
     return f"{record.architecture} on {record.dataset}{arm}{part}{seed}"
-
-
-def _result(record: Record) -> str:
-    took = (record.train_time_s or 0.0) + (record.eval_time_s or 0.0)
-    used, _ = energy_of([record])
-    return f"accuracy {record.test_accuracy:.4f}, {duration(took)}, {energy(used)}"
-
-
-def printable(text: str) -> str:
-    """Without what would move the cursor: reasons come from logs."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 # -- the time left ---------------------------------------------------------------------------------
@@ -256,57 +221,33 @@ def time_left(
 
     What the open runs are forecast to take, over the slots; once three runs have ended in this
     sweep, at the pace at which they came. Without forecasts, by the number of runs at that pace.
-    None while there is nothing to go by.
-
-    Parameters
-    ----------
-    progress : Progress
-        How far the sweep is.
-    first : State
-        How far it was when it began.
-    seconds : callable
-        Forecast of a run, or None without a basis.
-    names : mapping
-        The runs by name, to know those that run.
-    now : datetime, optional
-        For tests.
+    None without either. `first` is the state when the sweep began; `names` has the runs by run_id.
     """
     state, now = progress.state, now or datetime.now(UTC)
     if not is_open(state):
         return 0.0
     known = {r.run_id for r in first.done}
     new = [r for r in state.done if r.run_id not in known]
-    took = (now - aware(progress.started_at)).total_seconds()
+    took = _since(progress.started_at, now)
     spent_s = sum((r.train_time_s or 0.0) + (r.eval_time_s or 0.0) for r in new)
     settled = len(new) >= ENOUGH and spent_s > 0
-    work = _work(state, seconds, names, now)
-    if work is not None:
-        # What the records say was trained, over what passed: start-up and idle slots are in it.
-        return work * took / spent_s if settled else work / max(1, progress.slots)
+    left = [seconds(run) for run in state.waiting]
+    for running in state.running:
+        run = names.get(running.run_id)
+        forecast = None if run is None else seconds(run)
+        passed = _since(running.started, now)
+        left.append(None if forecast is None else max(0.0, forecast - passed))
+    if None not in left:
+        # Start-up and idle slots are in the time that passed, not in that of the records.
+        return sum(left) * took / spent_s if settled else sum(left) / max(1, progress.slots)
     if not settled:
         return None
     return (len(state.waiting) + len(state.running) / 2) * took / len(new)
 
 
-def _work(state: State, seconds: Seconds, names: Mapping[str, Run], now: datetime) -> float | None:
-    """What the open runs still take, one after another; None where one has no forecast."""
-    left = [seconds(run) for run in state.waiting]
-    for running in state.running:
-        run = names.get(running.run_id)
-        forecast = None if run is None else seconds(run)
-        passed = (now - aware(running.started)).total_seconds()
-        left.append(None if forecast is None else max(0.0, forecast - passed))
-    return None if None in left else sum(left)
-
-
 def is_open(state: State) -> bool:
     """Whether runs are left to wait for."""
     return bool(state.running or state.waiting)
-
-
-def aware(moment: datetime) -> datetime:
-    """A moment with its time zone: this machine's, where it has none."""
-    return moment if moment.tzinfo else moment.astimezone()
 
 
 # -- quantities ------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A worker of a sweep: claim the next runs, execute the notebook for them, settle them by records.
+"""A worker of a sweep: claim the next runs, execute the notebook for them, record how they ended.
 
 Dask imports this module in each worker that a sweep starts (its ``preload``).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import socket
 import tempfile
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pepr_utils.errors import FolderError, RunningElsewhereError
-from pepr_utils.measurement import orders
+from pepr_utils.measurement import sweep_environment
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.store import (
     check_writable,
@@ -34,34 +35,33 @@ from pepr_utils.measurement.store import (
 )
 from pepr_utils.measurement.sweep.gpus import own_gpu
 from pepr_utils.measurement.sweep.notebook import Ended, execute, was_ended
-from pepr_utils.measurement.sweep.state import SweepError, read_or_none
+from pepr_utils.measurement.sweep.state import SweepError, cached_record
 from pepr_utils.results import Record, write_record
 from pepr_utils.results.record_files import record_path
 
-#: A file for what a worker prints; a terminal belongs to the coordinator.
+#: Environment variable with the file for what a worker prints: the terminal is the coordinator's.
 LOG = "PEPR_SWEEP_WORKER_LOG"
-#: What Dask sets in its workers where the user has not. A kernel that measures is to have what it
-#: would have had without Dask: all of its processor's cores, above all.
-DASKS_OWN = {
+#: What Dask sets in its workers where the user has not. Kernels get none of it: a training is to
+#: use all cores.
+SET_BY_DASK = {
     "MALLOC_TRIM_THRESHOLD_": "65536",
     "MKL_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "PYTHONHASHSEED": "6640",
 }
-#: Where kernels of two sweeps of one user wait for one another. Each user has a folder, since a
-#: file that others may write is no safe lock; a GPU that another user's process is on is noted in
-#: the record by the meter.
+#: Folder of the locks of devices, which kernels of all sweeps of one user wait for. Each user has
+#: one, since a file that others may write is no safe lock; the meter notes other users' processes.
 LOCKS = Path(tempfile.gettempdir()) / f"pepr-devices-{getattr(os, 'getuid', lambda: 0)()}"
-#: One kernel measures runs for so long (s) or so many of them: its start, with torch and a look at
-#: the data some 15 s, is to cost little of the time.
+#: One kernel measures runs for so long (s), or so many of them: its start takes some 15 s, with
+#: torch and a look at the data.
 KERNEL_S, KERNEL_RUNS = 480.0, 64
-#: How long a worker looks for its sweep's file (s): a network's disk may show it late.
+#: How long a worker waits to see its sweep's file (s): a network disk may show it late.
 LOOK_S = 10.0
 #: Pause between two tries to write to a folder that takes no files (s).
 RETRY_S = 2.0
-#: Errors that say nothing against a run.
-PASSING = ("RunningElsewhereError", "FolderError", "StoppedError")
+#: Errors that are not the run's fault.
+TEMPORARY = ("RunningElsewhereError", "FolderError", "StoppedError")
 #: How the reason begins in the record of a run that has not written one itself.
 NO_RECORD = "left no record: "
 
@@ -73,40 +73,40 @@ class Offer:
     run_id: str
     run: Run
     attempt: int  # how often it was tried
-    columns: Mapping[str, Any]  # what its record says before anything is done
-    seconds: float | None = None  # how long it is expected to take
+    columns: Mapping[str, Any]  # the columns of its record that are known before
+    seconds: float | None = None  # its forecast length
     most: int = 1  # how many runs at most share its kernel
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is asked to do: to measure some of the runs that are open."""
+    """A worker's job: to measure some of the runs that are open."""
 
-    sweep: str  # the sweep's own name
+    sweep: str  # name of the sweep
     notebook: str  # ipynb's JSON
     options: Mapping[str, Any]  # further parameters of the notebook
     folder: Path  # the result set
     cwd: str  # where relative paths of the notebook begin
     time_limit_s: float | None = None  # what a run may take
-    environment: Mapping[str, str] = field(default_factory=dict)  # beside the worker's
-    name: str = ""  # the job's own, which its notebook and log have
+    environment: Mapping[str, str] = field(default_factory=dict)  # added to the worker's
+    name: str = ""  # name of the job, of its notebook and of its log
     offers: tuple[Offer, ...] = ()  # in the order in which they are claimed
-    slot: str = ""  # the worker's, which its device's lock has where there is no GPU
+    slot: str = ""  # the worker, which names the device's lock where there is no GPU
     at_once: int = 1  # runs that are measured at once on its machine
 
     @property
     def stop(self) -> Path:
-        """A file that says to begin nothing more."""
+        """A file that tells kernels to begin nothing more."""
         return self.folder / "running" / f"{self.sweep}.stop"
 
     @property
     def here(self) -> Path:
-        """A file by which a worker knows that it has the folder of the sweep, and no other."""
+        """A file by which a worker sees that its folder is that of the sweep."""
         return self.stop.with_suffix(".here")
 
     @property
     def executed(self) -> Path:
-        """Where the executed notebook goes."""
+        """The executed notebook."""
         return self.folder / "notebooks" / f"{self.name}.ipynb"
 
     @property
@@ -116,23 +116,23 @@ class Job:
 
     @property
     def waiting(self) -> Path:
-        """The file that says that the kernel waits for its device."""
-        return orders.waiting_path(self.stop, self.log)
+        """The file that exists while the kernel waits for its device."""
+        return sweep_environment.waiting_path(self.stop, self.log)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What came of a job; how its runs ended, their records say."""
+    """The report of a job; how its runs ended is in their records."""
 
     claimed: tuple[str, ...] = ()
     begun: bool = False  # whether the kernel has begun one of them
-    not_begun: tuple[str, ...] = ()  # open still, and nobody else's
-    error: str = ""  # what the notebook ended with
-    why: str = ""  # in a sentence
+    not_begun: tuple[str, ...] = ()  # still open
+    error: str = ""  # the notebook's exception
+    why: str = ""  # how the execution ended
 
 
 def dask_setup(_worker: Any) -> None:
-    """Called by Dask when the worker has begun: Ctrl-C is for the coordinator."""
+    """Ignore Ctrl-C, which is for the coordinator; Dask calls this when a worker has begun."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("papermill").setLevel(logging.ERROR)
     if LOG in os.environ:
@@ -145,14 +145,14 @@ def dask_setup(_worker: Any) -> None:
 
 
 def work(job: Job) -> Report:
-    """Claim the next of the open runs, measure them in a kernel, and record what has no record.
+    """Claim the next open runs, measure them in a kernel, and record those that left no record.
 
     Runs in a worker process.
 
     Raises
     ------
     SweepError
-        If it is not known which GPU the worker is to measure on, or it does not see the folder.
+        If the worker's GPU is ambiguous, or it does not see the folder.
     """
     if job.stop.exists():
         return Report()
@@ -168,13 +168,13 @@ def work(job: Job) -> Report:
                 parameters([offer.run for offer in offers], job.folder, job.options),
                 job.executed,
                 sweep=job.sweep,
-                environment=environment | _told(job, offers, begun, environment),
+                environment=environment | _sweep_environment(job, offers, begun, environment),
                 cwd=job.cwd,
                 scratch=Path(place),
                 time_limit_s=job.time_limit_s,
             )
             names = set(begun.read_text().split()) if begun.exists() else set()
-        with suppress(OSError):  # of a kernel that was killed as it waited
+        with suppress(OSError):  # of a kernel that was killed while it waited
             job.waiting.unlink(missing_ok=True)
         return _settle(job, offers, ended, names)
 
@@ -192,7 +192,12 @@ def _claimed(job: Job) -> Iterator[list[Offer]]:
                 break
             # Where none can be claimed, on a full disk, the coordinator reports why.
             with ExitStack() as attempt, suppress(FolderError):
-                if attempt.enter_context(claim(job.folder, offer.run_id)) and _open(job, offer):
+                free = attempt.enter_context(claim(job.folder, offer.run_id))
+                if (
+                    free
+                    and not is_taken(job.folder, offer.run_id)
+                    and not has_record_since(job.folder, offer)
+                ):
                     claims.push(attempt.pop_all())
                     taken.append(offer)
         yield taken
@@ -203,39 +208,32 @@ def _fits(offer: Offer, taken: Sequence[Offer]) -> bool:
     runs = [*taken, offer]
     lengths = [each.seconds for each in runs]
     return (
-        alike(offer.run) == alike(taken[0].run)
+        shared_parameters(offer.run) == shared_parameters(taken[0].run)
         and len(runs) <= min(each.most for each in runs)
         and None not in lengths
         and sum(lengths) <= KERNEL_S
     )
 
 
-def alike(run: Run) -> tuple[Any, ...]:
-    """What runs have in common that one execution of the notebook does.
+def shared_parameters(run: Run) -> tuple[Any, ...]:
+    """What the runs of one execution of the notebook have in common.
 
     Examples
     --------
-    >>> alike(Run("dla34", "derma")) == alike(Run("vgg11", "derma"))
+    >>> shared_parameters(Run("dla34", "derma")) == shared_parameters(Run("vgg11", "derma"))
     True
-    >>> alike(Run("dla34", "derma")) == alike(Run("dla34", "derma", seed=2))
-    False
     """
     return astuple(replace(run, architecture=""))
 
 
-def _open(job: Job, offer: Offer) -> bool:
-    """Whether a run that was claimed is as it was when it was offered, and nobody's."""
-    return not (is_anothers(job.folder, offer.run_id) or has_record_since(job.folder, offer))
-
-
-def is_anothers(folder: Path, name: str) -> bool:
-    """Whether a process has a run, or has left it without recording how it ended."""
+def is_taken(folder: Path, name: str) -> bool:
+    """Whether a process measures a run, or has ended without recording it."""
     return is_held(folder, name) or note_path(folder, name).exists()
 
 
 def has_record_since(folder: Path, offer: Offer) -> bool:
     """Whether a run has ended since it was offered."""
-    record = read_or_none(record_path(folder, offer.run_id))
+    record = cached_record(record_path(folder, offer.run_id))
     return record is not None and (record.status == "done" or record.attempt > offer.attempt)
 
 
@@ -266,7 +264,7 @@ def parameters(runs: Sequence[Run], folder: Path, options: Mapping[str, Any]) ->
 
 
 def _check_folder(job: Job) -> None:
-    """Raise unless the folder is that of the coordinator, and not of the same name only."""
+    """Raise unless the folder is that of the coordinator, not another one of the same path."""
     end = time.monotonic() + LOOK_S
     while not job.here.exists():
         if time.monotonic() > end:
@@ -275,13 +273,13 @@ def _check_folder(job: Job) -> None:
                 "the sweep writes there; name an output folder that it has under the same path"
             )
         for folder in (job.folder, job.here.parent):
-            with suppress(OSError):  # what is read anew is not what was remembered
+            with suppress(OSError):  # listing a folder refreshes what a network disk has cached
                 list(Path(folder).iterdir())
         time.sleep(0.2)
 
 
 def _scratch() -> Path | None:
-    """The folder of this worker, which is removed with it; None outside of one, or where full."""
+    """The folder that is removed with this worker; None outside of one, or where it is full."""
     from distributed import get_worker
 
     with suppress(ValueError, FolderError):
@@ -292,8 +290,8 @@ def _scratch() -> Path | None:
 
 
 def _environment(job: Job) -> dict[str, str]:
-    """The kernel's environment: the worker's, without what Dask has put into it."""
-    own = {name: value for name, value in os.environ.items() if DASKS_OWN.get(name) != value}
+    """The kernel's environment: the worker's, without what Dask has added."""
+    own = {name: value for name, value in os.environ.items() if SET_BY_DASK.get(name) != value}
     own |= job.environment
     gpu = own_gpu(own)
     if gpu is not None:
@@ -305,17 +303,17 @@ def _environment(job: Job) -> dict[str, str]:
     }
 
 
-def _told(
+def _sweep_environment(
     job: Job, offers: Sequence[Offer], begun: Path, own: Mapping[str, str]
 ) -> Mapping[str, str]:
-    """What the kernel needs to know of the sweep."""
+    """The environment variables by which the kernel knows of the sweep."""
     # Without NVML a number may be that of no GPU at all; a UUID is of one GPU only.
     listed = own.get("CUDA_VISIBLE_DEVICES", "")
     device = listed if listed.startswith(("GPU-", "MIG-")) else job.slot
-    return orders.environment(
+    name = re.sub(r"[^\w.-]", "_", device)
+    return sweep_environment.environment(
         stop=job.stop,
-        device_lock=LOCKS
-        / ("".join(c if c.isalnum() or c in "-." else "_" for c in device) + ".lock"),
+        device_lock=LOCKS / f"{name}.lock",
         log=job.log,
         at_once=job.at_once,
         begun=begun,
@@ -324,38 +322,38 @@ def _told(
     )
 
 
-# -- settling --------------------------------------------------------------------------------------
+# -- recording -------------------------------------------------------------------------------------
 
 
 def _settle(job: Job, offers: Sequence[Offer], ended: Ended, begun: set[str]) -> Report:
     """Record the runs that a kernel has begun and that have no record, and report the others."""
     names = tuple(offer.run_id for offer in offers)
-    if was_ended(job.sweep):  # on purpose: nothing of it has failed
+    if was_ended(job.sweep):  # on purpose: nothing has failed
         return Report(names, bool(begun))
     if ended.how == "died":
-        _patiently(job, lambda: record_killed(job.folder, only=names, because=ended.why))
-    passing = job.stop.exists() or ended.error in PASSING
-    why, said = ended.why or "the notebook ended", end_of_log(job.log)
-    reason = why + (f"; the last that its kernel said: {said}" if said else "")
+        _write_when_possible(job, lambda: record_killed(job.folder, only=names, because=ended.why))
+    temporary = job.stop.exists() or ended.error in TEMPORARY
+    why, log = ended.why or "the notebook ended", end_of_log(job.log)
+    reason = why + (f"; its log ends: {log}" if log else "")
     not_begun = []
     for offer in offers:
-        if passing or has_record_since(job.folder, offer) or is_anothers(job.folder, offer.run_id):
+        if temporary or has_record_since(job.folder, offer) or is_taken(job.folder, offer.run_id):
             continue
         if offer.run_id in begun:
-            _patiently(job, lambda offer=offer: record_failure(job.folder, offer, reason))
-        elif ended.how == "whole" or not begun:  # else it was not its turn
+            _write_when_possible(job, lambda offer=offer: record_failure(job.folder, offer, reason))
+        elif ended.how == "whole" or not begun:  # else its turn had not come
             not_begun.append(offer.run_id)
     return Report(names, bool(begun), tuple(not_begun), ended.error, why)
 
 
-def _patiently(job: Job, write: Callable[[], object]) -> None:
+def _write_when_possible(job: Job, write: Callable[[], object]) -> None:
     """Write to the folder; where it takes no file, wait until it does or the sweep stops."""
     while True:
         try:
             write()
         except FolderError:
             if job.stop.exists():
-                return  # the next sweep finds what is to be recorded
+                return  # the next sweep records it
             time.sleep(RETRY_S)
         else:
             return
