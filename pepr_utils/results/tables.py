@@ -182,31 +182,6 @@ def check_values(
     """
     if nullable is not None:
         column = replace(column, nullable=nullable)
-    return _typed(values, column, source)
-
-
-def _check_names(
-    names: list[str], required: list[str], known: dict[str, Column], source: str
-) -> None:
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice:
-        raise InvalidTableError(f"{source}: column {twice[0]!r} appears twice; keep one")
-    absent = [name for name in known if name not in names]
-    for name in names:
-        close = get_close_matches(str(name), absent, n=1, cutoff=0.85)
-        if name not in known and close:
-            raise InvalidTableError(
-                f"{source}: unknown column {name!r}; did you mean {close[0]!r}?"
-            )
-    missing = [name for name in required if name not in names]
-    if missing:
-        raise InvalidTableError(
-            f"{source}: no column {missing[0]!r}; it has {', '.join(map(repr, names)) or 'none'}; "
-            f"needed: {', '.join(required)}"
-        )
-
-
-def _typed(values: pd.Series, column: Column, source: str) -> pd.Series:
     empty = values.isna() | (values.astype("string").str.strip() == "").fillna(False).astype(bool)
     if not column.nullable:
         _refuse(values, empty, column, source)
@@ -234,6 +209,27 @@ def _typed(values: pd.Series, column: Column, source: str) -> pd.Series:
         bad |= ~empty & ((typed % 1 != 0) | (typed.abs() > 2**53))
     _refuse(values, bad, column, source)
     return typed.astype(column.dtype)
+
+
+def _check_names(
+    names: list[str], required: list[str], known: dict[str, Column], source: str
+) -> None:
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise InvalidTableError(f"{source}: column {twice[0]!r} appears twice; keep one")
+    absent = [name for name in known if name not in names]
+    for name in names:
+        close = get_close_matches(str(name), absent, n=1, cutoff=0.85)
+        if name not in known and close:
+            raise InvalidTableError(
+                f"{source}: unknown column {name!r}; did you mean {close[0]!r}?"
+            )
+    missing = [name for name in required if name not in names]
+    if missing:
+        raise InvalidTableError(
+            f"{source}: no column {missing[0]!r}; it has {', '.join(map(repr, names)) or 'none'}; "
+            f"needed: {', '.join(required)}"
+        )
 
 
 def _refuse(values: pd.Series, bad: pd.Series, column: Column, source: str) -> None:

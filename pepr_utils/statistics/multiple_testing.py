@@ -10,7 +10,6 @@ import pandas as pd
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.results import ResultSet
 from pepr_utils.statistics.comparisons import (
-    COMPARISONS,
     DATASETS,
     USUAL,
     declared,
@@ -88,13 +87,12 @@ def primary_family(
         ``p_holm``, ``conclusion`` (by the adjusted p, at 0.05). A comparison without runs is
         null and ``not available``, and does not count in the adjustment.
     """
-    rows = []
-    for name in primary(datasets_of(result_set)):
+    datasets = datasets_of(result_set)
+    known, rows = declared(datasets), []
+    for name in primary(datasets):
         one = tested.get(name) if tested is not None else try_test(result_set, name, **options)
         rows.append((name, one))
-    p = [np.nan if one is None else one.p for _, one in rows]
-    adjusted = holm(p)
-    known = dict(COMPARISONS) | dict(declared(datasets_of(result_set)))
+    adjusted = holm([np.nan if one is None else one.p for _, one in rows])
     return pd.DataFrame(
         [
             {

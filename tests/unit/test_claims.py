@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from paper.chapters import claims as shown
 from paper.chapters.table_1 import QUANTITIES, printed_table
@@ -19,12 +21,19 @@ from pepr_utils.ledger import (
     NOT_REPRODUCED,
     OUTCOMES,
     REPRODUCED,
+    LabelledValue,
     check_claims,
     differing,
     load_claims,
     registry,
 )
-from pepr_utils.ledger.compare import LabelledValue, compare, describe
+from pepr_utils.ledger.compare import (
+    at_precision,
+    compare,
+    compare_printed,
+    describe,
+    near_misses,
+)
 from pepr_utils.ledger.registry import load_checks
 from pepr_utils.ledger.schema import SECTIONS, Cells, Claim, Expected, json_schema
 from pepr_utils.paths import data_file
@@ -47,6 +56,11 @@ def ledger(published):
         ({"number": "24.6"}, 24.55, True, False, "24.6"),  # exactly half a unit off
         ({"number": "24.6"}, 24.549, False, True, "24.55"),  # cut off it would be 24.5
         ({"number": "0.7014"}, 0.701449, True, False, "0.7014"),
+        ({"number": "17.4"}, 17.5, False, True, "17.50"),
+        ({"number": "17.4"}, 17.475088, True, True, "17.48"),
+        ({"number": "0.9"}, 0.85, True, False, "0.9"),  # half a unit off, from below
+        ({"number": "0.8"}, 0.85, True, False, "0.9"),  # and from above
+        ({"number": "0.7070"}, 0.70705, True, False, "0.7071"),
         ({"number": "131"}, 130, False, True, "130"),
         ({"number": "7007"}, 7007, True, False, "7007"),
         ({"number": "3"}, float("nan"), False, False, "no one number"),
@@ -80,6 +94,18 @@ def test_the_comparator_by_hand(expected, value, agrees, cut_off, computed):
     found = compare(Expected(**expected), value)
     assert (found.agrees, found.computed) == (agrees, computed)
     assert not found.agrees or found.cut_off == cut_off
+
+
+@given(st.floats(0, 1000), st.integers(0, 6))
+def test_a_value_printed_by_rounding_is_reproduced(value, digits):
+    assert compare_printed(value, at_precision(value, f"{0:.{digits}f}")) == REPRODUCED
+
+
+def test_near_misses_name_the_other_epoch_and_the_digit():
+    assert near_misses(0.76361, "0.7651", {"epoch 8": 0.76512}) == ["epoch 8: 0.7651"]
+    assert near_misses(31.684, "21.7", {}) == ["one digit: 31.7"]
+    assert near_misses(0.5, "0.9", {"epoch 1": 0.1}) == ["one digit: 0.5"]
+    assert near_misses(12.34, "98.8", {"epoch 1": 0.1}) == []
 
 
 def test_expected_values_as_text():

@@ -258,7 +258,7 @@ def test_images_are_resampled_together_where_predictions_are_kept(measured_set):
     [table] = stability.scored_experiments(results).values()
     found = stability.intervals(table, result_set=results)
     assert found["by_image"].all()
-    # a is right on every image that b is, and cheaper: in no resample of the images does b lead alone
+    # a is right on all images of b, and cheaper: in no resample of the images does b lead alone
     assert found.set_index("architecture")["leads"]["a"] == 1.0
     binomial = stability.intervals(table).set_index("architecture")
     assert binomial["leads"]["a"] < 1.0

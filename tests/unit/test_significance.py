@@ -1,4 +1,4 @@
-"""Declared comparisons: samples by hand, tests against published examples, sets without the runs."""
+"""Declared comparisons: samples by hand, tests against published examples, missing runs."""
 
 from dataclasses import replace
 

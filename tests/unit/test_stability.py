@@ -143,7 +143,7 @@ def test_leave_one_out_is_the_naive_loop(models, alpha, method, top):
 
 
 def test_leave_one_out_by_hand():
-    """Without the most expensive model R is 0 and 1 for z and y: 0.7 and 0.4, against 0.7 and 0.72 before."""
+    """Without the most expensive one, z and y have R 0 and 1: 0.7, 0.4; 0.7, 0.72 before."""
     p, c = pd.Series([0.9, 0.8, 0.7], index=list("xyz")), [10.0, 2.0, 1.0]
     found = leave_one_out(p, c)
     assert found.index.tolist() == ["x", "y", "z"]

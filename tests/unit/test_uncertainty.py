@@ -67,7 +67,7 @@ def test_models_with_the_same_predictions_tie_in_every_resample():
 
 
 def test_luck_with_the_images_cancels_between_models():
-    """One right image more on the same images is always ahead or level; drawn separately it is not."""
+    """One more right image, of the same images, is never behind; drawn separately it may be."""
     hits = np.zeros((2, 100), dtype=int)
     hits[0, :60] = hits[1, :61] = 1
     together = score_intervals(hits, [1.0, 1.0])
