@@ -3,7 +3,7 @@
     python benchmarks/metering.py [--seconds S] [--window S]
 
 The hardware is made up at its boundary, so that both ways of reading are in the figure on any
-machine: a card in the place of NVML's functions, which answers at once, and RAPL domains in a
+machine: a GPU in the place of NVML's functions, which answers at once, and RAPL domains in a
 temporary folder. What a driver takes to answer comes on top; `--real` leaves the hardware as it is.
 """
 
@@ -31,7 +31,7 @@ class _Setter:
 
 
 def make_up_hardware(folder: Path) -> None:
-    """Put a card and two RAPL domains in the place of this machine's."""
+    """Put a GPU and two RAPL domains in the place of this machine's."""
     path = ROOT / "tests" / "unit" / "metering_doubles.py"
     spec = importlib.util.spec_from_file_location(path.stem, path)
     doubles = importlib.util.module_from_spec(spec)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the environment in a folder, from requirements.lock and with hashes checked. One thing may
-# differ from the lock: on Linux its torch is the build for NVIDIA cards, several gigabytes with what
-# it needs. Without such a card the same version's CPU build is taken where one can be had, from
+# differ from the lock: on Linux its torch is the build for NVIDIA GPUs, several gigabytes with what
+# it needs. Without one the same version's CPU build is taken where one can be had, from
 # wherever pip is set up to look or from PyTorch's own index; its hash is not in the lock.
 # FOLDER/.ready is left when all is done: a set-up without it was interrupted and is made anew.
 # Usage: PYTHON=python3 TORCH=auto|cpu|locked sh tools/setup_env.sh FOLDER
@@ -130,7 +130,7 @@ take_lock() {
 abandon() {
     if [ ! -f "$venv/.ready" ]; then
         rm -rf "$venv"
-        say "No environment was made. Once what is named above is mended, run make again."
+        say "No environment was made. Once what is named above is fixed, run make again."
     fi
     rm -rf "$lock_folder"
 }

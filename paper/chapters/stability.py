@@ -113,20 +113,28 @@ def _cost_spread(table: pd.DataFrame) -> str:
 
 
 def _bounds(scored: dict[str, pd.DataFrame], bounds: pd.DataFrame) -> dict[str, str]:
-    names = ("dearest", "dearest-bounds", "alpha-lowest", "alpha-highest", "largest-change")
+    names = (
+        "most-expensive", "most-expensive-bounds", "alpha-lowest", "alpha-highest", "largest-change",
+    )  # fmt: skip
+        "most-expensive",
+        "most-expensive-bounds",
+        "alpha-lowest",
+        "alpha-highest",
+        "largest-change",
+    )
     upper = bounds[bounds["sets"] == "R_max"] if len(bounds) else bounds
     if upper.empty:
         return dict.fromkeys((*names, "leaders-changed"), NOT_AVAILABLE)
-    dearest = upper["without"].value_counts().index[0]
-    rows = upper[upper["without"] == dearest]
+    most_expensive = upper["without"].value_counts().index[0]
+    rows = upper[upper["without"] == most_expensive]
     changed = sum(
-        scored[row["experiment"]].drop(index=dearest)["pepr"].idxmax() != row["leader"]
+        scored[row["experiment"]].drop(index=most_expensive)["pepr"].idxmax() != row["leader"]
         for _, row in rows.iterrows()
     )
     alphas = rows["equivalent alpha"]
     return {
-        "dearest": dearest,
-        "dearest-bounds": f"{len(rows)}",
+        "most-expensive": most_expensive,
+        "most-expensive-bounds": f"{len(rows)}",
         "alpha-lowest": fixed(alphas.min(), 2),
         "alpha-highest": fixed(alphas.max(), 2),
         "largest-change": fixed(rows["largest change of a score"].max(), 3),
@@ -137,7 +145,9 @@ def _bounds(scored: dict[str, pd.DataFrame], bounds: pd.DataFrame) -> dict[str, 
 
 
 def _intervals(intervals: pd.DataFrame) -> dict[str, str]:
-    names = ("first", "first-leads", "first-rank-low", "first-rank-high", "n-could-lead")
+    names = (
+        "most-expensive", "most-expensive-bounds", "alpha-lowest", "alpha-highest", "largest-change",
+    )  # fmt: skip"first", "first-leads", "first-rank-low", "first-rank-high", "n-could-lead")
     if intervals.empty:
         return dict.fromkeys(names, NOT_AVAILABLE)
     first = intervals.iloc[0]
@@ -153,7 +163,9 @@ def _intervals(intervals: pd.DataFrame) -> dict[str, str]:
 
 def _majority(controls: pd.DataFrame, here: pd.Series) -> dict[str, str]:
     known = controls[controls["majority class"].notna()]
-    names = ("majority", "n-below-majority", "n-below-majority-accuracy")
+    names = (
+        "most-expensive", "most-expensive-bounds", "alpha-lowest", "alpha-highest", "largest-change",
+    )  # fmt: skip"majority", "n-below-majority", "n-below-majority-accuracy")
     found = dict.fromkeys((*names, "hardest", "n-above-hardest", "n-hardest"), NOT_AVAILABLE)
     if len(known):
         hardest = known.loc[(known["above it"] / known["models"]).astype(float).idxmin()]

@@ -85,8 +85,8 @@ def primary_family_in_words(result_set: ResultSet, tested: All) -> dict[str, str
     return {
         "n-primary": f"{len(table)}",
         "n-primary-tested": f"{len(known)}",
-        "n-primary-told": f"{len(significant)}",
-        "told": "; ".join(_phrases(significant)) or "none",
+        "n-primary-significant": f"{len(significant)}",
+        "primary-significant": "; ".join(_phrases(significant)) or "none",
         "n-lost": f"{len(lost)}",
         "lost": "; ".join(named) or "none",
     }
@@ -152,7 +152,7 @@ def efficient(result_set: ResultSet, tested: All) -> dict[str, str]:
     adjusted = family.loc[names, "p_holm"].dropna()
     higher = (family.loc[names, "conclusion"] == "first higher").sum()
     return {
-        "efficient-told": f"{higher} of {len(adjusted)}",
+        "efficient-significant": f"{higher} of {len(adjusted)}",
         "efficient-p-highest": at_most(max((one.p for one in each), default=float("nan"))),
         "efficient-holm-highest": at_most(adjusted.max()),
         "efficient-share-lowest": _percent([one.cost_share for one in each], min),

@@ -221,9 +221,9 @@ def errors_of_forecasts(checked: pd.DataFrame) -> dict[str, str]:
     full, part = apart[apart["train_fraction"] == 1], apart[apart["train_fraction"] < 1]
     example = full[full["dataset"] == DATASET]
     return {
-        "told-from": next(iter(example["forecast from"]), NOT_AVAILABLE),
-        "told-time": off(example["time, total"]),
-        "told-energy": off(example["energy, total"]),
+        "example-from": next(iter(example["forecast from"]), NOT_AVAILABLE),
+        "example-time": off(example["time, total"]),
+        "example-energy": off(example["energy, total"]),
         "full-time": _furthest(full["time, total"]),
         "full-energy": _furthest(full["energy, total"]),
         "part-time": _furthest(part["time, total"]),

@@ -114,7 +114,7 @@ class Run(_Row):
         "where the carbon intensity is from, and of which year", None
     )
     gpu_counter_kwh: NotNegative | None = _field(
-        "the graphics card's part of `it_energy_kwh` by its own energy counter", None, unit="kWh"
+        "the GPU's part of `it_energy_kwh` by its own energy counter", None, unit="kWh"
     )
     gpu_polled_kwh: NotNegative | None = _field("the same by samples of power", None, unit="kWh")
     gpu_disagreement: NotNegative | None = _field(
@@ -174,7 +174,7 @@ class EnergyComponent(_Row):
     polled_j: NotNegative | None = _field("by samples of power", None, unit="J")
     power_limit_w: Positive | None = _field("enforced power limit", None, unit="W")
     idle_w: NotNegative | None = _field("power before the work; not subtracted", None, unit="W")
-    other_processes: Annotated[int, Field(ge=0)] | None = _field("others on the card", None)
+    other_processes: Annotated[int, Field(ge=0)] | None = _field("others on the GPU", None)
     notes: tuple[str, ...] = _field("what was not measured, and what is doubtful", ())
 
 
@@ -218,7 +218,7 @@ class PublishedRun(Run):
         unit="s",
         doubt=(
             "Table 1 calls it the training time of ten epochs. With the energy of the same row "
-            "that would need kilowatts from one graphics card. Read as the time of one epoch and "
+            "that would need kilowatts from one GPU. Read as the time of one epoch and "
             "the evaluation after it, it gives a possible power wherever the energy is the run's "
             "own."
         ),
@@ -236,7 +236,7 @@ class PublishedRun(Run):
         doubt="allocated memory when it was read; when that was is not stated",
     )
     released_total_memory_gb: NotNegative | None = _field(
-        "the authors' `memT`: one value in all rows, the memory of the card", None, unit="GB"
+        "the authors' `memT`: one value in all rows, the memory of the GPU", None, unit="GB"
     )
 
 

@@ -32,24 +32,24 @@ def test_replaced_has_power_times_time(with_a_copy):
     own = runs.loc[[f"ward-0.1-{i}" for i in range(14) if i != 3]]
     watt = (own["energy_kwh"] * 3.6e6 / own["train_time_s"]).mean()
     expected = watt * runs.loc["ward-0.1-3", "train_time_s"] / 3.6e6
-    mended = read_as(with_a_copy, "replaced")
-    after = mended.runs.set_index("run_id")
+    repaired = read_as(with_a_copy, "replaced")
+    after = repaired.runs.set_index("run_id")
     assert after.loc["ward-0.1-3", "energy_kwh"] == pytest.approx(expected, rel=1e-12)
     assert pd.isna(after.loc["ward-0.1-3", "co2eq_g"])
-    assert mended.changes[["run_id", "column"]].values.tolist() == [
+    assert repaired.changes[["run_id", "column"]].values.tolist() == [
         ["ward-0.1-3", "energy_kwh"],
         ["ward-0.1-3", "co2eq_g"],
     ]
-    assert f"{watt:.1f} W, the mean of 13 runs" in mended.changes["reason"].iloc[0]
+    assert f"{watt:.1f} W, the mean of 13 runs" in repaired.changes["reason"].iloc[0]
     pd.testing.assert_frame_equal(
         after.drop("ward-0.1-3"), with_a_copy.runs.set_index("run_id").drop("ward-0.1-3")
     )
 
 
 def test_nothing_to_repair_changes_nothing(clean_set):
-    mended = repair(clean_set)
-    assert mended.changes.empty
-    pd.testing.assert_frame_equal(mended.runs, clean_set.runs)
+    repaired = repair(clean_set)
+    assert repaired.changes.empty
+    pd.testing.assert_frame_equal(repaired.runs, clean_set.runs)
 
 
 def test_an_experiment_of_copies_alone_cannot_be_repaired(make_set, clean_tables):
@@ -58,10 +58,10 @@ def test_an_experiment_of_copies_alone_cannot_be_repaired(make_set, clean_tables
     for number in range(14):
         value = runs.loc[runs["run_id"] == f"ward-1-{number}", "energy_kwh"].iloc[0]
         runs.loc[runs["run_id"] == f"ward-0.1-{number}", "energy_kwh"] = value
-    mended = repair(make_set(runs, epochs))
-    tenth = mended.runs[mended.runs["train_fraction"] == 0.1]
+    repaired = repair(make_set(runs, epochs))
+    tenth = repaired.runs[repaired.runs["train_fraction"] == 0.1]
     assert tenth["energy_kwh"].isna().all()
-    reasons = mended.changes.loc[mended.changes["column"] == "energy_kwh", "reason"]
+    reasons = repaired.changes.loc[repaired.changes["column"] == "energy_kwh", "reason"]
     assert reasons.str.contains("no run of its experiment gives a power").all()
 
 

@@ -114,8 +114,10 @@ def test_spread_of_energy(page_numbers, published, raw, means, names, average):
     found = page_numbers("model_space", result_set=published, average=average)
     energy = means(average, 1)["energy_wh"].droplevel("size")
     lowest, highest = energy.idxmin(), energy.idxmax()
-    dearest = raw.loc[raw.groupby("dataset")["energy"].idxmax()].set_index("dataset")["model"]
-    averaged = dearest[TUNED] if average == "stated" else dearest
+    most_expensive = raw.loc[raw.groupby("dataset")["energy"].idxmax()].set_index("dataset")[
+        "model"
+    ]
+    averaged = most_expensive[TUNED] if average == "stated" else most_expensive
     expected = {
         "energy-lowest": f"{energy.min():.1f}",
         "energy-lowest-model": lowest,

@@ -14,13 +14,13 @@ TABLES = {
     ),
     "stability": (  # alpha: (2 - 1) / (9 - 1); no n_test, hence no intervals
         f"{HEAD}\nsmall,clinic,0.862,1\nmiddle,clinic,0.871,2\nlarge,clinic,0.879,9\n",
-        {"dearest": "large", "alpha-lowest": "0.12", "first": "n/a"},
+        {"most-expensive": "large", "alpha-lowest": "0.12", "first": "n/a"},
     ),
     "statistics": (  # one small model against two large ones is no comparison
         f"{HEAD},n_parameters,n_test\nresnet18d,pneumonia,0.871,0.0170,11709512,624\n"
         "my_large_net,pneumonia,0.879,0.0920,88000000,624\n"
         "my_larger_net,pneumonia,0.881,0.1320,98000000,624\n",
-        {"n-available": "0", "n-primary-tested": "0", "efficient-told": "0 of 0"},
+        {"n-available": "0", "n-primary-tested": "0", "efficient-significant": "0 of 0"},
     ),
     "imagenet": (
         f"{HEAD}\nresnet18d,pneumonia,0.871,0.0170\n",
@@ -29,7 +29,7 @@ TABLES = {
     "study": (
         f"{HEAD}\ndla34,clinic,0.9,0.01\n",
         {"study-runs": "9", "study-hours": "n/a", "study-no-basis": "9", "parts": "3",
-         "part-longest": "n/a", "told-time": "n/a", "basis-device": "n/a"},
+         "part-longest": "n/a", "example-time": "n/a", "basis-device": "n/a"},
     ),
 }  # fmt: skip
 PARAMETERS = {"study": {"study": "demo", "parts": 3}}

@@ -140,8 +140,8 @@ def test_chapters_numbers(published, scored):
     found = stability_numbers.numbers(
         scored, "derma, pretrained", bounds, controls, intervals, rules
     )
-    assert found["dearest"] == "convmixer_768_32"
-    assert (found["dearest-bounds"], found["n-experiments"]) == ("4", "4")
+    assert found["most-expensive"] == "convmixer_768_32"
+    assert (found["most-expensive-bounds"], found["n-experiments"]) == ("4", "4")
     assert (found["alpha-lowest"], found["alpha-highest"]) == ("0.71", "0.94")
     assert found["leaders-changed"] == "the leader stays the same in each"
     frame = scored["derma, pretrained"]
@@ -173,7 +173,7 @@ def test_what_is_not_known_is_not_available(tmp_path):
     found = stability_numbers.numbers(
         scored, "w", stability.bound_setters(scored), controls, intervals, rules
     )
-    for name in ("dearest", "first", "majority", "hardest", "n-test", "difference-pepr"):
+    for name in ("most-expensive", "first", "majority", "hardest", "n-test", "difference-pepr"):
         assert found[name] == "n/a"
     assert intervals.empty
     assert "n_test" in ranking.describe_intervals(intervals)

@@ -29,7 +29,7 @@ def marked(raw):
     own = ~over & ~whole & (~shared | alone | (raw["dataset"] == "lidc"))
     mean = watts[own].groupby(raw["dataset"]).mean()
     energy = (raw["dataset"].map(mean) * 10 * raw["train_time"] / 3.6e6).where(over, raw["energy"])
-    return raw.assign(copy=over | whole, whole=whole, mended=energy)
+    return raw.assign(copy=over | whole, whole=whole, repaired=energy)
 
 
 def _medians(table, energy):
@@ -44,11 +44,11 @@ def _medians(table, energy):
 
 def test_the_score_by_size_under_each_reading(sets, marked):
     table = page.values(sets).set_index(["figure", "quantity"])
-    kept, mended = marked[~marked["copy"]], marked[~marked["whole"]]
+    kept, repaired = marked[~marked["copy"]], marked[~marked["whole"]]
     expected = {
         "as published": _medians(marked, marked["energy"]),
         "copies dropped": _medians(kept, kept["energy"]),
-        "copied energies replaced": _medians(mended, mended["mended"]),
+        "copied energies replaced": _medians(repaired, repaired["repaired"]),
     }
     for words, medians in expected.items():
         for size in ("small", "large"):

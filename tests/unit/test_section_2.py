@@ -50,10 +50,10 @@ def test_sensitivities_by_finite_differences():
 
 def test_the_papers_worked_values(page_numbers):
     found = page_numbers("score")
-    assert found["score-perfect-dearest"] == "0.50"
-    assert found["score-perfect-dearest-100"] == "0.99"
+    assert found["score-most-expensive"] == "0.50"
+    assert found["score-most-expensive-100"] == "0.99"
     assert found["single-score"] == "0.76"
-    assert (found["two-cheap"], found["two-dear"]) == ("0.80", "0.45")
+    assert (found["two-cheap"], found["two-expensive"]) == ("0.80", "0.45")
     assert found["guess"] == "0.5"
     assert found["weighted"] == f"{0.9 / 1.3:.3f}"
     assert found["ratio-is-score"] == "0"

@@ -154,13 +154,13 @@ def test_the_numbers_of_the_chapter(published, tested, shown):
         | statistics_numbers.equal_or_undecided(tables.equivalence_table(tested, shown))
     )
     assert (found["n-primary"], found["n-primary-tested"]) == ("20", "20")
-    assert found["efficient-told"] == "3 of 3"
+    assert found["efficient-significant"] == "3 of 3"
     assert found["lost"] == "test accuracy, CNN / Other, pneumonia (0.017, adjusted 0.207)"
     assert (tables.averaging(tested)["changes"] != "").sum() == 2
     assert statistics_numbers.largest_family(published) == "31"
     family = tables.family_table(published, tested)
     assert len(family) == 20
-    assert (family["higher"] != "none").sum() == int(found["n-primary-told"]) == 8
+    assert (family["higher"] != "none").sum() == int(found["n-primary-significant"]) == 8
     of_pepr = (
         family.set_index(["factor", "performance", "on"])
         .sort_index()

@@ -105,8 +105,8 @@ def test_parts_over_their_mean(plan):
 
 def test_errors_of_forecasts_for_the_text(source):
     found = study.errors_of_forecasts(study.crosscheck(source))
-    assert (found["told-from"], found["full-time"]) == ("derma", "100")
-    assert found["told-time"].startswith("0.0 % too")
+    assert (found["example-from"], found["full-time"]) == ("derma", "100")
+    assert found["example-time"].startswith("0.0 % too")
 
 
 @pytest.mark.parametrize("name", ["array.sh", "cluster.sh"])

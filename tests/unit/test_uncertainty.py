@@ -95,9 +95,9 @@ def test_bounds_stay_those_of_the_costs_as_measured():
     assert found["resource"].tolist() == [0.0, 0.25, 1.0]
     middle = found.iloc[1]
     assert (middle["pepr_low"], middle["pepr_high"]) == (0.8, 0.8)
-    cheapest, dearest = found.iloc[0], found.iloc[2]
+    cheapest, most_expensive = found.iloc[0], found.iloc[2]
     assert (cheapest["pepr_low"], cheapest["pepr_high"]) == (pytest.approx(8 / 9), 1.0)
-    assert (dearest["pepr_low"], dearest["pepr_high"]) == (0.5, 1.0)
+    assert (most_expensive["pepr_low"], most_expensive["pepr_high"]) == (0.5, 1.0)
 
 
 def test_the_cost_drawn_is_the_mean_of_as_many_runs():

@@ -1,9 +1,9 @@
 #!/bin/bash
-# A study on several nodes: a Dask scheduler and one worker for each card,
-# in one Slurm job. Work goes to whichever worker is free, so that no card
+# A study on several nodes: a Dask scheduler and one worker for each GPU,
+# in one Slurm job. Work goes to whichever worker is free, so that no GPU
 # waits for the slowest part.
 #     sbatch cluster.sh
-#     sbatch --ntasks=16 cluster.sh    # 16 cards
+#     sbatch --ntasks=16 cluster.sh    # 16 GPUs
 #     STUDY=study.yaml OUTPUT=/shared/study sbatch cluster.sh
 # The nodes have to reach one another by TCP. Set partition and account as
 # your cluster wants them.
@@ -68,7 +68,7 @@ source "$PROJECT/.venv/bin/activate"
 mkdir -p "$OUTPUT"
 dask scheduler --scheduler-file "$FILE" --port 0 --dashboard-address :0 &
 scheduler=$!
-# One worker for each task, with the one card that Slurm gives it, and no
+# One worker for each task, with the one GPU that Slurm gives it, and no
 # limit of its own on memory: the training is in a kernel beside it.
 srun --cpus-per-task="$SLURM_CPUS_PER_TASK" \
     dask worker --scheduler-file "$FILE" --nthreads 1 \
