@@ -307,9 +307,9 @@ def copies_on_all_images(result_set: ResultSet, copies: pd.DataFrame) -> dict[st
     """Share of copies among the small and the large models of the experiments on all images."""
     runs = add_classes(result_set.finished)
     mine = runs[runs["experiment"].isin(copies["experiment"])]
-    shares = mine.index.isin(copies.index)
+    copied = pd.Series(mine.index.isin(copies.index), index=mine.index)
     return {
-        f"full-copies-{size}": fixed(100 * shares[mine["size"].eq(size).fillna(False)].mean(), 0)
+        f"full-copies-{size}": fixed(100 * copied[mine["size"].eq(size).fillna(False)].mean(), 0)
         for size in ("small", "large")
     }
 
