@@ -114,8 +114,6 @@ def _cost_spread(table: pd.DataFrame) -> str:
 
 def _bounds(scored: dict[str, pd.DataFrame], bounds: pd.DataFrame) -> dict[str, str]:
     names = (
-        "most-expensive", "most-expensive-bounds", "alpha-lowest", "alpha-highest", "largest-change",
-    )  # fmt: skip
         "most-expensive",
         "most-expensive-bounds",
         "alpha-lowest",
