@@ -143,9 +143,7 @@ def _bounds(scored: dict[str, pd.DataFrame], bounds: pd.DataFrame) -> dict[str, 
 
 
 def _intervals(intervals: pd.DataFrame) -> dict[str, str]:
-    names = (
-        "most-expensive", "most-expensive-bounds", "alpha-lowest", "alpha-highest", "largest-change",
-    )  # fmt: skip"first", "first-leads", "first-rank-low", "first-rank-high", "n-could-lead")
+    names = ("first", "first-leads", "first-rank-low", "first-rank-high", "n-could-lead")
     if intervals.empty:
         return dict.fromkeys(names, NOT_AVAILABLE)
     first = intervals.iloc[0]
@@ -161,9 +159,7 @@ def _intervals(intervals: pd.DataFrame) -> dict[str, str]:
 
 def _majority(controls: pd.DataFrame, here: pd.Series) -> dict[str, str]:
     known = controls[controls["majority class"].notna()]
-    names = (
-        "most-expensive", "most-expensive-bounds", "alpha-lowest", "alpha-highest", "largest-change",
-    )  # fmt: skip"majority", "n-below-majority", "n-below-majority-accuracy")
+    names = ("majority", "n-below-majority", "n-below-majority-accuracy")
     found = dict.fromkeys((*names, "hardest", "n-above-hardest", "n-hardest"), NOT_AVAILABLE)
     if len(known):
         hardest = known.loc[(known["above it"] / known["models"]).astype(float).idxmin()]
