@@ -59,13 +59,13 @@ def test_a_session_is_a_result_set_without_what_else_is_in_its_folder(tmp_path):
     whole = session.Session(tmp_path, None, (done, failed))
     found = whole.result_set()
     assert (found.name, found.runs["run_id"].tolist()) == (tmp_path.name, ["resnet18d", "bad"])
-    with pytest.raises(RunError, match="no run came to its end:\nvgg11: failed: the loss is nan"):
+    with pytest.raises(RunError, match="no run is done:\nvgg11: failed: the loss is nan"):
         session.Session(tmp_path, None, (failed,)).result_set()
 
 
 def test_a_result_set_without_a_name_is_not_the_folder_of_all():
     with pytest.raises(RunError, match="result_set is empty"):
-        session.result_folder(" ")
+        session.fine_tune("phantom", result_set=" ")
 
 
 def test_what_the_chapter_says_of_the_runs(tmp_path):
@@ -101,7 +101,7 @@ def test_a_set_without_epochs_has_a_note_for_a_chart(tmp_path):
 
 def test_records_of_another_demo_are_ignored(tmp_path):
     _write(tmp_path)
-    session._set_others_aside(tmp_path, {"resnet18d", "bad"})
+    session._remove_others(tmp_path, {"resnet18d", "bad"})
     assert sorted(p.stem for p in (tmp_path / "runs").iterdir()) == ["bad", "resnet18d"]
     assert sorted(p.stem for p in (tmp_path / "superseded").iterdir()) == [
         "cspdarknet53", "mobilenetv2_050",

@@ -114,14 +114,12 @@ def test_a_meter_that_breaks_does_not_stop_the_block(monkeypatch, doubles, where
 @pytest.mark.parametrize(
     "error", ["ImportError('numpy broke')", "ModuleNotFoundError('none', name='carbontracker')"]
 )
-def test_a_carbontracker_that_does_not_import_stops_no_block(error):
+def test_a_carbontracker_that_does_not_import_stops_no_block(tmp_path, error):
+    (tmp_path / "carbontracker").mkdir()
+    (tmp_path / "carbontracker" / "__init__.py").write_text(f"raise {error}")
     code = f"""
 import sys
-class Finder:
-    def find_spec(self, name, *_rest):
-        if name.split(".")[0] == "carbontracker":
-            raise {error}
-sys.meta_path.insert(0, Finder())
+sys.path.insert(0, {str(tmp_path)!r})
 from pepr_utils.measurement.metering import meter
 with meter("cpu", idle_s=0) as m:
     print("done")
