@@ -1,5 +1,5 @@
 # Makes the environment in .venv and calls the tools in it. `make help` lists the targets.
-# What is built from what is dodo.py's affair.
+# dodo.py defines what is built from what.
 
 PYTHON ?= python3
 # Which build of torch: auto, cpu (without CUDA), or locked (as requirements.lock has it).

@@ -147,14 +147,13 @@ def _intervals(intervals: pd.DataFrame) -> dict[str, str]:
     if intervals.empty:
         return dict.fromkeys(names, NOT_AVAILABLE)
     first = intervals.iloc[0]
-    values = (
-        first["architecture"],
-        f"{first['leads']:.0%}",
-        f"{first['rank_low']}",
-        f"{first['rank_high']}",
-        f"{(intervals['leads'] >= COULD_LEAD).sum()}",
-    )
-    return dict(zip(names, values, strict=True))
+    return {
+        "first": first["architecture"],
+        "first-leads": f"{first['leads']:.0%}",
+        "first-rank-low": f"{first['rank_low']}",
+        "first-rank-high": f"{first['rank_high']}",
+        "n-could-lead": f"{(intervals['leads'] >= COULD_LEAD).sum()}",
+    }
 
 
 def _majority(controls: pd.DataFrame, here: pd.Series) -> dict[str, str]:

@@ -30,7 +30,7 @@ def data(
     integral : callable
         The meter's own: of samples, start and end to joules.
     samples : callable
-        Makes what it takes, of times (s) and powers (W).
+        Builds the samples that `integral` expects from times (s) and powers (W).
     interval_s : float
         Between two samples.
     seed : int, default 1

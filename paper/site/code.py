@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import html
+import math
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -126,19 +127,24 @@ def code_of(notebook: Path) -> str:
 def origin(notebook: Path, key: str) -> Place:
     """Find the line that computes a number of a page: in its notebook, or in its module.
 
-    The line is the one that has the number's name, written out or as an f-string; where there is
-    none, the one that glues the page's numbers. A claim's value is computed by its check.
+    The line is the one that has the number's name as the key of a dictionary, written out before
+    f-strings; else any line with the name; else the one that glues the page's numbers. A claim's
+    value is computed by its check.
     """
     if notebook.stem == "claims" and (claim := _checks().get(_SUFFIX.sub("", key))):
         return find(f"paper.checks.{claim}") or (notebook, 1)
     places = {notebook: code_of(notebook)}
     if module := files().get(f"paper.chapters.{notebook.stem}"):
         places[module] = module.read_text("utf-8")
-    for literal in (True, False):
-        for file, code in places.items():
-            for line, pattern in _strings(code, literal=literal):
-                if re.fullmatch(pattern, key):
-                    return file, line
+    found = [
+        (is_key, fixed, -i, file, line)
+        for i, (file, code) in enumerate(places.items())
+        for line, pattern, fixed, is_key in _strings(code)
+        if re.fullmatch(pattern, key)
+    ]
+    if found:
+        *_, file, line = max(found, key=lambda place: place[:3])
+        return file, line
     shown = [i for i, line in enumerate(code_of(notebook).splitlines(), 1) if "numbers(" in line]
     return notebook, shown[-1] if shown else 1
 
@@ -151,17 +157,23 @@ def _checks() -> dict[str, str]:
 
 
 @cache
-def _strings(code: str, *, literal: bool) -> list[tuple[int, str]]:
-    """Line of each string, or f-string, of code, and a pattern of what it gives."""
-    found = []
+def _strings(code: str) -> list[tuple[int, str, float, bool]]:
+    """Of each string and f-string: line, pattern, length of its fixed text, whether it is a key."""
+    found, keys, inner = [], set(), set()
     for node in ast.walk(ast.parse(code)):
-        if literal and isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.append((node.lineno, re.escape(node.value)))
-        if not literal and isinstance(node, ast.JoinedStr):
+        if isinstance(node, ast.Dict):
+            keys |= set(node.keys)
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            keys.add(node.slice)
+        elif isinstance(node, ast.JoinedStr):
+            inner |= set(node.values)
             fixed = [v.value if isinstance(v, ast.Constant) else None for v in node.values]
             if any(re.search(r"\w", text) for text in fixed if text):
-                parts = (".+" if text is None else re.escape(text) for text in fixed)
-                found.append((node.lineno, "".join(parts)))
+                pattern = "".join(".+" if text is None else re.escape(text) for text in fixed)
+                length = sum(len(text or "") for text in fixed)
+                found.append((node.lineno, pattern, length, node in keys))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in inner:
+            found.append((node.lineno, re.escape(node.value), math.inf, node in keys))
     return found
 
 

@@ -110,8 +110,10 @@ class Progress(ZeroReporter):
         address = site.resolve().as_uri() if site else "the site"
         if self.failures:
             self.write(f"not built: {', '.join(n.split(':')[-1] for n in self.failures)} failed\n")
-        elif self.done:
+        elif self.done and site and site.is_file():
             self.write(f"the paper is at {address}\n")
+        elif self.done:
+            self.write("the site is not built yet: make paper\n")
         else:
             self.write(f"nothing to do: {address} is up to date\n")
 

@@ -142,7 +142,7 @@ def _count(values: np.ndarray, wanted: float) -> int:
 
 @check("test-images")
 def test_images(result_set: ResultSet) -> Iterator[Finding]:
-    """Test accuracies that are over other images than the number that is claimed for them."""
+    """Test accuracies computed over a different number of images than stated."""
     runs, labels = result_set.finished, experiment_labels(result_set.experiments)
     for key, (n, lattice) in stated_lattices(result_set).items():
         if lattice is None or lattice.rule == "images":

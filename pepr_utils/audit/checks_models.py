@@ -84,7 +84,7 @@ def labels(result_set: ResultSet) -> Iterator[Finding]:
                 "note",
                 rows_of(runs[runs["architecture"].isin(part["architecture"])]),
                 (column,),
-                f"family {family!r} is parted by {column}: {sides}",
+                f"family {family!r} is split by {column}: {sides}",
             )
 
 

@@ -18,7 +18,7 @@ ACCURACY_GAP = 0.2
 
 @check("never-learnt")
 def never_learnt(result_set: ResultSet) -> Iterator[Finding]:
-    """Runs that are in no epoch better than one constant answer, or that fell to one.
+    """Runs that are never better than a constant answer, or that collapsed to one.
 
     Runs that are better by less than two standard errors are only noted: chance may do as much.
     """
@@ -28,7 +28,7 @@ def never_learnt(result_set: ResultSet) -> Iterator[Finding]:
     for state, severity, words in (
         ("never learnt", "warning", f"in no epoch above {answer}"),
         ("collapsed", "warning", f"after a better epoch, at or below {answer}"),
-        ("not told apart", "note", f"at best above {answer} by less than chance may do"),
+        ("not told apart", "note", f"at best above {answer} by no more than chance would explain"),
     ):
         part = table[table["state"].eq(state).fillna(False).astype(bool)]
         for (key, level, basis), mine in part.groupby([runs["experiment"], "level", "basis"]):

@@ -9,7 +9,6 @@ import pytest
 pytestmark = [pytest.mark.book, pytest.mark.slow]
 
 FOLDER = Path(__file__).parents[1] / "frozen"
-pytestmark = [pytest.mark.book, pytest.mark.slow]
 
 FROZEN = json.loads((FOLDER / "glued.json").read_text("utf-8"))
 

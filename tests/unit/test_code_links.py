@@ -79,6 +79,13 @@ def test_every_number_of_the_book_leads_to_a_line_that_names_it(page):
         assert any(re.fullmatch(pattern, key) for pattern in patterns), f"{key}: {line}"
 
 
+def test_a_number_leads_to_the_key_that_it_is_assigned_to(tmp_path):
+    notebook = tmp_path / "page.md"
+    names = 'names = ("n-runs",)'
+    notebook.write_text(NOTEBOOK.replace("found =", f"{names}\nfound =", 1))
+    assert _line(code.origin(notebook, "n-runs")) == 'found = {"n-runs": "1"}'
+
+
 def test_names_in_shown_code_become_links():
     shown = code._highlighted("from paper.figures import arms as a\na.chart(x)\nf(chart=1)\n")
     linked = code.link_names(shown, {"a": "paper.figures.arms"}, "notebooks/page")
