@@ -69,9 +69,10 @@ class NotInstalledError(PeprError, ImportError):
         --------
         >>> missing = ModuleNotFoundError("No module named 'PIL'", name="PIL")
         >>> print(NotInstalledError.of(missing, "training", "train"))
-        training needs PIL, which is not installed: pip install '.[train]' in a clone of the project
+        training needs Pillow, which is not installed: pip install '.[train]' in a clone of the
+        project
         """
-        name = error.name or error
+        name = "Pillow" if error.name == "PIL" else error.name or error
         return cls(
             f"{what} needs {name}, which is not installed: {how_to_install(extras)}",
             name=error.name,
@@ -95,7 +96,7 @@ class RunningElsewhereError(RunError):
 
 
 class StoppedError(RunError):
-    """The sweep that started this process begins no further run."""
+    """The sweep that started this process starts no further run."""
 
 
 class TrainingUnavailableError(NotInstalledError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pepr_utils.commands.intensity import intensity_option
+from pepr_utils.commands.text_table import count
 
 if TYPE_CHECKING:
     from pepr_utils.results import Record
@@ -53,8 +54,8 @@ def run(dataset: str, architectures: str, where: str | None, output: str, **opti
     Everything that can be wrong is looked for first: data, architectures, weights, device. Then
     each run writes its record to DIR/runs the moment it ends. Run the same command again to go on
     after an interruption. Two processes may work on one DIR: each does the runs that the other has
-    not begun. Exit code 0: all runs are done; 1: some failed or are measured by another process;
-    2: nothing was begun.
+    not started. Exit code 0: all runs are done; 1: some failed or are measured by another process;
+    2: nothing was started.
 
     \b
     Example:
@@ -78,7 +79,7 @@ def run(dataset: str, architectures: str, where: str | None, output: str, **opti
     }
     _, ready = check_all(runs, folder, weights_folder=options["weights"], **shared)
     if options["check"]:
-        click.echo(f"{len(ready)} runs can begin", err=True)
+        click.echo(f"{count(len(ready), 'run')} ready to start", err=True)
         return
     intensity = options["carbon_intensity"]
     records, not_measured = measure_all(ready, folder, carbon_intensity=intensity, **shared)

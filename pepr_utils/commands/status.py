@@ -47,8 +47,8 @@ def status(context: click.Context, folder: Path, *, as_json: bool) -> None:
             note(f"the same sweep with --attempts {most + 1} tries the failed runs again")
         if now.waiting and not plan.study:
             note(
-                f"{count(len(now.waiting), 'run')} left that `pepr run` was given: the same "
-                f"command goes on; remove {folder / 'asked'} if they are not wanted any more"
+                f"{count(len(now.waiting), 'requested run')} not done: run the same command again, "
+                f"or delete {folder / 'asked'} to drop them"
             )
     if len(now.done) < _total(plan, now) or now.broken or now.killed:
         context.exit(1)
@@ -98,7 +98,7 @@ def outcome_lines(
     for record in now.failed:
         found += wrapped(f"failed: {failure(record)} [{record.run_id}]")
     for path in now.broken:
-        found.append(f"broken: {path} cannot be read; the next sweep repeats the run")
+        found.append(f"broken: {path} cannot be read; the same command runs it again")
     found.append(f"records: {folder / 'runs'}")
     return [clean(line) for line in found]
 

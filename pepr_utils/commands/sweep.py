@@ -157,7 +157,7 @@ def _runs_at_once(options: dict[str, Any]) -> int:
         try:
             found = len(find_gpus(options["gpus"], os.environ))
         except SweepError as error:
-            note(f"on this machine the sweep would not begin: {error}")
+            note(f"the sweep cannot start on this machine: {error}")
         else:
             return options["slots"] or found or 1
     return options["slots"] or (1 if options["gpus"] == "auto" else max(1, options["gpus"]))
@@ -181,7 +181,7 @@ def _run(
         raise NotInstalledError("a run needs torch, which is not installed", name="torch")
     if plan.missing:
         reasons = [f"{why} ({count(n, 'run')})" for why, n in plan.missing.items()]
-        raise StudyError("\n".join([*reasons, "nothing was begun"]))
+        raise StudyError("\n".join([*reasons, "nothing was started"]))
     notebook = options["notebook"] or notebook_file("fine_tune.md")
     if not notebook.is_file():
         raise StudyError(f"no notebook {notebook}; allowed: a jupytext .md file or an .ipynb file")

@@ -118,8 +118,8 @@ def find_architecture(name: str) -> Architecture:
         close = unknown_name("architecture", name, [*table.index, *known])
         hint = str(close).partition("; did you")[2]
         raise type(close)(
-            f"unknown architecture {name!r}; allowed: one of the paper's {len(table)} "
-            "(data/architectures.csv) or a model of timm" + (f"; did you{hint}" if hint else "")
+            f"unknown architecture {name!r}; allowed: one of the paper's {len(table)}, such as "
+            "resnet18d, or a model of timm" + (f"; did you{hint}" if hint else "")
         )
     config = timm().get_pretrained_cfg(timm_name)  # such as of a model that takes one size only
     fixed = config is not None and config.fixed_input_size

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pepr_utils.measurement.datasets import obtain_dataset
-from pepr_utils.measurement.datasets.prepare import Images
-from pepr_utils.measurement.metering import carbon_intensity
+from pepr_utils.errors import NotInstalledError
 from pepr_utils.measurement.progress import Watch
 from pepr_utils.measurement.run import ResolvedRun, Run, resolve
 from pepr_utils.measurement.store import (
@@ -19,9 +17,16 @@ from pepr_utils.measurement.store import (
     write_result,
 )
 from pepr_utils.measurement.sweep_environment import check_expected, time_limit
-from pepr_utils.measurement.training import device as devices
-from pepr_utils.measurement.training import perform as training
 from pepr_utils.results import Record
+
+try:
+    from pepr_utils.measurement.datasets import obtain_dataset
+    from pepr_utils.measurement.datasets.prepare import Images
+    from pepr_utils.measurement.metering import carbon_intensity
+    from pepr_utils.measurement.training import device as devices
+    from pepr_utils.measurement.training import perform as training
+except (ModuleNotFoundError, NotInstalledError) as error:
+    raise NotInstalledError.of(error, "measure", "train") from None
 
 
 def measure(

@@ -192,7 +192,7 @@ def device_lock() -> Iterator[None]:
                 lock.acquire(timeout=1)
             except Timeout:
                 if stop_requested():
-                    raise StoppedError("the sweep begins no further run") from None
+                    raise StoppedError("the sweep starts no further run") from None
                 with suppress(OSError):  # the folder takes no files: nobody sees that it waits
                     waiting.touch()
     except OSError as error:

@@ -120,6 +120,11 @@ def _locate(name_or_path: str | os.PathLike[str]) -> tuple[str, Path]:
         return "folder", path
     if path.is_file() and path.suffix.lower() == ".csv":
         return "csv", path
+    if path.is_file():
+        raise UnknownNameError(
+            f"{name} is not a CSV file; allowed: a CSV file, a folder of records, or "
+            f"{', '.join(named)}; save the table as CSV"
+        )
     raise unknown_name(
         "result set", name, named, also="the path of a CSV file or of a folder of records"
     )

@@ -221,9 +221,11 @@ def _check_names(
     for name in names:
         close = get_close_matches(str(name), absent, n=1, cutoff=0.85)
         if name not in known and close:
-            raise InvalidTableError(
-                f"{source}: unknown column {name!r}; did you mean {close[0]!r}?"
-            )
+            fix, unit = f"did you mean {close[0]!r}?", known[close[0]].unit
+            stem, known_stem = (n.rpartition("_")[0] for n in (str(name), close[0]))
+            if unit not in ("", "1") and stem == known_stem:
+                fix = f"convert its values to {unit} and name it {close[0]!r}"
+            raise InvalidTableError(f"{source}: unknown column {name!r}; {fix}")
     missing = [name for name in required if name not in names]
     if missing:
         raise InvalidTableError(
@@ -294,7 +296,7 @@ def _check_shape(name: str, header: list[str], rows: list[list[str]]) -> None:
     if not any(header):
         raise InvalidTableError(f"{name}: the file is empty; at least a header and one row")
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        raise InvalidTableError(f"{name}: its values are not separated by commas; save it so")
+        raise InvalidTableError(f"{name}: save it with commas as separators")
     twice = next((column for column in header if header.count(column) > 1), None)
     if twice is not None:
         raise InvalidTableError(f"{name}: column {twice!r} appears twice; keep one")

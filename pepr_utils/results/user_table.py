@@ -269,6 +269,11 @@ def score(
     >>> score(table, performance="auc", cost="kwh")[["model", "pepr", "rank"]].values.tolist()
     [['b', 0.8, 1], ['a', 0.45, 2]]
     """
+    if not isinstance(table, pd.DataFrame):
+        raise InvalidTableError(
+            f"table is a {type(table).__name__}; allowed: a pandas DataFrame, one row per model, "
+            "such as the `runs` of a result set"
+        )
     rows = table.reset_index(drop=True)
     groups = UserTable("the table", rows).experiments
     if groups is None:

@@ -119,6 +119,11 @@ def select(
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()][0]
         raise ScoreInputError(f"column {twice!r} appears twice in the table; keep one")
+    if "experiment" in table and table["experiment"].nunique() > 1:
+        raise ScoreInputError(
+            f"the table has runs of {table['experiment'].nunique()} experiments, which are not "
+            "compared; select within one: table[table['experiment'] == ...]"
+        )
     budgets = _budgets(maximum, minimum)
     weights = {cost: 1.0} if isinstance(cost, str) else cost
     if not isinstance(weights, Mapping) or not weights:

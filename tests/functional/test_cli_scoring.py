@@ -302,7 +302,7 @@ BAD_TABLES = [
     (f"{HEAD}a,,1\nb,0.9,\n", "no row has 'acc' and 'kwh'", "at least one is needed"),
     (HEAD, "no rows", "below the header"),
     ("", "the file is empty", "header"),
-    ("model;acc;kwh\na;0,9;1\n", "not separated by commas", ""),
+    ("model;acc;kwh\na;0,9;1\n", "save it with commas as separators", ""),
     ("modèle,acc,kwh\na,0.9,1\n".encode("latin-1"), "is not UTF-8 text", "save it as CSV in UTF"),
     (b"\x89PNG\x00\xff\xfe", "is not UTF-8 text", ""),
     ("model,acc,acc,kwh\na,1,1,1\n", "column 'acc' appears twice", "keep one"),

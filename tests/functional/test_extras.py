@@ -197,6 +197,8 @@ def test_every_command_works_or_names_its_extra(install, places):
     [
         ("from pepr_utils.measurement.metering import meter", "meter"),
         ("from pepr_utils.measurement.architectures import timm; timm()", "train"),
+        ("import pepr_utils; pepr_utils.measure", "train"),
+        ("import pepr_utils; pepr_utils.meter", "meter"),
     ],
 )
 def test_an_import_names_its_extra_too(statement, extra):

@@ -322,7 +322,7 @@ def test_a_session_leaves_out_a_run_of_another_process(tmp_path, monkeypatch):
         assert [record.architecture for record in found.records] == ["test_vit"]
         assert len(found.not_measured) == 1
         assert "is being measured by another process" in lines[-1]
-        majority = next(i for i, line in enumerate(lines) if "commonest class: accuracy" in line)
+        majority = next(i for i, line in enumerate(lines) if "most common class: accuracy" in line)
         assert majority < next(i for i, line in enumerate(lines) if line.startswith("test_vit: "))
     assert len(session().records) == 2
 

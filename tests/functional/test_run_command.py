@@ -165,7 +165,7 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(tmp_path):
     shown = CliRunner().invoke(status, [str(tmp_path)])
     assert shown.exit_code == 1
     assert "0 of 1 runs done, 0 running, 0 failed, 1 waiting" in shown.output
-    assert "the same command goes on" in shown.output
+    assert "run the same command again" in shown.output
 
 
 @pytest.mark.slow

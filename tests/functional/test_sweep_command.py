@@ -316,7 +316,7 @@ def test_a_dry_run_notes_missing_gpus(tmp_path):
     done = _call("demo", "--output", tmp_path / "out", "--dry-run", "--gpus", 99)
     assert done.exit_code == 0
     (line,) = done.stderr.splitlines()
-    assert "on this machine the sweep would not begin: 99 GPUs are asked for and" in line
+    assert "the sweep cannot start on this machine: 99 GPUs are asked for and" in line
     assert (
         "GPUs" not in _call("demo", "--output", tmp_path / "out", "--dry-run", "--gpus", 0).stderr
     )
@@ -347,5 +347,5 @@ def test_nothing_begins_while_a_data_set_is_missing(tmp_path, monkeypatch):
     done = _call(path, "--output", tmp_path / "out")
     assert isinstance(done.exception, StudyError)
     assert str(done.exception).startswith("lidc.zip is not there")
-    assert str(done.exception).endswith("(1 run)\nnothing was begun")
+    assert str(done.exception).endswith("(1 run)\nnothing was started")
     assert not (tmp_path / "out").exists()

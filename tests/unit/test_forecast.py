@@ -223,7 +223,7 @@ def test_a_dry_run_adds_up_what_is_left_and_counts_what_has_no_basis():
     assert rows[0].seconds == rows[2].seconds == pytest.approx(37.12)
     assert (rows[1].seconds, rows[1].without_time) == (None, 1)
     text = lines(plan, rows, Intensity(100.0, "declared"), where="DIR", slots=2)
-    assert "device: that of the basis, until runs are measured here" in text
+    assert "device: as in the measured runs that the forecast is based on" in text
     named = lines(plan, rows, Intensity(100.0, "declared"), where="DIR", device=CPU)
     assert "device: an abacus" in named
     assert text[0] == "study mine: 3 runs, 1 done in DIR, 2 to do"

@@ -107,9 +107,6 @@ def _places(name: str) -> dict[str, str]:
             n for n in ast.parse(stub.read_text("utf-8")).body if isinstance(n, ast.ImportFrom)
         ]
         return {a.name: f"{name}.{n.module}" for n in nodes if n.module for a in n.names}
-    for node in TREES[name].body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_PLACES":
-            return {k: f"{name}.{v}" for k, v in ast.literal_eval(node.value).items()}
     return {}
 
 

@@ -61,6 +61,10 @@ def test_every_column_of_the_dictionary_is_there_and_in_order(csv, published):
             "unknown column 'test_acuracy'; did you mean",
         ),
         (
+            ["architecture,dataset,test_accuracy,energy_wh", "a,w,0.5,1"],
+            "unknown column 'energy_wh'; convert its values to kWh and name it 'energy_kwh'",
+        ),
+        (
             [HEADER, "a,w,0.5,1", "b,w,0.6,-2"],
             "row 2, column 'energy_kwh' is '-2'; allowed: a finite number of at",
         ),

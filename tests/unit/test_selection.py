@@ -261,3 +261,9 @@ def test_a_column_that_is_used_must_not_be_one_that_is_added(name):
 def test_an_unknown_label_column():
     with pytest.raises(UnknownNameError, match="column 'name'"):
         select(TABLE, maximum={"energy_kwh": 0.1}, label="name")
+
+
+def test_a_selection_among_several_experiments_is_an_error():
+    table = pd.DataFrame({"experiment": ["a", "b"], "accuracy": [0.9, 0.8], "wh": [2.0, 1.0]})
+    with pytest.raises(ScoreInputError, match="2 experiments, which are not compared"):
+        select(table, performance="accuracy", cost="wh", maximum={"wh": 3})

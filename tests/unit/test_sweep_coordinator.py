@@ -317,7 +317,7 @@ def test_a_run_that_had_not_begun_when_the_sweep_stopped_is_waiting(sweep):
 )
 def test_a_sweep_in_which_nothing_begins_ends_without_counting_attempts(sweep, tmp_path, ended):
     there = ["w1", "w2"]
-    with pytest.raises(SweepError, match="no worker of nowhere is left that begins") as raised:
+    with pytest.raises(SweepError, match="no worker of nowhere is left that can start") as raised:
         sweep(RUNS, lambda _n, _f: ended, there=there, seconds=_second)
     assert ended.why in str(raised.value)
     assert len(sweep.workers.kernels) == 4 * len(there)  # it takes few kernels to find that out

@@ -52,7 +52,7 @@ def test_a_call_without_an_answer_is_given_up(stuck):
     with pytest.raises(TimeoutError, match=r"no answer within 0\.2 s"):
         answer_within(0.2, stuck)
     with pytest.raises(TimeoutError):
-        answer_within(60, stuck, hurried=lambda: True)
+        answer_within(60, stuck, stop_waiting=lambda: True)
     with pytest.raises(ZeroDivisionError):
         answer_within(60, lambda: 1 / 0)
 
@@ -66,12 +66,12 @@ def test_a_stuck_scheduler_is_an_error_unless_the_sweep_ends(stuck, monkeypatch)
     with pytest.raises(SweepError, match="the scheduler at tcp://node:8786 is gone"):
         workers.slots()
     monkeypatch.setattr(cluster, "ANSWER_S", 60)
-    workers.hurried = lambda: True
+    workers.stop_waiting = lambda: True
     assert workers.slots() == known
 
 
 def test_a_missing_result_is_not_waited_for_at_the_end(stuck):
-    workers = Workers(Client(None), "tcp://node:8786", hurried=lambda: True)
+    workers = Workers(Client(None), "tcp://node:8786", stop_waiting=lambda: True)
 
     class Future:
         result = staticmethod(stuck)

@@ -47,7 +47,7 @@ class Report:
             )
         if self.majority_accuracy is not None:
             lines.append(
-                f"always saying the commonest class: accuracy {self.majority_accuracy:.3f}"
+                f"always predicting the most common class: accuracy {self.majority_accuracy:.3f}"
             )
         lines += [
             f"warning: {n:,} {pair.split()[0]} images are copies of {pair.split()[2]} images"

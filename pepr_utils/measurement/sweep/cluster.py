@@ -55,7 +55,7 @@ class Workers:
     where: str  # the scheduler, for messages
     environment: dict[str, str] = field(default_factory=dict)  # of kernels, beside the worker's
     wanted: int | None = None  # workers when all are up; None where others decide that
-    hurried: Callable[[], bool] = lambda: False  # whether no answer is waited for any longer
+    stop_waiting: Callable[[], bool] = lambda: False  # whether no answer is waited for any longer
     _used: set[str] = field(default_factory=set, init=False, repr=False)
     _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
@@ -76,7 +76,7 @@ class Workers:
                 lambda: self.client.sync(identity, callback_timeout=ANSWER_S)
             )["workers"]
         except (OSError, KeyError, TypeError, AttributeError, RuntimeError):
-            if not self.hurried():
+            if not self.stop_waiting():
                 raise SweepError(
                     f"the scheduler at {self.where} is gone, and the records so far are safe: "
                     "start it again, or leave --scheduler out, and give the same command to go on"
@@ -139,7 +139,7 @@ class Workers:
         return None
 
     def _answer(self, ask: Callable[[], Answer]) -> Answer:
-        return answer_within(ANSWER_S, ask, hurried=self.hurried)
+        return answer_within(ANSWER_S, ask, stop_waiting=self.stop_waiting)
 
 
 @dataclass
@@ -152,7 +152,7 @@ class OwnWorkers(Workers):
     def slots(self) -> list[Slot]:
         """The workers that are up now; an error where none has been for long."""
         found = super().slots()
-        if found or self.hurried():
+        if found or self.stop_waiting():
             self._seen = time.monotonic()
         elif time.monotonic() - self._seen > NO_WORKERS_S:
             raise SweepError(
@@ -326,12 +326,12 @@ def _check_file(path: Path, seconds: float) -> None:
 
 
 def answer_within(
-    seconds: float, ask: Callable[[], Answer], *, hurried: Callable[[], bool] = lambda: False
+    seconds: float, ask: Callable[[], Answer], *, stop_waiting: Callable[[], bool] = lambda: False
 ) -> Answer:
     """Return the result of a function, unless it takes too long.
 
     It is called in a thread that is not waited for, so that signals are handled in the meantime.
-    `hurried` says whether to wait no longer.
+    `stop_waiting` says whether to wait no longer.
 
     Raises
     ------
@@ -354,7 +354,7 @@ def answer_within(
     Thread(target=call, daemon=True).start()
     end = time.monotonic() + seconds
     while not wait([answer], timeout=0.1).done:
-        if hurried() or time.monotonic() > end:
+        if stop_waiting() or time.monotonic() > end:
             raise TimeoutError(f"no answer within {seconds:g} s")
     return answer.result()
 

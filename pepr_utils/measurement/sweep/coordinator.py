@@ -262,7 +262,7 @@ class Coordinator:
         )
         self._in_row[name] = 0 if begun else self._in_row[name] + 1
         if self._in_row[name] >= IN_ROW:
-            self.excluded[name] = "it died before it had begun any of the last ones"
+            self.excluded[name] = "it died before starting any of its last runs"
 
     def _give_up(self, tried: Mapping[str, int]) -> None:
         """Record the runs that no worker can begin; raise where no worker begins any.
@@ -273,7 +273,7 @@ class Coordinator:
         workers = [slot.name for slot in self._slots if slot.name not in self.excluded]
         if self._slots and not workers and not self.given and tried:
             raise SweepError(
-                f"no worker of {self.workers.where} is left that begins a run:\n"
+                f"no worker of {self.workers.where} is left that can start a run:\n"
                 + "\n".join(self.excluded_lines())
                 + "\nput it right and give the same command again; no attempt was counted for it"
             )

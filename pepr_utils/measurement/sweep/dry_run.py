@@ -139,9 +139,9 @@ def lines(
         ),
         "",
         *_wrapped(time),
-        *_wrapped(f"device: {device or 'that of the basis, until runs are measured here'}"),
+        *_wrapped(f"device: {device or 'as in the measured runs that the forecast is based on'}"),
         *_wrapped(
-            "energy: of the same, with what the building adds (PUE) as the basis has it; CO2eq at "
+            "energy: of those runs, with the PUE that they record; CO2eq at "
             f"{intensity.g_per_kwh:g} g/kWh ({intensity.source})"
         ),
     ]

@@ -102,7 +102,7 @@ def sweep(  # noqa: PLR0913 - the settings of a sweep, each with a default
     ------
     SweepError
         Before the first run, if it cannot begin: missing GPUs or scheduler, an unreadable notebook,
-        invalid runs. Later, if the scheduler goes away, or no worker is left that begins a run.
+        invalid runs. Later, if the scheduler goes away, or no worker is left that can start a run.
         Existing records are safe.
     FolderError
         If the folder cannot be written, or has no room, before the first run; a disk that fills up
@@ -133,7 +133,7 @@ def sweep(  # noqa: PLR0913 - the settings of a sweep, each with a default
     with interruptions() as interrupts:
         try:
             with _workers(slots, gpus, scheduler, folder, len(names)) as workers:
-                workers.hurried = lambda: interrupts.asked == AT_ONCE
+                workers.stop_waiting = lambda: interrupts.asked == AT_ONCE
                 coordinator = Coordinator(
                     names, columns, workers, job,
                     attempts=attempts, seconds=seconds or (lambda _run: None),
@@ -269,7 +269,7 @@ def _resolve_all(
         names.setdefault(resolved.run_id, run)
         columns.setdefault(resolved.run_id, resolved.columns())
     if errors:
-        raise SweepError("\n".join(errors) + "\nnothing was begun")
+        raise SweepError("\n".join(errors) + "\nnothing was started")
     return names, columns
 
 

@@ -66,7 +66,7 @@ _ALLOWED = {
     "train_fractions": "numbers above 0 and at most 1, such as 0.1 for a tenth",
     "seeds": "whole numbers from 0 to 2^31 - 1",
 }
-_EXAMPLE = "see data/studies/demo.yaml for one"
+_EXAMPLE = f"see {data_dir() / 'studies' / 'demo.yaml'} for one"
 
 
 # -- blocks ----------------------------------------------------------------------------------------
