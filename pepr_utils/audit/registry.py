@@ -52,6 +52,13 @@ def audit(result_set: ResultSet, checks: Iterable[str] | None = None) -> list[Fi
         If the set has no finished run or is not a result set.
     UnknownNameError
         If there is no such check.
+
+    Examples
+    --------
+    >>> from pepr_utils.results import load_result_set
+    >>> findings = audit(load_result_set("published"), ["repeated-rows"])
+    >>> findings[0].severity, len(findings[0].rows)
+    ('error', 12)
     """
     names = list(CHECKS) if checks is None else list(checks)
     for name in names:

@@ -49,6 +49,11 @@ def load_result_set(name_or_path: str | os.PathLike[str]) -> ResultSet:
         file with at least the columns ``architecture``, ``dataset``, ``test_accuracy`` (a
         fraction) and ``energy_kwh``.
 
+    Returns
+    -------
+    ResultSet
+        Its ``runs`` and ``epochs``, with every column of the data dictionary.
+
     Raises
     ------
     UnknownNameError

@@ -209,12 +209,17 @@ def read_table(name_or_path: str | os.PathLike[str]) -> pd.DataFrame:
     Parameters
     ----------
     name_or_path : str or path
-        See `load_user_table`, also for the errors.
+        See `load_user_table`.
 
     Returns
     -------
     pandas.DataFrame
         Every column, rows numbered from 0; numbers with empty cells among them as floats.
+
+    Raises
+    ------
+    InvalidTableError, UnknownNameError
+        If the file is damaged or malformed, or there is neither such a file nor such a set.
 
     Examples
     --------

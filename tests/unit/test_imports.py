@@ -1,11 +1,16 @@
 """What importing costs: no torch on the scoring path, no pandas in `import pepr_utils`."""
 
 import ast
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+import pepr_utils
 
 
 def _loaded_after(statement: str) -> set[str]:
@@ -187,3 +192,13 @@ def test_what_computes_knows_nothing_of_drawing(room):
     for name, imported in GRAPH.items():
         if name.startswith(room):
             assert not {n for n in imported if n.startswith(("altair", "paper.figures"))}, name
+
+
+@pytest.mark.parametrize("name", pepr_utils.__all__)
+def test_a_name_at_the_top_is_documented_whole(name):
+    described = getattr(pepr_utils, name)
+    if isinstance(described, ModuleType):
+        assert described.__doc__
+        return
+    for section in ("Parameters", "Returns|Yields", "Raises", "Examples"):
+        assert re.search(rf"^({section})\n-+$", inspect.getdoc(described), re.MULTILINE), section
