@@ -22,7 +22,7 @@ def _load(tmp_path, content):
         (f"{HEADER}\na,w,0.9\n", "row 1 has 3 values"),
         (f"{HEADER},energy_kwh\na,w,0.9,1,2\n", "column 'energy_kwh' appears twice"),
         (f"{HEADER},experiment\na,w,0.9,1,x\n", "column 'experiment' is derived here from dataset"),
-        ("architecture;dataset;test_accuracy;energy_kwh\na;w;0,9;1\n", "save it with commas as separators"),
+        ("architecture;dataset;test_accuracy;energy_kwh\na;w;0,9;1\n", "commas as separators"),
         (f"{HEADER}\nmod\xe8le,w,0.9,1\n".encode("latin-1"), "byte 49 is not UTF-8"),
         (f'{HEADER}\na,w,0.9,1"\n"x', "not a readable CSV table|values and the header"),
         (f"{HEADER},seed\na,w,0.9,1,99999999999999999999\n", "column 'seed' is '9999"),
