@@ -11,10 +11,11 @@ from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 
-import yaml
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
+
+from pepr_utils.ledger import load_claims
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -152,8 +153,7 @@ def origin(notebook: Path, key: str) -> Place:
 @cache
 def _checks() -> dict[str, str]:
     """The function that computes each claim of the ledger."""
-    claims = yaml.safe_load((ROOT / "data" / "claims.yaml").read_text("utf-8"))["claims"]
-    return {claim["id"]: claim["check"] for claim in claims if "check" in claim}
+    return {claim.id: claim.check for claim in load_claims() if claim.check}
 
 
 @cache

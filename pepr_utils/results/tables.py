@@ -296,7 +296,9 @@ def _check_shape(name: str, header: list[str], rows: list[list[str]]) -> None:
     if not any(header):
         raise InvalidTableError(f"{name}: the file is empty; at least a header and one row")
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        raise InvalidTableError(f"{name}: save it with commas as separators")
+        raise InvalidTableError(
+            f"{name}: its values are not separated by commas; save it with commas as separators"
+        )
     twice = next((column for column in header if header.count(column) > 1), None)
     if twice is not None:
         raise InvalidTableError(f"{name}: column {twice!r} appears twice; keep one")
