@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from paper.chapters import table_1
+from paper.chapters import stability, table_1
 from paper.chapters.pareto import front_points
 from paper.site import NOT_AVAILABLE, fixed
 from pepr_utils.audit import CHECKS, Finding
@@ -18,6 +18,7 @@ from pepr_utils.audit.checks_bounds import bounds
 from pepr_utils.audit.replicates import spread
 from pepr_utils.errors import InvalidTableError
 from pepr_utils.ledger.compare import DIFFERS, compare_printed
+from pepr_utils.paths import data_file
 from pepr_utils.results import (
     ResultSet,
     add_classes,
@@ -27,6 +28,7 @@ from pepr_utils.results import (
 )
 from pepr_utils.results.accuracies import (
     fits,
+    fits_other_test_set,
     one_digit_edits,
     stated_lattices,
     test_values,
@@ -690,4 +692,23 @@ def changes_of_gaps(sets: Mapping[str, ResultSet], gaps: pd.DataFrame) -> dict[s
         "gaps-widening": "; ".join(wide.index[widens]) or "none",
         "n-gaps-narrowing": f"{narrows.sum()}",
         "n-gaps-widening": f"{widens.sum()}",
+    }
+
+
+def misfiled_against_benchmark(result_set: ResultSet) -> dict[str, str]:
+    """Accuracies of Derma's misfiled rows, and of its others, beside the MedMNIST+ benchmark."""
+    known = stability.benchmark().query("dataset == 'derma'")["accuracy"]
+    runs = result_set.full_data()
+    runs = runs[fine_tuned(runs) & (runs["dataset"] == "derma").fillna(False)]
+    elsewhere = runs["run_id"].isin(fits_other_test_set(result_set)["run_id"])
+    misfiled, filed = (runs.loc[rows, "test_accuracy"].dropna() for rows in (elsewhere, ~elsewhere))
+    answers = pd.read_csv(data_file("majority.csv")).query("dataset == 'derma'").iloc[0]
+    return {
+        "benchmark-models": f"{len(known)}",
+        "benchmark-lowest": fixed(known.min(), 3),
+        "misfiled-low": fixed(misfiled.min(), 3),
+        "misfiled-high": fixed(misfiled.max(), 3),
+        "misfiled-majority": fixed(answers["n_majority"] / answers["n_test"], 3),
+        "filed-n": f"{len(filed)}",
+        "filed-above": f"{(filed > known.min()).sum()}",
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from pepr_utils.paths import data_file
 from pepr_utils.results import ResultSet, data_dictionary, experiment_labels
 
 
@@ -63,3 +64,15 @@ def dictionary(table: str) -> pd.DataFrame:
             "allowed": rows["allowed"],
         }
     )
+
+
+def released_script() -> pd.DataFrame:
+    """Lines of the released training script that say how the runs were made.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per line: ``file``, ``line`` (from 1), ``setting``, ``value``, ``code`` and
+        ``what``, all text but the line's number.
+    """
+    return pd.read_csv(data_file("released_code.csv"), dtype={"value": str})

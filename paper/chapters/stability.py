@@ -5,6 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from paper.site import NOT_AVAILABLE, fixed
+from pepr_utils.paths import data_file
+from pepr_utils.results import ResultSet
+from pepr_utils.results.result_set import fine_tuned
 
 #: In how many of the resamples a model has to lead to be counted as one that could.
 COULD_LEAD = 0.01
@@ -174,3 +177,57 @@ def _majority(controls: pd.DataFrame, here: pd.Series) -> dict[str, str]:
             "n-below-majority-accuracy": f"{int(here['models'] - here['accuracy above it'])}",
         }
     return found
+
+
+def benchmark() -> pd.DataFrame:
+    """Accuracies and their spread over three seeds in the MedMNIST+ benchmark, at 224 pixels.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per data set (as the paper calls it) and model: ``accuracy`` and ``sd``, fractions.
+    """
+    table = pd.read_csv(data_file("medmnistplus.csv"))
+    return pd.DataFrame(
+        {
+            "dataset": table["dataset"].str.removesuffix("mnist"),
+            "architecture": table["architecture"],
+            "accuracy": table["accuracy_percent_224"] / 100,
+            "sd": table["accuracy_sd_224"] / 100,
+        }
+    )
+
+
+def other_seeds(result_set: ResultSet) -> pd.DataFrame:
+    """Leads in accuracy of fine-tuned runs, beside what other seeds do to a single run.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per data set that the benchmark has and the result set fine-tuned on all images:
+        number of ``models``, ``lead`` of the most accurate over the second, ``seed sd`` (median of
+        the benchmark's models), ``seeds alone`` (difference that 5 % of pairs of single runs of
+        one model exceed, 1.96 sqrt(2) sd), and how many models are ``within it`` of the first.
+    """
+    rows = []
+    runs = result_set.full_data()
+    runs = runs[fine_tuned(runs)]
+    for dataset, known in benchmark().groupby("dataset"):
+        accuracy = runs.loc[runs["dataset"] == dataset, "test_accuracy"].dropna().astype(float)
+        if len(accuracy) < 2:
+            continue
+        first, second = accuracy.nlargest(2)
+        alone = 1.96 * 2**0.5 * known["sd"].median()
+        rows.append(
+            {
+                "data set": dataset,
+                "models": len(accuracy),
+                "lead": first - second,
+                "seed sd": known["sd"].median(),
+                "seeds alone": alone,
+                "within it": int((accuracy >= first - alone).sum()),
+            }
+        )
+    return pd.DataFrame(
+        rows, columns=["data set", "models", "lead", "seed sd", "seeds alone", "within it"]
+    )

@@ -281,3 +281,51 @@ def ranking_table(result_set: ResultSet) -> pd.DataFrame:
         table = table.merge(again.rename(columns={"architecture": words}), on=["block", "rank"])
         table[words] = table[words].where(table[words] != table["printed"], "same")
     return table
+
+
+def notebook_table(result_set: ResultSet) -> pd.DataFrame:
+    """Compare the authors' own table notebook with the released data and with the print.
+
+    The notebook is ``results/results_table.ipynb`` of the release; the rows that its output holds
+    are in ``data/table1_notebook.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per number of the notebook for an experiment of the printed table: block, rank,
+        architecture, quantity, ``notebook`` (text), ``follows`` (whether it is the value of the
+        data, rounded to its digits; scores by min-max), ``printed`` (text) and ``agrees`` (whether
+        the notebook's value, rounded or cut off, is the printed one).
+    """
+    scored = full_data_runs(result_set)
+    notebook = pd.read_csv(data_file("table1_notebook.csv"), dtype="string")
+    notebook = notebook.set_index(["dataset", "rank"])
+    rows = []
+    for line in printed_table().to_dict("records"):
+        dataset = line["dataset"]
+        released = "derma_pt" if dataset == "derma" and line["pretrained"] else dataset
+        own = notebook.loc[(released, line["rank"])]
+        run = run_of(scored, line, result_set.name)
+        for quantity, (column, factor, _) in QUANTITIES.items():
+            value = run["pepr_minmax" if quantity == "pepr_e" else column] * factor
+            rows.append(
+                {name: line[name] for name in ("block", "rank", "architecture")}
+                | {
+                    "quantity": quantity,
+                    "notebook": own[quantity],
+                    "follows": own["architecture"] == line["architecture"]
+                    and compare_printed(float(value), own[quantity]) == REPRODUCED,
+                    "printed": line[quantity],
+                    "agrees": compare_printed(float(own[quantity]), line[quantity]) != DIFFERS,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def contradicted(notebook: pd.DataFrame) -> pd.DataFrame:
+    """The printed numbers other than scores that the authors' notebook has otherwise."""
+    odd = notebook[~notebook["agrees"] & (notebook["quantity"] != "pepr_e")]
+    headings = odd["quantity"].map(lambda quantity: QUANTITIES[quantity][2])
+    return odd[["block", "architecture"]].assign(
+        quantity=headings, printed=odd["printed"], notebook=odd["notebook"]
+    )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
+from paper.chapters.published_data import released_script
 from paper.checks.shared import DATASETS, arm
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.ledger import LabelledValue, check
 from pepr_utils.results import ResultSet
 from pepr_utils.results.accuracies import Lattice, stated_lattices, training_images
+from pepr_utils.results.load import PUBLISHED
 from pepr_utils.results.power import epochs_per_run, implied_power
 from pepr_utils.results.repeats import shared_values
 from pepr_utils.results.result_set import cached_on_result_set
@@ -79,6 +81,15 @@ def batch_size(result_set: ResultSet) -> LabelledValue:
     ]
     words = ", ".join(map(str, possible)) or "none fits"
     return LabelledValue(possible[0] if len(possible) == 1 else float("nan"), words)
+
+
+@check(reads_runs=False)
+def script_setting(result_set: ResultSet, setting: str) -> float:
+    """A number that the released training script sets, for the authors' own runs."""
+    if not result_set.name.startswith(PUBLISHED):
+        raise NotAvailableError("the training script's settings for these runs")
+    script = released_script().set_index("setting")
+    return float(script.loc[setting, "value"])
 
 
 @check

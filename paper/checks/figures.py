@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from paper.chapters.pareto import front_points
+from paper.chapters.results import preliminary_choices
 from paper.checks.shared import (
     FRACTION,
     PRETRAINING,
@@ -80,11 +81,30 @@ def datasets_of_3b(result_set: ResultSet) -> list[str]:
     return frame["datasets"].iloc[0].split(", ")
 
 
+def _choices(result_set: ResultSet) -> pd.DataFrame:
+    need_arms(result_set, FRACTION)
+    choices = preliminary_choices(result_set)
+    if choices.empty:
+        raise NotAvailableError("twenty models with a run in both arms")
+    return choices
+
+
 @check
-def order_kept(result_set: ResultSet) -> float:
-    """Rank correlation of the models' accuracies on a tenth and on all of the data."""
-    wide = _wide(_fractions(result_set), FRACTION_ARMS)
-    return float(wide[FRACTION_ARMS[0]].corr(wide[FRACTION_ARMS[1]], method="spearman"))
+def choice_on_a_tenth(result_set: ResultSet) -> LabelledValue:
+    """Whether a shortlist of ten by a tenth of the images beats 95 % of random ones."""
+    choices = _choices(result_set)
+    better = choices["as good at random"] < 0.05
+    shares = ", ".join(f"{share:.0%}" for share in choices["as good at random"])
+    words = f"{_share(better)} data sets; as good at random {shares}"
+    return LabelledValue(bool(better.all()), words)
+
+
+@check
+def order_kept(result_set: ResultSet) -> LabelledValue:
+    """Whether the accuracies on a tenth and on all images are correlated on each data set."""
+    choices = _choices(result_set)
+    words = ", ".join(f"{row.correlation:.2f}" for row in choices.itertuples())
+    return LabelledValue(bool((choices["low"] > 0).all()), f"rank correlations {words}")
 
 
 def _against_scratch(result_set: ResultSet, tuned: pd.Series) -> LabelledValue:
@@ -93,7 +113,8 @@ def _against_scratch(result_set: ResultSet, tuned: pd.Series) -> LabelledValue:
     tuned, scratch = tuned[both], scratch[both]
     higher = bool(tuned.median() >= scratch.median())
     words = f"medians {tuned.median():.4f} and {scratch.median():.4f}"
-    return LabelledValue(higher, f"{words}; {_share(tuned >= scratch)} models")
+    counts = f"{_share(tuned >= scratch.median())} models reach the median from scratch"
+    return LabelledValue(higher, f"{words}; {counts}, {int((tuned >= scratch).sum())} their own")
 
 
 @check
@@ -108,8 +129,8 @@ def less_data(result_set: ResultSet) -> LabelledValue:
     found = _against_scratch(result_set, accuracies(result_set, "derma-tenth"))
     if not found.value:
         raise NotAvailableError(
-            "fine-tuning on more than a tenth of the images and less than all; on a tenth: "
-            f"{found.label} reach training from scratch on all"
+            "fine-tuning on more than a tenth of the images and less than all; on a tenth against "
+            f"training from scratch on all: {found.label}"
         )
     return found
 
