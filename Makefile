@@ -15,7 +15,7 @@ LOCKED_EXTRAS := book dev meter parquet sweep train
 LOCK_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env paper test test-all lint format lock clean distclean
+.PHONY: help env paper pdf test test-all lint format lock clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ $(READY): requirements.lock pyproject.toml tools/setup_env.sh
 
 paper: $(READY) ## Build the paper as a web site: _build/html/index.html
 	@$(RUN) doit
+
+pdf: $(READY) ## Print the paper to one PDF: _build/html/pepr.pdf (needs Chromium and its driver)
+	@$(RUN) doit pdf
 
 test: $(READY) ## Run the fast tests, on every core
 	@$(RUN) pytest -n logical --dist loadfile --no-loadscope-reorder -m "not slow"

@@ -12,6 +12,7 @@ from pathlib import Path
 from paper.site.tasks import (
     Progress,
     chapter_tasks,
+    pdf_task,
     say_interrupted,
     site_task,
 )
@@ -24,6 +25,7 @@ sys.excepthook = say_interrupted
 DOIT_CONFIG = {
     "backend": "sqlite3",
     "continue": True,
+    "default_tasks": ["chapter", "site"],
     "dep_file": str(STATE),
     "num_process": min(4, os.cpu_count() or 1),
     "par_type": "thread",
@@ -40,3 +42,8 @@ def task_chapter():
 def task_site():
     """Build the web site."""
     return site_task(ROOT)
+
+
+def task_pdf():
+    """Print the web site to one PDF."""
+    return pdf_task(ROOT)

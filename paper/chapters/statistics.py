@@ -106,19 +106,19 @@ def _phrases(significant: pd.DataFrame) -> list[str]:
 
 def arms_of_figure_3(tested: All) -> dict[str, str]:
     """The differences of figures 3a and 3b with their tests."""
-    found = {}
+    found, highest = {}, []
     for factor in ("pretraining", "fraction"):
         one = tested.get(Comparison(factor, "accuracy", AVERAGE).name)
         p = {} if one is None else one.tests
+        highest += [p.get(name, float("nan")) for name in ("paired t", "Student")]
         found |= {
-            f"{factor}-p": at_most(p.get("paired t", float("nan"))),
-            f"{factor}-p-student": at_most(p.get("Student", float("nan"))),
             f"{factor}-difference": fixed(float("nan") if one is None else one.difference, 3),
             f"{factor}-interval": NOT_AVAILABLE
             if one is None
             else interval(one.difference_low, one.difference_high),
         }
-    return found
+    known = [p for p in highest if p == p]
+    return found | {"arms-p": at_most(max(known)) if known else NOT_AVAILABLE}
 
 
 def _on_each(result_set: ResultSet, tested: All, factor: str) -> list[Tested]:
@@ -176,3 +176,34 @@ def at_most(p: float) -> str:
 def _percent(values: Iterable[float | None], pick) -> str:
     known = [value for value in values if value is not None and value == value]
     return f"{100 * pick(known):.0f} %" if known else NOT_AVAILABLE
+
+
+def gaps_in_words(gaps: pd.DataFrame) -> dict[str, str]:
+    """The gaps of the figure of that name in words, and a sentence that their outcome chooses."""
+    parts = {name: part.set_index("dataset") for name, part in gaps.groupby("measure")}
+    names = {"gap-score": "PePR-E", "gap-alone": "cost alone (P = 1)", "gap-accuracy": "accuracy"}
+    found = {
+        key: ", ".join(f"{gap:.3f} on {dataset}" for dataset, gap in parts[name]["gap"].items())
+        if name in parts
+        else NOT_AVAILABLE
+        for key, name in names.items()
+    }
+    if any(name not in parts for name in names.values()):
+        return found | {"gap-verdict": "This result set has no small and large models to compare."}
+    score, alone, accuracy = (parts[name] for name in names.values())
+    higher = score["low"] > 0
+    cost = alone["gap"].reindex(score.index) >= score["gap"]
+    same = (accuracy["low"] <= 0) & (accuracy["high"] >= 0)
+    if higher.all() and cost.all() and same.all():
+        verdict = (
+            "Small models score higher because they cost less, not because they predict better."
+        )
+    elif higher.all():
+        verdict = (
+            f"Small models score higher on each data set; on {int(cost.sum())} of {len(cost)} "
+            f"cost alone makes as wide a gap, and on {int(same.sum())} of {len(same)} the "
+            "accuracies are not told apart."
+        )
+    else:
+        verdict = f"Small models score higher on {int(higher.sum())} of {len(higher)} data sets."
+    return found | {"gap-verdict": verdict}

@@ -16,6 +16,7 @@ from doit.tools import config_changed
 from paper.site.build import build_site, describe_commit, prose_files, stage
 from paper.site.chapters import BookError, Chapter, dependencies, read_chapters
 from paper.site.execute import build_chapter, hashes, look_up
+from paper.site.pdf import make_pdf
 from pepr_utils.errors import PeprError
 
 
@@ -72,6 +73,28 @@ def site_task(root: Path) -> dict[str, Any]:
     }
 
 
+def pdf_task(root: Path) -> dict[str, Any]:
+    """Return the task that prints the site to one PDF.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The project's folder.
+    """
+    html = root / "_build" / "html"
+
+    def print_site() -> dict[str, Any]:
+        make_pdf(root)
+        return {}
+
+    return {
+        "actions": [(_guarded, [print_site])],
+        "file_dep": [str(html / "index.html")],
+        "targets": [str(html / "pepr.pdf")],
+        "meta": {"site": html / "pepr.pdf"},
+    }
+
+
 class Progress(ZeroReporter):
     """Reports what took long, what failed and where the site is."""
 
@@ -106,7 +129,9 @@ class Progress(ZeroReporter):
 
     def complete_run(self) -> None:
         """Print where the site is, or that there is none."""
-        site = next((t.meta["site"] for t in self.tasks.values() if t.meta), None)
+        sites = [t.meta["site"] for t in self.tasks.values() if t.meta and t.name in self.started]
+        sites = sites or [t.meta["site"] for t in self.tasks.values() if t.meta]
+        site = sites[-1] if sites else None
         address = site.resolve().as_uri() if site else "the site"
         if self.failures:
             self.write(f"not built: {', '.join(n.split(':')[-1] for n in self.failures)} failed\n")
