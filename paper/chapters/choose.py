@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Iterable
@@ -68,11 +67,30 @@ def fragment(results: Iterable[ResultSet]) -> str:
                 for e in table["experiments"]
             ]
     data = json.dumps(tables, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
-    return (
-        '<div id="choose"><p>Without JavaScript this page shows its first view only: the picture '
-        "and the ten best models below.</p></div>\n"
-        f'<script type="application/json" id="choose-data">{data}</script>'
-    )
+    return _PLACE + f'<script type="application/json" id="choose-data">{data}</script>'
+
+
+#: What the script fills; without it only the first sentence is seen.
+_PLACE = """\
+<div id="choose">
+<p id="choose-answer" role="status" aria-live="polite">Without JavaScript this page shows its first
+view only: the picture and the ten best models below.</p>
+<form class="pepr-controls" hidden></form>
+<details id="choose-own" hidden>
+<summary>A table of your own (it stays on your machine)</summary>
+<p><label for="choose-file">Choose a CSV file, or drop it here:</label>
+<input id="choose-file" type="file" accept=".csv,.tsv,.txt,text/csv"></p>
+<div id="choose-columns"></div>
+<p id="choose-error" role="alert"></p>
+</details>
+<div id="choose-tools" hidden>
+<p class="pepr-filter"><label for="choose-search">Search</label>
+<input id="choose-search" type="search">
+<button id="choose-all" type="button" aria-pressed="false">Show all rows</button></p>
+<p id="choose-summary"></p>
+</div>
+</div>
+"""
 
 
 def embedded(results: ResultSet) -> dict[str, Any]:
@@ -86,8 +104,8 @@ def embedded(results: ResultSet) -> dict[str, Any]:
             source = cost_column(runs, letter)
         except PeprError:  # nobody measured it
             continue
-        label += " of one epoch" if source == "released_train_time_s" else ""
-        columns.append({"id": name, "label": label, "unit": unit, "cost": True})
+        window = " of one epoch" if source == "released_train_time_s" else ""
+        columns.append({"id": name, "label": label + window, "unit": unit, "cost": True})
         runs = runs.assign(**{name: runs[source].astype("float64") * factor})
     labels = experiment_labels(runs["experiment"])
     experiments = []
@@ -235,13 +253,6 @@ def _example(results: ResultSet) -> dict[str, str]:
         "example-within": f"{len(found.ranking)}",
         "example-of": f"{found.n_candidates}",
     }
-
-
-def link(text: str, **state: object) -> str:
-    """Write a link to a view of this page; the state is what the page's address holds."""
-    from urllib.parse import urlencode
-
-    return f'<a href="#{urlencode(state)}">{html.escape(text)}</a>'
 
 
 def _slug(label: str) -> str:

@@ -61,7 +61,9 @@ def chart(frame: pd.DataFrame, *, alpha: float = 1.0) -> alt.LayerChart:
     words = _named("labels", texts).mark_text(
         aria=False, align="right", dy=-6, color="#52606d", fontSize=11, clip=True
     )
-    limit = _named("limits", frame[["x"]].head(0)).mark_rule(color="#1f2933", strokeDash=[2, 2])
+    limit = _named("limits", frame[["x"]].head(0)).mark_rule(
+        aria=False, color="#1f2933", strokeDash=[2, 2]
+    )
     front = _named("front", frame[frame["front"]].sort_values("x")).mark_line(
         interpolate="step-after", color=GREEN, strokeWidth=1.5, clip=True
     )

@@ -58,7 +58,7 @@ def rows(page):
 def go(page, **state):
     """Open a view by its address, and return its table."""
     script = """const done = arguments[1];
-        addEventListener("hashchange", () => setTimeout(() => done(peprChoose.csv())), {once: true});
+        addEventListener("hashchange", () => done(peprChoose.csv()), {once: true});
         location.hash = arguments[0];"""
     text = page.driver.execute_async_script(
         script, urlencode(state, doseq=True) + "&x=" + str(time.time())
@@ -159,19 +159,19 @@ def test_how_firm_a_lead_is_agrees_with_the_intervals(page, published):
         "architecture"
     )
     expected = score_intervals(runs["test_accuracy"], runs["energy_kwh"], n_test=608)["leads"]
-    assert (found["leads"] - expected).abs().max() < 0.07
+    assert (found["share_leads"] - expected).abs().max() < 0.07
     found = go(page, data="mean").set_index("model")
     view = choose.default_view(published).set_index("architecture")
-    assert (found["stays"] - view["stays"]).abs().max() < 0.07
+    assert (found["share_on_front"] - view["stays"]).abs().max() < 0.07
 
 
 def upload(page, tmp_path, text, name="mine.csv"):
     """Choose a file for the table of one's own."""
     (tmp_path / name).write_text(text, encoding="utf-8")
-    page.driver.execute_script("document.getElementById('choose-error').textContent = ''")
+    page.driver.execute_script("document.getElementById('choose-own').open = true")
     page.driver.find_element("id", "choose-file").send_keys(str(tmp_path / name))
-    done = "document.getElementById('choose-error').textContent || document.getElementById('choose-name')"
-    wait(page, done)
+    said = "document.getElementById('choose-error').textContent"
+    wait(page, f"{said} || document.getElementById('choose-name')")
     return page.ask("document.getElementById('choose-error').textContent")
 
 
@@ -182,7 +182,7 @@ def test_a_table_of_ones_own_is_ranked_by_the_same_rules(page, tmp_path):
         expected = select(
             table, performance="accuracy", cost=cost, method=method, alpha=alpha
         ).ranking
-        found = go(page, set="own", cost={"wh": "c0", "gb": "c1"}[cost], rule=method, alpha=alpha)
+        found = go(page, set="own", cost={"wh": "c1", "gb": "c2"}[cost], rule=method, alpha=alpha)
         agree(found, expected.rename(columns={"accuracy": "performance"}))
     assert page.foreign == []
 
@@ -209,20 +209,32 @@ def test_a_fault_in_a_table_of_ones_own_is_named(page, tmp_path, old, new, named
 
 def test_the_logarithm_of_a_cost_of_zero_says_so(page, tmp_path):
     upload(page, tmp_path, OWN)
-    go(page, set="own", cost="c1", rule="log")
+    go(page, set="own", cost="c2", rule="log")
     assert "gb is 0" in page.ask("document.getElementById('choose-answer').textContent")
 
 
+def busy(page):
+    """CPU seconds that the page has spent on scripts, styles and layout."""
+    found = page.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+    parts = ("ScriptDuration", "RecalcStyleDuration", "LayoutDuration")
+    return sum(metric["value"] for metric in found if metric["name"] in parts)
+
+
 def test_a_slider_is_answered_at_once_and_by_keyboard(page):
-    """Within 50 ms on an idle machine; four times that may pass here, where others compute."""
-    times = page.ask("""[...Array(15).keys()].map(k => {
-        const slider = document.getElementById("choose-alpha"), begin = performance.now();
-        slider.value = 20 * k + 7;
-        slider.dispatchEvent(new Event("input"));
-        document.body.offsetHeight;
-        return performance.now() - begin;
-    })""")
-    assert np.median(times) < 200, times
+    """Within 50 ms of the processor's time on the machine that it was written on; here, in 100."""
+    page.driver.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+    for slider in ("choose-alpha", "choose-max-energy"):
+        before = busy(page)
+        page.driver.execute_script(
+            """const slider = document.getElementById(arguments[0]);
+            for (let k = 0; k < 15; k++) {
+                slider.value = 20 * k + 7;
+                slider.dispatchEvent(new Event("input"));
+                document.body.offsetHeight;
+            }""",
+            slider,
+        )
+        assert (busy(page) - before) / 15 < 0.1, slider
     before = rows(page)["score"].iloc[0]
     page.driver.find_element("id", "choose-alpha").send_keys("\ue012" * 30)  # left
     assert rows(page)["score"].iloc[0] < before
@@ -232,7 +244,7 @@ def test_a_view_is_its_address(page):
     set_to = """(([id, value]) => {{ const e = document.getElementById(id); e.value = value;
         e.dispatchEvent(new Event("input")); e.dispatchEvent(new Event("change")); }})({})"""
     for step in (
-        ["choose-data-set", "pneumonia-pretrained-100"],
+        ["choose-view", "pneumonia-pretrained-100"],
         ["choose-rule", "log"],
         ["choose-alpha", 120],
         ["choose-max-energy", 90],
@@ -268,7 +280,7 @@ def test_both_winners_are_seen_where_they_are_one_model(page):
 def test_a_budget_that_no_model_meets_is_named(page):
     go(page, data="pneumonia-pretrained-100", **{"max-energy": 0.5})
     said = page.ask("document.getElementById('choose-answer').textContent")
-    assert "energy of at most 0.500 Wh is met by 0 of 131 (smallest:" in said
+    assert "energy of at most 0.500\u00a0Wh is met by 0 of 131 (smallest:" in said
 
 
 def test_without_scripts_the_ten_best_stand_in_the_page(site, published):
