@@ -24,8 +24,14 @@
     return { ...spec, config };
   }
 
+  const drawn = new WeakMap(); // what the library gave for each chart
+
+  // Draws what the chart's specification says now; the page's own script may have changed it.
   async function draw(chart) {
     const picture = chart.querySelector("img");
+    drawn.get(chart)?.finalize();
+    delete chart.dataset.drawn;
+    chart.querySelector(".pepr-live")?.remove();
     const spec = JSON.parse(chart.querySelector("script").textContent);
     const live = document.createElement("div");
     live.className = "pepr-live";
@@ -39,7 +45,9 @@
       });
       picture.hidden = true;
       chart.dataset.drawn = "true";
-      if (spec.width === "container") follow(chart, result.view);
+      if (spec.width === "container" && !drawn.has(chart)) follow(chart);
+      drawn.set(chart, result);
+      chart.dispatchEvent(new CustomEvent("pepr-drawn", { detail: result.view }));
     } catch (error) {
       live.remove();
       console.error(`chart ${chart.dataset.name}: ${error.message}`);
@@ -47,11 +55,12 @@
   }
 
   // Vega follows the window's width; a column also changes when a sidebar opens.
-  function follow(chart, view) {
+  function follow(chart) {
     let width = chart.clientWidth;
     new ResizeObserver(() => {
       if (chart.clientWidth === width || !chart.clientWidth) return;
       width = chart.clientWidth;
+      const { view } = drawn.get(chart);
       view.signal("width", view.container().clientWidth).runAsync();
     }).observe(chart);
   }
@@ -59,6 +68,7 @@
   function start() {
     const charts = document.querySelectorAll(".pepr-chart");
     if (!charts.length) return;
+    charts.forEach((chart) => chart.addEventListener("pepr-redraw", () => draw(chart)));
     const library = document.createElement("script");
     library.src = new URL("pepr-vega.js", here).href;
     library.onload = () => charts.forEach(draw);

@@ -15,7 +15,7 @@ import yaml
 
 from pepr_utils.errors import PeprError, unknown_name
 
-_HEADER_KEYS = ("result_set", "makes", "parameters", "files")
+_HEADER_KEYS = ("result_set", "also", "makes", "parameters", "files")
 
 
 class BookError(PeprError):
@@ -42,6 +42,8 @@ class Chapter:
         Machine-read files that it reads, relative to the project's folder.
     makes : str or None
         The result set that it measures itself, where it does; `result_set` is None then.
+    also : tuple of str
+        Further result sets that it shows where they are there.
     """
 
     docname: str
@@ -51,6 +53,7 @@ class Chapter:
     parameters: dict[str, Any] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     makes: str | None = None
+    also: tuple[str, ...] = ()
 
 
 def read_chapters(root: Path) -> list[Chapter]:
@@ -140,4 +143,5 @@ def _notebook(root: Path, docname: str, needs: dict[str, Any]) -> Chapter:
         parameters=given | needs.get("parameters", {}),
         files=tuple(needs.get("files", ())),
         makes=makes,
+        also=tuple(needs.get("also", ())),
     )

@@ -50,6 +50,10 @@ LICENCES = {
 LICENCES["published-repaired"] = LICENCES["published"]
 
 
+#: Scripts that belong to one page: to the one that has the element.
+PAGE_SCRIPTS = {"choose.js": 'id="choose-data"'}
+
+
 class CaptionedTable(nodes.figure):
     """A cell's output with a caption, counted among the tables."""
 
@@ -75,6 +79,8 @@ def add_commit(app: Sphinx, config: Any) -> None:
     """Note the commit that the site is built from, and where the chart library is."""
     config.pepr_commit = config.pepr_commit or describe_commit(_root(app))
     config.html_static_path.append(str(_chart_library(Path(app.outdir).parent)))
+    # Jupyter Book loads every script on every page.
+    config.html_js_files = [f for f in config.html_js_files if f not in list(PAGE_SCRIPTS)]
 
 
 class Number(PasteTextRole):
@@ -147,6 +153,9 @@ def finish_page(
         return f' · <a download href="{address}">Notebook (ipynb)</a>' if maker else ""
 
     body = _NOTEBOOK_LINK.sub(link, context["body"])
+    for script, mark in PAGE_SCRIPTS.items():
+        if mark in body:
+            app.add_js_file(script, loading_method="defer")
     if notebook := _notebook(app, pagename):
         names = code.bindings(code.code_of(notebook))
         body = _CODE.sub(lambda block: code.link_names(block[0], names, pagename), body)

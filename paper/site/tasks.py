@@ -166,16 +166,16 @@ def _goes_before(first: Chapter, second: Chapter) -> bool:
     measured.
     """
     if second.makes:
-        return not first.makes and first.result_set != second.makes
-    return first.makes is not None and first.makes == second.result_set
+        return not first.makes and second.makes not in (first.result_set, *first.also)
+    return first.makes is not None and first.makes in (second.result_set, *second.also)
 
 
 def _same_data(chapter: Chapter, task: Any, values: dict[str, Any]) -> bool:
     """Whether the result set's content is what it was when the chapter was last executed."""
 
     def state() -> str:
-        found = look_up(chapter.result_set or chapter.makes)
-        return found if isinstance(found, str) else f"unavailable: {found}"
+        found = [look_up(name) for name in (chapter.result_set or chapter.makes, *chapter.also)]
+        return " ".join(f if isinstance(f, str) else f"unavailable: {f}" for f in found)
 
     before = state()
     # A chapter that makes its set has changed it by the time that this is saved.

@@ -66,7 +66,6 @@ def test_a_slider_redraws_its_chart(visit, scheme):
         ("notebooks/score", "input[type=range]"),
         ("notebooks/curve", "select"),
         ("notebooks/statements", "select"),
-        ("notebooks/pareto", "[data-name=budget] input[type=range]"),
     ],
 )
 def test_every_kind_of_control_redraws_its_chart(visit, docname, control):

@@ -1,14 +1,13 @@
-"""Figures 2b and 4a, the budget and the rank plots: their data by hand, their charts' structure."""
+"""Figures 2b and 4a and the rank plots: their data by hand, their charts' structure."""
 
 import altair as alt
-import numpy as np
 import pandas as pd
 import pytest
 import vl_convert
 
 from paper.chapters import curve as curve_numbers
 from paper.chapters import pareto as front_numbers
-from paper.figures import budget, curves, front, integral, profile, ranking
+from paper.figures import curves, front, integral, profile, ranking
 from pepr_utils.errors import UnknownNameError
 from pepr_utils.scoring import pareto_front
 from pepr_utils.statistics import rank_stability
@@ -114,36 +113,6 @@ def test_choice_at_20_wh_and_8_gb_by_pandas(published):
     assert found["n-within"] == str(within.sum())
     assert found["chosen"] == score[within].idxmax()
     assert found["chosen-accurate"] == table["test_accuracy"][within].idxmax()
-
-
-@pytest.mark.parametrize(
-    ("energy", "memory", "best"),
-    [(9.0, 4.5, "cheap"), (4.0, 2.0, "cheap"), (3.9, 4.5, None), (9.0, 1.9, None)],
-)
-def test_the_budget_chart_chooses_within_both_limits(epoch_set, energy, memory, best):
-    frame = budget.data(front_numbers.models(epoch_set))
-    frame["energy_wh"] /= 1e3  # the set has kilowatt-hours of the size of watt-hours
-    spec = budget.chart(frame).properties(width=600).to_dict()
-    for param in spec["params"]:
-        param["value"] = {"energy": energy, "memory": memory}.get(param["name"], param["value"])
-    svg = _marks(spec)
-    assert (f"highest PePR-E: {best}" in svg) == (best is not None)
-    assert ("no model meets the budgets" in svg) == (best is None)
-    if (energy, memory) == (9.0, 4.5):
-        assert "most accurate: dear" in svg
-
-
-def test_a_model_of_unknown_memory_meets_no_memory_budget(epoch_set):
-    frame = budget.data(front_numbers.models(epoch_set))
-    frame.loc[frame["architecture"] == "cheap", "memory_gb"] = np.nan
-    svg = _marks(budget.chart(frame).properties(width=600).to_dict())
-    assert "highest PePR-E: cheap" not in svg
-
-
-def test_without_any_memory_there_is_no_memory_slider(epoch_set):
-    frame = budget.data(front_numbers.models(epoch_set)).assign(memory_gb=np.nan)
-    names = [p["name"] for p in budget.chart(frame).to_dict()["params"]]
-    assert names == ["energy", "alpha"]
 
 
 def test_ranks_over_alpha_by_hand():
