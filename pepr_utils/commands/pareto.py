@@ -14,6 +14,7 @@ from pepr_utils.commands.comparison import (
     comparing,
     output_options,
     print_json,
+    show_notes,
     write_output,
 )
 from pepr_utils.commands.text_table import clean, count, echo, lines, wrapped
@@ -57,6 +58,8 @@ def pareto(
       pepr pareto models.csv --performance auc --cost kwh --cost gb
       pepr pareto published --cost M --all
     """
+    from pepr_utils.results.notes import notes_on_numbers
+
     comparison = read()
     check_output(comparison.table, ADDED, output)
     found = _front(comparison, tuple(word.strip() for word in better.split(",")))
@@ -74,6 +77,7 @@ def pareto(
     else:
         _print_text(comparison, found, parts, shown, better)
     comparison.report_left_out("compared")
+    show_notes(notes_on_numbers(comparison))
 
 
 def _front(comparison: Comparison, better: tuple[str, ...]) -> pd.DataFrame:

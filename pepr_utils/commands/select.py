@@ -12,10 +12,11 @@ import click
 
 from pepr_utils.commands.comparison import (
     Comparison,
+    chance_option,
     check_output,
     comparing,
     output_options,
-    refuse_reserved,
+    show_notes,
     weighed,
     weights_option,
     write_output,
@@ -31,6 +32,7 @@ from pepr_utils.commands.text_table import (
     wrapped,
 )
 from pepr_utils.errors import InfeasibleBudgetError
+from pepr_utils.results.models import refuse_reserved
 from pepr_utils.scoring import NORMALIZATIONS
 from pepr_utils.scoring import select as choose
 from pepr_utils.scoring.selection import OBJECTIVES, Selection
@@ -38,10 +40,14 @@ from pepr_utils.scoring.selection import OBJECTIVES, Selection
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pepr_utils.results.notes import Note
+
 #: Rules that need no further bounds.
 RULES = [rule for rule in NORMALIZATIONS if rule != "fixed"]
 #: What --output adds to the table.
 ADDED = ["resource", "pepr", "rank"]
+#: Column of P in [0, 1] beside the performance in the user's own numbers.
+P = "P of the selection"
 Found = Selection | InfeasibleBudgetError
 
 
@@ -91,6 +97,7 @@ Found = Selection | InfeasibleBudgetError
     show_default=True,
     help="Show the best N of each group.",
 )
+@chance_option
 @output_options
 def select(
     read: Callable[..., Comparison],
@@ -100,6 +107,7 @@ def select(
     as_json: bool,
     output: Path | None,
     weights: str | None,
+    chance: float | None,
     **how: Any,
 ) -> None:
     """Choose the best model of TABLE that stays within every budget.
@@ -126,7 +134,7 @@ def select(
     }
     frame = _frame(comparison, limits)
     found = [
-        (label, _choose(frame.loc[rows], comparison, how, limits))
+        (label, _choose(frame.loc[rows], how, limits))
         for label, rows in comparison.parts(frame.index)
     ]
     write_output(comparison.table, _added(comparison, found), output)
@@ -136,11 +144,29 @@ def select(
     else:
         _print_text(comparison, frame, [f for f in found if isinstance(f[1], Selection)], how, top)
     comparison.report_left_out("compared")
+    show_notes(_notes(comparison, how, found, chance))
     infeasible = [(label, f) for label, f in found if isinstance(f, InfeasibleBudgetError)]
     for label, outcome in infeasible:
         note(str(outcome) if label is None else f"{label}: {outcome}")
     if infeasible:
         sys.exit(1)
+
+
+def _notes(
+    comparison: Comparison,
+    how: dict[str, Any],
+    found: list[tuple[str | None, Found]],
+    chance: float | None,
+) -> list[Note]:
+    """The notes on the table and, where the score decides, on the models within budget."""
+    from pepr_utils.results.notes import notes, notes_on_numbers
+    from pepr_utils.results.ranking import Rule, rank
+
+    within = [index for _, f in found if isinstance(f, Selection) for index in f.ranking.index]
+    if how["objective"] != "pepr" or not within:
+        return notes_on_numbers(comparison)
+    rule = Rule(how["cost"], alpha=how["alpha"], method=how["method"])
+    return notes(rank(comparison, rule), chance=chance, among=within)
 
 
 def _added(comparison: Comparison, found: list[tuple[str | None, Found]]) -> pd.DataFrame:
@@ -168,32 +194,33 @@ def _limits(comparison: Comparison, option: str, texts: tuple[str, ...]) -> dict
         if column in limits:
             raise click.UsageError(f"{option} is given twice for {column!r}; keep one")
         limits[column] = to_unit_of(column, value)
-        if column == comparison.performance and not 0 <= limits[column] <= 1:
+        scale = comparison.scale
+        inside = scale.lower <= limits[column] <= scale.upper
+        if column == comparison.performance and not inside:
             raise click.UsageError(
-                f"{option} of {column!r} is {value.strip()!r}; allowed: 0 to 1; "
-                "divide percentages by 100"
+                f"{option} of {column!r} is {value.strip()!r}; allowed: {scale.lower:g} to "
+                f"{scale.upper:g}" + ("; divide percentages by 100" if scale.upper == 1 else "")
             )
     return limits
 
 
 def _frame(comparison: Comparison, limits: dict[str, dict[str, float]]) -> pd.DataFrame:
     """The models that are compared: name, numbers, and the columns that have a budget."""
-    frame = comparison.numbers.assign(model=comparison.model)
+    p = comparison.scale.fraction(comparison.numbers[comparison.performance])
+    frame = comparison.numbers.assign(model=comparison.model, **{P: p})
     for column in (*limits["maximum"], *limits["minimum"]):
         if column not in frame:
             frame[column] = comparison.table.numbers(column)
     return frame[comparison.known]
 
 
-def _choose(
-    rows: pd.DataFrame, comparison: Comparison, how: dict[str, Any], limits: dict[str, Any]
-) -> Found:
+def _choose(rows: pd.DataFrame, how: dict[str, Any], limits: dict[str, Any]) -> Found:
     if rows.empty:
         return InfeasibleBudgetError("no model has every value needed", binding=[], nearest={})
     try:
         return choose(
             rows,
-            performance=comparison.performance,
+            performance=P,
             label="model",
             **limits,
             **how,
@@ -213,7 +240,7 @@ def _as_json(label: str | None, found: Found, top: int) -> dict[str, Any]:
             "binding": found.binding,
             "nearest": found.nearest or None,
         }
-    models = found.ranking.iloc[:top]
+    models = found.ranking.iloc[:top].drop(columns=P)
     return {
         "group": label,
         "feasible": True,
@@ -232,7 +259,7 @@ def _print_text(
     top: int,
 ) -> None:
     text: list[str] = []
-    extra = [c for c in frame if c not in {*comparison.numbers, "model"}]
+    extra = [c for c in frame if c not in {*comparison.numbers, "model", P}]
     for label, selection in found:
         of = f"{len(selection.ranking):,} of {count(selection.n_candidates, 'model')} within budget"
         if selection.n_unknown:
