@@ -4,12 +4,14 @@ from . import (
     ledger,
     measurement,
     paths,
+    reporting,
     results,
     scoring,
     statistics,
 )
 from .measurement import measure
 from .measurement.metering import meter
+from .reporting import report
 from .results import load_result_set, read_table, score
 from .scoring import normalize, pareto_front, pepr, select
 
@@ -26,6 +28,8 @@ __all__ = [
     "paths",
     "pepr",
     "read_table",
+    "report",
+    "reporting",
     "results",
     "score",
     "scoring",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pepr_utils.results.notes import Note
+    from pepr_utils.results.ranking import Ranking
     from pepr_utils.results.user_table import UserTable
 
 
@@ -241,7 +242,11 @@ def show_notes(found: list[Note]) -> None:
 
 
 def output_options(function: Callable) -> Callable:
-    """Add ``--output`` and ``--json``."""
+    """Add ``--output``, ``--chart`` and ``--json``."""
+    function = click.option(
+        "--chart", metavar="FILE", type=click.Path(path_type=Path), callback=_checked_chart,
+        help="Draw performance against cost to FILE: .svg, .png or .html.",
+    )(function)  # fmt: skip
     function = click.option(
         "--json", "as_json", is_flag=True, help="Print a JSON array of objects."
     )(function)
@@ -252,6 +257,31 @@ def output_options(function: Callable) -> Callable:
         type=click.Path(path_type=Path),
         help="Write the table with what is computed to OUT: .csv, .parquet or .json.",
     )(function)
+
+
+def _checked_chart(_context: Any, _option: Any, target: Path | None) -> Path | None:
+    """Refuse a chart that cannot be written, before anything is computed."""
+    if target is not None:
+        from pepr_utils.reporting import check_chart_target
+
+        check_chart_target(target)
+    return target
+
+
+def write_chart(target: Path | None, ranking: Ranking, **budgets: Any) -> None:
+    """Write the file of ``--chart`` for a ranking."""
+    from pepr_utils.reporting import charts
+
+    write_charts(target, lambda: charts(ranking, **budgets))
+
+
+def write_charts(target: Path | None, charts: Callable[[], list[dict[str, Any]]]) -> None:
+    """Write the file of ``--chart``, and report it on stderr."""
+    if target is not None:
+        from pepr_utils.reporting import write_charts as write
+
+        write(charts(), target)
+        note(f"drew {target}")
 
 
 def check_output(table: UserTable, added: list[str], output: Path | None) -> None:

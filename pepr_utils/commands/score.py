@@ -19,6 +19,7 @@ from pepr_utils.commands.comparison import (
     show_notes,
     weighed,
     weights_option,
+    write_chart,
     write_output,
 )
 from pepr_utils.commands.text_table import clean, echo, fraction, lines, number, wrapped
@@ -28,7 +29,7 @@ from pepr_utils.scoring import NORMALIZATIONS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pepr_utils.results.ranking import Rule
+    from pepr_utils.results.ranking import Ranking, Rule
 
 
 @click.command()
@@ -64,6 +65,8 @@ def score(
     top: int | None,
     as_json: bool,
     chance: float | None,
+    output: Path | None,
+    chart: Path | None,
     **options: Any,
 ) -> None:
     """Rank the models of TABLE by PePR = P / (1 + R).
@@ -84,28 +87,34 @@ def score(
       pepr score models.csv --performance auc --cost kwh --cost gb --weights 0.7,0.3
       pepr score models.csv --performance top1_error --cost flops --better low --n-test 10000
       pepr score published --top 5
-      pepr score models.csv --performance auc --cost kwh -o scored.csv
+      pepr score models.csv --performance auc --cost kwh -o scored.csv --chart scored.svg
     """
-    from pepr_utils.results.ranking import Rule, rank
-
-    output: Path | None = options.pop("output")
-    weights, method = options.pop("weights"), options.pop("method")
-    _check_bounds(method, options["lower"], options["upper"], options["outside"])
-    comparison = read(costs_above_zero=method == "log")
-    rule = Rule(comparison.weights(weights), method=method, **options)
-    if method == "fixed" and rule.outside != "clip":
-        _check_inside(comparison, rule.lower, rule.upper)
-    ranking = rank(comparison, rule)
-    scored = ranking.table
+    ranking = ranking_of(read, **options)
+    comparison, scored = ranking.models, ranking.table
     check_output(comparison.table, list(scored), output)
     parts = list(comparison.parts(ranking.order))
     write_output(comparison.table, scored, output)
     if as_json:
         print_json(comparison, scored, [(label, rows[:top]) for label, rows in parts])
     else:
-        _print_text(comparison, scored, parts, rule, top)
+        _print_text(comparison, scored, parts, ranking.rule, top)
+    write_chart(chart, ranking)
     comparison.report_left_out("scored")
     show_notes(ranking.notes(chance))
+
+
+def ranking_of(
+    read: Callable[..., Comparison], weights: str | None, method: str, **options: Any
+) -> Ranking:
+    """Read a table and rank its models by the options of the score."""
+    from pepr_utils.results.ranking import Rule, rank
+
+    _check_bounds(method, options["lower"], options["upper"], options["outside"])
+    comparison = read(costs_above_zero=method == "log")
+    rule = Rule(comparison.weights(weights), method=method, **options)
+    if method == "fixed" and rule.outside != "clip":
+        _check_inside(comparison, rule.lower, rule.upper)
+    return rank(comparison, rule)
 
 
 def _check_bounds(

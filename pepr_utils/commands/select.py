@@ -19,6 +19,7 @@ from pepr_utils.commands.comparison import (
     show_notes,
     weighed,
     weights_option,
+    write_chart,
     write_output,
 )
 from pepr_utils.commands.text_table import (
@@ -106,6 +107,7 @@ def select(
     top: int,
     as_json: bool,
     output: Path | None,
+    chart: Path | None,
     weights: str | None,
     chance: float | None,
     **how: Any,
@@ -125,12 +127,14 @@ def select(
       pepr select models.csv --performance auc --cost kwh --max kwh=2 -o chosen.csv
       pepr select models.csv --performance auc --cost kwh --cost gb --weights 0.7,0.3
     """
+    from pepr_utils.results.ranking import Rule, rank
+
     comparison = read()
     check_output(comparison.table, ADDED, output)
     how["cost"] = comparison.weights(weights)
     limits = {
-        "maximum": _limits(comparison, "--max", maximum),
-        "minimum": _limits(comparison, "--min", minimum),
+        "maximum": budgets(comparison, "--max", maximum),
+        "minimum": budgets(comparison, "--min", minimum),
     }
     frame = _frame(comparison, limits)
     found = [
@@ -143,6 +147,11 @@ def select(
         echo(json.dumps(objects, indent=1, allow_nan=False))
     else:
         _print_text(comparison, frame, [f for f in found if isinstance(f[1], Selection)], how, top)
+    if chart:
+        rule = Rule(how["cost"], alpha=how["alpha"], method=how["method"])
+        within = _added(comparison, found)["rank"].notna()
+        chosen = {label: f.best.name for label, f in found if isinstance(f, Selection)}
+        write_chart(chart, rank(comparison, rule), within=within, chosen=chosen)
     comparison.report_left_out("compared")
     show_notes(_notes(comparison, how, found, chance))
     infeasible = [(label, f) for label, f in found if isinstance(f, InfeasibleBudgetError)]
@@ -179,7 +188,8 @@ def _added(comparison: Comparison, found: list[tuple[str | None, Found]]) -> pd.
     return added.astype({"resource": "float64", "pepr": "float64", "rank": "Int64"})
 
 
-def _limits(comparison: Comparison, option: str, texts: tuple[str, ...]) -> dict[str, float]:
+def budgets(comparison: Comparison, option: str, texts: tuple[str, ...]) -> dict[str, float]:
+    """Column and limit of each budget given."""
     from pepr_utils.results.units import to_unit_of
 
     limits: dict[str, float] = {}
