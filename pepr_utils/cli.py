@@ -42,6 +42,11 @@ COMMANDS = {
         "select",
         "Choose the best model within budgets of energy, memory or more.",
     ),
+    "compare": (
+        "pepr_utils.commands.compare",
+        "compare",
+        "Compare two tables' rankings: who moved, and do they agree.",
+    ),
     "audit": (
         "pepr_utils.commands.audit",
         "audit",
