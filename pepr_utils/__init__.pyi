@@ -12,11 +12,12 @@ from . import (
 from .measurement import measure
 from .measurement.metering import meter
 from .reporting import report
-from .results import load_result_set, read_table, score
+from .results import best_by_pepr, load_result_set, read_table, score
 from .scoring import normalize, pareto_front, pepr, select
 
 __all__ = [
     "audit",
+    "best_by_pepr",
     "errors",
     "ledger",
     "load_result_set",

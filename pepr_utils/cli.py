@@ -43,6 +43,11 @@ COMMANDS = {
         "select",
         "Choose the best model within budgets of energy, memory or more.",
     ),
+    "compare": (
+        "pepr_utils.commands.compare",
+        "compare",
+        "Compare two tables' rankings: who moved, and do they agree.",
+    ),
     "report": (
         "pepr_utils.commands.report",
         "report",

@@ -12,6 +12,7 @@ import click
 
 from pepr_utils.commands.text_table import count, echo, fraction, note, number, wrapped
 from pepr_utils.results.models import Models, Question, Scale, find_models
+from pepr_utils.scoring import NORMALIZATIONS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,14 +114,14 @@ def _range(values: pd.Series) -> str:
     return f"{low} in all" if values.min() == values.max() else f"{low} to {high}"
 
 
-def comparing(*, any_numbers: bool = False) -> Callable:
-    """Give a command the argument TABLE and the options that say what is compared.
+def comparing(*, any_numbers: bool = False, tables: tuple[str, ...] = ("table",)) -> Callable:
+    """Give a command the argument TABLE, or several, and the options that say what is compared.
 
     The command is called with a function that makes the `Comparison` (`costs_above_zero` for the
-    rule `log`) and its own options.
+    rule `log`; `at`, which of the tables) and its own options.
     """
     options = [
-        click.argument("table", metavar="TABLE"),
+        *(click.argument(name, metavar=name.upper()) for name in tables),
         click.option(
             "--performance", metavar="COL",
             help="Performance column" + ("." if any_numbers else ", fractions from 0 to 1."),
@@ -165,20 +166,20 @@ def comparing(*, any_numbers: bool = False) -> Callable:
 
     def decorate(command: Callable) -> Callable:
         @functools.wraps(command)
-        def run(*, table, performance, cost, by, together, label, each_row, **own):
+        def run(*, performance, cost, by, together, label, each_row, **own):
             scale = Scale()
             if not any_numbers:
                 scale = Scale(own.pop("better"), *own.pop("performance_range"))
-            n_test = own.pop("n_test", None)
+            n_test, paths = own.pop("n_test", None), [own.pop(name) for name in tables]
 
-            def read(*, costs_above_zero: bool = False) -> Comparison:
+            def read(*, costs_above_zero: bool = False, at: int = 0) -> Comparison:
                 from pepr_utils.results.user_table import load_user_table
 
                 asked = Question(
                     performance, cost, by, together, label, each_row, scale, n_test,
                     any_numbers=any_numbers, costs_above_zero=costs_above_zero,
                 )  # fmt: skip
-                found = find_models(load_user_table(table), asked, Comparison)
+                found = find_models(load_user_table(paths[at]), asked, Comparison)
                 for remark in found.remarks:
                     note(f"note: {remark}")
                 shows_interval = n_test is not None or found.runs is not None
@@ -198,6 +199,22 @@ def weights_option(function: Callable) -> Callable:
     return click.option(
         "--weights", metavar="W1,W2", help="Weight of each --cost, such as 0.7,0.3 or 7,3."
     )(function)
+
+
+alpha_option = click.option(
+    "--alpha", type=click.FloatRange(min=1), default=1.0, show_default=True,
+    help="Emphasis on performance, 1 or more.",
+)  # fmt: skip
+
+
+def rule_options(function: Callable) -> Callable:
+    """Add ``--alpha`` and ``--normalize`` with the rules that need no further bounds."""
+    function = click.option(
+        "--normalize", "method", default="minmax", show_default=True,
+        type=click.Choice([rule for rule in NORMALIZATIONS if rule != "fixed"]),
+        help="How costs become a resource from 0 to 1, over all models compared.",
+    )(function)  # fmt: skip
+    return alpha_option(function)
 
 
 def _range_of(_context: Any, _option: Any, text: str | None) -> tuple[float, float]:

@@ -10,6 +10,7 @@ import click
 
 from pepr_utils.commands.comparison import (
     Comparison,
+    alpha_option,
     chance_option,
     check_output,
     comparing,
@@ -35,13 +36,7 @@ if TYPE_CHECKING:
 @click.command()
 @comparing()
 @weights_option
-@click.option(
-    "--alpha",
-    type=click.FloatRange(min=1),
-    default=1.0,
-    show_default=True,
-    help="Emphasis on performance, 1 or more.",
-)
+@alpha_option
 @click.option(
     "--normalize",
     "method",

@@ -16,6 +16,7 @@ from pepr_utils.commands.comparison import (
     check_output,
     comparing,
     output_options,
+    rule_options,
     show_notes,
     weighed,
     weights_option,
@@ -34,7 +35,6 @@ from pepr_utils.commands.text_table import (
 )
 from pepr_utils.errors import InfeasibleBudgetError
 from pepr_utils.results.models import refuse_reserved
-from pepr_utils.scoring import NORMALIZATIONS
 from pepr_utils.scoring import select as choose
 from pepr_utils.scoring.selection import OBJECTIVES, Selection
 
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
     from pepr_utils.results.notes import Note
 
-#: Rules that need no further bounds.
-RULES = [rule for rule in NORMALIZATIONS if rule != "fixed"]
 #: What --output adds to the table.
 ADDED = ["resource", "pepr", "rank"]
 #: Column of P in [0, 1] beside the performance in the user's own numbers.
@@ -76,21 +74,7 @@ Found = Selection | InfeasibleBudgetError
     show_default=True,
     help="What is best: the highest score or the highest performance.",
 )
-@click.option(
-    "--alpha",
-    type=click.FloatRange(min=1),
-    default=1.0,
-    show_default=True,
-    help="Emphasis on performance, 1 or more.",
-)
-@click.option(
-    "--normalize",
-    "method",
-    type=click.Choice(RULES),
-    default="minmax",
-    show_default=True,
-    help="How costs become a resource from 0 to 1, over all models, within budget or not.",
-)
+@rule_options
 @click.option(
     "--top",
     type=click.IntRange(min=1),

@@ -8,6 +8,7 @@ from .architectures import (
 )
 from .curves import curve_experiment, learning_curves
 from .experiments import experiment_key, experiment_labels
+from .grid_search import best_by_pepr
 from .load import available_result_sets, content_hash, load_result_set
 from .predictions import correct_images, read_predictions
 from .ranking import score
@@ -27,6 +28,7 @@ __all__ = [
     "Run",
     "add_classes",
     "available_result_sets",
+    "best_by_pepr",
     "content_hash",
     "correct_images",
     "cost_column",
