@@ -4,17 +4,20 @@ from . import (
     ledger,
     measurement,
     paths,
+    reporting,
     results,
     scoring,
     statistics,
 )
 from .measurement import measure
 from .measurement.metering import meter
-from .results import load_result_set, read_table, score
+from .reporting import report
+from .results import best_by_pepr, load_result_set, read_table, score
 from .scoring import normalize, pareto_front, pepr, select
 
 __all__ = [
     "audit",
+    "best_by_pepr",
     "errors",
     "ledger",
     "load_result_set",
@@ -26,6 +29,8 @@ __all__ = [
     "paths",
     "pepr",
     "read_table",
+    "report",
+    "reporting",
     "results",
     "score",
     "scoring",

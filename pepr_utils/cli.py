@@ -18,6 +18,7 @@ EXTRAS = {
     "run": "train",
     "sweep": "sweep,train",
     "meter": "meter",
+    "report": "report",
 }
 
 #: Subcommand -> (module, attribute, one-line help); the module is imported when the command runs.
@@ -41,6 +42,16 @@ COMMANDS = {
         "pepr_utils.commands.select",
         "select",
         "Choose the best model within budgets of energy, memory or more.",
+    ),
+    "compare": (
+        "pepr_utils.commands.compare",
+        "compare",
+        "Compare two tables' rankings: who moved, and do they agree.",
+    ),
+    "report": (
+        "pepr_utils.commands.report",
+        "report",
+        "Write a page about the models of a table, for a colleague.",
     ),
     "audit": (
         "pepr_utils.commands.audit",
@@ -95,6 +106,8 @@ class _LazyGroup(click.Group):
             if module in ("", "pepr_utils", *sys.stdlib_module_names):
                 raise
             name = ctx.invoked_subcommand or ""
+            if isinstance(error, NotInstalledError) and name not in EXTRAS:
+                raise  # of one option; the message names its extra
             raise NotInstalledError.of(error, f"`pepr {name}`", EXTRAS.get(name, "")) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -140,6 +153,7 @@ def pepr() -> None:
     Example:
       pepr data show published # what is in it
       pepr score models.csv --performance accuracy --cost energy_wh
+      pepr report models.csv --performance accuracy --cost energy_wh -o report.html
       pepr audit published     # what is doubtful in it
       pepr claims              # which claims of the paper are reproduced
       pepr run --help          # train and meter models on your images

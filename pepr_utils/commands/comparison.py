@@ -3,92 +3,42 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pepr_utils.commands.text_table import clean, count, echo, fraction, note, number
-from pepr_utils.errors import InvalidTableError, PeprError, ScoreInputError
+from pepr_utils.commands.text_table import count, echo, fraction, note, number, wrapped
+from pepr_utils.results.models import Models, Question, Scale, find_models
+from pepr_utils.scoring import NORMALIZATIONS
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pepr_utils.results.notes import Note
+    from pepr_utils.results.ranking import Ranking
     from pepr_utils.results.user_table import UserTable
-
-#: Keys of the output beside the table's own columns.
-RESERVED = ("group", "model", "rank", "resource", "pepr", "pareto", "knee")
-DEFAULT_PERFORMANCE, DEFAULT_COST = "test_accuracy", "E"
-_NAMING = ("architecture", "model", "name", "run_id")
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Models to be compared, their numbers checked.
+class Comparison(Models):
+    """The models that a command compares, as it shows them.
 
     Attributes
     ----------
-    table : UserTable
-        The whole table.
-    performance : str
-        Name of the performance column.
-    costs : list of str
-        Names of the cost columns.
-    numbers : pandas.DataFrame
-        These columns as floats, for every row of the table.
-    model : pandas.Series of str
-        What each row is called.
-    groups : pandas.Series of str or None
-        Group of each row; None where all are compared with each other.
-    grouped_by : str
-        What the groups are called.
-    failed, known : pandas.Series of bool
-        Failed runs; rows that are compared: not failed, with a performance and every cost.
+    shows_interval : bool
+        Whether the terminal shows the interval of each score.
     """
 
-    table: UserTable
-    performance: str
-    costs: list[str]
-    numbers: pd.DataFrame
-    model: pd.Series
-    groups: pd.Series | None
-    grouped_by: str
-    failed: pd.Series
-    known: pd.Series
-
-    def parts(self, order: pd.Index) -> Iterator[tuple[str | None, pd.Index]]:
-        """Each group's label and its rows in the order given; groups as in the table."""
-        if self.groups is None:
-            yield None, order
-            return
-        ordered = self.groups.loc[order]
-        rows = ordered.groupby(ordered, sort=False).groups
-        for label in self.groups.unique():
-            yield str(label), rows.get(label, order[:0])
-
-    def codes(self) -> Any:
-        """A number for the group of each row that is compared, or None."""
-        if self.groups is None:
-            return None
-        return self.groups[self.known].factorize()[0]
+    shows_interval: bool = False
 
     def report_left_out(self, what: str) -> None:
         """Report on stderr how many rows are not compared, and why."""
-        if self.known.all():
-            return
-        reasons = []
-        for column in dict.fromkeys([self.performance, *self.costs]):
-            missing = self.numbers[column].isna() & ~self.failed
-            if missing.any():
-                row = int(missing.to_numpy().argmax()) + 1
-                more = f"row {row}" if missing.sum() == 1 else f"the first in row {row}"
-                reasons.append(f"{missing.sum():,} without {column} ({more})")
-        if self.failed.any():
-            reasons.append(count(int(self.failed.sum()), "failed run"))
-        left = int((~self.known).sum())
-        note(f"note: {left:,} of {count(len(self.known), 'row')} not {what}: {', '.join(reasons)}")
+        if self.left_out:
+            rows, reasons = self.left_out
+            note(f"note: {rows} not {what}: {reasons}")
 
     def described(self, label: str | None, rows: pd.Index) -> pd.DataFrame:
         """The keys of JSON that all commands share: group, model and numbers."""
@@ -115,6 +65,8 @@ class Comparison:
 
     def weights(self, text: str | None) -> dict[str, float]:
         """Weight of each cost, from ``--weights``."""
+        from pepr_utils.results.ranking import shares
+
         if text is None:
             if (n := len(self.costs)) > 1:
                 share = round(1 / n, 2)
@@ -135,7 +87,11 @@ class Comparison:
                 f"{count(len(self.costs), 'cost')} ({', '.join(self.costs)}); allowed: one for "
                 "each --cost"
             )
-        return dict(zip(self.costs, weights, strict=True))
+        found = shares(self.costs, weights)
+        if list(found.values()) != weights:
+            taken = ",".join(f"{weight:.4g}" for weight in found.values())
+            note(f"note: --weights {text} is taken as {taken}")
+        return found
 
     def within(self, parts: list) -> str:
         """What costs were normalised over, for the last line of the output."""
@@ -158,14 +114,14 @@ def _range(values: pd.Series) -> str:
     return f"{low} in all" if values.min() == values.max() else f"{low} to {high}"
 
 
-def comparing(*, any_numbers: bool = False) -> Callable:
-    """Give a command the argument TABLE and the options that say what is compared.
+def comparing(*, any_numbers: bool = False, tables: tuple[str, ...] = ("table",)) -> Callable:
+    """Give a command the argument TABLE, or several, and the options that say what is compared.
 
     The command is called with a function that makes the `Comparison` (`costs_above_zero` for the
-    rule `log`) and its own options.
+    rule `log`; `at`, which of the tables) and its own options.
     """
     options = [
-        click.argument("table", metavar="TABLE"),
+        *(click.argument(name, metavar=name.upper()) for name in tables),
         click.option(
             "--performance", metavar="COL",
             help="Performance column" + ("." if any_numbers else ", fractions from 0 to 1."),
@@ -181,25 +137,53 @@ def comparing(*, any_numbers: bool = False) -> Callable:
         ),
         click.option(
             "--together", is_flag=True,
-            help="Compare runs of different experiments with each other (refused otherwise).",
+            help="Compare runs of different experiments or data sets with each other.",
         ),
         click.option(
             "--label", metavar="COL", help="Column that names a model in the output."
         ),
+        click.option(
+            "--each-row", is_flag=True,
+            help="Keep repeated rows of one model, such as seeds, apart; else they are averaged.",
+        ),
     ]  # fmt: skip
+    if not any_numbers:
+        options += [
+            click.option(
+                "--better", type=click.Choice(["high", "low"]), default="high", show_default=True,
+                help="Which performance is better; low for an error rate e, scored as 1 - e.",
+            ),
+            click.option(
+                "--performance-range", metavar="LOW,HIGH", callback=_range_of,
+                help="Worst and best possible performance, such as 0,100 for percentages "
+                "(the other way round for --better low).  [default: 0,1]",
+            ),
+            click.option(
+                "--n-test", type=click.IntRange(min=1),
+                help="Number of test images, for the interval of each score.",
+            ),
+        ]  # fmt: skip
 
     def decorate(command: Callable) -> Callable:
         @functools.wraps(command)
-        def run(*, table, performance, cost, by, together, label, **own):
-            def read(*, costs_above_zero: bool = False) -> Comparison:
+        def run(*, performance, cost, by, together, label, each_row, **own):
+            scale = Scale()
+            if not any_numbers:
+                scale = Scale(own.pop("better"), *own.pop("performance_range"))
+            n_test, paths = own.pop("n_test", None), [own.pop(name) for name in tables]
+
+            def read(*, costs_above_zero: bool = False, at: int = 0) -> Comparison:
                 from pepr_utils.results.user_table import load_user_table
 
-                loaded = load_user_table(table)
-                ranges = ({}, {}) if any_numbers else (
-                    {"lower": 0.0, "upper": 1.0},
-                    {"lower": 0.0, "lower_open": costs_above_zero},
+                asked = Question(
+                    performance, cost, by, together, label, each_row, scale, n_test,
+                    any_numbers=any_numbers, costs_above_zero=costs_above_zero,
                 )  # fmt: skip
-                return _compare(loaded, (performance, list(cost)), ranges, (by, together), label)
+                found = find_models(load_user_table(paths[at]), asked, Comparison)
+                for remark in found.remarks:
+                    note(f"note: {remark}")
+                shows_interval = n_test is not None or found.runs is not None
+                return replace(found, shows_interval=shows_interval)
 
             return command(read, **own)
 
@@ -212,116 +196,74 @@ def comparing(*, any_numbers: bool = False) -> Callable:
 
 def weights_option(function: Callable) -> Callable:
     """Add ``--weights``."""
-    return click.option("--weights", metavar="W1,W2", help="Weight of each --cost; together 1.")(
-        function
-    )
+    return click.option(
+        "--weights", metavar="W1,W2", help="Weight of each --cost, such as 0.7,0.3 or 7,3."
+    )(function)
 
 
-def _compare(
-    table: UserTable,
-    names: tuple[str | None, list[str]],
-    ranges: tuple[dict, dict],
-    grouping: tuple[tuple[str, ...], bool],
-    label: str | None,
-) -> Comparison:
-    import pandas as pd
-
-    performance, costs = _resolve(table, *names)
-    failed = table.failed
-    numbers = pd.DataFrame({performance: table.numbers(performance, **ranges[0])})
-    for cost in costs:
-        numbers[cost] = table.numbers(cost, **ranges[1])
-    groups, grouped_by = _groups(table, *grouping)
-    known = numbers.notna().all(axis=1) & ~failed
-    if not known.any():
-        raise InvalidTableError(
-            f"{table.name}: no row has {' and '.join(map(repr, numbers.columns))}"
-            + (" and a status of 'done'" if failed.any() else "")
-            + "; at least one is needed"
-        )
-    model = _models(table, label, {performance, *costs, *grouping[0]})
-    return Comparison(table, performance, costs, numbers, model, groups, grouped_by, failed, known)
+alpha_option = click.option(
+    "--alpha", type=click.FloatRange(min=1), default=1.0, show_default=True,
+    help="Emphasis on performance, 1 or more.",
+)  # fmt: skip
 
 
-def _resolve(table: UserTable, performance: str | None, costs: list[str]) -> tuple[str, list[str]]:
-    if performance is None:
-        performance = _default(table, "--performance", DEFAULT_PERFORMANCE)
-    performance = table.column(performance, "performance column", numeric=True)
-    costs = costs or [_default(table, "--cost", DEFAULT_COST)]
-    resolved = [table.cost_column(cost) for cost in costs]
-    used = [performance, *resolved]
-    for name in used:
-        refuse_reserved(name)
-    twice = next((name for name in used if used.count(name) > 1), None)
-    if twice is not None:
-        raise PeprError(f"column {twice!r} is named twice; performance and costs must differ")
-    return performance, resolved
+def rule_options(function: Callable) -> Callable:
+    """Add ``--alpha`` and ``--normalize`` with the rules that need no further bounds."""
+    function = click.option(
+        "--normalize", "method", default="minmax", show_default=True,
+        type=click.Choice([rule for rule in NORMALIZATIONS if rule != "fixed"]),
+        help="How costs become a resource from 0 to 1, over all models compared.",
+    )(function)  # fmt: skip
+    return alpha_option(function)
 
 
-def refuse_reserved(name: str) -> None:
-    """Refuse a column whose name the output needs for something else."""
-    if name in RESERVED:
-        raise PeprError(
-            f"column {name!r} cannot be compared: the output has one of that name; "
-            "rename it in the table"
-        )
+def _range_of(_context: Any, _option: Any, text: str | None) -> tuple[float, float]:
+    """The numbers of ``--performance-range``."""
+    if text is None:
+        return 0.0, 1.0
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r}; allowed: two numbers with a comma between, such as 0,100"
+        ) from None
+    return low, high
 
 
-def _default(table: UserTable, option: str, name: str) -> str:
-    column = "energy_kwh" if name == DEFAULT_COST else name
-    if column in table.rows.columns:
-        return column
-    numeric = ", ".join(table.numeric_columns()) or "none"
-    raise PeprError(
-        f"{option} is needed, since {table.name} has no column {column!r}; "
-        f"its numeric columns: {numeric}"
-    )
+chance_option = click.option(
+    "--chance", type=click.FloatRange(0, 1),
+    help="Performance, as P, of always giving one answer; by default that of the largest class "
+    "where it is known.",
+)  # fmt: skip
 
 
-def _groups(table: UserTable, by: tuple[str, ...], together: bool) -> tuple[pd.Series | None, str]:
-    experiments = table.experiments
-    if by in ((), ("experiment",)) and experiments is not None and not together:
-        one = experiments.nunique() == 1 and not by
-        return (None, "") if one else (experiments, "experiment")
-    if not by:
-        return None, ""
-    parts = [table.labels(table.column(name, "group column")) for name in by]
-    label = parts[0]
-    for part in parts[1:]:
-        label = label + ", " + part
-    if experiments is not None and not together:
-        _refuse_mixed(experiments, label, by)
-    return label, ", ".join(by)
+def intervals(scored: pd.DataFrame) -> dict[str, Iterable[str]]:
+    """Spread, number of runs and interval of the score, where known, by column."""
+    columns: dict[str, Iterable[str]] = {}
+    if "n_runs" in scored:
+        columns["runs"] = map(number, scored["n_runs"].astype("float64"))
+        columns["sd"] = map(number, scored["performance_sd"])
+    if "pepr_low" in scored:
+        both = zip(scored["pepr_low"], scored["pepr_high"], strict=True)
+        columns["95 %"] = ["-" if low != low else f"{low:.3f}-{high:.3f}" for low, high in both]
+    return columns
 
 
-def _refuse_mixed(experiments: pd.Series, label: pd.Series, by: tuple[str, ...]) -> None:
-    mixed = experiments.groupby(label, sort=False).nunique()
-    if (mixed > 1).any():
-        raise ScoreInputError(
-            f"group {clean(str(mixed.idxmax()))!r} of {', '.join(by)} mixes {mixed.max()} "
-            "experiments, whose costs are not comparable; allowed: groups within an experiment "
-            "(the default), or --together to compare them anyway"
-        )
+def show_notes(found: list[Note]) -> None:
+    """Print the gravest notes on stderr, each with what follows from it."""
+    from pepr_utils.results.notes import SHOWN
 
-
-def _models(table: UserTable, label: str | None, used: set[str]) -> pd.Series:
-    """Name each row: by the column given, a usual one, the first text, else its number."""
-    import pandas as pd
-
-    if label is not None:
-        column = table.column(label, "label column")
-    else:
-        usual = [c for c in _NAMING if c in table.rows.columns and c not in used]
-        column = next(iter(usual or [c for c in table.text_columns() if c not in used]), None)
-    numbers = pd.Series([f"row {i + 1}" for i in range(len(table.rows))], index=table.rows.index)
-    if column is None:
-        return numbers.rename("model")
-    text = table.rows[column].astype("string").str.strip()
-    return text.where(text.notna() & (text != ""), numbers).rename("model").astype(object)
+    for one in found[:SHOWN]:
+        text = wrapped(f"{one.severity}: {one}")
+        click.echo("\n".join([text[0], *(f"  {line}" for line in text[1:])]), err=True)
 
 
 def output_options(function: Callable) -> Callable:
-    """Add ``--output`` and ``--json``."""
+    """Add ``--output``, ``--chart`` and ``--json``."""
+    function = click.option(
+        "--chart", metavar="FILE", type=click.Path(path_type=Path), callback=_checked_chart,
+        help="Draw performance against cost to FILE: .svg, .png or .html.",
+    )(function)  # fmt: skip
     function = click.option(
         "--json", "as_json", is_flag=True, help="Print a JSON array of objects."
     )(function)
@@ -332,6 +274,31 @@ def output_options(function: Callable) -> Callable:
         type=click.Path(path_type=Path),
         help="Write the table with what is computed to OUT: .csv, .parquet or .json.",
     )(function)
+
+
+def _checked_chart(_context: Any, _option: Any, target: Path | None) -> Path | None:
+    """Refuse a chart that cannot be written, before anything is computed."""
+    if target is not None:
+        from pepr_utils.reporting import check_chart_target
+
+        check_chart_target(target)
+    return target
+
+
+def write_chart(target: Path | None, ranking: Ranking, **budgets: Any) -> None:
+    """Write the file of ``--chart`` for a ranking."""
+    from pepr_utils.reporting import charts
+
+    write_charts(target, lambda: charts(ranking, **budgets))
+
+
+def write_charts(target: Path | None, charts: Callable[[], list[dict[str, Any]]]) -> None:
+    """Write the file of ``--chart``, and report it on stderr."""
+    if target is not None:
+        from pepr_utils.reporting import write_charts as write
+
+        write(charts(), target)
+        note(f"drew {target}")
 
 
 def check_output(table: UserTable, added: list[str], output: Path | None) -> None:

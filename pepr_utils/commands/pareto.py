@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,9 +15,12 @@ from pepr_utils.commands.comparison import (
     comparing,
     output_options,
     print_json,
+    show_notes,
+    write_charts,
     write_output,
 )
 from pepr_utils.commands.text_table import clean, count, echo, lines, wrapped
+from pepr_utils.results.models import Scale
 from pepr_utils.scoring import pareto_front, pareto_knee
 
 if TYPE_CHECKING:
@@ -42,6 +46,7 @@ def pareto(
     better: str,
     everything: bool,
     output: Path | None,
+    chart: Path | None,
     as_json: bool,
 ) -> None:
     """Show the models of TABLE that no other beats in performance and every cost.
@@ -57,6 +62,8 @@ def pareto(
       pepr pareto models.csv --performance auc --cost kwh --cost gb
       pepr pareto published --cost M --all
     """
+    from pepr_utils.results.notes import notes_on_numbers
+
     comparison = read()
     check_output(comparison.table, ADDED, output)
     found = _front(comparison, tuple(word.strip() for word in better.split(",")))
@@ -73,7 +80,9 @@ def pareto(
         print_json(comparison, found, shown)
     else:
         _print_text(comparison, found, parts, shown, better)
+    write_charts(chart, lambda: _charts(comparison, found, parts, better))
     comparison.report_left_out("compared")
+    show_notes(notes_on_numbers(comparison))
 
 
 def _front(comparison: Comparison, better: tuple[str, ...]) -> pd.DataFrame:
@@ -98,6 +107,35 @@ def _front(comparison: Comparison, better: tuple[str, ...]) -> pd.DataFrame:
             if knee is not None:
                 found.loc[rows[knee], "knee"] = True
     return found
+
+
+def _charts(
+    comparison: Comparison, found: pd.DataFrame, parts: list, better: str
+) -> list[dict[str, Any]]:
+    """A chart for each group; of several costs the first is drawn."""
+    from pepr_utils.reporting import chart
+    from pepr_utils.reporting.content import titles
+
+    good, cheap, *_ = (word.strip() for word in better.split(","))
+    models = replace(comparison, costs=comparison.costs[:1], scale=Scale(good))
+    performance, cost = titles(models)
+    charts = []
+    for label, rows in parts:
+        frame = comparison.numbers.loc[rows, [comparison.performance, comparison.costs[0]]]
+        frame = frame.set_axis(["performance", "cost"], axis=1).assign(
+            model=comparison.model[rows], front=_flags(found, rows), role="others"
+        )
+        frame.loc[frame["front"], "role"] = "Pareto front"
+        frame.loc[found.loc[rows, "knee"].fillna(value=False).to_numpy(bool), "role"] = "knee"
+        steps = "step-after" if cheap == "low" else "step-before"
+        if len(frame):
+            charts.append(
+                chart(
+                    frame, performance=performance, cost=cost, title=label, scale=models.scale,
+                    steps=steps,
+                )
+            )  # fmt: skip
+    return charts
 
 
 def _flags(found: pd.DataFrame, rows: pd.Index):

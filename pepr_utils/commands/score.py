@@ -3,67 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from pepr_utils.commands.comparison import (
     Comparison,
+    alpha_option,
+    chance_option,
     check_output,
     comparing,
+    intervals,
     output_options,
     print_json,
+    show_notes,
     weighed,
     weights_option,
+    write_chart,
     write_output,
 )
 from pepr_utils.commands.text_table import clean, echo, fraction, lines, number, wrapped
 from pepr_utils.errors import ScoreInputError
-from pepr_utils.scoring import NORMALIZATIONS, normalize, pepr, weighted_resource
+from pepr_utils.scoring import NORMALIZATIONS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ADDED = ["resource", "pepr", "rank"]
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """The options of the score: normalisation, weights and emphasis."""
-
-    normalize: str
-    lower: float | None
-    upper: float | None
-    outside: str | None
-    weights: dict[str, float]
-    alpha: float
-
-    def in_words(self) -> str:
-        """The rule as text, for the last line of the output."""
-        low = 0.05 if self.lower is None else self.lower
-        high = 0.95 if self.upper is None else self.upper
-        return {
-            "minmax": "min-max",
-            "max": "its share of the largest",
-            "fixed": f"fixed bounds {low:g} to {high:g}",
-            "quantile": f"quantiles {low:g} to {high:g} (clipped beyond)",
-            "log": "min-max of its logarithm",
-        }[self.normalize]
+    from pepr_utils.results.ranking import Ranking, Rule
 
 
 @click.command()
 @comparing()
 @weights_option
-@click.option(
-    "--alpha",
-    type=click.FloatRange(min=1),
-    default=1.0,
-    show_default=True,
-    help="Emphasis on performance, 1 or more.",
-)
+@alpha_option
 @click.option(
     "--normalize",
     "method",
@@ -80,8 +53,17 @@ class _Rule:
     help="What is done with a cost beyond fixed bounds.  [default: error]",
 )
 @click.option("--top", type=click.IntRange(min=1), help="Print the first N of each group.")
+@chance_option
 @output_options
-def score(read: Callable[..., Comparison], top: int | None, as_json: bool, **options) -> None:
+def score(
+    read: Callable[..., Comparison],
+    top: int | None,
+    as_json: bool,
+    chance: float | None,
+    output: Path | None,
+    chart: Path | None,
+    **options: Any,
+) -> None:
     """Rank the models of TABLE by PePR = P / (1 + R).
 
     TABLE is a CSV or Parquet file of your own, one row per model, or a result set. A result set,
@@ -90,27 +72,44 @@ def score(read: Callable[..., Comparison], top: int | None, as_json: bool, **opt
     carbon, memory, time or training images there. A row without a value is listed without a
     score. Rows of a file are counted from 1 below the header.
 
+    Rows of one model, such as its seeds, are averaged, with the spread and an interval of the
+    score; a column of data sets makes groups. Below the table are at most three notes on what to
+    know before believing it, each with the option that follows from it.
+
     \b
     Example:
       pepr score models.csv --performance accuracy --cost energy_wh
       pepr score models.csv --performance auc --cost kwh --cost gb --weights 0.7,0.3
+      pepr score models.csv --performance top1_error --cost flops --better low --n-test 10000
       pepr score published --top 5
-      pepr score models.csv --performance auc --cost kwh -o scored.csv
+      pepr score models.csv --performance auc --cost kwh -o scored.csv --chart scored.svg
     """
-    output: Path | None = options.pop("output")
-    weights, method = options.pop("weights"), options.pop("method")
-    _check_bounds(method, options["lower"], options["upper"], options["outside"])
-    comparison = read(costs_above_zero=method == "log")
-    check_output(comparison.table, ADDED, output)
-    rule = _Rule(normalize=method, weights=comparison.weights(weights), **options)
-    scored = _score(comparison, rule)
-    parts = list(comparison.parts(_ranked(comparison, scored)))
+    ranking = ranking_of(read, **options)
+    comparison, scored = ranking.models, ranking.table
+    check_output(comparison.table, list(scored), output)
+    parts = list(comparison.parts(ranking.order))
     write_output(comparison.table, scored, output)
     if as_json:
         print_json(comparison, scored, [(label, rows[:top]) for label, rows in parts])
     else:
-        _print_text(comparison, scored, parts, rule, top)
+        _print_text(comparison, scored, parts, ranking.rule, top)
+    write_chart(chart, ranking)
     comparison.report_left_out("scored")
+    show_notes(ranking.notes(chance))
+
+
+def ranking_of(
+    read: Callable[..., Comparison], weights: str | None, method: str, **options: Any
+) -> Ranking:
+    """Read a table and rank its models by the options of the score."""
+    from pepr_utils.results.ranking import Rule, rank
+
+    _check_bounds(method, options["lower"], options["upper"], options["outside"])
+    comparison = read(costs_above_zero=method == "log")
+    rule = Rule(comparison.weights(weights), method=method, **options)
+    if method == "fixed" and rule.outside != "clip":
+        _check_inside(comparison, rule.lower, rule.upper)
+    return rank(comparison, rule)
 
 
 def _check_bounds(
@@ -131,34 +130,6 @@ def _check_bounds(
         raise click.UsageError("--outside needs --normalize fixed")
 
 
-def _score(comparison: Comparison, rule: _Rule) -> pd.DataFrame:
-    """Resource, score and rank of every row, null where it is not scored."""
-    import pandas as pd
-
-    known, codes = comparison.known, comparison.codes()
-    if rule.normalize == "fixed" and rule.outside != "clip":
-        _check_inside(comparison, rule.lower, rule.upper)
-    resources = [
-        normalize(
-            comparison.numbers.loc[known, cost].to_numpy(),
-            method=rule.normalize,
-            lower=rule.lower,
-            upper=rule.upper,
-            outside=rule.outside,
-            by=codes,
-        )
-        for cost in comparison.costs
-    ]
-    resource = weighted_resource(np.column_stack(resources), list(rule.weights.values()))
-    performance = comparison.numbers.loc[known, comparison.performance].to_numpy()
-    scored = pd.DataFrame(index=known.index, columns=ADDED, dtype="float64")
-    scored.loc[known, "pepr"] = pepr(performance, resource, alpha=rule.alpha)
-    scored.loc[known, "resource"] = resource
-    groups = pd.Series(0, index=known.index) if comparison.groups is None else comparison.groups
-    rank = scored["pepr"].groupby(groups).rank(method="min", ascending=False)
-    return scored.assign(rank=rank.astype("Int64"))
-
-
 def _check_inside(comparison: Comparison, lower: float, upper: float) -> None:
     for cost in comparison.costs:
         values = comparison.numbers[cost].where(comparison.known)
@@ -172,15 +143,8 @@ def _check_inside(comparison: Comparison, lower: float, upper: float) -> None:
             )
 
 
-def _ranked(comparison: Comparison, scored: pd.DataFrame) -> pd.Index:
-    """Rows from the best score down; of equal ones the cheaper first, then as in the table."""
-    cost = comparison.numbers[comparison.costs[0]]
-    order = scored.assign(best=-scored["pepr"], cost=cost)
-    return order.sort_values(["best", "resource", "cost"], kind="stable", na_position="last").index
-
-
 def _print_text(
-    comparison: Comparison, scored: pd.DataFrame, parts: list, rule: _Rule, top: int | None
+    comparison: Comparison, scored: pd.DataFrame, parts: list, rule: Rule, top: int | None
 ) -> None:
     """Print each group's table, and below all of them how the resource was computed."""
     text: list[str] = []
@@ -193,7 +157,22 @@ def _print_text(
             "resource": map(fraction, scored.loc[rows[:top], "resource"]),
             "PePR": map(fraction, scored.loc[rows[:top], "pepr"]),
         }
+        if comparison.shows_interval:
+            columns |= intervals(scored.loc[rows[:top]])
         text += [*lines(columns, name="model"), ""]
-    how = f"{weighed(rule.weights)} by {rule.in_words()} {comparison.within(parts)}"
+    how = f"{weighed(rule.weights)} by {_in_words(rule)} {comparison.within(parts)}"
     text += wrapped(f"resource: {how}; alpha {rule.alpha:g}")
     echo("\n".join(text))
+
+
+def _in_words(rule: Rule) -> str:
+    """The normalisation as text, for the last line of the output."""
+    low = 0.05 if rule.lower is None else rule.lower
+    high = 0.95 if rule.upper is None else rule.upper
+    return {
+        "minmax": "min-max",
+        "max": "its share of the largest",
+        "fixed": f"fixed bounds {low:g} to {high:g}",
+        "quantile": f"quantiles {low:g} to {high:g} (clipped beyond)",
+        "log": "min-max of its logarithm",
+    }[rule.method]

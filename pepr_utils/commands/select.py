@@ -12,12 +12,15 @@ import click
 
 from pepr_utils.commands.comparison import (
     Comparison,
+    chance_option,
     check_output,
     comparing,
     output_options,
-    refuse_reserved,
+    rule_options,
+    show_notes,
     weighed,
     weights_option,
+    write_chart,
     write_output,
 )
 from pepr_utils.commands.text_table import (
@@ -31,17 +34,19 @@ from pepr_utils.commands.text_table import (
     wrapped,
 )
 from pepr_utils.errors import InfeasibleBudgetError
-from pepr_utils.scoring import NORMALIZATIONS
+from pepr_utils.results.models import refuse_reserved
 from pepr_utils.scoring import select as choose
 from pepr_utils.scoring.selection import OBJECTIVES, Selection
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Rules that need no further bounds.
-RULES = [rule for rule in NORMALIZATIONS if rule != "fixed"]
+    from pepr_utils.results.notes import Note
+
 #: What --output adds to the table.
 ADDED = ["resource", "pepr", "rank"]
+#: Column of P in [0, 1] beside the performance in the user's own numbers.
+P = "P of the selection"
 Found = Selection | InfeasibleBudgetError
 
 
@@ -69,21 +74,7 @@ Found = Selection | InfeasibleBudgetError
     show_default=True,
     help="What is best: the highest score or the highest performance.",
 )
-@click.option(
-    "--alpha",
-    type=click.FloatRange(min=1),
-    default=1.0,
-    show_default=True,
-    help="Emphasis on performance, 1 or more.",
-)
-@click.option(
-    "--normalize",
-    "method",
-    type=click.Choice(RULES),
-    default="minmax",
-    show_default=True,
-    help="How costs become a resource from 0 to 1, over all models, within budget or not.",
-)
+@rule_options
 @click.option(
     "--top",
     type=click.IntRange(min=1),
@@ -91,6 +82,7 @@ Found = Selection | InfeasibleBudgetError
     show_default=True,
     help="Show the best N of each group.",
 )
+@chance_option
 @output_options
 def select(
     read: Callable[..., Comparison],
@@ -99,7 +91,9 @@ def select(
     top: int,
     as_json: bool,
     output: Path | None,
+    chart: Path | None,
     weights: str | None,
+    chance: float | None,
     **how: Any,
 ) -> None:
     """Choose the best model of TABLE that stays within every budget.
@@ -117,16 +111,18 @@ def select(
       pepr select models.csv --performance auc --cost kwh --max kwh=2 -o chosen.csv
       pepr select models.csv --performance auc --cost kwh --cost gb --weights 0.7,0.3
     """
+    from pepr_utils.results.ranking import Rule, rank
+
     comparison = read()
     check_output(comparison.table, ADDED, output)
     how["cost"] = comparison.weights(weights)
     limits = {
-        "maximum": _limits(comparison, "--max", maximum),
-        "minimum": _limits(comparison, "--min", minimum),
+        "maximum": budgets(comparison, "--max", maximum),
+        "minimum": budgets(comparison, "--min", minimum),
     }
     frame = _frame(comparison, limits)
     found = [
-        (label, _choose(frame.loc[rows], comparison, how, limits))
+        (label, _choose(frame.loc[rows], how, limits))
         for label, rows in comparison.parts(frame.index)
     ]
     write_output(comparison.table, _added(comparison, found), output)
@@ -135,12 +131,35 @@ def select(
         echo(json.dumps(objects, indent=1, allow_nan=False))
     else:
         _print_text(comparison, frame, [f for f in found if isinstance(f[1], Selection)], how, top)
+    if chart:
+        rule = Rule(how["cost"], alpha=how["alpha"], method=how["method"])
+        within = _added(comparison, found)["rank"].notna()
+        chosen = {label: f.best.name for label, f in found if isinstance(f, Selection)}
+        write_chart(chart, rank(comparison, rule), within=within, chosen=chosen)
     comparison.report_left_out("compared")
+    show_notes(_notes(comparison, how, found, chance))
     infeasible = [(label, f) for label, f in found if isinstance(f, InfeasibleBudgetError)]
     for label, outcome in infeasible:
         note(str(outcome) if label is None else f"{label}: {outcome}")
     if infeasible:
         sys.exit(1)
+
+
+def _notes(
+    comparison: Comparison,
+    how: dict[str, Any],
+    found: list[tuple[str | None, Found]],
+    chance: float | None,
+) -> list[Note]:
+    """The notes on the table and, where the score decides, on the models within budget."""
+    from pepr_utils.results.notes import notes, notes_on_numbers
+    from pepr_utils.results.ranking import Rule, rank
+
+    within = [index for _, f in found if isinstance(f, Selection) for index in f.ranking.index]
+    if how["objective"] != "pepr" or not within:
+        return notes_on_numbers(comparison)
+    rule = Rule(how["cost"], alpha=how["alpha"], method=how["method"])
+    return notes(rank(comparison, rule), chance=chance, among=within)
 
 
 def _added(comparison: Comparison, found: list[tuple[str | None, Found]]) -> pd.DataFrame:
@@ -153,7 +172,8 @@ def _added(comparison: Comparison, found: list[tuple[str | None, Found]]) -> pd.
     return added.astype({"resource": "float64", "pepr": "float64", "rank": "Int64"})
 
 
-def _limits(comparison: Comparison, option: str, texts: tuple[str, ...]) -> dict[str, float]:
+def budgets(comparison: Comparison, option: str, texts: tuple[str, ...]) -> dict[str, float]:
+    """Column and limit of each budget given."""
     from pepr_utils.results.units import to_unit_of
 
     limits: dict[str, float] = {}
@@ -168,32 +188,33 @@ def _limits(comparison: Comparison, option: str, texts: tuple[str, ...]) -> dict
         if column in limits:
             raise click.UsageError(f"{option} is given twice for {column!r}; keep one")
         limits[column] = to_unit_of(column, value)
-        if column == comparison.performance and not 0 <= limits[column] <= 1:
+        scale = comparison.scale
+        inside = scale.lower <= limits[column] <= scale.upper
+        if column == comparison.performance and not inside:
             raise click.UsageError(
-                f"{option} of {column!r} is {value.strip()!r}; allowed: 0 to 1; "
-                "divide percentages by 100"
+                f"{option} of {column!r} is {value.strip()!r}; allowed: {scale.lower:g} to "
+                f"{scale.upper:g}" + ("; divide percentages by 100" if scale.upper == 1 else "")
             )
     return limits
 
 
 def _frame(comparison: Comparison, limits: dict[str, dict[str, float]]) -> pd.DataFrame:
     """The models that are compared: name, numbers, and the columns that have a budget."""
-    frame = comparison.numbers.assign(model=comparison.model)
+    p = comparison.scale.fraction(comparison.numbers[comparison.performance])
+    frame = comparison.numbers.assign(model=comparison.model, **{P: p})
     for column in (*limits["maximum"], *limits["minimum"]):
         if column not in frame:
             frame[column] = comparison.table.numbers(column)
     return frame[comparison.known]
 
 
-def _choose(
-    rows: pd.DataFrame, comparison: Comparison, how: dict[str, Any], limits: dict[str, Any]
-) -> Found:
+def _choose(rows: pd.DataFrame, how: dict[str, Any], limits: dict[str, Any]) -> Found:
     if rows.empty:
         return InfeasibleBudgetError("no model has every value needed", binding=[], nearest={})
     try:
         return choose(
             rows,
-            performance=comparison.performance,
+            performance=P,
             label="model",
             **limits,
             **how,
@@ -213,7 +234,7 @@ def _as_json(label: str | None, found: Found, top: int) -> dict[str, Any]:
             "binding": found.binding,
             "nearest": found.nearest or None,
         }
-    models = found.ranking.iloc[:top]
+    models = found.ranking.iloc[:top].drop(columns=P)
     return {
         "group": label,
         "feasible": True,
@@ -232,7 +253,7 @@ def _print_text(
     top: int,
 ) -> None:
     text: list[str] = []
-    extra = [c for c in frame if c not in {*comparison.numbers, "model"}]
+    extra = [c for c in frame if c not in {*comparison.numbers, "model", P}]
     for label, selection in found:
         of = f"{len(selection.ranking):,} of {count(selection.n_candidates, 'model')} within budget"
         if selection.n_unknown:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import textwrap
@@ -13,7 +12,7 @@ from typing import TextIO
 import click
 
 from pepr_utils.errors import PeprError
-from pepr_utils.printable import clean
+from pepr_utils.printable import clean, count, fraction, number  # noqa: F401 (all are used from here)
 
 WIDTH = 80
 #: A heading longer than this is cut; the line below the table has it in full.
@@ -65,23 +64,6 @@ def _width(text: str) -> int:
 def wrapped(text: str) -> list[str]:
     """Break a sentence into lines of the table's width."""
     return textwrap.wrap(clean(text), WIDTH, break_long_words=False, break_on_hyphens=False)
-
-
-def fraction(value: float) -> str:
-    """Four decimals, or a dash where there is no value."""
-    return "-" if math.isnan(value) else f"{value:.4f}"
-
-
-def number(value: float) -> str:
-    """Four significant digits, all digits before the point, or a dash where there is no value."""
-    if math.isnan(value):
-        return "-"
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
-
-
-def count(n: int, noun: str) -> str:
-    """``1 row``, ``1,048 rows``."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def echo(text: str) -> None:

@@ -8,14 +8,16 @@ from .architectures import (
 )
 from .curves import curve_experiment, learning_curves
 from .experiments import experiment_key, experiment_labels
+from .grid_search import best_by_pepr
 from .load import available_result_sets, content_hash, load_result_set
 from .predictions import correct_images, read_predictions
+from .ranking import score
 from .record_files import read_record, write_record
 from .result_set import ResultSet
 from .schema import Epoch, Record, Run
 from .scores import COST_COLUMNS, cost_column, score_runs
 from .tables import data_dictionary
-from .user_table import read_table, score
+from .user_table import read_table
 
 __all__ = [
     "COST_COLUMNS",
@@ -26,6 +28,7 @@ __all__ = [
     "Run",
     "add_classes",
     "available_result_sets",
+    "best_by_pepr",
     "content_hash",
     "correct_images",
     "cost_column",

@@ -16,7 +16,7 @@ import pandas as pd
 from pepr_utils.errors import InvalidTableError, PeprError, how_to_install, unknown_name
 from pepr_utils.results.experiments import KEY_COLUMNS, experiment_keys, experiment_labels
 from pepr_utils.results.load import REQUIRED_IN_CSV, available_result_sets, load_result_set
-from pepr_utils.results.scores import COST_COLUMNS, cost_column, score_runs
+from pepr_utils.results.scores import COST_COLUMNS, cost_column
 from pepr_utils.results.tables import Column, check_values, columns, read_rows
 
 #: How people and programs (the last line: pandas and Excel) write that a number is missing, in
@@ -229,72 +229,6 @@ def read_table(name_or_path: str | os.PathLike[str]) -> pd.DataFrame:
     table = load_user_table(name_or_path)
     texts = [name for name in table.numeric_columns() if table.rows[name].dtype.kind not in "fiub"]
     return table.rows.assign(**{name: table.numbers(name) for name in texts})
-
-
-def score(
-    table: pd.DataFrame,
-    *,
-    performance: str = "test_accuracy",
-    cost: str = "E",
-    alpha: float = 1.0,
-    method: str = "minmax",
-) -> pd.DataFrame:
-    """Rank the models of a table by PePR, as the command ``pepr score`` does.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        One row per model. With the columns of the data dictionary it is scored within each
-        experiment, any other as a whole.
-    performance : str, default "test_accuracy"
-        Column of the performance, in [0, 1].
-    cost : str, default "E"
-        Column of the cost or, where the data dictionary's columns are, E, C, M, T or D.
-    alpha : float, default 1.0
-        Emphasis on performance, at least 1.
-    method : str, default "minmax"
-        Normalisation rule; see `pepr_utils.scoring.normalize`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The table with ``resource``, ``pepr`` and ``rank`` (in the experiment), the best score
-        first, of equal ones the cheaper; rows without a value last.
-
-    Raises
-    ------
-    InvalidTableError, UnknownNameError
-        If a column is absent.
-    ScoreInputError
-        If a value is out of range.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"model": ["a", "b"], "auc": [0.9, 0.8], "kwh": [2.0, 1.0]})
-    >>> score(table, performance="auc", cost="kwh")[["model", "pepr", "rank"]].values.tolist()
-    [['b', 0.8, 1], ['a', 0.45, 2]]
-    """
-    if not isinstance(table, pd.DataFrame):
-        raise InvalidTableError(
-            f"table is a {type(table).__name__}; allowed: a pandas DataFrame, one row per model, "
-            "such as the `runs` of a result set"
-        )
-    rows = table.reset_index(drop=True)
-    groups = UserTable("the table", rows).experiments
-    if groups is None:
-        groups = pd.Series("all", index=rows.index)
-    scored = score_runs(
-        rows.assign(experiment=groups),
-        performance=performance,
-        cost=cost,
-        alpha=alpha,
-        method=method,
-    )
-    rank = scored["pepr"].groupby(groups).rank(method="min", ascending=False).astype("Int64")
-    found = rows.assign(resource=scored["resource"], pepr=scored["pepr"], rank=rank)
-    order = pd.DataFrame({"best": -found["pepr"], "cost": rows[cost_column(rows, cost)]})
-    found = found.loc[order.sort_values(["best", "cost"], kind="stable").index]
-    return found.set_axis(table.index[found.index])
 
 
 def _reader(path: Path) -> Callable[[Path], pd.DataFrame]:

@@ -100,7 +100,7 @@ def test_score_on_the_terminal(pepr, table):
             {"small": 0.8, "middle": 0.9, "large": 0.95},
         ),
         (["--top", "1"], {"small": 0.8}),
-        (["--label", "site", "--top", "1"], {"x": 0.8}),
+        (["--label", "site", "--each-row", "--top", "1"], {"x": 0.8}),
     ],
 )
 def test_score_options(pepr, table, options, expected):
@@ -356,7 +356,7 @@ def test_bad_tables(pepr, table, command, content, message, fix):
         (["score", *COLUMNS, "FILE", "--cost", "memory_gb"], "such as --weights 0.5,0.5"),
         (["select", *COLUMNS, "FILE", "--cost", "memory_gb"], "such as --weights 0.5,0.5"),
         (["select", *COLUMNS, "FILE", "--cost", "memory_gb", "--weights", "1"], "1 number for 2"),
-        (["score", *COLUMNS, "FILE", "--cost", "memory_gb", "--weights", "1,2"], "sum to 3"),
+        (["score", *COLUMNS, "FILE", "--cost", "memory_gb", "--weights", "1,-2"], "0 or more"),
         (["pareto", *COLUMNS, "FILE", "--cost", "energy_wh"], "'energy_wh' is named twice"),
         (["score", *COLUMNS, "FILE", "--weights", "0.5,0.5"], "2 numbers for 1 cost"),
         (["score", *COLUMNS, "FILE", "--weights", "all"], "numbers with commas between"),
@@ -643,7 +643,7 @@ def test_from_a_shell(table, published, tmp_path):
     assert "binding: memory_gb <= 1" in done.stderr
     done = _shell("pepr score published --json | head -c 1; echo ${PIPESTATUS[0]}")
     assert done.stdout.split() == ["[", "141"] or done.stdout == "[0\n"
-    assert done.stderr == ""
+    assert "Traceback" not in done.stderr
     done = _shell(f"pepr score {path} {' '.join(COLUMNS)}", PYTHONIOENCODING="ascii")
     assert done.returncode == 0
 

@@ -258,6 +258,35 @@ class Meter:
         used = self._hardware.used_bytes if self._hardware else None
         return Memory(allocated, reserved, used, resident)
 
+    @property
+    def time_s(self) -> float:
+        """Length of the block, or of its windows (s)."""
+        return self.duration_s()
+
+    @property
+    def peak_memory_gb(self) -> float | None:
+        """Peak memory (GB): torch's tensors on the GPUs, else of this process."""
+        memory = self.memory
+        peak = memory.allocated_bytes if memory.allocated_bytes else memory.resident_bytes
+        return None if peak is None else peak / 1e9
+
+    def row(self) -> dict[str, float | None]:
+        """Time, energy, emissions and memory as columns of a table that `pepr_utils.score` reads.
+
+        Examples
+        --------
+        >>> with meter("cpu", simulated_w=100.0) as measured:
+        ...     _ = sum(range(1000))
+        >>> list(measured.row())
+        ['time_s', 'energy_kwh', 'co2eq_g', 'peak_memory_gb']
+        """
+        return {
+            "time_s": self.time_s,
+            "energy_kwh": self.energy_kwh(),
+            "co2eq_g": self.co2eq_g(),
+            "peak_memory_gb": self.peak_memory_gb,
+        }
+
     def as_dict(self) -> dict[str, Any]:
         """Everything, as `pepr meter --json` prints it."""
         return {

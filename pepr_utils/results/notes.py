@@ -1,0 +1,411 @@
+"""What a reader should know before believing a ranking: doubtful numbers, fragile leaders.
+
+Each kind of note follows from the table alone, and names the option or the step that answers it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pepr_utils.results.accuracies import majority_share
+from pepr_utils.results.models import Models, is_accuracy
+from pepr_utils.results.units import UNITS, unit_of
+from pepr_utils.scoring import normalize, pepr, weighted_resource
+
+#: How many notes are shown.
+SHOWN = 3
+SEVERITIES = ("error", "warning", "note")
+#: A server of eight H100 draws 10.2 kW (NVIDIA DGX H100), 16 kW with carbontracker's PUE of 1.58:
+#: more is a fault of units rather than a measurement of one machine.
+MOST_POWER_W = 20_000.0
+#: A factor of 1,000 between units turns the 10 to 1,000 W of a computer that trains into less.
+LEAST_POWER_W = 1.0
+#: Units of one kind that are mixed up are 1,000 apart. Models whose costs truly are seldom leave
+#: a gap as wide as this between two neighbours.
+MIXED_GAP, MIXED_FACTOR = 100.0, 1000.0
+#: Two ways of metering one run differ by about 5 %; costs that differ by less than twice that are
+#: not known to differ.
+STRETCH = 0.10
+#: Without the number of test images, an accuracy this near to a constant answer's is no better.
+NO_BETTER = 0.01
+#: A leader that errs on one case in five more than the best is seldom what is wanted.
+FAR = 0.20
+#: A leader that this many of the four other rules replace is one rule's choice.
+UNSTABLE = 2
+#: Times and energies of a part of the run, which do not belong to each other.
+_PARTIAL = re.compile(r"latency|infer|eval|per|step|batch|image|sample|epoch", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something to know before believing a ranking.
+
+    Attributes
+    ----------
+    kind : str
+        What was found, such as ``"stretch"``.
+    severity : {"error", "warning", "note"}
+        A false number; a conclusion that the table does not support; what it depends on.
+    text : str
+        One sentence.
+    option : str
+        The option or the step that follows from it.
+    """
+
+    kind: str
+    severity: str
+    text: str
+    option: str
+
+    def __str__(self) -> str:
+        return f"{self.text}; {self.option}"
+
+
+def notes(ranking: Any, *, chance: float | None = None, among: Any = None) -> list[Note]:
+    """What to know before believing a ranking, the gravest first.
+
+    Parameters
+    ----------
+    ranking : Ranking
+        What `pepr_utils.results.ranking.rank` returns.
+    chance : float, optional
+        Performance of always giving one answer, P in [0, 1]; by default the share of the largest
+        class where the data set's is known, one over ``n_classes``, or 0.5 of an AUC.
+    among : index, optional
+        Rows among which the leader is looked for, such as those within a budget.
+
+    Returns
+    -------
+    list of Note
+        At most one of each kind.
+    """
+    found = [*_of_numbers(ranking.models), *_of_ranking(_Ranked(ranking, among), chance)]
+    return sorted(found, key=lambda note: SEVERITIES.index(note.severity))
+
+
+def notes_on_numbers(models: Models) -> list[Note]:
+    """The notes that need no score: on units, zeros, copies and groups."""
+    return sorted(_of_numbers(models), key=lambda note: SEVERITIES.index(note.severity))
+
+
+def _of_numbers(models: Models) -> Iterator[Note]:
+    yield from _power(models)
+    for cost in models.costs:
+        yield from _mixed_units(models, cost)
+        yield from _zeros(models, cost)
+    if models.n_copies:
+        n = models.n_copies
+        yield Note(
+            "duplicates", "warning",
+            f"{n:,} row{' is an exact copy' if n == 1 else 's are exact copies'} of another, "
+            "counted as a repeated run",
+            "delete the copies",
+        )  # fmt: skip
+    if models.groups is not None:
+        sizes = models.groups[models.known].value_counts()
+        if (alone := int((sizes == 1).sum())) and len(sizes) > 1:
+            yield Note(
+                "groups-of-one", "warning",
+                f"{alone:,} of {len(sizes):,} groups ({models.grouped_by}) have one model, with "
+                "nothing to compare it with: its score is its performance",
+                "--together, or --by a coarser column",
+            )  # fmt: skip
+
+
+def _power(models: Models) -> Iterator[Note]:
+    """Energies and times whose units are known by name and do not go together."""
+    columns = [c for c in map(str, models.rows.columns) if not _PARTIAL.search(c)]
+    units = {c: unit for c in columns if (unit := unit_of(c))}
+    energies = {c: unit for c, (kind, unit) in units.items() if kind == "energy"}
+    times = {c: unit for c, (kind, unit) in units.items() if kind == "time"}
+    if not (energies and times):
+        return
+    # The longest of several times: the one that the energy may be of.
+    each = [_numbers(models, c) * UNITS["time"][unit] for c, unit in times.items()]
+    seconds = pd.concat(each, axis=1).max(axis=1)
+    for column, unit in energies.items():
+        watts = (_numbers(models, column) * UNITS["energy"][unit] / seconds).where(seconds > 0)
+        training = any("train" in c.lower() for c in times)
+        middle, most = watts[watts > 0].median(), watts.max()
+        option = f"check the unit of {column}: are its numbers {unit}?"
+        if middle > MOST_POWER_W:
+            shown = f"{middle:,.0f} W, more than a computer draws"
+        elif most > MOST_POWER_W:
+            name = min(models.model[watts.index[watts == most]].astype(str))
+            shown = f"{most:,.0f} W for {name}, more than a computer draws"
+            option = "check that row; `pepr audit` looks for more of them"
+        elif training and middle < LEAST_POWER_W:
+            shown = f"{middle:.2g} W, less than a computer draws"
+        else:
+            continue
+        per = "time" if len(times) > 1 else next(iter(times))
+        yield Note("power", "error", f"{column} over {per} is {shown}", option)
+        return
+
+
+def _numbers(models: Models, column: str) -> pd.Series:
+    values = pd.to_numeric(models.rows[column], errors="coerce").astype("Float64")
+    return values.astype("float64").where(models.known)
+
+
+def _mixed_units(models: Models, cost: str) -> Iterator[Note]:
+    """A few costs that lie among the others when divided, or multiplied, by a thousand."""
+    values = models.numbers.loc[models.known, cost]
+    values = values[values > 0]
+    groups = pd.Series(0, index=values.index) if models.groups is None else models.groups
+    each = values.groupby(groups.loc[values.index])
+    wide = each.transform("max") / each.transform("min") >= MIXED_GAP
+    for _, part in values[wide].groupby(groups.loc[values.index][wide]):
+        ordered = part.sort_values()
+        ratios = ordered.to_numpy()[1:] / ordered.to_numpy()[:-1]
+        at = int(ratios.argmax()) + 1
+        low, high = ordered.iloc[:at], ordered.iloc[at:]
+        few, many, factor = (high, low, 1 / MIXED_FACTOR)
+        if len(low) < len(high):
+            few, many, factor = (low, high, MIXED_FACTOR)
+        moved = few * factor
+        near = moved.between(many.min() / 3, many.max() * 3).all()
+        if ratios.max() >= MIXED_GAP and near and len(few) <= len(part) / 3:
+            name = min(models.model[few.index].astype(str))
+            value = few[models.model[few.index].astype(str) == name].iloc[0]
+            yield Note(
+                "mixed-units", "error",
+                f"{cost} of {len(few):,} of {len(part):,} models, such as {name} ({value:.4g}), is "
+                f"about {'1,000 times' if factor < 1 else 'a thousandth of'} the others', as where "
+                "units are mixed",
+                "convert them to one unit",
+            )  # fmt: skip
+            return
+
+
+def _zeros(models: Models, cost: str) -> Iterator[Note]:
+    values = models.numbers.loc[models.known, cost]
+    n = int((values == 0).sum())
+    if 0 < n < len(values):
+        yield Note(
+            "zero-cost", "warning",
+            f"{cost} is 0 for {n:,} of {len(values):,} models, which makes them the cheapest",
+            "leave the cell empty if it was not measured",
+        )  # fmt: skip
+
+
+class _Ranked:
+    """The models that are scored, with the leader of each group."""
+
+    def __init__(self, ranking: Any, among: Any = None) -> None:
+        models, self.rule = ranking.models, ranking.rule
+        known = models.known
+        self.models, self.index = models, known.index[known]
+        self.among = np.ones(len(self.index), dtype=bool)
+        if among is not None:
+            self.among = self.index.isin(among)
+        self.numbers = models.numbers.loc[self.index]
+        self.p = models.scale.fraction(self.numbers[models.performance])
+        self.names = models.model[self.index].astype(str)
+        one = pd.Series("", index=self.index)
+        self.groups = one if models.groups is None else models.groups[self.index].astype(str)
+        self.table = ranking.table.loc[self.index]
+        self.leader = self.leaders(self.table["pepr"], self.table["resource"])
+        self.size = self.groups.value_counts()[self.leader.index]
+
+    def leaders(self, score: Any, resource: Any, among: Any = None) -> pd.Series:
+        """Row of the best score of each group; of equal ones the cheaper, then by name."""
+        frame = pd.DataFrame(
+            {"group": self.groups, "score": -np.round(np.asarray(score), 12),
+             "resource": np.asarray(resource), "name": self.names},
+            index=self.index,
+        )  # fmt: skip
+        frame = frame[self.among if among is None else self.among & np.asarray(among)]
+        frame = frame.sort_values(["group", "score", "resource", "name"])
+        return frame.drop_duplicates("group").reset_index().set_index("group")["index"]
+
+    def scored(self, method: str, alpha: float, among: Any = None) -> pd.Series:
+        """Who leads under another rule, and among fewer."""
+        if among is not None and not among.any():
+            return pd.Series(dtype=object)
+        mask = np.ones(len(self.index), dtype=bool) if among is None else among.to_numpy()
+        by = self.groups.to_numpy()[mask]
+        each = [
+            normalize(self.numbers[cost].to_numpy()[mask], method=method, by=by)
+            for cost in self.rule.weights
+        ]
+        resource = np.full(len(self.index), np.nan)
+        resource[mask] = weighted_resource(np.column_stack(each), list(self.rule.weights.values()))
+        score = np.full(len(self.index), np.nan)
+        score[mask] = pepr(self.p.to_numpy()[mask], resource[mask], alpha=alpha)
+        return self.leaders(score, resource, mask)
+
+    def where(self, hit: pd.Series) -> tuple[str, Any]:
+        """The groups in which something was found, as text, and the first of them by name."""
+        labels = sorted(hit.index[hit])
+        if self.models.groups is None:
+            return "", labels[0]
+        if len(labels) == 1:
+            return f"{labels[0]}: ", labels[0]
+        return f"in {len(labels):,} of {len(hit):,} groups, such as {labels[0]}: ", labels[0]
+
+
+def _of_ranking(ranked: _Ranked, chance: float | None) -> Iterator[Note]:
+    yield from _chance(ranked, chance)
+    yield from _far_from_best(ranked)
+    if ranked.rule.method in ("minmax", "log", "quantile"):
+        yield from _stretch(ranked)
+    yield from _unstable(ranked)
+    yield from _noise(ranked)
+
+
+def _chance(ranked: _Ranked, given: float | None) -> Iterator[Note]:
+    """Leaders that do no better than a constant answer."""
+    levels = ranked.leader.map(lambda row: _level(ranked.models, row) if given is None else given)
+    p, images = ranked.p[ranked.leader].to_numpy(), ranked.models.n_test
+    room = pd.Series(NO_BETTER, index=levels.index)
+    if images is not None:
+        counts = images[ranked.leader].set_axis(levels.index)
+        room = (1.96 * np.sqrt(levels * (1 - levels) / counts)).fillna(NO_BETTER)
+    hit = pd.Series(p <= levels + room, index=levels.index)
+    if hit.any():
+        where, label = ranked.where(hit)
+        row, name = ranked.leader[label], ranked.models.performance
+        yield Note(
+            "chance", "error",
+            f"{where}the leader {ranked.names[row]} ({name} {ranked.numbers.loc[row, name]:.4g}) "
+            f"is no better than a constant answer (P {levels[label]:.4g})",
+            _floor(ranked, levels[label] + 2 * room[label]),
+        )  # fmt: skip
+
+
+def _level(models: Models, row: Any) -> float:
+    """P of a constant answer, where the table tells it."""
+    performance = models.performance.lower()
+    if models.scale.is_share and re.search(r"auc|auroc", performance):
+        return 0.5
+    if not (models.scale.is_share and is_accuracy(performance)) or "top5" in performance:
+        return np.nan
+    values = models.rows.loc[row]
+    level, n_test = np.nan, pd.to_numeric(values.get("n_test"), errors="coerce")
+    if pd.notna(n_test) and pd.notna(values.get("dataset")):
+        level = majority_share(str(values["dataset"]), int(n_test))
+    if np.isnan(level):
+        classes = pd.to_numeric(values.get("n_classes"), errors="coerce")
+        level = 1 / classes if pd.notna(classes) and classes >= 2 else np.nan
+    return float(level)
+
+
+def _floor(ranked: _Ranked, p: float) -> str:
+    """What asks for a better performance than P, in the user's own numbers."""
+    scale, performance = ranked.models.scale, ranked.models.performance
+    part = min(max(p, 0.0), 1.0) * (scale.upper - scale.lower)
+    if scale.better == "low":
+        return f"`pepr select --max {performance}={scale.upper - part:.3g}`"
+    return f"`pepr select --min {performance}={scale.lower + part:.3g}`"
+
+
+def _far_from_best(ranked: _Ranked) -> Iterator[Note]:
+    """Leaders that are cheap rather than good."""
+    best = ranked.leaders(ranked.p, ranked.table["resource"])
+    gap = ranked.p[best].to_numpy() - ranked.p[ranked.leader[best.index]].to_numpy()
+    hit = pd.Series(gap > FAR, index=best.index)
+    if hit.any():
+        where, label = ranked.where(hit)
+        row, other, name = ranked.leader[label], best[label], ranked.models.performance
+        own = ranked.numbers[name]
+        yield Note(
+            "far-from-best", "warning",
+            f"{where}the leader {ranked.names[row]} has {name} {own[row]:.4g}, the best "
+            f"({ranked.names[other]}) {own[other]:.4g}: the score prefers it for its cost",
+            _floor(ranked, ranked.p[other] - FAR) + " sets what is good enough",
+        )  # fmt: skip
+
+
+def _stretch(ranked: _Ranked) -> Iterator[Note]:
+    """Costs that hardly differ, or of two models only, and become R = 0 and R = 1."""
+    for cost, weight in ranked.rule.weights.items():
+        each = ranked.numbers[cost].groupby(ranked.groups)
+        low, high = each.min(), each.max()
+        share = (high - low) / high.where(high > 0)
+        hit = (share > 0) & (share <= STRETCH)
+        if weight and hit.any():
+            where, label = ranked.where(hit)
+            yield Note(
+                "stretch", "warning",
+                f"{where}{cost} differs by {share[label] * 100:.2g} % between the models, and "
+                "the normalisation makes R = 0 and R = 1 of that",
+                "--normalize max keeps the proportion",
+            )  # fmt: skip
+            break
+    hit = ranked.size == 2
+    if hit.any():
+        where, _ = ranked.where(hit)
+        yield Note(
+            "two-models", "warning",
+            f"{where}of two models the cheaper one gets R = 0 and the other R = 1, however much "
+            "they cost",
+            "--normalize max, or fixed bounds with --lower and --upper",
+        )  # fmt: skip
+
+
+def _unstable(ranked: _Ranked) -> Iterator[Note]:
+    """Leaders that other rules replace."""
+    if ranked.size.max() < 3:
+        return
+    alpha, method = ranked.rule.alpha, ranked.rule.method
+    own = method if method != "fixed" else "minmax"
+    others = {
+        f"with --normalize {rule}": ranked.scored(rule, alpha)
+        for rule in ("minmax", "max", "log")
+        if rule != method
+        and (rule != "log" or (ranked.numbers[ranked.models.costs] > 0).all(axis=None))
+    }
+    others[f"with --alpha {2 * alpha:g}"] = ranked.scored(own, 2 * alpha)
+    first = ranked.numbers[ranked.models.costs[0]]
+    rest = first < first.groupby(ranked.groups).transform("max")
+    dropped = ranked.scored(own, alpha, rest)
+    others["without the most expensive"] = dropped
+    changed = pd.DataFrame(
+        {name: leader.reindex(ranked.leader.index) for name, leader in others.items()}
+    )
+    differs = changed.ne(ranked.leader, axis=0) & changed.notna()
+    hit = (differs.sum(axis=1) >= UNSTABLE) & (ranked.size >= 3)
+    if hit.any():
+        where, label = ranked.where(hit)
+        ways = changed.loc[label, differs.loc[label]]
+        others = [f"{ranked.names[row]} {way}" for way, row in ways.items()]
+        yield Note(
+            "unstable", "note",
+            f"{where}that {ranked.names[ranked.leader[label]]} leads depends on the rule; it is "
+            f"{', '.join(others)}",
+            "report them together, or fix the bounds with --normalize fixed",
+        )  # fmt: skip
+
+
+def _noise(ranked: _Ranked) -> Iterator[Note]:
+    """Leads over the second that lie within the spread of images or runs."""
+    table = ranked.table
+    if "pepr_low" not in table:
+        return
+    second = ranked.leaders(table["pepr"], table["resource"], ~ranked.index.isin(ranked.leader))
+    first = ranked.leader[second.index]
+    lead = table.loc[first, "pepr"].to_numpy() - table.loc[second, "pepr"].to_numpy()
+    down = (table["pepr"] - table["pepr_low"])[first].to_numpy()
+    up = (table["pepr_high"] - table["pepr"])[second].to_numpy()
+    hit = pd.Series(lead < np.sqrt(down**2 + up**2), index=second.index)
+    if hit.any():
+        where, label = ranked.where(hit)
+        lead, mine = ranked.leader[label], ranked.groups == label
+        gap = table.loc[lead, "pepr"] - table.loc[mine, "pepr"]
+        own, other = table.loc[lead], table.loc[mine]
+        near = gap < np.hypot(own["pepr"] - own["pepr_low"], other["pepr_high"] - other["pepr"])
+        spread = "repeated runs" if ranked.models.n_test is None else "test images"
+        yield Note(
+            "noise", "note",
+            f"{where}the lead of {ranked.names[lead]} over {ranked.names[second[label]]} is within "
+            f"the noise of the {spread}, as over {int(near.sum()) - 1:,} of {len(other) - 1:,} in "
+            "all",
+            "treat them as equal, or decide by more test images or seeds",
+        )  # fmt: skip
