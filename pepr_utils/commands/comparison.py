@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pepr_utils.commands.table_options import reading_options, saying_how_read
 from pepr_utils.commands.text_table import clean, count, echo, fraction, note, number
 from pepr_utils.errors import InvalidTableError, PeprError, ScoreInputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pepr_utils.results.user_table import UserTable
+    from pepr_utils.results.table_reader import UserTable
 
 #: Keys of the output beside the table's own columns.
 RESERVED = ("group", "model", "rank", "resource", "pepr", "pareto", "knee")
@@ -190,19 +191,23 @@ def comparing(*, any_numbers: bool = False) -> Callable:
 
     def decorate(command: Callable) -> Callable:
         @functools.wraps(command)
-        def run(*, table, performance, cost, by, together, label, **own):
+        def run(*, table, reading, performance, cost, by, together, label, **own):
             def read(*, costs_above_zero: bool = False) -> Comparison:
                 from pepr_utils.results.user_table import load_user_table
 
-                loaded = load_user_table(table)
+                loaded = load_user_table(table, **reading)
+                tables.append(loaded)
+                loaded.read(name for name in (performance, *cost, *by, label or "model") if name)
                 ranges = ({}, {}) if any_numbers else (
                     {"lower": 0.0, "upper": 1.0},
                     {"lower": 0.0, "lower_open": costs_above_zero},
                 )  # fmt: skip
                 return _compare(loaded, (performance, list(cost)), ranges, (by, together), label)
 
-            return command(read, **own)
+            with saying_how_read() as tables:
+                return command(read, **own)
 
+        run = reading_options(run)
         for option in reversed(options):
             run = option(run)
         return run
@@ -269,7 +274,7 @@ def refuse_reserved(name: str) -> None:
 
 def _default(table: UserTable, option: str, name: str) -> str:
     column = "energy_kwh" if name == DEFAULT_COST else name
-    if column in table.rows.columns:
+    if column in table:
         return column
     numeric = ", ".join(table.numeric_columns()) or "none"
     raise PeprError(
@@ -311,12 +316,12 @@ def _models(table: UserTable, label: str | None, used: set[str]) -> pd.Series:
     if label is not None:
         column = table.column(label, "label column")
     else:
-        usual = [c for c in _NAMING if c in table.rows.columns and c not in used]
+        usual = [c for c in _NAMING if c in table and c not in used]
         column = next(iter(usual or [c for c in table.text_columns() if c not in used]), None)
-    numbers = pd.Series([f"row {i + 1}" for i in range(len(table.rows))], index=table.rows.index)
+    numbers = pd.Series([f"row {i + 1}" for i in range(len(table.index))], index=table.index)
     if column is None:
         return numbers.rename("model")
-    text = table.rows[column].astype("string").str.strip()
+    text = table.values(column).astype("string").str.strip()
     return text.where(text.notna() & (text != ""), numbers).rename("model").astype(object)
 
 

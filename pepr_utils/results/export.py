@@ -10,7 +10,9 @@ import pandas as pd
 
 from pepr_utils.errors import InvalidTableError, PeprError
 from pepr_utils.results.atomic import replacing
-from pepr_utils.results.user_table import MISSING, UserTable, need_pyarrow
+from pepr_utils.results.table_files import need_pyarrow
+from pepr_utils.results.table_numbers import MISSING
+from pepr_utils.results.table_reader import UserTable
 
 SUFFIXES = (".csv", ".parquet", ".json")
 
@@ -37,7 +39,7 @@ def check_target(table: UserTable, target: Path, added: list[str]) -> None:
         raise PeprError(f"output {str(target)!r}: no folder {str(target.parent)!r}; make it first")
     if table.path is not None and target.exists() and target.samefile(table.path):
         raise PeprError(f"output {str(target)!r} is the table itself; name another file")
-    present = [name for name in added if name in table.rows.columns]
+    present = [name for name in added if name in table.columns]
     if present:
         raise InvalidTableError(
             f"{table.name}: has a column {present[0]!r} already, and the output adds one of that "
