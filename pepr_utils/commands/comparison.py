@@ -335,7 +335,7 @@ def output_options(function: Callable) -> Callable:
         "--output",
         metavar="OUT",
         type=click.Path(path_type=Path),
-        help="Write the table with what is computed to OUT: .csv, .parquet or .json.",
+        help="Write the table with what is computed: .csv, .xlsx, .parquet, .json, .md or .tex.",
     )(function)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from pepr_utils.errors import InvalidTableError, UnknownNameError, unknown_name
+from pepr_utils.errors import InvalidTableError, ScoreInputError, UnknownNameError, unknown_name
 from pepr_utils.paths import data_dir
 from pepr_utils.results import published
 from pepr_utils.results.experiments import KEY_COLUMNS, experiment_keys
@@ -71,6 +71,11 @@ def load_result_set(name_or_path: str | os.PathLike[str], **options: Any) -> Res
     1048
     """
     kind, path = _locate(name_or_path)
+    if options and kind != "file":
+        raise ScoreInputError(
+            f"{name_or_path} is a result set, which is read in one way; leave out "
+            f"{', '.join(sorted(options))}"
+        )
     if kind == "repaired":
         return _repaired()
     if kind == "published":

@@ -44,6 +44,7 @@ _COMPRESSED: dict[bytes, Callable[[Any], Any]] = {
     b"\xfd7zXZ\x00": lzma.open,
 }
 Opener = Callable[[], Any]
+_QUOTED = r"^'(?=[=+@\-\t\r])"
 
 
 @dataclass
@@ -153,7 +154,7 @@ def _uncompressed(name: str, opener: Opener) -> tuple[Opener, bytes, str]:
     member = ""
     open_it = next((f for start, f in _COMPRESSED.items() if magic.startswith(start)), None)
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
-        pyarrow = _need("pyarrow", "a zstd file", "parquet")
+        pyarrow = need("pyarrow", "a zstd file", "parquet")
         open_it = lambda file: pyarrow.CompressedInputStream(file, "zstd")  # noqa: E731
     elif magic.startswith(b"PK"):
         with zipfile.ZipFile(opener()) as archive:
@@ -176,7 +177,8 @@ def _uncompressed(name: str, opener: Opener) -> tuple[Opener, bytes, str]:
         return plain, file.read(65_536), member
 
 
-def _need(module: str, what: str, extra: str) -> Any:
+def need(module: str, what: str, extra: str) -> Any:
+    """Import a module, or raise `NotInstalledError` with the extra that brings it."""
     if find_spec(module) is None:
         raise NotInstalledError(
             f"{what} needs {module}, which is not installed: {how_to_install(extra)}, or use CSV"
@@ -186,7 +188,7 @@ def _need(module: str, what: str, extra: str) -> Any:
 
 def need_pyarrow() -> None:
     """Raise `NotInstalledError`, with what to install, unless pyarrow can be imported."""
-    _need("pyarrow", "Parquet", "parquet")
+    need("pyarrow", "Parquet", "parquet")
 
 
 # --- text
@@ -321,12 +323,7 @@ class _TextReader:
             if was_enabled:
                 gc.enable()
         return pd.DataFrame(
-            {
-                name: pd.concat([pd.Series(a) for a in part], ignore_index=True)
-                if part
-                else pd.Series(dtype="string")
-                for name, part in zip(columns, parts, strict=True)
-            }
+            {name: _column(part) for name, part in zip(columns, parts, strict=True)}
         )
 
     def _checked(self, width: int) -> Iterator[list[str]]:
@@ -361,9 +358,16 @@ class _TextReader:
             raise InvalidTableError(f"{self.name}: not a readable CSV table ({error})") from None
 
 
+def _column(parts: list[Any]) -> pd.Series:
+    text = pd.concat([pd.Series(part) for part in parts] or [pd.Series(dtype="string")])
+    text = text.reset_index(drop=True)
+    quoted = text.str.startswith("'")
+    return text.where(~quoted, text.str.replace(_QUOTED, "", regex=True)) if quoted.any() else text
+
+
 def _unquoted(text: str) -> str:
     """Undo what `export` does to text that a spreadsheet would run as a formula."""
-    return text[1:] if re.match(r"'[=+@\-\t\r]", text) else text
+    return re.sub(_QUOTED, "", text)
 
 
 def _document_rows(name: str, lines: list[str]) -> list[list[str]]:
@@ -455,7 +459,7 @@ def _rows_of(content: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _open_sheet(name: str, opener: Opener, sheet: str | None) -> TableFile:
-    calamine = _need("python_calamine", "a spreadsheet", "tables")
+    calamine = need("python_calamine", "a spreadsheet", "tables")
     try:
         book = calamine.CalamineWorkbook.from_filelike(opener())
         names = book.sheet_names

@@ -16,7 +16,13 @@ from pepr_utils.errors import InvalidTableError, ScoreInputError, unknown_name
 from pepr_utils.results.experiments import KEY_COLUMNS, experiment_keys, experiment_labels
 from pepr_utils.results.scores import COST_COLUMNS, cost_column
 from pepr_utils.results.table_files import SEPARATORS, TableFile, open_table
-from pepr_utils.results.table_numbers import are_numbers, as_numbers, is_missing, sampled_marks
+from pepr_utils.results.table_numbers import (
+    Numbers,
+    are_numbers,
+    as_numbers,
+    is_missing,
+    sampled_marks,
+)
 from pepr_utils.results.table_profiles import (
     Alias,
     aliases,
@@ -209,17 +215,10 @@ class UserTable:
         values = written = self.values(name)
         divided = False
         if _is_text(values):
-            values = values.astype("string")
-            values = written = values.mask(is_missing(values))
-            numbers = as_numbers(
-                values,
-                f"{self.name}: column {self.source(name)!r}",
-                decimal=self.conventions.decimal,
-                elsewhere=self.conventions.marks.get(self.source(name), frozenset()),
-            )
-            values, divided = numbers.text, numbers.divided
-            if numbers.taken:
-                self.say(numbers.taken, column=name)
+            values, divided, taken = self.plain(name)
+            written = written.where(values.notna())
+            if taken:
+                self.say(taken, column=name)
         alias = self.conventions.aliases.get(name) if name not in self.columns else None
         factor = alias.factor if alias else Fraction(1)
         if alias:
@@ -231,6 +230,16 @@ class UserTable:
             values = check_values(values, any_number, self.name, written=written)
             values = values * factor.numerator / factor.denominator
         return check_values(values, spec, self.name, nullable=True, written=written)
+
+    def plain(self, name: str) -> Numbers:
+        """Return a column of text as numbers with a decimal point; see `as_numbers`."""
+        values = self.values(name).astype("string")
+        return as_numbers(
+            values.mask(is_missing(values)),
+            f"{self.name}: column {self.source(name)!r}",
+            decimal=self.conventions.decimal,
+            elsewhere=self.conventions.marks.get(self.source(name), frozenset()),
+        )
 
     def _is_percentage(self, name: str, values: pd.Series) -> bool:
         """Whether a column is to be divided by 100: it was asked for, or its name says so."""

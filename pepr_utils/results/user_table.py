@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pepr_utils.errors import InvalidTableError, ScoreInputError, unknown_name
+from pepr_utils.errors import InvalidTableError, unknown_name
 from pepr_utils.results.load import available_result_sets, load_result_set
 from pepr_utils.results.scores import cost_column, score_runs
 from pepr_utils.results.table_reader import UserTable, read_table_files
@@ -65,33 +65,22 @@ def load_user_table(
     >>> load_user_table("published").rows.shape[0]  # doctest: +SKIP
     1048
     """
-    options = {"sep": sep, "decimal": decimal, "sheet": sheet}
+    given = {
+        "sep": sep, "decimal": decimal, "sheet": sheet, "on": on,
+        "percent": percent, "mapping": mapping, "join": join,
+    }  # fmt: skip
+    options = {option: value for option, value in given.items() if value}
     name = os.fspath(name_or_path)
     path = Path(name).expanduser()
     if name in available_result_sets() or (path.is_dir() and not any(path.glob("*.log"))):
-        given = next((option for option, value in {**options, "on": on}.items() if value), None)
-        if given or join or percent or mapping:
-            raise ScoreInputError(
-                f"{name!r} is a result set, which needs no "
-                f"--{given or 'join, --percent or --map'}; leave it out"
-            )
-        return UserTable(name, load_result_set(name).runs.reset_index(drop=True))
+        return UserTable(name, load_result_set(name, **options).runs.reset_index(drop=True))
     for file in (path, *map(Path, join)):
         if str(file) != "-" and not file.expanduser().exists():
             raise unknown_name(
                 "file or result set", str(file), available_result_sets(),
                 also="the path of a table (CSV, spreadsheet, Parquet, JSON) or a folder of records",
             )  # fmt: skip
-    return read_table_files(
-        path,
-        sep=sep,
-        decimal=decimal,
-        sheet=sheet,
-        percent=percent,
-        mapping=mapping,
-        join=join,
-        on=on,
-    )
+    return read_table_files(path, **options)
 
 
 def read_table(name_or_path: str | os.PathLike[str], **options: object) -> pd.DataFrame:
