@@ -146,7 +146,7 @@ def _rows(table: UserTable, *, typed: bool) -> pd.DataFrame:
             plain = table.plain(name)
         except InvalidTableError:  # 1,234 alone: it is written as it was read
             continue
-        if typed and not plain.divided and not plain.text.str.match(r"[-+]?0\d").any():
+        if typed and not plain.divided and not rows[name].str.match(r"\s*[-+]?0\d").any():
             rows[name] = pd.to_numeric(plain.text)
         elif plain.taken:
             rows[name] = plain.text + "%" * plain.divided

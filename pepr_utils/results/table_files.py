@@ -299,14 +299,14 @@ class _TextReader:
     encoding: str
     skipped: int
     separator: str
+    width: int = 0
 
     def header(self) -> list[str]:
         names = [_unquoted(name.strip()) for name in next(self._rows(), [])]
+        self.width = len(names)
         while len(names) > 1 and not names[-1]:
             names.pop()  # Excel ends lines with separators where columns were cleared
-        return (
-            [name or f"column {i}" for i, name in enumerate(names, start=1)] if any(names) else []
-        )
+        return [name or f"column {i}" for i, name in enumerate(names, start=1) if any(names)]
 
     def read(self, columns: list[str], n_rows: int | None = None) -> pd.DataFrame:
         header = self.header()
@@ -315,8 +315,10 @@ class _TextReader:
         was_enabled = gc.isenabled()
         gc.disable()  # lists of strings hold no circles; looking for some takes most of the time
         try:
-            rows = islice(self._checked(len(header)), n_rows)
+            rows, number = islice(self._rows(), 1, n_rows and n_rows + 1), 0
             while chunk := list(islice(rows, _CHUNK)):
+                chunk = self._checked(chunk, len(header), number)
+                number += len(chunk)
                 for part, index in zip(parts, at, strict=True):
                     part.append(pd.array([row[index] for row in chunk], dtype="string"))
         finally:
@@ -326,26 +328,23 @@ class _TextReader:
             {name: _column(part) for name, part in zip(columns, parts, strict=True)}
         )
 
-    def _checked(self, width: int) -> Iterator[list[str]]:
-        rows = self._rows()
-        header = next(rows, [])
-        number = 0
+    def _checked(self, rows: list[list[str]], width: int, before: int) -> list[list[str]]:
+        """Return the rows without comments; refuse one of another width than the header."""
+        if set(map(len, rows)) == {width}:
+            return rows
+        kept = []
         for row in rows:
-            if len(row) != width:
-                if row[0].startswith("#") and len(row) != len(header):
-                    continue
-                if len(row) > width and not any(row[width:]) and len(row) <= len(header):
-                    number += 1
-                    yield row
-                    continue
+            if len(row) == width or (len(row) == self.width and not any(row[width:])):
+                kept.append(row)
+            elif not row[0].startswith("#"):
                 raise InvalidTableError(
-                    f"{self.name}: row {number + 1} has {len(row)} values and the header {width} "
-                    f"({shorten(self.separator.join(header))}); allowed: one value, or nothing, "
-                    f"between {SEPARATORS.get(self.separator, repr(self.separator))}s for each "
-                    "column, and nothing above the header; --sep names another separator"
+                    f"{self.name}: row {before + len(kept) + 1} has {len(row)} values and the "
+                    f"header {width} ({shorten(self.separator.join(self.header()))}); allowed: one "
+                    "value, or nothing, between "
+                    f"{SEPARATORS.get(self.separator, repr(self.separator))}s for each column, "
+                    "and nothing above the header; --sep names another separator"
                 )
-            number += 1
-            yield row
+        return kept
 
     def _rows(self) -> Iterator[list[str]]:
         """Rows that are not empty, the header first."""

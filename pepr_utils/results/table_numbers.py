@@ -24,7 +24,7 @@ _EXPONENT = r"(?:[eE][+-]?\d+)?"
 class Numbers(NamedTuple):
     """A column of text as numbers."""
 
-    text: pd.Series  #: each value with a decimal point and without thousands, or as it was
+    text: pd.Series  #: floats, or each value with a decimal point and without thousands
     divided: bool  #: whether all were percentages, to be divided by 100
     taken: str  #: what was not the plain default
 
@@ -91,7 +91,7 @@ def as_numbers(
     Parameters
     ----------
     values : pandas.Series of str
-        Missing ones, as `is_missing` finds them, are to be null.
+        As `is_missing` says, some are missing.
     where : str
         File and column, for messages.
     decimal : str, optional
@@ -109,6 +109,11 @@ def as_numbers(
     >>> as_numbers(pd.Series(["1.234,5", "7"], dtype="string"), "x").text.tolist()
     ['1234.5', '7']
     """
+    if decimal != "," and "," not in elsewhere:
+        typed = pd.to_numeric(values, errors="coerce")
+        if is_missing(values[typed.isna()]).all():
+            return Numbers(typed, divided=False, taken="")
+    values = values.mask(is_missing(values))
     text = _plain_signs(values)
     percent = text.str.endswith("%").fillna(False).astype(bool)
     if percent.any():

@@ -20,7 +20,6 @@ from pepr_utils.results.table_numbers import (
     Numbers,
     are_numbers,
     as_numbers,
-    is_missing,
     sampled_marks,
 )
 from pepr_utils.results.table_profiles import (
@@ -233,9 +232,8 @@ class UserTable:
 
     def plain(self, name: str) -> Numbers:
         """Return a column of text as numbers with a decimal point; see `as_numbers`."""
-        values = self.values(name).astype("string")
         return as_numbers(
-            values.mask(is_missing(values)),
+            self.values(name).astype("string"),
             f"{self.name}: column {self.source(name)!r}",
             decimal=self.conventions.decimal,
             elsewhere=self.conventions.marks.get(self.source(name), frozenset()),

@@ -187,7 +187,7 @@ def check_values(
     shown = values if written is None else written
     if nullable is not None:
         column = replace(column, nullable=nullable)
-    empty = values.isna() | (values.astype("string").str.strip() == "").fillna(False).astype(bool)
+    empty = _is_empty(values)
     if not column.nullable:
         _refuse(values, empty, column, source)
     if column.dtype == "boolean":
@@ -214,6 +214,13 @@ def check_values(
         bad |= ~empty & ((typed % 1 != 0) | (typed.abs() > 2**53))
     _refuse(shown, bad, column, source)
     return typed.astype(column.dtype)
+
+
+def _is_empty(values: pd.Series) -> pd.Series:
+    if values.dtype.kind in "fiub":
+        return values.isna()
+    blank = values.astype("string").str.strip() == ""
+    return values.isna() | blank.fillna(False).astype(bool)
 
 
 def _check_names(
