@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,10 @@ from pepr_utils.results.table_profiles import (
 from pepr_utils.results.tables import Column, check_values, columns
 
 #: Columns that a user's own table needs; every other column of the dictionary may be absent.
+_OTHER_NAMES = {
+    "architecture": ("model", "name"),
+    "test_accuracy": ("accuracy", "test_acc", "acc"),
+}
 REQUIRED_IN_TABLE = ("architecture", "dataset", "test_accuracy", "energy_kwh")
 
 
@@ -329,7 +333,16 @@ class UserTable:
         return frame
 
     def as_dictionary(self) -> pd.DataFrame:
-        """Every column, those that are made of others under the data dictionary's name and unit."""
+        """Every column, those that are made of others under the data dictionary's name and unit.
+
+        A model is an architecture, an accuracy a test accuracy, and without a data set all rows
+        are of one, called as the file.
+        """
+        for name, others in _OTHER_NAMES.items():
+            source = next((other for other in others if other in self), None)
+            if name not in self and source is not None:
+                made = {**self.conventions.aliases, name: converted(name, self.source(source))}
+                self.conventions = replace(self.conventions, aliases=made)
         known, frame = columns(), self.rows.copy()
         for name in known:
             number = known[name].dtype in ("float64", "Int64")
@@ -337,6 +350,10 @@ class UserTable:
                 frame[name] = self._typed(name)
             elif name in self and name not in self.columns:
                 frame[name] = self.values(name)
+                self.say(self.conventions.aliases[name].said)
+        if "dataset" not in frame:
+            frame["dataset"] = Path(self.name).stem
+            self.say(f"all rows of one data set, {Path(self.name).stem!r}")
         made = {self.source(n) for n in frame.columns if n not in self.columns}
         return frame.drop(columns=[n for n in made if n not in known])
 
@@ -432,17 +449,17 @@ def _with_options(
             table.column(text)
     for name in percent:
         divided.add(name if name in made else table.column(name))
-    c = table.conventions
-    table.conventions = Conventions(c.decimal, c.marks, frozenset(divided), c.by_name, made)
+    table.conventions = replace(table.conventions, percent=frozenset(divided), aliases=made)
     return table
 
 
 def _joined(left: UserTable, right: UserTable, on: str) -> UserTable:
     """Join the columns of one table to the rows of another, by equal text in a column of each."""
-    key, _, other = on.partition("=")
-    other = other or key
+    key, _, other = (part.strip() for part in on.partition("="))
     keys = left.labels(left.column(key, "--on column"))
-    there = right.labels(right.column(other, "--on column"))
+    other = right.column(other or key, "--on column")
+    there = right.labels(other)
+    other = right.source(other)
     twice = there[there.duplicated()]
     if len(twice) and there.isin(keys).any():
         raise InvalidTableError(
