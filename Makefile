@@ -11,7 +11,7 @@ RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/python -m
 
 # What requirements.lock covers. On Linux the locked torch is its CUDA build; tools/setup_env.sh
 # takes the CPU build instead where there is no GPU.
-LOCKED_EXTRAS := book dev meter parquet report sweep train
+LOCKED_EXTRAS := book dev meter parquet report sweep tables train
 LOCK_FLAGS ?=
 
 .DEFAULT_GOAL := help

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
+
+from pepr_utils.commands.table_options import reading_options, say_how_read
 
 #: How many architectures of a finding are named on the terminal; `--json` has every row.
 _NAMED = 4
@@ -17,12 +20,17 @@ _NAMED = 4
     "--check", "checks", multiple=True, metavar="NAME", help="Run this check only; repeatable."
 )
 @click.option("--list", "list_checks", is_flag=True, help="List the checks and what they look for.")
+@reading_options
 def audit(
-    result_set: str | None, as_json: bool, checks: tuple[str, ...], list_checks: bool
+    result_set: str | None,
+    as_json: bool,
+    checks: tuple[str, ...],
+    list_checks: bool,
+    reading: dict[str, Any],
 ) -> None:
     """Look for faults in a result set.
 
-    SET is a name (see `pepr data list`), a folder of records or a CSV file. Every check runs on
+    SET is a name (see `pepr data list`), a folder of records or a table. Every check runs on
     every set. A finding is an error (the values cannot be right as they stand), a warning (they are
     doubtful) or a note (good to know). The exit code is 1 if there is an error or a warning, 0 if
     there is none, and 2 if the set cannot be read.
@@ -44,7 +52,8 @@ def audit(
         return
     if result_set is None:
         raise click.UsageError("no SET; name one, such as: pepr audit published")
-    loaded = load_result_set(result_set)
+    loaded = load_result_set(result_set, **reading)
+    say_how_read(loaded.name, loaded.taken)
     findings = run_audit(loaded, checks or None)
     if as_json:
         click.echo(json.dumps([finding.as_dict() for finding in findings], indent=1))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pepr_utils.commands.table_options import reading_options, saying_how_read
 from pepr_utils.commands.text_table import count, echo, fraction, note, number, wrapped
 from pepr_utils.results.models import Models, Question, Scale, find_models
 from pepr_utils.scoring import NORMALIZATIONS
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from pepr_utils.results.notes import Note
     from pepr_utils.results.ranking import Ranking
-    from pepr_utils.results.user_table import UserTable
+    from pepr_utils.results.table_reader import UserTable
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def comparing(*, any_numbers: bool = False, tables: tuple[str, ...] = ("table",)
 
     def decorate(command: Callable) -> Callable:
         @functools.wraps(command)
-        def run(*, performance, cost, by, together, label, each_row, **own):
+        def run(*, reading, performance, cost, by, together, label, each_row, **own):
             scale = Scale()
             if not any_numbers:
                 scale = Scale(own.pop("better"), *own.pop("performance_range"))
@@ -175,18 +176,22 @@ def comparing(*, any_numbers: bool = False, tables: tuple[str, ...] = ("table",)
             def read(*, costs_above_zero: bool = False, at: int = 0) -> Comparison:
                 from pepr_utils.results.user_table import load_user_table
 
+                loaded = load_user_table(paths[at], **reading)
+                how_read.append(loaded)
                 asked = Question(
                     performance, cost, by, together, label, each_row, scale, n_test,
                     any_numbers=any_numbers, costs_above_zero=costs_above_zero,
                 )  # fmt: skip
-                found = find_models(load_user_table(paths[at]), asked, Comparison)
+                found = find_models(loaded, asked, Comparison)
                 for remark in found.remarks:
                     note(f"note: {remark}")
                 shows_interval = n_test is not None or found.runs is not None
                 return replace(found, shows_interval=shows_interval)
 
-            return command(read, **own)
+            with saying_how_read() as how_read:
+                return command(read, **own)
 
+        run = reading_options(run)
         for option in reversed(options):
             run = option(run)
         return run
@@ -272,7 +277,7 @@ def output_options(function: Callable) -> Callable:
         "--output",
         metavar="OUT",
         type=click.Path(path_type=Path),
-        help="Write the table with what is computed to OUT: .csv, .parquet or .json.",
+        help="Write the table with what is computed: .csv, .xlsx, .parquet, .json, .md or .tex.",
     )(function)
 
 

@@ -7,9 +7,11 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from pepr_utils.commands.table_options import reading_options, say_how_read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,11 +160,12 @@ def list_(as_json: bool) -> None:
     "--json", "as_json", is_flag=True, help="Print a JSON array, one object per experiment."
 )
 @click.option("--changes", is_flag=True, help="List the cells that a derived set changes, instead.")
-def show(result_set: str, as_json: bool, changes: bool) -> None:
+@reading_options
+def show(result_set: str, as_json: bool, changes: bool, reading: dict[str, Any]) -> None:
     """Check a result set and summarise it by experiment.
 
-    SET is a name (see `pepr data list`), a folder of records or a CSV file with at least
-    architecture, dataset, test_accuracy and energy_kwh. Every value is checked.
+    SET is a name (see `pepr data list`), a folder of records or a table with at least
+    architecture, dataset, test_accuracy and energy_kwh (or energy_wh ...). Every value is checked.
 
     \b
     Example:
@@ -172,7 +175,8 @@ def show(result_set: str, as_json: bool, changes: bool) -> None:
     """
     from pepr_utils.results import experiment_labels, load_result_set
 
-    loaded = load_result_set(result_set)
+    loaded = load_result_set(result_set, **reading)
+    say_how_read(loaded.name, loaded.taken)
     if changes:
         _show_changes(loaded, as_json)
         return

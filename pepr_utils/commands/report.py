@@ -19,7 +19,7 @@ from pepr_utils.errors import PeprError
 
 if TYPE_CHECKING:
     from pepr_utils.results.result_set import ResultSet
-    from pepr_utils.results.user_table import UserTable
+    from pepr_utils.results.table_reader import UserTable
 
 
 @click.command()
@@ -69,7 +69,7 @@ def report(
         "maximum": budgets(models, "--max", maximum),
         "minimum": budgets(models, "--min", minimum),
     }
-    result_set, reason = _to_audit(models.table)
+    result_set, reason = _to_audit(models.as_read)
     left = f"; {models.left_out[0]} left out: {models.left_out[1]}" if models.left_out else ""
     write_report(
         ranking, output, name=models.table.name, audited=result_set or reason, top=top,
@@ -78,7 +78,8 @@ def report(
             "Table": models.table.name,
             "SHA-256": _hash_of(models.table),
             "Rows": count(int(models.known.sum()), "model") + " compared" + left,
-            "Taken as": "; ".join(models.remarks) or "one model in each row",
+            "Taken as": "; ".join([*models.as_read.taken, *models.remarks])
+            or "one model in each row",
             "To repeat it": _command(models.table.path, output),
         },
     )  # fmt: skip
@@ -87,17 +88,20 @@ def report(
 
 def _to_audit(table: UserTable) -> tuple[ResultSet | None, str]:
     """The result set, or why there is none."""
-    from pepr_utils.results.load import REQUIRED_IN_CSV, load_result_set
+    from pepr_utils.results.load import available_result_sets, load_result_set, of_table
+    from pepr_utils.results.table_reader import REQUIRED_IN_TABLE
 
     if not table.follows_dictionary:
-        missing = [name for name in REQUIRED_IN_CSV if name not in table.rows.columns]
+        missing = [name for name in REQUIRED_IN_TABLE if name not in table]
         return None, (
             "it finds copied values, impossible powers and accuracies that the test set cannot "
             f"give, in tables with the columns of the data dictionary; {', '.join(missing)} are "
             "missing here."
         )
     try:
-        return load_result_set(table.path or table.name), ""
+        if table.name in available_result_sets() or Path(table.name).is_dir():
+            return load_result_set(table.name), ""
+        return of_table(table), ""
     except PeprError as error:
         return None, f"{error}."
 

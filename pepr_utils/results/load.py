@@ -7,10 +7,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from pepr_utils.errors import InvalidTableError, UnknownNameError, unknown_name
+from pepr_utils.errors import InvalidTableError, ScoreInputError, UnknownNameError, unknown_name
 from pepr_utils.paths import data_dir
 from pepr_utils.results import published
 from pepr_utils.results.experiments import KEY_COLUMNS, experiment_keys
@@ -18,13 +19,12 @@ from pepr_utils.results.record_files import RUNS_FOLDER, read_record, record_pat
 from pepr_utils.results.repair import repair
 from pepr_utils.results.result_set import ResultSet
 from pepr_utils.results.schema import Epoch, Record, Run
-from pepr_utils.results.tables import check_table, columns, read_rows
+from pepr_utils.results.table_reader import REQUIRED_IN_TABLE, UserTable, read_table_files
+from pepr_utils.results.tables import check_table, columns
 
 PUBLISHED = "published"
 #: The published data with copied energies replaced, derived on load; see `repair`.
 REPAIRED = "published-repaired"
-#: Columns that a user's own table needs; every other column of the dictionary may be absent.
-REQUIRED_IN_CSV = ("architecture", "dataset", "test_accuracy", "energy_kwh")
 
 
 def available_result_sets() -> dict[str, Path | None]:
@@ -37,7 +37,7 @@ def available_result_sets() -> dict[str, Path | None]:
     return named
 
 
-def load_result_set(name_or_path: str | os.PathLike[str]) -> ResultSet:
+def load_result_set(name_or_path: str | os.PathLike[str], **options: Any) -> ResultSet:
     """Load a result set by name or path.
 
     Parameters
@@ -45,14 +45,17 @@ def load_result_set(name_or_path: str | os.PathLike[str]) -> ResultSet:
     name_or_path : str or path
         ``"published"`` (the authors' data), ``"published-repaired"`` (the same with copied
         energies replaced, each changed cell in ``changes``), the name of a folder under
-        ``data/results`` or ``results``, a folder of records (``runs/<run_id>.json``), or a CSV
-        file with at least the columns ``architecture``, ``dataset``, ``test_accuracy`` (a
-        fraction) and ``energy_kwh``.
+        ``data/results`` or ``results``, a folder of records (``runs/<run_id>.json``), or a table
+        of any kind with at least the columns ``architecture``, ``dataset``, ``test_accuracy`` and
+        ``energy_kwh``, the energy in whatever unit its name says.
+    **options
+        How a table is read: the options of `pepr_utils.results.user_table.load_user_table`.
 
     Returns
     -------
     ResultSet
-        Its ``runs`` and ``epochs``, with every column of the data dictionary.
+        Its ``runs`` and ``epochs``, with every column of the data dictionary; in ``taken``, what
+        a table was taken for.
 
     Raises
     ------
@@ -68,12 +71,17 @@ def load_result_set(name_or_path: str | os.PathLike[str]) -> ResultSet:
     1048
     """
     kind, path = _locate(name_or_path)
+    if options and kind != "file":
+        raise ScoreInputError(
+            f"{name_or_path} is a result set, which is read in one way; leave out "
+            f"{', '.join(sorted(options))}"
+        )
     if kind == "repaired":
         return _repaired()
     if kind == "published":
         runs, epochs, digest = published.read()
-    elif kind == "csv":
-        runs, epochs, digest = _read_csv(path)
+    elif kind == "file":
+        return of_table(read_table_files(path, **options))
     else:
         runs, epochs, digest = read_folder(path)
     return ResultSet(
@@ -107,7 +115,7 @@ def content_hash(name_or_path: str | os.PathLike[str]) -> str:
         return published.content_hash()
     if kind == "repaired":
         return _repaired_hash(published.content_hash())
-    return _file_hash(path) if kind == "csv" else folder_hash(path)
+    return _file_hash(path) if kind == "file" else folder_hash(path)
 
 
 def _locate(name_or_path: str | os.PathLike[str]) -> tuple[str, Path]:
@@ -123,16 +131,12 @@ def _locate(name_or_path: str | os.PathLike[str]) -> tuple[str, Path]:
     path = named.get(name) or Path(name).expanduser()
     if path.is_dir():
         return "folder", path
-    if path.is_file() and path.suffix.lower() == ".csv":
-        return "csv", path
-    if path.is_file():
-        raise UnknownNameError(
-            f"{name} is not a CSV file; allowed: a CSV file, a folder of records, or "
-            f"{', '.join(named)}; save the table as CSV"
-        )
+    if path.exists() or name == "-":
+        return "file", path
     raise unknown_name(
-        "result set", name, named, also="the path of a CSV file or of a folder of records"
-    )
+        "result set", name, named,
+        also="the path of a table (CSV, spreadsheet, Parquet, JSON) or of a folder of records",
+    )  # fmt: skip
 
 
 def _repaired() -> ResultSet:
@@ -145,26 +149,51 @@ def _repaired_hash(source: str) -> str:
     return hashlib.sha256(f"{source} repaired 1".encode()).hexdigest()
 
 
-def _read_csv(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    frame = read_rows(path)
-    if {"model", "num_param", "test_09"} <= set(frame.columns):
+def of_table(table: UserTable) -> ResultSet:
+    """Make a result set of a table that was read already, if it has the columns for one.
+
+    Parameters
+    ----------
+    table : UserTable
+        The result of `load_user_table` for a file.
+
+    Raises
+    ------
+    InvalidTableError
+        If a column is missing or a value is not allowed.
+    """
+    if {"model", "num_param", "test_09"} <= set(table.columns):
         raise InvalidTableError(
-            f"{path.name}: this is the authors' own table; it is the result set 'published', "
+            f"{table.name}: this is the authors' own table; it is the result set 'published', "
             "give that name instead of the file"
         )
+    runs = _checked(table.as_dictionary(), table.name)
+    epochs = pd.DataFrame(columns=list(columns("epochs")))
+    digest = hashlib.sha256(runs.to_csv().encode()).hexdigest()
+    return ResultSet(
+        str(table.path or table.name),
+        _complete(runs, "runs"),
+        _complete(epochs, "epochs"),
+        _file_hash(table.path) if table.path else digest,
+        taken=tuple(table.taken),
+    )
+
+
+def _checked(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Check a user's table against the data dictionary, and give each run its name."""
     if "experiment" in frame:
         raise InvalidTableError(
-            f"{path.name}: column 'experiment' is derived here from {', '.join(KEY_COLUMNS)}; "
+            f"{name}: column 'experiment' is derived here from {', '.join(KEY_COLUMNS)}; "
             "rename it, or distinguish experiments by one of these"
         )
-    runs = check_table(frame, required=REQUIRED_IN_CSV, source=path.name)
+    runs = check_table(frame, required=REQUIRED_IN_TABLE, source=name)
     runs["status"] = runs.get("status", pd.Series("done", index=runs.index, dtype="string"))
-    for name in ("test_accuracy", "energy_kwh"):
-        missing = runs[name].isna() & (runs["status"] == "done")
+    for column in ("test_accuracy", "energy_kwh"):
+        missing = runs[column].isna() & (runs["status"] == "done")
         if missing.any():
-            row, allowed = int(missing.to_numpy().argmax()), columns("runs")[name].allowed
+            row, allowed = int(missing.to_numpy().argmax()), columns("runs")[column].allowed
             raise InvalidTableError(
-                f"{path.name}: row {row + 1}, column {name!r} is empty; "
+                f"{name}: row {row + 1}, column {column!r} is empty; "
                 f"allowed: {allowed.removesuffix(', or empty')}, or a status of 'failed'"
             )
     if "run_id" not in runs:
@@ -172,11 +201,11 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     elif runs["run_id"].duplicated().any():
         row = int(runs["run_id"].duplicated().to_numpy().argmax())
         raise InvalidTableError(
-            f"{path.name}: row {row + 1}, column 'run_id' repeats {runs['run_id'].iloc[row]!r}; "
+            f"{name}: row {row + 1}, column 'run_id' repeats {runs['run_id'].iloc[row]!r}; "
             "allowed: a different one in each row, or no such column"
         )
     runs["protocol"] = runs.get("protocol", pd.Series("unknown", index=runs.index))
-    return runs, pd.DataFrame(columns=list(columns("epochs"))), _file_hash(path)
+    return runs
 
 
 def _file_hash(path: Path) -> str:

@@ -6,7 +6,8 @@ Repeated rows of one model, such as seeds, are averaged; a column of data sets m
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pepr_utils.errors import InvalidTableError, PeprError, ScoreInputError, unknown_name
@@ -15,7 +16,7 @@ from pepr_utils.printable import clean
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pepr_utils.results.user_table import UserTable
+    from pepr_utils.results.table_reader import UserTable
 
 #: Keys of the output beside the table's own columns.
 RESERVED = ("group", "model", "rank", "resource", "pepr", "pepr_low", "pepr_high", "n_runs",
@@ -78,6 +79,8 @@ class Models:
     ----------
     table : UserTable
         The whole table, of repeated runs one row.
+    as_read : UserTable
+        The table as it was read.
     performance : str
         Name of the performance column.
     costs : list of str
@@ -108,6 +111,7 @@ class Models:
     """
 
     table: UserTable
+    as_read: UserTable
     performance: str
     costs: list[str]
     numbers: pd.DataFrame
@@ -205,7 +209,7 @@ def find_models(table: UserTable, asked: Question, kind: type[Kind] = Models) ->
     """
     import pandas as pd
 
-    scale = asked.scale
+    scale, as_read = asked.scale, table
     performance, costs = _resolve(table, asked.performance, list(asked.costs))
     failed = table.failed
     if asked.any_numbers:
@@ -235,7 +239,7 @@ def find_models(table: UserTable, asked: Question, kind: type[Kind] = Models) ->
         model, failed = model[first], failed[first]
         groups = None if groups is None else groups[first]
     return kind(
-        table, performance, costs, numbers, model, groups, grouped_by, failed, known,
+        table, as_read, performance, costs, numbers, model, groups, grouped_by, failed, known,
         scale=scale,
         n_test=_images(table, performance, scale, asked.n_test),
         runs=None if averaged is None else averaged.runs,
@@ -271,7 +275,7 @@ def refuse_reserved(name: str) -> None:
 
 def _default(table: UserTable, option: str, name: str) -> str:
     column = "energy_kwh" if name == DEFAULT_COST else name
-    if column in table.rows.columns:
+    if column in table:
         return column
     numeric = ", ".join(table.numeric_columns()) or "none"
     raise PeprError(
@@ -290,8 +294,8 @@ def _groups(
         return (None, "", ()) if one else (experiments, "experiment", ())
     if experiments is None and not together:
         datasets = _column(table, DATASETS, used)
-        if datasets and datasets not in by and table.rows[datasets].nunique() > 1:
-            n = table.rows[datasets].nunique()
+        n = table.values(datasets).nunique() if datasets and datasets not in by else 0
+        if datasets and n > 1:
             remarks = (
                 f"compared within each of {n:,} data sets ({datasets}); --together to pool them",
             )
@@ -319,7 +323,7 @@ def _refuse_mixed(experiments: pd.Series, label: pd.Series, by: list[str]) -> No
 
 def _column(table: UserTable, usual: Sequence[str], used: set[str]) -> str | None:
     """The first column with one of the usual names, in capitals or not, that is not in use."""
-    by_name = {str(c).strip().lower(): c for c in reversed(table.rows.columns) if c not in used}
+    by_name = {str(c).strip().lower(): c for c in reversed(table.columns) if c not in used}
     return next((by_name[name] for name in usual if name in by_name), None)
 
 
@@ -338,10 +342,10 @@ def _names(table: UserTable, label: str | None, used: set[str]) -> tuple[pd.Seri
         if column is None:
             column = next((c for c in table.text_columns() if c not in used), None)
             named = column is not None and _column(table, REPEATS, used) is not None
-    numbers = pd.Series([f"row {i + 1}" for i in range(len(table.rows))], index=table.rows.index)
+    numbers = pd.Series([f"row {i + 1}" for i in range(len(table.index))], index=table.index)
     if column is None:
         return numbers.rename("model"), False
-    text = table.rows[column].astype("string").str.strip()
+    text = table.values(column).astype("string").str.strip()
     return text.where(text.notna() & (text != ""), numbers).rename("model").astype(object), named
 
 
@@ -376,18 +380,21 @@ def _same_model(
     for name, values in (("group", groups), ("experiment", experiments)):
         if values is not None:
             keys[name] = values
-    text = {c: table.rows[c].astype("string").fillna("") for c in table.rows.columns}
+
+    def text(name: str) -> pd.Series:
+        return table.values(name).astype("string").fillna("")
+
     for name in (_column(table, DATASETS, used), *VARIANTS):
-        if name in text:
-            keys[f"own {name}"] = text[name]
+        if name is not None and name in table:
+            keys[f"own {name}"] = text(name)
     if experiments is not None or not keys.duplicated().any():
         return keys
     seeds = _column(table, REPEATS, used)
     texts = [c for c in table.text_columns() if c not in {seeds, *used}]
-    shared = {c: text[c] for c in texts if text[c].nunique() <= len(model) / 2}
+    shared = {c: text(c) for c in texts if text(c).nunique() <= len(model) / 2}
     if seeds is not None:
         for extra in ({}, *({f"own {c}": values} for c, values in shared.items())):
-            if not keys.assign(**extra, seed=text[seeds]).duplicated().any():
+            if not keys.assign(**extra, seed=text(seeds)).duplicated().any():
                 return keys.assign(**extra)
     return keys.assign(**{f"own {c}": values for c, values in shared.items()})
 
@@ -419,21 +426,26 @@ def _averaged(
     kept = numbers.index[~codes.duplicated()]
     row = pd.Series(kept[codes.to_numpy()], index=numbers.index)
     counts = known | ~known.groupby(row).transform("any")
-    rows, differ, numeric = table.rows.loc[kept].copy(), [], set(table.numeric_columns())
-    text = table.rows.astype("string").fillna("")
+    frame, differ, numeric = table.rows.copy(), [], []
+    text = frame.astype("string").fillna("")
+    for name in table.numeric_columns():
+        with suppress(InvalidTableError):  # of a column that is not used
+            frame[name] = table.numbers(name)
+            numeric.append(name)
+    rows = frame.loc[kept]
     for name in rows.columns:
         same = text[name].groupby(row).nunique() <= 1
         if same.all():
             continue
         if name in numeric and str(name).strip().lower() not in REPEATS:
-            rows[name] = table.numbers(name)[counts].groupby(row[counts]).mean()
+            rows[name] = frame.loc[counts, name].groupby(row[counts]).mean()
         else:
             rows[name] = rows[name].where(same)
         if name not in numbers:
             differ.append(str(name))
     some = f" ({', '.join([*differ[:3], *(['...'] if len(differ) > 3 else [])])} differ)"
     return _Averaged(
-        replace(table, rows=rows),
+        table.with_rows(rows),
         numbers[counts].groupby(row[counts]).mean().reindex(kept),
         known.groupby(row).any().reindex(kept),
         numbers[known].assign(row=row[known]),
@@ -454,10 +466,10 @@ def _images(
                 f"--n-test is {n_test}, but the performance is no share of test images: its range "
                 f"is {scale.lower:g} to {scale.upper:g}; leave --n-test out"
             )
-        return pd.Series(float(n_test), index=table.rows.index)
-    if "n_test" not in table.rows.columns or not (scale.is_share and is_accuracy(performance)):
+        return pd.Series(float(n_test), index=table.index)
+    if "n_test" not in table or not (scale.is_share and is_accuracy(performance)):
         return None
-    counts = pd.to_numeric(table.rows["n_test"], errors="coerce").astype("Float64")
+    counts = pd.to_numeric(table.values("n_test"), errors="coerce").astype("Float64")
     return counts.astype("float64").where(counts >= 1)
 
 

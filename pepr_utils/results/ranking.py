@@ -12,7 +12,7 @@ import pandas as pd
 from pepr_utils.errors import InvalidTableError, ScoreInputError
 from pepr_utils.results.models import Models, Question, Scale, find_models
 from pepr_utils.results.notes import Note, notes
-from pepr_utils.results.user_table import UserTable
+from pepr_utils.results.table_reader import UserTable
 from pepr_utils.scoring import normalize, pepr, weighted_resource
 from pepr_utils.scoring.normalization import NORMALIZATIONS, between
 

@@ -47,6 +47,8 @@ class ResultSet:
         in every other.
     folder : pathlib.Path or None
         Folder of its records; None if it was not read from records.
+    taken : tuple of str
+        What a user's table was taken for, where that was not the plain default.
     """
 
     name: str
@@ -55,6 +57,7 @@ class ResultSet:
     content_hash: str
     changes: pd.DataFrame = field(default_factory=pd.DataFrame)
     folder: Path | None = None
+    taken: tuple[str, ...] = ()
 
     @property
     def experiments(self) -> list[str]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pandas as pd
@@ -174,15 +172,22 @@ def check_table(
 
 
 def check_values(
-    values: pd.Series, column: Column, source: str, *, nullable: bool | None = None
+    values: pd.Series,
+    column: Column,
+    source: str,
+    *,
+    nullable: bool | None = None,
+    written: pd.Series | None = None,
 ) -> pd.Series:
     """Check one column's values against its specification and return them typed.
 
-    Messages use the name of `values`; `nullable` overrides the column's own.
+    Messages use the name of `values`, and each value as it was `written` in the file; `nullable`
+    overrides the column's own.
     """
+    shown = values if written is None else written
     if nullable is not None:
         column = replace(column, nullable=nullable)
-    empty = values.isna() | (values.astype("string").str.strip() == "").fillna(False).astype(bool)
+    empty = _is_empty(values)
     if not column.nullable:
         _refuse(values, empty, column, source)
     if column.dtype == "boolean":
@@ -198,7 +203,7 @@ def check_values(
             _refuse(values, ~typed.isin(column.choices) & ~empty, column, source)
         return typed
     if values.dtype == "bool":
-        _refuse(values, pd.Series(True, index=values.index), column, source)
+        _refuse(shown, pd.Series(True, index=values.index), column, source)
     typed = pd.to_numeric(values.where(~empty), errors="coerce").astype("Float64").astype("float64")
     bad = (typed.isna() & ~empty) | typed.isin([float("inf"), float("-inf")])
     if column.lower is not None:
@@ -207,8 +212,15 @@ def check_values(
         bad |= typed > column.upper
     if column.dtype == "Int64":
         bad |= ~empty & ((typed % 1 != 0) | (typed.abs() > 2**53))
-    _refuse(values, bad, column, source)
+    _refuse(shown, bad, column, source)
     return typed.astype(column.dtype)
+
+
+def _is_empty(values: pd.Series) -> pd.Series:
+    if values.dtype.kind in "fiub":
+        return values.isna()
+    blank = values.astype("string").str.strip() == ""
+    return values.isna() | blank.fillna(False).astype(bool)
 
 
 def _check_names(
@@ -244,7 +256,8 @@ def _refuse(values: pd.Series, bad: pd.Series, column: Column, source: str) -> N
     hint = ""
     if column.upper == 1 and column.dtype == "float64":
         number = pd.to_numeric(pd.Series([value]), errors="coerce").iloc[0]
-        hint = "; divide percentages by 100" if 1 < number <= 100 else ""
+        is_percentage = 1 < number <= 100 or str(value).strip().endswith("%")
+        hint = f"; --percent {values.name!r} divides percentages by 100" if is_percentage else ""
     raise InvalidTableError(
         f"{source}: row {row + 1}, column {str(values.name)!r} is {shown}; "
         f"allowed: {column.allowed}{hint}"
@@ -255,60 +268,6 @@ def shorten(value: object, limit: int = 60) -> str:
     """Return a value as a message shows it: quoted, and cut where it is long."""
     text = repr(value)
     return text if len(text) <= limit else f"{text[:limit]}..."
-
-
-def read_rows(path: Path) -> pd.DataFrame:
-    """Read a comma-separated file with a header, every value as text.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        A file in UTF-8, with or without a byte order mark; empty lines are passed over, and the
-        line ``sep=,`` that Excel understands before the header.
-
-    Raises
-    ------
-    InvalidTableError
-        If the file is empty, not UTF-8 text or not comma-separated, if a column appears twice, or
-        a row has more or fewer values than the header.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            first = next(reader, [])
-            if first == ["sep=", ""]:
-                first = next(reader, [])
-            header = [name.strip() for name in first]
-            rows = [row for row in reader if row]
-    except UnicodeDecodeError as error:
-        raise InvalidTableError(
-            f"{path.name}: byte {error.start} is not UTF-8 text; save it as CSV in UTF-8"
-        ) from None
-    except csv.Error as error:
-        raise InvalidTableError(f"{path.name}: not a readable CSV table ({error})") from None
-    except OSError as error:
-        raise InvalidTableError(f"{path}: cannot be read ({error.strerror})") from None
-    _check_shape(path.name, header, rows)
-    return pd.DataFrame(rows, columns=header, dtype="string")
-
-
-def _check_shape(name: str, header: list[str], rows: list[list[str]]) -> None:
-    if not any(header):
-        raise InvalidTableError(f"{name}: the file is empty; at least a header and one row")
-    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        raise InvalidTableError(
-            f"{name}: its values are not separated by commas; save it with commas as separators"
-        )
-    twice = next((column for column in header if header.count(column) > 1), None)
-    if twice is not None:
-        raise InvalidTableError(f"{name}: column {twice!r} appears twice; keep one")
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(header):
-            raise InvalidTableError(
-                f"{name}: row {number} has {len(row)} values and the header {len(header)} "
-                f"({shorten(','.join(header))}); allowed: one value, or nothing, between commas "
-                "for each column, and nothing above the header"
-            )
 
 
 def data_dictionary() -> pd.DataFrame:

@@ -46,6 +46,12 @@ def unit_of(column: str) -> tuple[str, str] | None:
     return _find(words[-1]) if words else None
 
 
+def same_quantity(first: str, second: str) -> bool:
+    """Whether the names of two columns end in units of one quantity."""
+    one, other = unit_of(first), unit_of(second)
+    return one is not None and other is not None and one[0] == other[0]
+
+
 def to_unit_of(column: str, text: str) -> float:
     """Read a number, with or without a unit, as a value in the unit of a column.
 

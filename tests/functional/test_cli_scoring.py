@@ -224,7 +224,7 @@ def test_spellings_of_missing(pepr, table, word):
 
 
 def test_parquet_without_pyarrow_names_what_to_install(pepr, table, tmp_path, monkeypatch):
-    monkeypatch.setattr("pepr_utils.results.user_table.find_spec", lambda name: None)
+    monkeypatch.setattr("pepr_utils.results.table_files.find_spec", lambda name: None)
     done = pepr("score", table(), *COLUMNS, "-o", tmp_path / "out.parquet")
     assert done.code == 2
     assert "pip install '.[parquet]'" in done.err
@@ -293,7 +293,7 @@ def test_a_column_named_like_one_of_the_output(pepr, table, tmp_path):
 
 HEAD = "model,acc,kwh\n"
 BAD_TABLES = [
-    (f"{HEAD}a,91.5,1\n", "models.csv: row 1, column 'acc' is '91.5'", "divide percentages by"),
+    (f"{HEAD}a,91.5,1\n", "models.csv: row 1, column 'acc' is '91.5'", "--percent 'acc'"),
     (f"{HEAD}a,0.9,1\nb,0.8,many\n", "row 2, column 'kwh' is 'many'", "a finite number"),
     (f"{HEAD}a,0.9,inf\n", "row 1, column 'kwh' is 'inf'", "a finite number of at least 0"),
     (f"{HEAD}a,0.9,-1\n", "row 1, column 'kwh' is '-1'", "at least 0"),
@@ -302,15 +302,16 @@ BAD_TABLES = [
     (f"{HEAD}a,,1\nb,0.9,\n", "no row has 'acc' and 'kwh'", "at least one is needed"),
     (HEAD, "no rows", "below the header"),
     ("", "the file is empty", "header"),
-    ("model;acc;kwh\na;0,9;1\n", "save it with commas as separators", ""),
-    ("modèle,acc,kwh\na,0.9,1\n".encode("latin-1"), "is not UTF-8 text", "save it as CSV in UTF"),
-    (b"\x89PNG\x00\xff\xfe", "is not UTF-8 text", ""),
+    ("model;acc;kwh\na;1;1,017\n", "'1,017', which may be 1.017 or 1017", "--decimal ,"),
+    ("model;acc;kwh\na;0,9;1\nb;0.8;2\n", "row 2 is '0.8' and row 1 is '0,9'", "one decimal mark"),
+    ("a;b,c;acc;k,w\na;b,c;1;2,3\n", "separated by comma or semicolon", "--sep comma"),
+    (b"\x89PNG\x00\xff\xfe", "not a table", "CSV, a spreadsheet, Parquet or JSON"),
     ("model,acc,acc,kwh\na,1,1,1\n", "column 'acc' appears twice", "keep one"),
     (f"{HEAD}a,0.9,1,5\n", "row 1 has 4 values and the header 3", ""),
     (f"{HEAD}a,0.9,-\n", "row 1, column 'kwh' is '-'", "or empty"),
     (
-        f"# by our logger, v2\n{HEAD}a,0.9,1\n",
-        "and the header 2 ('# by our logger,v2')",
+        f"by our logger, v2\n{HEAD}a,0.9,1\n",
+        "and the header 2 ('by our logger,v2')",
         "nothing above the header",
     ),
     ("model,accc,kwh\na,0.9,1\n", "unknown performance column", "did you mean 'accc'?"),
@@ -334,10 +335,9 @@ def test_bad_tables(pepr, table, command, content, message, fix):
     [
         (["score", "FILE"], "--performance is needed, since models.csv has no column "
          "'test_accuracy'; its numeric columns: accuracy, energy_wh, memory_gb"),
-        (["score", "FILE", "--performance", "accuracy"], "--cost is needed"),
-        (["score", "nope.csv"], "unknown table 'nope.csv'; allowed: published"),
+        (["score", "FILE", "--performance", "accuracy", "--cost", "C"], "unknown cost column"),
+        (["score", "nope.csv"], "unknown file or result set 'nope.csv'; allowed: published"),
         (["score", "publishd"], "did you mean 'published'?"),
-        (["score", "FILE", "--performance", "accuracy", "--cost", "E"], "unknown cost column"),
         (["score", "FILE", "--performance", "accuracy", "--cost", "accuracy"], "named twice"),
         (["score", *COLUMNS, "FILE", "--by", "nope"], "unknown group column of models.csv: 'nope'"),
         (["score", *COLUMNS, "FILE", "--label", "nope"], "unknown label column"),
@@ -397,7 +397,7 @@ def test_what_is_no_table(pepr, table, tmp_path, name):
         path.write_bytes(b"\x00not a table")
     done = pepr("score", path)
     assert (done.code, done.err.count("\n")) == (2, 1)
-    assert any(w in done.err for w in ("not a readable Parquet", "allowed: .csv", "no records"))
+    assert any(w in done.err for w in ("not a table", "no records"))
 
 
 # --- pareto

@@ -61,8 +61,8 @@ def test_every_column_of_the_dictionary_is_there_and_in_order(csv, published):
             "unknown column 'test_acuracy'; did you mean",
         ),
         (
-            ["architecture,dataset,test_accuracy,energy_wh", "a,w,0.5,1"],
-            "unknown column 'energy_wh'; convert its values to kWh and name it 'energy_kwh'",
+            ["architecture,dataset,test_accuracy,energy_kw", "a,w,0.5,1"],
+            "unknown column 'energy_kw'; convert its values to kWh and name it 'energy_kwh'",
         ),
         (
             [HEADER, "a,w,0.5,1", "b,w,0.6,-2"],
@@ -73,10 +73,10 @@ def test_every_column_of_the_dictionary_is_there_and_in_order(csv, published):
             "row 1, column 'test_accuracy' is 'inf'; allowed: a finite number from 0 to 1",
         ),
         ([HEADER, "a,w,0.5,inf"], "row 1, column 'energy_kwh' is 'inf'"),
-        ([HEADER, "a,w,NaN,1"], "row 1, column 'test_accuracy' is 'NaN'"),
+        ([HEADER, "a,w,NaN,1"], "row 1, column 'test_accuracy' is empty"),
         (
             [HEADER, "a,w,0.5,1", "b,w,87.5,1"],
-            "row 2, column 'test_accuracy' is '87.5'.*divide percentages by 100",
+            "row 2, column 'test_accuracy' is '87.5'.*--percent 'test_accuracy' divides",
         ),
         ([HEADER, "a,w,good,1"], "row 1, column 'test_accuracy' is 'good'"),
         ([HEADER, "a,w,,1"], "row 1, column 'test_accuracy' is empty"),
