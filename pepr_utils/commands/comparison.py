@@ -45,7 +45,7 @@ class Comparison:
     grouped_by : str
         What the groups are called.
     failed, known : pandas.Series of bool
-        Failed runs; rows that are compared: not failed, with a performance and every cost.
+        Failed or paused runs; rows that are compared: the others with a performance and every cost.
     """
 
     table: UserTable
@@ -86,7 +86,8 @@ class Comparison:
                 more = f"row {row}" if missing.sum() == 1 else f"the first in row {row}"
                 reasons.append(f"{missing.sum():,} without {column} ({more})")
         if self.failed.any():
-            reasons.append(count(int(self.failed.sum()), "failed run"))
+            kinds = self.table.rows.loc[self.failed, "status"].value_counts()
+            reasons += [count(int(n), f"{status} run") for status, n in kinds.items()]
         left = int((~self.known).sum())
         note(f"note: {left:,} of {count(len(self.known), 'row')} not {what}: {', '.join(reasons)}")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pepr_utils.commands.intensity import intensity_option
+from pepr_utils.commands.run import keep_checkpoints_option
 from pepr_utils.commands.text_table import count, echo, note
 from pepr_utils.errors import NotInstalledError
 
@@ -66,6 +67,7 @@ def _gpus(_context: click.Context, _option: click.Parameter, value: str) -> Any:
 @click.option("--time-limit-s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
               help="What a run may take before it is ended, and has failed; default: no "
               "limit.")  # fmt: skip
+@keep_checkpoints_option
 @click.option("--notebook", type=click.Path(path_type=Path), metavar="FILE",
               help="Another notebook than fine_tune, with its parameters.")  # fmt: skip
 @click.option("--any-device", is_flag=True,
@@ -193,7 +195,7 @@ def _run(
         "weights": str(options["weights"].expanduser().resolve()) if options["weights"] else "",
         "carbon_intensity": options["carbon_intensity"] or "",
         "any_device": options["any_device"],
-    }
+    } | ({"keep_checkpoints": True} if options["keep_checkpoints"] else {})
     view = View(sys.stderr, forecaster.seconds, plan.names(), before=before)
     planned, excluded = False, ()
 
@@ -245,5 +247,5 @@ def _outcome(plan: Plan, after: State, output: Path, *, attempts: int, as_json: 
             f"{'its' if one else 'their'} {count(attempts, 'attempt')}; --attempts "
             f"{max(used_up) + 1} tries {'it' if one else 'them'} again"
         )
-    if after.waiting:
-        note(f"{count(len(after.waiting), 'run')} left: the same command goes on")
+    if left := len(after.waiting) + len(after.paused):
+        note(f"{count(left, 'run')} left: the same command goes on")
