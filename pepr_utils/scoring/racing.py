@@ -117,6 +117,8 @@ class RaceRules:
         See ``halving``.
     ceiling : float
         Highest performance that a model can have.
+    asynchronous : bool
+        Whether `RaceStep.early` is wanted.
     n_images : int, optional
         Validation images behind each performance, for a cautious race: a candidate is eliminated
         only where the best is ahead by more than the noise of so many images. None: by the
@@ -131,6 +133,7 @@ class RaceRules:
     eta: int = 2
     first_epochs: int = 1
     ceiling: float = 1.0
+    asynchronous: bool = False
     n_images: int | None = None
     level: float = 0.95
 
@@ -292,8 +295,8 @@ class RaceStep:
         with several workers the first few, and ask again: what is measured may make the rest
         unnecessary. Empty where the race is over.
     early : list of tuple of (int, int)
-        The same for candidates that are among the best so far of a rung that is not complete:
-        for workers that would wait (asynchronous halving).
+        The same for candidates that are among the best so far of a rung that is not complete, for
+        workers that would wait; empty unless the race is asynchronous.
     rung : int
         Epoch of the rung that is being trained; `RaceRules.epochs` in the end.
     competing : list of int
@@ -361,24 +364,33 @@ def race_step(performance: Any, resource: Any, rules: RaceRules, *, failed: Any 
     """
     p, r, able = _checked(performance, resource, failed, rules)
     scores = p / (1 + r / rules.alpha)[:, None]
-    competing = _ranked(np.flatnonzero(able), -r, r)
+    # Who enters a rung follows from ranks alone, so that no later measurement calls anyone back;
+    # a candidate that cannot win keeps its place in the ranking, and is not trained.
+    entrants = competing = _ranked(np.flatnonzero(able), -r, r)
     eliminated: list[Elimination] = []
+    beaten: set[int] = set()
     epochs = [*rules.rungs, rules.epochs]
     for epoch in epochs:
-        beaten = [] if rules.rule == "halving" else _cannot_win(p, r, able, competing, rules)
-        eliminated += beaten
-        competing = _without(competing, beaten)
-        missing = [(i, epoch) for i in competing if np.isnan(p[i, epoch - 1])]
+        if rules.rule != "halving":
+            hopeless = _cannot_win(p, r, able, entrants, rules)
+            eliminated += [e for e in hopeless if e.candidate not in beaten]
+            beaten |= {e.candidate for e in hopeless}
+        competing = [i for i in entrants if i not in beaten]
+        unknown = np.isnan(p[competing, epoch - 1])
+        missing = [(i, epoch) for i, new in zip(competing, unknown, strict=True) if new]
         if missing or epoch == rules.epochs or not competing:
             break
-        losers = _losers(p, r, competing, epoch, rules)
-        eliminated += losers
-        competing = _without(competing, losers)
-    measured = [e for e in epochs if e <= rules.epochs and not np.isnan(p[able, e - 1]).all()]
+        losers = _losers(p, r, entrants, epoch, rules)
+        eliminated += [e for e in losers if e.candidate not in beaten]
+        gone = {e.candidate for e in losers}
+        entrants = [i for i in entrants if i not in gone]
+    measured = [e for e in epochs if not np.isnan(p[able, e - 1]).all()]
     at = measured[-1] - 1 if measured else 0
     known = np.flatnonzero(able & ~np.isnan(scores[:, at]))
     leader = _ranked(known, scores[:, at], r)[0] if known.size else None
-    early = _early(scores, r, able, [e for e in epochs if e >= epoch], rules) if missing else []
+    early: list[tuple[int, int]] = []
+    if missing and rules.asynchronous:
+        early = _early(scores, r, able, [e for e in epochs if e >= epoch], rules)
     return RaceStep(missing, early, epoch, competing, eliminated, leader, scores)
 
 
@@ -448,20 +460,15 @@ def _ranked(candidates: Any, score: np.ndarray, resource: np.ndarray) -> list[in
     return c[np.lexsort((c, resource[c], -score[c]))].tolist()
 
 
-def _without(competing: list[int], gone: list[Elimination]) -> list[int]:
-    out = {elimination.candidate for elimination in gone}
-    return [i for i in competing if i not in out]
-
-
 def _losers(
-    p: np.ndarray, r: np.ndarray, competing: list[int], epoch: int, rules: RaceRules
+    p: np.ndarray, r: np.ndarray, entrants: list[int], epoch: int, rules: RaceRules
 ) -> list[Elimination]:
-    """Those that do not go on from a rung, the worst first."""
+    """Those that do not go on from a rung, the worst first; who was not trained ranks last."""
     at = p[:, epoch - 1]
     factor = 1 / (1 + r / rules.alpha)
     score = at * factor
-    best, *others = _ranked(competing, score, r)
-    n_kept = -(-len(competing) // rules.eta)
+    best, *others = _ranked(entrants, score, r)
+    n_kept = -(-len(entrants) // rules.eta)
     noise = np.zeros(r.size)
     if rules.n_images is not None:
         # Agresti and Caffo (2000): one image more of each kind, for shares close to 0 and 1.
@@ -477,24 +484,24 @@ def _losers(
 
 
 def _cannot_win(
-    p: np.ndarray, r: np.ndarray, able: np.ndarray, competing: list[int], rules: RaceRules
+    p: np.ndarray, r: np.ndarray, able: np.ndarray, entrants: list[int], rules: RaceRules
 ) -> list[Elimination]:
     """Those whose highest possible score another reaches, the most expensive first."""
     reached = p[:, -1] if rules.rule == "exact" else np.fmax.reduce(p, axis=1)
     # A score counts whose model is still trained, or trained to the end.
-    counts = np.isin(np.arange(r.size), competing) | (able & ~np.isnan(p[:, -1]))
+    counts = np.isin(np.arange(r.size), entrants) | (able & ~np.isnan(p[:, -1]))
     known = np.flatnonzero(counts & ~np.isnan(reached))
     if not known.size:
         return []
-    if rules.n_images is not None:
-        reached = _lower_end(reached, rules.n_images, _quantile(rules))
+    reached = reached_at_least(reached, rules)
     highest = rules.ceiling / (1 + r / rules.alpha)
     score = reached / (1 + r / rules.alpha)
     best = _ranked(known, score, r)[0]
     top = float(score[best])
+    trained = (~np.isnan(p)).sum(axis=1)
     return [
-        Elimination(i, int((~np.isnan(p[i])).sum()), True, float(highest[i]), top)
-        for i in reversed(competing)
+        Elimination(i, int(trained[i]), True, float(highest[i]), top)
+        for i in reversed(entrants)
         if i != best and highest[i] <= top
     ]
 
@@ -515,7 +522,10 @@ def _quantile(rules: RaceRules) -> float:
     return NormalDist().inv_cdf((1 + rules.level) / 2)
 
 
-def _lower_end(share: np.ndarray, n: int, z: float) -> np.ndarray:
-    """Lower end of Wilson's interval of a share of n images."""
-    middle = share + z**2 / (2 * n)
-    return (middle - z * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)) / (1 + z**2 / n)
+def reached_at_least(performance: np.ndarray, rules: RaceRules) -> np.ndarray:
+    """The performance that counts as reached: cautiously, the lower end of Wilson's interval."""
+    n, z = rules.n_images, _quantile(rules)
+    if n is None:
+        return performance
+    spread = np.sqrt(performance * (1 - performance) / n + (z / (2 * n)) ** 2)
+    return (performance + z**2 / (2 * n) - z * spread) / (1 + z**2 / n)

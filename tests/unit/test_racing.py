@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import BaseEstimator
 
 from pepr_utils.errors import ScoreInputError, UnknownNameError
 from pepr_utils.scoring import (
@@ -30,6 +31,19 @@ def raced(performance, resource, rules, *, workers=1, failed=None, seen=None):
         for candidate, epoch in step.to_train[:workers]:
             seen[candidate, :epoch] = curves[candidate, :epoch]
     raise AssertionError("the race does not end")
+
+
+class RecordedScore(BaseEstimator):
+    """An estimator whose score after so many epochs is looked up."""
+
+    def __init__(self, scores=None, candidate=0, epochs=1):
+        self.scores, self.candidate, self.epochs = scores, candidate, epochs
+
+    def fit(self, X, y):  # noqa: N803
+        return self
+
+    def score(self, X, y):  # noqa: N803
+        return self.scores[self.candidate, self.epochs - 1]
 
 
 @st.composite
@@ -65,10 +79,12 @@ def test_exact_stopping_of_a_field_worked_out_by_hand():
 
 
 def test_both_begins_no_candidate_that_cannot_reach_a_score_of_the_first_rung():
+    # The third could reach 1 / 1.3 = 0.769; in the end the second has 0.95 / 1.05 = 0.905.
     curves = [[0.8, 0.9], [0.7, 0.95], [1.0, 1.0]]
     step, seen = raced(curves, [0.0, 0.05, 0.3], RaceRules(2, "both"))
     assert np.isnan(seen[2]).all()
-    assert (step.leader, [e.candidate for e in step.eliminated]) == (0, [2, 1])
+    assert [(e.candidate, e.epoch, e.cannot_win) for e in step.eliminated] == [(2, 0, True)]
+    assert step.leader == 1
 
 
 @pytest.mark.parametrize("rule", ["halving", "exact", "both"])
@@ -83,6 +99,34 @@ def test_of_candidates_that_cost_the_same_the_first_goes_on():
     step, _ = raced([[0.5, 0.5]] * 4, [0.0] * 4, RaceRules(2))
     assert step.leader == 0
     assert [e.candidate for e in step.eliminated] == [3, 2]
+
+
+@pytest.mark.parametrize(("n", "eta", "epochs"), [(13, 2, 8), (11, 3, 9), (16, 2, 10)])
+def test_halving_keeps_those_that_scikit_learns_halving_search_keeps(n, eta, epochs):
+    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+    from sklearn.model_selection import HalvingGridSearchCV
+
+    rng = np.random.default_rng(n)
+    curves = np.sort(rng.uniform(size=(n, epochs)), axis=1)
+    resource = race_resources(rng.uniform(1, 9, size=n)).resource
+    rules = RaceRules(epochs, eta=eta)
+    search = HalvingGridSearchCV(
+        RecordedScore(pepr(curves, resource[:, None])),
+        {"candidate": list(range(n))},
+        resource="epochs",
+        min_resources=1,
+        max_resources=epochs,
+        factor=eta,
+        cv=[([0], [1])],
+        refit=False,
+    )
+    search.fit(np.zeros((2, 1)), [0, 1])
+    found = search.cv_results_
+    _, seen = raced(curves, resource, rules)
+    trained = (~np.isnan(seen)).sum(axis=1)
+    for rung, epoch in enumerate(rules.rungs):
+        theirs = {int(found["param_candidate"][i]) for i in np.flatnonzero(found["iter"] == rung)}
+        assert theirs == set(np.flatnonzero(trained >= epoch))
 
 
 @given(fields(), st.sampled_from([1.0, 1.5, 4.0]), st.integers(1, 3))
@@ -196,7 +240,7 @@ def test_failed_candidates_take_no_part():
 
 def test_a_worker_that_would_wait_gets_the_best_of_an_unfinished_rung():
     seen = [[0.9, NAN], [0.5, NAN], [NAN, NAN], [NAN, NAN]]
-    step = race_step(seen, [0.0, 0.1, 0.2, 1.0], RaceRules(2))
+    step = race_step(seen, [0.0, 0.1, 0.2, 1.0], RaceRules(2, asynchronous=True))
     assert step.to_train == [(2, 1), (3, 1)]
     assert step.early == [(0, 2)]
 
