@@ -62,6 +62,11 @@ COMMANDS = {
         "sweep",
         "Measure all runs of a study, or forecast time and energy.",
     ),
+    "race": (
+        "pepr_utils.commands.race",
+        "race",
+        "Find the model with the best score without training all to the end.",
+    ),
     "status": (
         "pepr_utils.commands.status",
         "status",

@@ -31,7 +31,12 @@ from pepr_utils.scoring.stability import (
     leave_one_out,
     ranks,
 )
-from pepr_utils.scoring.symbolic import IntegralProof, prove_integral_representation
+from pepr_utils.scoring.symbolic import (
+    IntegralProof,
+    ResourceLimitProof,
+    prove_integral_representation,
+    prove_resource_limit,
+)
 from pepr_utils.scoring.uncertainty import score_intervals
 
 __all__ = [
@@ -43,6 +48,7 @@ __all__ = [
     "RaceResources",
     "RaceRules",
     "RaceStep",
+    "ResourceLimitProof",
     "Selection",
     "SmoothCurve",
     "agreement",
@@ -62,6 +68,7 @@ __all__ = [
     "pepr_optimum",
     "pepr_weighted",
     "prove_integral_representation",
+    "prove_resource_limit",
     "race_forecast",
     "race_resources",
     "race_step",

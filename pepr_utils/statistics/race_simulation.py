@@ -62,11 +62,6 @@ class RaceField:
         arrays = ("architectures", "performance", "final", "cost")
         return replace(self, **{name: getattr(self, name)[rows] for name in arrays})
 
-    def resampled(self, n_images: float, rng: np.random.Generator) -> RaceField:
-        """The same curves as another set of so many images would have shown them."""
-        drawn = rng.binomial(int(n_images), self.performance) / int(n_images)
-        return replace(self, performance=drawn)
-
 
 def race_fields(result_set: ResultSet, *, cost: str = "E") -> list[RaceField]:
     """Collect the experiments of a result set that a race can be replayed on.
@@ -149,7 +144,11 @@ class Race:
     field: RaceField
     resource: np.ndarray
     rules: RaceRules
-    rng: np.random.Generator
+    seed: tuple[int, ...]
+
+    def shuffled(self) -> np.ndarray:
+        """The candidates in random order, the same for each rule that asks."""
+        return np.random.default_rng((*self.seed, 1)).permutation(self.resource.size)
 
     def score(self, performance: np.ndarray) -> np.ndarray:
         """Score by the resources of the whole training."""
@@ -202,7 +201,7 @@ def _cheapest(race: Race) -> np.ndarray:
 def _random(race: Race) -> np.ndarray:
     """Whole trainings in random order, for no more than halving spends; one at least."""
     budget = race.spent(_by_rules(race, replace(race.rules, rule="halving")))
-    order = race.rng.permutation(race.resource.size)
+    order = race.shuffled()
     affordable = np.cumsum(race.field.cost[order, -1]) <= budget
     trained = np.zeros(race.resource.size, dtype=int)
     trained[order[: max(1, int(affordable.sum()))]] = race.rules.epochs
@@ -215,7 +214,7 @@ def _hyperband(race: Race) -> np.ndarray:
     starts = [*halving.rungs, race.rules.epochs]
     n = len(starts)
     sizes = [np.ceil(n / (n - k) * halving.eta ** (n - 1 - k)) for k in range(n)]
-    order = race.rng.permutation(race.resource.size)
+    order = race.shuffled()
     cuts = np.round(np.cumsum(sizes)[:-1] / np.sum(sizes) * order.size).astype(int)
     trained = np.zeros(order.size, dtype=int)
     for start, among in zip(starts, np.split(order, cuts), strict=True):
@@ -230,23 +229,23 @@ def _freeze_thaw(race: Race) -> np.ndarray:
     """Train the most promising for one epoch more, until it is one that is trained to the end.
 
     Each curve is extrapolated to the last epoch by a straight line in 1 / epoch; one with a single
-    epoch by the mean gain of those that have more.
+    epoch by the mean slope of those that have more.
     """
     p, epochs = race.field.performance, race.rules.epochs
     trained = np.ones(race.resource.size, dtype=int)
-    gain = np.full(race.resource.size, np.nan)
+    slope = np.full(race.resource.size, np.nan)
     at = 1 / np.arange(1, epochs + 1)
     while True:
-        ahead = np.where(np.isnan(gain), np.nanmean(gain) if (trained > 1).any() else 0.0, gain)
+        mean = 0.0 if np.isnan(slope).all() else float(np.nanmean(slope))
+        ahead = np.where(np.isnan(slope), mean, slope) * (at[-1] - at[trained - 1])
         last = p[np.arange(trained.size), trained - 1]
         promise = race.score(np.clip(last + ahead, 0, 1))
         best = int(np.lexsort((race.resource, -promise))[0])
         if trained[best] == epochs:
             return trained
         trained[best] += 1
-        n = trained[best]
-        x = at[:n] - at[:n].mean()
-        gain[best] = (at[-1] - at[n - 1]) * (x @ p[best, :n]) / (x @ x)
+        x = at[: trained[best]] - at[: trained[best]].mean()
+        slope[best] = (x @ p[best, : trained[best]]) / (x @ x)
 
 
 def _accuracy(race: Race) -> np.ndarray:
@@ -257,18 +256,21 @@ def _named(rule: str) -> Callable[[Race], np.ndarray]:
     return lambda race: _by_rules(race, replace(race.rules, rule=rule))
 
 
-def _draw(
-    field: RaceField, candidates: int, images: int | None, rng: np.random.Generator
-) -> RaceField:
-    n_images = field.n_images if images is None else images
-    if not n_images >= 1:
+def _images(field: RaceField) -> int:
+    if not field.n_images >= 1:
         raise ScoreInputError(
             f"{field.label}: how many images are behind the {field.selected_on} accuracies is not "
-            "known, so that they cannot be drawn anew; give the number of images"
+            "known, and what their noise is depends on it; give the number of images, 1 or more"
         )
-    n = field.architectures.size
+    return int(field.n_images)
+
+
+def _draw(field: RaceField, candidates: int, rng: np.random.Generator) -> RaceField:
+    """A random part of a field, as another set of as many images would have shown it."""
+    n, n_images = field.architectures.size, _images(field)
     rows = np.sort(rng.choice(n, size=min(candidates, n), replace=False))
-    return field.part(rows).resampled(n_images, rng)
+    drawn = rng.binomial(n_images, field.performance[rows]) / n_images
+    return replace(field.part(rows), performance=drawn)
 
 
 #: Name of each rule and baseline, and the function that gives the epochs of each candidate.
@@ -292,6 +294,7 @@ def simulate_races(
     draws: int = 0,
     candidates: int = 40,
     images: int | None = None,
+    cautious: bool = False,
     seed: int = 0,
     **options: Any,
 ) -> pd.DataFrame:
@@ -310,18 +313,21 @@ def simulate_races(
     candidates : int, default 40
         Candidates of each part; the whole field where it has no more.
     images : int, optional
-        Images to draw the performances of; default as many as were behind them.
+        Images behind each performance; default as many as are known to be.
+    cautious : bool, default False
+        Whether the rules keep candidates that the noise of so many images may have put behind.
     seed : int, default 0
         Of the random numbers.
     **options
-        Of `RaceRules`: ``alpha``, ``eta``, ``first_epochs``, ``n_images`` and so on.
+        Of `RaceRules`: ``alpha``, ``eta``, ``first_epochs``, ``ceiling``, ``level``.
 
     Returns
     -------
     pandas.DataFrame
         One row per experiment, draw and rule: ``experiment``, ``label``, ``draw``, ``rule``,
         ``energy_share`` (of training all), ``regret`` (by how much the score of the winner lies
-        below the best, both by the test accuracy at the end), ``winner``, ``true_winner``.
+        below the best, both by the test accuracy at the end), ``winner``, ``true_winner``,
+        ``n_begun`` and ``n_finished`` candidates.
 
     Raises
     ------
@@ -342,14 +348,18 @@ def simulate_races(
     for name in names:
         if name not in STRATEGIES:
             raise unknown_name("rule", name, STRATEGIES)
-    rng = np.random.default_rng(seed)
     rows = []
-    for field in fields:
+    for place, field in enumerate(fields):
+        if images is not None:
+            field = replace(field, n_images=float(images))  # noqa: PLW2901
         rules = RaceRules(field.cost.shape[1], **options)
+        if cautious:
+            rules = replace(rules, n_images=_images(field))
         for draw in range(max(1, draws)):
-            raced = _draw(field, candidates, images, rng) if draws else field
+            rng = np.random.default_rng((seed, place, draw))
+            raced = _draw(field, candidates, rng) if draws else field
             resource = race_resources(raced.cost[:, -1]).resource
-            race = Race(raced, resource, rules, rng)
+            race = Race(raced, resource, rules, seed=(seed, place, draw))
             true = race.score(raced.final)
             best = int(np.lexsort((resource, -true))[0])
             for name in names:
@@ -367,6 +377,8 @@ def simulate_races(
                         "regret": float(true[best] - true[winner]),
                         "winner": str(raced.architectures[winner]),
                         "true_winner": str(raced.architectures[best]),
+                        "n_begun": int((trained > 0).sum()),
+                        "n_finished": done.size,
                     }
                 )
     return pd.DataFrame(rows)
