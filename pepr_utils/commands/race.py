@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pepr_utils.commands.intensity import intensity_option
+from pepr_utils.commands.race_training import parse_budget, parse_seeds, train_race
+from pepr_utils.commands.run import filled
+from pepr_utils.commands.sweep import parse_gpus
 from pepr_utils.commands.text_table import count, echo, fraction, lines, wrapped
 
 if TYPE_CHECKING:
@@ -14,7 +19,47 @@ if TYPE_CHECKING:
     from pepr_utils.statistics.race_simulation import RaceField
 
 
+#: Options that go with --simulate alone.
+_OF_SIMULATION = ("draws", "candidates", "images", "seed")
+
+
 @click.command()
+@click.option("--data", "dataset", callback=filled, metavar="NAME|FOLDER|FILE.npz",
+              help="Race on these images; see pepr run.")  # fmt: skip
+@click.option("--architectures", metavar="A,B|all", default="",
+              help="The field: names of timm's models; all: the paper's 131.")  # fmt: skip
+@click.option("--where", metavar="CONDITION",
+              help="Choose from the field, or from the 131, such as "
+              "'n_parameters < 10e6'.")  # fmt: skip
+@click.option("--output", callback=filled, metavar="DIR",
+              help="Folder of the result set; what is measured in it is not repeated.")  # fmt: skip
+@click.option("--budget", callback=parse_budget, metavar="200Wh|2h",
+              help="Stop before the race takes more than this, evaluations included; Wh, kWh, s, "
+              "min or h.")  # fmt: skip
+@click.option("--seeds", default="1", show_default=True, callback=parse_seeds, metavar="1,2,..",
+              help="Train each candidate with these seeds, and compare their means.")  # fmt: skip
+@click.option("--finish", is_flag=True,
+              help="Then train the eliminated candidates to the end too.")  # fmt: skip
+@click.option("--protocol", default="fast", show_default=True, help="paper, fast or demo.")
+@click.option("--pretrained/--scratch", default=True, show_default=True,
+              help="From ImageNet-1k weights, or from random ones.")  # fmt: skip
+@click.option("--train-fraction", default=1.0, show_default=True,
+              help="Share of the training images to use.")  # fmt: skip
+@click.option("--basis", multiple=True, metavar="SET",
+              help="Measured runs to expect costs from, beside those in DIR and the published "
+              "ones; repeatable.")  # fmt: skip
+@click.option("--slots", type=click.IntRange(min=1), metavar="N",
+              help="Runs at once on a machine without GPUs; default 1.")  # fmt: skip
+@click.option("--gpus", default="auto", show_default=True, metavar="N", callback=parse_gpus,
+              help="GPUs to use, one run at a time on each; auto: all visible ones.")  # fmt: skip
+@click.option("--scheduler", metavar="ADDRESS|FILE", help="A running Dask cluster.")
+@click.option("--weights", type=click.Path(path_type=Path), metavar="DIR",
+              help="Folder with pretrained weights, for machines without a network.")  # fmt: skip
+@click.option("--attempts", default=2, show_default=True, type=click.IntRange(min=1), metavar="N",
+              help="Times that a run is tried before its candidate is out.")  # fmt: skip
+@click.option("--any-device", is_flag=True,
+              help="Add to a result set that was measured on another device.")  # fmt: skip
+@intensity_option
 @click.option(
     "--simulate",
     metavar="SET",
@@ -42,10 +87,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--cost",
-    default="E",
-    show_default=True,
-    metavar="E|C|T|COL",
-    help="With --simulate: energy, emissions or training time.",
+    metavar="energy|time|co2|memory",
+    help="What performance is weighed against, also as E, T, C or M; default: energy where it can "
+    "be read, else time.",
 )
 @click.option(
     "--draws",
@@ -74,8 +118,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="With --simulate: of --draws, random and hyperband.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of objects.")
-def race(simulate: str | None, as_json: bool, **options: Any) -> None:
+@click.option("--json", "as_json", is_flag=True,
+              help="Print the race as an object, or an array of simulated ones.")  # fmt: skip
+@click.pass_context
+def race(context: click.Context, simulate: str | None, as_json: bool, **options: Any) -> None:
     """Find the model with the best score without training all of them to the end.
 
     halving: all candidates train for an epoch; the better half by PePR trains for one more, the
@@ -87,15 +133,33 @@ def race(simulate: str | None, as_json: bool, **options: Any) -> None:
     each rule is told by the share of the energy of training all candidates that it spends, and by
     its regret: by how much the score of the model that it finds lies below the best.
 
+    With --data the candidates are trained by a sweep on these images, and compared by validation
+    accuracy, never by test images. Their runs pause after each rung, and only what goes on is
+    trained further; `pepr run` or --finish can finish the others later. The same command goes on
+    after any interruption. Exit code 0: the race is decided; 1: it is not; 2: it cannot begin.
+
     \b
     Example:
+      pepr race --data ~/xrays --architectures all --output results/race --budget 200Wh
+      pepr race --data phantom --architectures resnet18d,dla46_c --protocol demo --scratch \\
+        --output results/small
       pepr race --simulate published
       pepr race --simulate published-repaired --rule halving --alpha 4
       pepr race --simulate published --draws 200 --json
     """
-    if simulate is None:
-        raise click.UsageError("no --simulate SET, such as: pepr race --simulate published")
-    _simulate(simulate, as_json=as_json, **options)
+    given = {name: options.pop(name) for name in _OF_SIMULATION}
+    shared = ("rule", "alpha", "eta", "first_epochs", "cautious")
+    if simulate is not None:
+        given |= {name: options[name] for name in shared}
+        _simulate(simulate, cost=options["cost"] or "E", as_json=as_json, **given)
+        return
+    dataset, output = options.pop("dataset"), options.pop("output")
+    if dataset is None or output is None:
+        raise click.UsageError(
+            "name the images and a folder for the records, as in: pepr race --data phantom "
+            "--architectures all --output DIR; or replay a race: pepr race --simulate published"
+        )
+    context.exit(train_race(dataset, output, as_json=as_json, **options))
 
 
 def _simulate(

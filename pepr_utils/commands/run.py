@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pepr_utils.results import Record
 
 
-def _filled(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+def filled(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     """Refuse an empty text, as of a shell's variable that is not set: it would mean this folder."""
     if value is not None and not value.strip():
         raise click.BadParameter("it is empty; name a folder, or . for this one")
@@ -31,7 +31,7 @@ keep_checkpoints_option = click.option(
 
 
 @click.command()
-@click.option("--data", "dataset", required=True, callback=_filled, metavar="NAME|FOLDER|FILE.npz",
+@click.option("--data", "dataset", required=True, callback=filled, metavar="NAME|FOLDER|FILE.npz",
               help="phantom, derma, pneumonia, lidc, a MedMNIST flag such as bloodmnist_64, a "
               "folder of images, or a file in MedMNIST's layout.")  # fmt: skip
 @click.option("--architectures", metavar="A,B", default="",
@@ -45,9 +45,9 @@ keep_checkpoints_option = click.option(
 @click.option("--train-fraction", default=1.0, show_default=True,
               help="Share of the training images to use.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True)
-@click.option("--output", required=True, callback=_filled, metavar="DIR",
+@click.option("--output", required=True, callback=filled, metavar="DIR",
               help="Folder of the result set; finished runs in it are not repeated.")  # fmt: skip
-@click.option("--weights", callback=_filled, metavar="DIR",
+@click.option("--weights", callback=filled, metavar="DIR",
               help="Folder with pretrained weights, for machines without a network.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cuda, cuda:N, mps, cpu.")
 @intensity_option

@@ -471,16 +471,24 @@ def _losers(
     n_kept = -(-len(entrants) // rules.eta)
     noise = np.zeros(r.size)
     if rules.n_images is not None:
-        # Agresti and Caffo (2000): one image more of each kind, for shares close to 0 and 1.
-        share = (at * rules.n_images + 1) / (rules.n_images + 2)
-        variance = factor**2 * share * (1 - share) / (rules.n_images + 2)
-        noise = _quantile(rules) * np.sqrt(variance + variance[best])
+        noise = lead_noise(at, r, best, rules, rules.n_images)
     top = float(score[best])
     return [
         Elimination(i, epoch, False, float(score[i]), top, float(noise[i]))
         for i in reversed(others[n_kept - 1 :])
         if rules.n_images is None or top - score[i] > noise[i]
     ]
+
+
+def lead_noise(
+    performance: np.ndarray, resource: np.ndarray, best: int, rules: RaceRules, n_images: int
+) -> np.ndarray:
+    """What of the lead in score of one candidate over each can be luck with so many images."""
+    # Agresti and Caffo (2000): one image more of each kind, for shares close to 0 and 1.
+    share = (performance * n_images + 1) / (n_images + 2)
+    factor = 1 / (1 + resource / rules.alpha)
+    variance = factor**2 * share * (1 - share) / (n_images + 2)
+    return _quantile(rules) * np.sqrt(variance + variance[best])
 
 
 def _cannot_win(

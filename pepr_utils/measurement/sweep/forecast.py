@@ -240,6 +240,7 @@ class Forecaster:
 
         Cheap to call often: they are read again only when there are a fifth more.
         """
+        records = [record for record in records if record.status == "done"]
         if not records or len(records) < GROWN * self._n_learned:
             return
         self._n_learned = len(records)

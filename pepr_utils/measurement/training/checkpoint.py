@@ -158,6 +158,7 @@ def write_checkpoint(
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
                 save_file(tensors, temporary, metadata)
+                temporary.chmod(0o644)  # else it is for its owner alone
             return
         except (OSError, SafetensorError) as error:
             if not wait_to_retry():
