@@ -17,6 +17,7 @@ EXTRAS = {
     "claims": "book",
     "run": "train",
     "sweep": "sweep,train",
+    "race": "sweep,train",
     "meter": "meter",
 }
 
@@ -149,6 +150,7 @@ def pepr() -> None:
       pepr claims              # which claims of the paper are reproduced
       pepr run --help          # train and meter models on your images
       pepr sweep paper --output results/paper --dry-run   # forecast of the whole study
+      pepr race --help         # the best model for a part of the energy
       pepr meter -- python train.py   # what your command consumes
     """
 

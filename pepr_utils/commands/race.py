@@ -159,7 +159,7 @@ def race(context: click.Context, simulate: str | None, as_json: bool, **options:
             "name the images and a folder for the records, as in: pepr race --data phantom "
             "--architectures all --output DIR; or replay a race: pepr race --simulate published"
         )
-    context.exit(train_race(dataset, output, as_json=as_json, **options))
+    context.exit(train_race(dataset, Path(output), as_json=as_json, **options))
 
 
 def _simulate(

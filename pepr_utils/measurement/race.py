@@ -9,7 +9,6 @@ other state, so a race that was killed goes on where it was. Who is out is decid
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -22,7 +21,6 @@ import numpy as np
 from pepr_utils.errors import FolderError, InvalidTableError, RunError, RunningElsewhereError
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.store import run_lock
-from pepr_utils.measurement.sweep.forecast import Forecaster
 from pepr_utils.measurement.sweep.state import State, cached_record
 from pepr_utils.measurement.sweep.view import duration, energy
 from pepr_utils.results import Epoch, Record, write_record
@@ -33,14 +31,38 @@ from pepr_utils.scoring.racing import lead_noise
 
 #: What is known of a race beside its records.
 FILE = "race.json"
-#: Costs of a whole training, by the names and letters of `--cost`.
-COSTS = {"energy": "E", "time": "T", "co2": "C", "memory": "M"}
-UNITS = {"energy": "kWh", "time": "s", "co2": "g", "memory": "GB"}
-#: Bytes of a checkpoint for each parameter: its value and Adam's two moments.
-_CHECKPOINT_BYTES = 12
-#: How the reason of an eliminated run begins in its record.
+#: Costs of a training that a race can be about, with their units.
+COSTS = {"energy": "kWh", "time": "s", "co2": "g", "memory": "GB"}
+#: How the reason begins in the record of an eliminated run.
 ELIMINATED = "eliminated in a race: "
-Train = Callable[[Sequence[Run], int | None], State]
+_STOPPED = "stopped; the same command goes on"
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Energy and time of trainings with their evaluations; None where it is not known."""
+
+    kwh: float | None = 0.0
+    seconds: float | None = 0.0
+
+    @classmethod
+    def of_epochs(cls, epochs: Iterable[Epoch], share: float = 1.0) -> Spent:
+        """What epochs took, times a share."""
+        pairs = [
+            ((e.energy_kwh, e.eval_energy_kwh or 0.0), (e.train_time_s, e.eval_time_s or 0.0))
+            for e in epochs
+        ]
+        parts = [[v for pair in kind for v in pair] for kind in zip(*pairs, strict=True)]
+        return cls(*(None if None in values else share * sum(values) for values in parts))
+
+    def __add__(self, other: Spent) -> Spent:
+        pairs = (self.kwh, other.kwh), (self.seconds, other.seconds)
+        return Spent(*(None if None in pair else sum(pair) for pair in pairs))
+
+    def __str__(self) -> str:
+        shown = [energy(self.kwh)] if self.kwh is not None else []
+        shown += [duration(self.seconds)] if self.seconds is not None else []
+        return " and ".join(shown) or "an unknown amount"
 
 
 @dataclass(frozen=True)
@@ -51,8 +73,7 @@ class Candidate:
     runs: Mapping[str, Run]  #: one for each seed, by run_id
     cost: float | None = None  #: the cost that the score uses; None where nobody knows it
     basis: str = ""  #: where that is from
-    kwh: float | None = None  #: energy with all evaluations
-    seconds: float | None = None  #: time with all evaluations
+    whole: Spent = Spent(None, None)  #: with all evaluations
 
 
 @dataclass(frozen=True)
@@ -62,10 +83,80 @@ class Race:
     folder: Path
     candidates: tuple[Candidate, ...]
     rules: RaceRules
-    cost: str  #: a key of `COSTS`
+    cost: str  #: one of `COSTS`
     n_images: int  #: validation images, of all seeds together
     settings: Mapping[str, Any]  #: what may not change while it goes on
     winner: str | None = None  #: once it is decided
+
+
+@dataclass
+class Progress:
+    """Who trains the runs of a race up to an epoch, what it says, and the runs that have failed."""
+
+    train: Callable[[Sequence[Run], int | None], State]
+    say: Callable[[str], object]
+    workers: int = 1
+    budget: Budget | None = None
+    failed: set[str] = field(default_factory=set)
+    reported: set[int] = field(default_factory=set)
+
+
+# -- race.json -------------------------------------------------------------------------------------
+
+
+def save(race: Race) -> None:
+    """Write `race.json`."""
+    candidates = [
+        {"name": c.name, "runs": list(c.runs), "cost": c.cost, "basis": c.basis} | asdict(c.whole)
+        for c in race.candidates
+    ]
+    content = {"settings": race.settings, "winner": race.winner, "candidates": candidates}
+    write_whole(race.folder / FILE, json.dumps(content, indent=1).encode() + b"\n")
+
+
+def resumed(race: Race) -> Race | None:
+    """The race of the same folder as it was saved; None where there is none.
+
+    Raises
+    ------
+    RunError
+        If it is another race.
+    InvalidTableError
+        If `race.json` is damaged.
+    """
+    path = race.folder / FILE
+    try:
+        content = json.loads(path.read_bytes())
+        before, names = content["settings"], [e["name"] for e in content["candidates"]]
+        runs = [e["runs"] for e in content["candidates"]]
+        known = [
+            {"cost": e["cost"], "basis": e["basis"], "whole": Spent(e["kwh"], e["seconds"])}
+            for e in content["candidates"]
+        ]
+        winner = content["winner"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InvalidTableError(
+            f"{path} is damaged; remove it, and the same command begins the race again with the "
+            "records that are there"
+        ) from None
+    now = json.loads(json.dumps(race.settings))
+    changed = [f"{k} {before.get(k)!r}, not {now[k]!r}" for k in now if before.get(k) != now[k]]
+    if names != [c.name for c in race.candidates]:
+        changed.append("other architectures")
+    elif runs != [list(c.runs) for c in race.candidates]:
+        changed.append("other images or weights")
+    if changed:
+        raise RunError(
+            f"{race.folder} holds another race ({'; '.join(changed)}); give the same options to "
+            "go on with it, or name another folder"
+        )
+    found = (replace(c, **values) for c, values in zip(race.candidates, known, strict=True))
+    return replace(race, candidates=tuple(found), winner=winner)
+
+
+# -- how far it is ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -77,13 +168,11 @@ class Standing:
     records : list of list of (Record or None)
         Of each candidate, one for each seed.
     performance : numpy.ndarray, shape (n, epochs)
-        Mean validation accuracy of the seeds.
+        Mean validation accuracy of the seeds; NaN where it is not measured.
     resources, step
         As `pepr_utils.scoring.race_resources` and `race_step` give them.
-    final : numpy.ndarray, shape (n,)
-        Score after the last epoch of a whole training, by the costs as measured; else NaN.
-    resource : numpy.ndarray, shape (n,)
-        R by the costs as measured so far.
+    resource, final : numpy.ndarray, shape (n,)
+        R by the costs as measured so far, and the score after the last epoch by it; else NaN.
     failed : numpy.ndarray of bool
         Candidates that cannot be trained.
     """
@@ -93,51 +182,59 @@ class Standing:
     performance: np.ndarray
     resources: RaceResources
     step: RaceStep
-    final: np.ndarray
     resource: np.ndarray
+    final: np.ndarray
     failed: np.ndarray
 
     @property
     def leader(self) -> int | None:
         """The best of those that are trained to the end, else of those that are furthest."""
         known = np.flatnonzero(~np.isnan(self.final) & ~self.failed)
-        if not known.size:
-            return self.step.leader
-        return int(min(known, key=lambda i: (-self.final[i], self.resource[i], i)))
+        best = min(known, key=lambda i: (-self.final[i], self.resource[i], i), default=None)
+        return self.step.leader if best is None else int(best)
 
     def epochs_done(self, i: int) -> int:
         """Epochs that every seed of a candidate has behind it."""
         return min(record.epochs_done if record else 0 for record in self.records[i])
 
 
-# -- the field -------------------------------------------------------------------------------------
+def standing(race: Race, failed_runs: Iterable[str] = ()) -> Standing:
+    """Read how far a race is; a candidate with a failed run is out."""
+    epochs, exact = race.rules.epochs, race.rules.rule == "exact"
+    records = [[_read(race, name) for name in c.runs] for c in race.candidates]
+    failed = np.array([not c.runs.keys().isdisjoint(failed_runs) for c in race.candidates])
+    # A failed candidate whose cost nobody knows has some cost within the bounds.
+    least = min((c.cost for c in race.candidates if c.cost is not None), default=0.0)
+    forecast = np.array([least if c.cost is None else c.cost for c in race.candidates])
+
+    def corrected(of_first: int | None, *, whole: bool) -> np.ndarray:
+        costs = forecast.copy()
+        for i, own in enumerate(records):
+            if all(r is not None and (r.status == "done" or not whole) for r in own):
+                known = [training_cost(r, race.cost, epochs, of_first=of_first) for r in own]
+                costs[i] = costs[i] if None in known else fmean(known)
+        return costs
+
+    # What later epochs cost does not change who went on from a rung; a proof needs whole trainings.
+    first = None if exact else race.rules.first_epochs
+    resources = race_resources(forecast, corrected(first, whole=exact))
+    performance = np.array(
+        [np.mean([_accuracies(r, epochs) for r in own], axis=0) for own in records]
+    )
+    step = race_step(performance, resources.resource, race.rules, failed=failed)
+    resource = race_resources(forecast, corrected(None, whole=False)).resource
+    final = performance[:, -1] / (1 + resource / race.rules.alpha)
+    return Standing(race, records, performance, resources, step, resource, final, failed)
 
 
-def make_candidates(
-    runs: Mapping[str, Mapping[str, Run]],
-    cost: str,
-    whole: Forecaster,
-    training: Forecaster,
-) -> list[Candidate]:
-    """Return the candidates, with what measured and published runs say of their costs.
+def _read(race: Race, run_id: str) -> Record | None:
+    return cached_record(record_path(race.folder, run_id))
 
-    Parameters
-    ----------
-    runs : mapping
-        By architecture, its runs by run_id.
-    cost : str
-        A key of `COSTS`.
-    whole, training : Forecaster
-        Forecasts with the evaluations, and without them, as the score counts.
-    """
-    found = []
-    for name, own in runs.items():
-        run = next(iter(own.values()))
-        alone, total = training(run), whole(run)
-        value = {"time": alone.seconds, "memory": None}.get(cost, alone.energy_kwh)
-        basis = alone.basis if value is not None else ""
-        found.append(Candidate(name, own, value, basis, total.energy_kwh, total.seconds))
-    return found
+
+def _accuracies(record: Record | None, epochs: int) -> list[float]:
+    known = {e.epoch: e.val_accuracy for e in (record.epochs if record else ())}
+    found = [known.get(epoch) for epoch in range(1, epochs + 1)]
+    return [np.nan if value is None else value for value in found]
 
 
 def training_cost(
@@ -156,253 +253,57 @@ def training_cost(
     if cost == "memory":
         return record.reserved_memory_gb
     values = [e.train_time_s if cost == "time" else e.energy_kwh for e in record.epochs[:of_first]]
-    if not values or None in values:
-        return None
     factor = record.carbon_intensity_g_per_kwh if cost == "co2" else 1.0
-    return None if factor is None else factor * fmean(values) * epochs
-
-
-def with_measured_costs(race: Race) -> Race:
-    """Take the cost of a candidate that nobody knew from its first epochs; the rest as it is."""
-    found = []
-    for candidate in race.candidates:
-        if candidate.cost is None:
-            records = [r for r in _records(race.folder, candidate) if r is not None and r.epochs]
-            known = [training_cost(r, race.cost, race.rules.epochs) for r in records]
-            if known and None in known:
-                why = records[known.index(None)].meter_notes or "nothing could meter it"
-                raise RunError(
-                    f"the {race.cost} of {candidate.name} was not measured ({why}); choose "
-                    f"another cost, such as --cost {'energy' if race.cost == 'time' else 'time'}"
-                )
-            if known:
-                basis = f"its first {'epoch' if race.rules.first_epochs == 1 else 'epochs'} here"
-                found.append(replace(candidate, cost=fmean(known), basis=basis))
-                continue
-        found.append(candidate)
-    return replace(race, candidates=tuple(found))
-
-
-def check_room_for_checkpoints(folder: Path, sizes: Iterable[float], seeds: int) -> float:
-    """Return the largest size of all checkpoints (bytes), from numbers of parameters.
-
-    Raises
-    ------
-    FolderError
-        If the disk does not hold them.
-    """
-    needed = _CHECKPOINT_BYTES * seeds * sum(sizes)
-    place = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
-    free = shutil.disk_usage(place).free
-    if needed > free:
-        raise FolderError(
-            f"the checkpoints of all candidates take up to {needed / 1e9:.1f} GB, and {folder} has "
-            f"{free / 1e9:.1f} GB left; make room, or race fewer of them"
-        )
-    return needed
-
-
-# -- race.json -------------------------------------------------------------------------------------
-
-
-def save(race: Race) -> None:
-    """Write `race.json`."""
-    content = {
-        "settings": dict(race.settings),
-        "cost": race.cost,
-        "winner": race.winner,
-        "candidates": [
-            {k: v for k, v in vars(c).items() if k != "runs"} | {"runs": list(c.runs)}
-            for c in race.candidates
-        ],
-    }
-    write_whole(race.folder / FILE, json.dumps(content, indent=1).encode() + b"\n")
-
-
-def resumed(race: Race) -> Race | None:
-    """The race of the same folder as it was saved; None where there is none.
-
-    Raises
-    ------
-    RunError
-        If it is another race.
-    InvalidTableError
-        If `race.json` is damaged.
-    """
-    path = race.folder / FILE
-    try:
-        content = json.loads(path.read_bytes())
-        settings, saved = content["settings"], content["candidates"]
-        names = [entry["name"] for entry in saved]
-        costs = [(e["cost"], e["basis"], e["kwh"], e["seconds"]) for e in saved]
-        kind, winner = content["cost"], content["winner"]
-        runs = [list(entry["runs"]) for entry in saved]
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InvalidTableError(
-            f"{path} is damaged; remove it, and the same command begins the race again with the "
-            "records that are there"
-        ) from None
-    now = json.loads(json.dumps(race.settings))
-    changed = [f"{k} {settings.get(k)!r}, not {now[k]!r}" for k in now if settings.get(k) != now[k]]
-    if kind != race.cost:
-        changed.append(f"cost {kind!r}, not {race.cost!r}")
-    if names != [c.name for c in race.candidates]:
-        changed.append("other architectures")
-    elif runs != [list(c.runs) for c in race.candidates]:
-        changed.append("other images or weights")
-    if changed:
-        raise RunError(
-            f"{race.folder} holds another race ({'; '.join(changed)}); give the same options to "
-            "go on with it, or name another folder"
-        )
-    found = [
-        replace(c, cost=cost, basis=basis, kwh=kwh, seconds=seconds)
-        for c, (cost, basis, kwh, seconds) in zip(race.candidates, costs, strict=True)
-    ]
-    return replace(race, candidates=tuple(found), winner=winner)
-
-
-# -- how far it is ---------------------------------------------------------------------------------
-
-
-def _records(folder: Path, candidate: Candidate) -> list[Record | None]:
-    return [cached_record(record_path(folder, name)) for name in candidate.runs]
-
-
-def standing(race: Race, given_up: Iterable[str] = ()) -> Standing:
-    """Read how far a race is; `given_up` are the runs that failed and are not tried again."""
-    gone, epochs = set(given_up), race.rules.epochs
-    records = [_records(race.folder, c) for c in race.candidates]
-    failed = np.array([bool(gone & c.runs.keys()) for c in race.candidates])
-    least = min((c.cost for c in race.candidates if c.cost is not None), default=0.0)
-    forecast = np.array([least if c.cost is None else c.cost for c in race.candidates])
-
-    def corrected(of_first: int | None, *, whole: bool) -> np.ndarray:
-        costs = forecast.copy()
-        for i, own in enumerate(records):
-            if all(r is not None and (r.status == "done" or not whole) for r in own):
-                known = [training_cost(r, race.cost, epochs, of_first=of_first) for r in own]
-                costs[i] = costs[i] if None in known else fmean(known)
-        return costs
-
-    # Later epochs do not change who went on from an earlier rung; a proof needs whole trainings.
-    exact = race.rules.rule == "exact"
-    resources = race_resources(
-        forecast, corrected(None if exact else race.rules.first_epochs, whole=exact)
-    )
-    performance = np.full((len(records), epochs), np.nan)
-    for i, own in enumerate(records):
-        for epoch in range(epochs):
-            values = [_accuracy(record, epoch + 1) for record in own]
-            performance[i, epoch] = np.mean(values)
-    step = race_step(performance, resources.resource, race.rules, failed=failed)
-    measured = race_resources(forecast, corrected(None, whole=False))
-    final = performance[:, -1] / (1 + measured.resource / race.rules.alpha)
-    return Standing(race, records, performance, resources, step, final, measured.resource, failed)
-
-
-def _accuracy(record: Record | None, epoch: int) -> float:
-    found = [e.val_accuracy for e in (record.epochs if record else ()) if e.epoch == epoch]
-    return np.nan if not found or found[0] is None else found[0]
+    return None if not values or None in (factor, *values) else factor * fmean(values) * epochs
 
 
 # -- what it takes ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Spent:
-    """Energy and time of trainings with their evaluations; None where it is not known."""
-
-    kwh: float | None = 0.0
-    seconds: float | None = 0.0
-
-    def __add__(self, other: Spent) -> Spent:
-        return Spent(_sum(self.kwh, other.kwh), _sum(self.seconds, other.seconds))
-
-    def of(self, kind: str) -> float | None:
-        """The quantity of a budget, ``energy`` or ``time``."""
-        return self.kwh if kind == "energy" else self.seconds
-
-    def __str__(self) -> str:
-        known = [energy(self.kwh)] if self.kwh is not None else []
-        known += [duration(self.seconds)] if self.seconds is not None else []
-        return " and ".join(known) or "an unknown amount"
-
-
-def _sum(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one + other
-
-
-def _of_epochs(epochs: Iterable[Epoch]) -> Spent:
-    total = Spent()
-    for e in epochs:
-        total += Spent(
-            _sum(e.energy_kwh, e.eval_energy_kwh or 0.0), _sum(e.train_time_s, e.eval_time_s or 0.0)
-        )
-    return total
-
-
 def spent(now: Standing, *, in_race: bool = False) -> Spent:
     """What all epochs have taken; `in_race`: without those after a candidate's elimination."""
     out = {e.candidate: e.epoch for e in now.step.eliminated} if in_race else {}
-    total = Spent()
-    for i, own in enumerate(now.records):
-        for record in filter(None, own):
-            total += _of_epochs(record.epochs[: out.get(i)])
-    return total
+    parts = [
+        Spent.of_epochs(r.epochs[: out.get(i)])
+        for i, own in enumerate(now.records)
+        for r in own
+        if r is not None and r.epochs[: out.get(i)]
+    ]
+    return sum(parts, Spent())
 
 
-def of_all(now: Standing) -> tuple[Spent, int]:
-    """What training all candidates to the end takes, and how many of them are only forecast.
-
-    A candidate with epochs is counted by these, and one without by its forecast.
-    """
-    total, n_forecast, n = Spent(), 0, now.race.rules.epochs
+def to_the_end(now: Standing) -> Spent:
+    """What training all candidates takes: from the epochs that they have, else as expected."""
+    total, n = Spent(), now.race.rules.epochs
     for i, candidate in enumerate(now.race.candidates):
-        if now.failed[i]:
-            continue
-        for record in now.records[i]:
-            if record is not None and record.epochs:
-                found = _of_epochs(record.epochs)
-                share = n / len(record.epochs)
-                total += Spent(*(None if v is None else v * share for v in vars(found).values()))
-            else:
-                total += Spent(candidate.kwh, candidate.seconds)
-        n_forecast += now.epochs_done(i) < n
-    return total, n_forecast
-
-
-def to_train(now: Standing, todo: Iterable[tuple[int, int]], kind: str) -> list[float | None]:
-    """What is left to take of candidates that are trained up to an epoch, in a budget's unit."""
-    found, n = [], now.race.rules.epochs
-    for i, until in todo:
-        total: float | None = 0.0
-        for record in now.records[i]:
+        for record in () if now.failed[i] else now.records[i]:
             done = record.epochs if record else ()
-            per_epoch = _of_epochs(done).of(kind) if done else None
-            whole = Spent(now.race.candidates[i].kwh, now.race.candidates[i].seconds).of(kind)
-            rate = per_epoch / len(done) if per_epoch else (None if whole is None else whole / n)
-            left = max(0, until - len(done))
-            total = _sum(total, None if left and rate is None else left * (rate or 0.0))
-        found.append(total)
-    return found
+            total += Spent.of_epochs(done, n / len(done)) if done else candidate.whole
+    return total
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a race may take with all evaluations: energy (kWh) or time (s)."""
+    """What a race may take with all evaluations."""
 
-    kind: str  #: ``energy`` or ``time``
+    kind: str  #: ``kwh`` or ``seconds``
     amount: float
 
     def __str__(self) -> str:
-        return self.shown(self.amount)
+        return self._shown(self.amount)
 
-    def shown(self, amount: float) -> str:
-        """An amount in the budget's unit."""
-        return energy(amount) if self.kind == "energy" else duration(amount)
+    def _shown(self, amount: float) -> str:
+        return energy(amount) if self.kind == "kwh" else duration(amount)
+
+    def _needed(self, now: Standing, i: int, until: int) -> float | None:
+        """What is left to take of a candidate that is trained up to an epoch."""
+        found, n = [], now.race.rules.epochs
+        for record in now.records[i]:
+            done = record.epochs if record else ()
+            whole = Spent.of_epochs(done, n / len(done)) if done else now.race.candidates[i].whole
+            rate = getattr(whole, self.kind)
+            found.append(None if rate is None else rate * max(0, until - len(done)) / n)
+        return None if None in found else sum(found)
 
     def check_first_rung(self, now: Standing) -> None:
         """Raise where the first rung takes more, as far as that is known before it."""
@@ -410,76 +311,80 @@ class Budget:
         if any(map(now.epochs_done, range(len(now.records)))):
             return
         todo = now.step.to_train[:1] if exact else now.step.to_train
-        pairs = zip(to_train(now, todo, self.kind), todo, strict=True)
-        known = sorted(
-            (cost, race.candidates[i].name) for cost, (i, _) in pairs if cost is not None
-        )
-        sums = np.cumsum([cost for cost, _ in known])
+        costs = [(self._needed(now, *each), race.candidates[each[0]].name) for each in todo]
+        known = sorted((c, name) for c, name in costs if c is not None)
+        sums = np.cumsum([c for c, _ in known])
         if not known or sums[-1] <= self.amount:
             return
-        n = int((sums <= self.amount).sum())
+        n = max(2, int((sums <= self.amount).sum()))
+        names = ",".join(name for _, name in known[:n])
+        takes = f"the {n} cheapest take {self._shown(sums[min(n, len(sums)) - 1])}"
+        what = f"the first rung of {len(known)} candidates"
         if exact:
-            fits = "it is the cheapest"
-        elif n > 1:
-            names = ",".join(name for _, name in known[:n])
-            fits = f"the {n} cheapest take {self.shown(sums[n - 1])}: --architectures {names}"
-        else:
-            fits = f"the cheapest two take {self.shown(sums[1])}"
-        what = f"{known[0][1]}" if exact else f"the first rung of {len(known)} candidates"
+            what, takes = known[0][1], "it is the cheapest candidate"
+        elif sums[1] <= self.amount:
+            takes += f": --architectures {names}"
         raise RunError(
-            f"{what} takes {self.shown(sums[-1])}, above the budget of {self}; {fits}; race fewer "
-            "candidates or give a larger --budget; nothing was trained"
+            f"{what} takes {self._shown(sums[-1])}, above the budget of {self}; {takes}; race "
+            "fewer candidates or give a larger --budget; nothing was trained"
         )
 
     def exceeded(self, now: Standing, todo: Sequence[tuple[int, int]]) -> str:
         """Why what is trained next does not fit; empty where it does, or where nobody knows."""
-        costs, used = to_train(now, todo, self.kind), spent(now).of(self.kind)
-        if used is None or None in costs or used + sum(costs) <= self.amount:
+        needed, used = [self._needed(now, *each) for each in todo], getattr(spent(now), self.kind)
+        if used is None or None in needed or used + sum(needed) <= self.amount:
             return ""
         return (
-            f"{self.shown(used)} of the budget of {self} are spent, and training {len(todo)} to "
-            f"epoch {todo[0][1]} would take {self.shown(sum(costs))} more; a larger --budget goes "
-            "on"
+            f"{self._shown(used)} of the budget of {self} are spent, and training {len(todo)} to "
+            f"epoch {todo[0][1]} would take {self._shown(sum(needed))} more; a larger --budget "
+            "goes on"
         )
 
 
 # -- racing ----------------------------------------------------------------------------------------
 
 
-@dataclass
-class Progress:
-    """What a race does with the runs of its candidates, and what it says."""
-
-    train: Train
-    say: Callable[[str], object]
-    workers: int = 1
-    budget: Budget | None = None
-    given_up: set[str] = field(default_factory=set)
-    reported: set[int] = field(default_factory=set)
-
-
 def first_epochs(race: Race, progress: Progress) -> Race:
-    """Train the first epochs of the candidates whose costs nobody knows; return it with all costs.
+    """Train the first epochs of candidates whose costs nobody knows; return it with all costs.
 
     Raises
     ------
     RunError
         If fewer than two candidates can be trained, or a cost cannot be measured.
     """
-    unknown = [c for c in race.candidates if c.cost is None]
+    unknown, n = [c for c in race.candidates if c.cost is None], race.rules.first_epochs
     if unknown:
+        first = "its first epoch" if n == 1 else f"the first {n} epochs"
         progress.say(
-            f"nobody knows the {race.cost} of {_names(c.name for c in unknown)}: trained for "
-            f"{race.rules.first_epochs} epoch{'s' * (race.rules.first_epochs > 1)} first"
+            f"the {race.cost} of {_names(unknown)} is not known from any run: it is that of {first}"
         )
-        _do(race, unknown, race.rules.first_epochs, progress)
-    race = with_measured_costs(race)
-    able = [c for c in race.candidates if not progress.given_up & c.runs.keys()]
-    if len(able) < 2:
+        if not _train(race, unknown, n, progress):
+            raise RunError(_STOPPED)
+    found = []
+    for candidate in race.candidates:
+        records = [_read(race, name) for name in candidate.runs]
+        done = [r for r in records if r is not None and r.epochs]
+        known = [training_cost(r, race.cost, race.rules.epochs) for r in done]
+        if candidate.cost is None and None in known:
+            why = done[known.index(None)].meter_notes or "nothing could meter it"
+            raise RunError(
+                f"the {race.cost} of {candidate.name} was not measured ({why}); choose another "
+                f"--cost, such as {'energy' if race.cost == 'time' else 'time'}"
+            )
+        if candidate.cost is None and known:
+            candidate = replace(candidate, cost=fmean(known), basis="its own first epochs")  # noqa: PLW2901
+        found.append(candidate)
+    failures = [
+        f"{c.name} failed: {_failure([_read(race, name) for name in c.runs])}"
+        for c in race.candidates
+        if not progress.failed.isdisjoint(c.runs)
+    ]
+    if len(found) - len(failures) < 2:
         raise RunError(
-            f"{len(able)} of {len(race.candidates)} candidates can be trained, and a race needs "
-            f"two: {'; '.join(_failures(race, progress))}"
+            f"{len(found) - len(failures)} of {len(found)} candidates can be trained, and a race "
+            f"needs two: {'; '.join(failures)}"
         )
+    race = replace(race, candidates=tuple(found))
     save(race)
     return race
 
@@ -489,40 +394,43 @@ def run_race(race: Race, progress: Progress) -> tuple[Standing, str]:
 
     Returns where it stands, and why it is not decided yet: empty if it is.
     """
-    announced = False
+    restated = False
     while True:
-        now = standing(race, progress.given_up)
+        now = standing(race, progress.failed)
         _report(now, progress)
         todo, rules = now.step.to_train, race.rules
         if not todo:
+            if race.winner is None and now.leader is not None:
+                now = replace(now, race=replace(race, winner=race.candidates[now.leader].name))
+                save(now.race)
             return now, ""
-        if now.resources.restated and not announced:
-            announced = bool(progress.say(_restated(now)) or True)
+        if now.resources.restated and not restated:
+            restated = True
+            progress.say(_restated(now))
         until = todo[0][1]
         if rules.rule != "halving" and until == rules.epochs:
             todo = todo[: progress.workers]  # what these reach may make the others unnecessary
         if progress.budget is not None and (why := progress.budget.exceeded(now, todo)):
             return now, why
         chosen = [race.candidates[i] for i, _ in todo]
-        names = _names(c.name for c in chosen)
-        progress.say(f"training to epoch {until} of {rules.epochs}: {names}")
-        if not _do(race, chosen, until, progress):
-            return now, "stopped; the same command goes on"
-        if standing(race, progress.given_up).step.to_train[: len(todo)] == todo:
-            raise RunError(f"no validation accuracy was measured after epoch {until} of {names}")
+        progress.say(f"training to epoch {until} of {rules.epochs}: {_names(chosen)}")
+        if not _train(race, chosen, until, progress):
+            return now, _STOPPED
+        if standing(race, progress.failed).step.to_train[: len(todo)] == todo:
+            raise RunError(f"{_names(chosen)}: no validation accuracy after epoch {until}")
 
 
 def finish(race: Race, progress: Progress) -> tuple[Standing, str]:
     """Train every candidate of a race to the end, the eliminated ones too."""
-    whole = _do(race, race.candidates, race.rules.epochs, progress)
-    return standing(race, progress.given_up), "" if whole else "stopped; the same command goes on"
+    whole = _train(race, race.candidates, race.rules.epochs, progress)
+    return standing(race, progress.failed), "" if whole else _STOPPED
 
 
-def _do(race: Race, chosen: Sequence[Candidate], until: int, progress: Progress) -> bool:
+def _train(race: Race, chosen: Sequence[Candidate], until: int, progress: Progress) -> bool:
     """Train the runs of candidates up to an epoch; return whether all have ended."""
     runs = [run for candidate in chosen for run in candidate.runs.values()]
     found = progress.train(runs, None if until >= race.rules.epochs else until)
-    progress.given_up |= {record.run_id for record in found.failed}
+    progress.failed |= {record.run_id for record in found.failed}
     return len(found.done) + len(found.failed) == len(runs)
 
 
@@ -532,44 +440,39 @@ def _report(now: Standing, progress: Progress) -> None:
         if out.candidate in progress.reported:
             continue
         progress.reported.add(out.candidate)
-        candidate = now.race.candidates[out.candidate]
         begun = "" if out.epoch else ", not begun"
-        progress.say(f"out: {candidate.name}{begun}: {out.reason}")
-        for record in filter(None, now.records[out.candidate]):
-            if record.status == "paused":
-                _note_stop(now.race.folder, record, ELIMINATED + out.reason)
+        progress.say(f"out: {now.race.candidates[out.candidate].name}{begun}: {out.reason}")
+        why = ELIMINATED + out.reason
+        for record in now.records[out.candidate]:
+            if record is None or record.status != "paused" or record.stop_reason == why:
+                continue
+            _note_stop(now.race, record, why)
 
 
-def _note_stop(folder: Path, record: Record, why: str) -> None:
+def _note_stop(race: Race, record: Record, why: str) -> None:
     """Write why a paused run was stopped into its record, unless a process goes on with it."""
-    with suppress(RunningElsewhereError, FolderError), run_lock(folder, record.run_id, {}):
-        found = cached_record(record_path(folder, record.run_id))
-        if found == record and record.stop_reason != why:
-            write_record(record.model_copy(update={"stop_reason": why}), folder)
+    with suppress(RunningElsewhereError, FolderError), run_lock(race.folder, record.run_id, {}):
+        if _read(race, record.run_id) == record:
+            write_record(record.model_copy(update={"stop_reason": why}), race.folder)
 
 
 def _restated(now: Standing) -> str:
-    unit, low, high = UNITS[now.race.cost], now.resources.lower[0], now.resources.upper[0]
     costs = [c.cost for c in now.race.candidates if c.cost is not None]
+    low, high = now.resources.lower[0], now.resources.upper[0]
     return (
-        f"the bounds of R are restated: {low:.4g} to {high:.4g} {unit}, since a training took less "
-        f"or more than the {min(costs):.4g} to {max(costs):.4g} {unit} that were expected"
+        f"the bounds of R are restated: {low:.4g} to {high:.4g} {COSTS[now.race.cost]}, since a "
+        f"training took less or more than the {min(costs):.4g} to {max(costs):.4g} expected"
     )
 
 
-def _failures(race: Race, progress: Progress) -> list[str]:
-    found = []
-    for candidate in race.candidates:
-        for record in filter(None, _records(race.folder, candidate)):
-            if record.run_id in progress.given_up:
-                found.append(f"{candidate.name} failed: {record.failure_reason}")
-    return found
+def _failure(records: Iterable[Record | None]) -> str:
+    reasons = [r.failure_reason for r in records if r is not None and r.failure_reason]
+    return reasons[0] if reasons else "it could not be begun"
 
 
-def _names(names: Iterable[str], most: int = 8) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
+def _names(candidates: Sequence[Candidate], most: int = 8) -> str:
+    more = f" and {len(candidates) - most} more" if len(candidates) > most else ""
+    return ", ".join(c.name for c in candidates[:most]) + more
 
 
 # -- the outcome -----------------------------------------------------------------------------------
@@ -584,12 +487,12 @@ def confidence(now: Standing) -> dict[str, Any] | None:
     best, n, rules, rows = now.leader, now.race.n_images, now.race.rules, []
     for i in range(len(now.records)):
         epoch = now.epochs_done(i)
-        if i == best or best is None or now.failed[i] or not epoch:
+        if best in (None, i) or now.failed[i] or not epoch:
             continue
         at = now.performance[:, epoch - 1]
-        lead = float(at[best] / (1 + now.resource[best] / rules.alpha))
-        lead -= float(at[i] / (1 + now.resource[i] / rules.alpha))
-        rows.append((lead, float(lead_noise(at, now.resource, best, rules, n)[i]), i, epoch))
+        score = at / (1 + now.resource / rules.alpha)
+        noise = lead_noise(at, now.resource, best, rules, n)[i]
+        rows.append((float(score[best] - score[i]), float(noise), i, epoch))
     if not rows:
         return None
     lead, noise, i, epoch = min(rows, key=lambda row: row[0] / row[1])
@@ -606,42 +509,9 @@ def confidence(now: Standing) -> dict[str, Any] | None:
 
 def as_dict(now: Standing, why: str = "") -> dict[str, Any]:
     """A race as an object for JSON; `why` it is not decided."""
-    race, out = now.race, {e.candidate: e for e in now.step.eliminated}
-    leader = now.leader
-    total, n_forecast = of_all(now)
-    in_race = spent(now, in_race=True)
-    rows = []
-    for i, candidate in enumerate(race.candidates):
-        done, gone = now.epochs_done(i), out.get(i)
-        outcome = "competing"
-        if now.failed[i]:
-            outcome = "failed"
-        elif candidate.name == race.winner:
-            outcome = "winner"
-        elif gone:
-            outcome = "eliminated"
-        elif done == race.rules.epochs:
-            outcome = "finished"
-        whole = [r.test_accuracy for r in now.records[i] if r is not None and r.status == "done"]
-        at = now.performance[i, done - 1] if done else np.nan
-        score = at / (1 + now.resource[i] / race.rules.alpha)
-        rows.append(
-            {
-                "architecture": candidate.name,
-                "outcome": outcome,
-                "epochs_done": done,
-                "val_accuracy": None if np.isnan(at) else float(at),
-                "score": None if np.isnan(score) else float(score),
-                "resource": float(now.resource[i]),
-                "expected_cost": candidate.cost,
-                "expected_from": candidate.basis,
-                "eliminated_after_epoch": gone.epoch if gone else None,
-                "reason": gone.reason if gone else _why_failed(now, i),
-                "test_accuracy": fmean(whole) if len(whole) == len(candidate.runs) else None,
-            }
-        )
-    known = [(in_race.of(k), total.of(k)) for k in ("energy", "time")]
-    share = next((a / b for a, b in known if a is not None and b), None)
+    race, leader, in_race, whole = now.race, now.leader, spent(now, in_race=True), to_the_end(now)
+    rows = [_row(now, i) for i in range(len(race.candidates))]
+    shares = zip(asdict(in_race).values(), asdict(whole).values(), strict=True)
     return {
         "folder": str(race.folder),
         "winner": race.winner,
@@ -651,20 +521,43 @@ def as_dict(now: Standing, why: str = "") -> dict[str, Any]:
         "rule": race.rules.rule,
         "alpha": race.rules.alpha,
         "cost": race.cost,
-        "cost_unit": UNITS[race.cost],
+        "cost_unit": COSTS[race.cost],
         "cost_bounds": [float(now.resources.lower[0]), float(now.resources.upper[0])],
         "bounds_restated": now.resources.restated,
         "confidence": confidence(now),
         "spent": asdict(spent(now)),
         "spent_in_race": asdict(in_race),
-        "training_all": asdict(total) | {"candidates_forecast": n_forecast},
-        "share_of_training_all": share,
+        "training_all": asdict(whole)
+        | {"candidates_forecast": sum(row["epochs_done"] < race.rules.epochs for row in rows)},
+        "share_of_training_all": next((a / b for a, b in shares if a is not None and b), None),
         "candidates": rows,
     }
 
 
-def _why_failed(now: Standing, i: int) -> str | None:
-    if not now.failed[i]:
-        return None
-    reasons = [r.failure_reason for r in now.records[i] if r is not None and r.failure_reason]
-    return reasons[0] if reasons else "it could not be begun"
+def _row(now: Standing, i: int) -> dict[str, Any]:
+    candidate, done = now.race.candidates[i], now.epochs_done(i)
+    out = next((e for e in now.step.eliminated if e.candidate == i), None)
+    outcomes = {
+        "failed": now.failed[i],
+        "winner": candidate.name == now.race.winner,
+        "eliminated": out is not None,
+        "finished": done == now.race.rules.epochs,
+        "competing": True,
+    }
+    accuracy = now.performance[i, done - 1] if done else np.nan
+    accuracy = None if np.isnan(accuracy) else float(accuracy)
+    factor = 1 / (1 + float(now.resource[i]) / now.race.rules.alpha)
+    tested = [r.test_accuracy for r in now.records[i] if r is not None and r.status == "done"]
+    return {
+        "architecture": candidate.name,
+        "outcome": next(name for name, holds in outcomes.items() if holds),
+        "epochs_done": done,
+        "val_accuracy": accuracy,
+        "score": None if accuracy is None else accuracy * factor,
+        "resource": float(now.resource[i]),
+        "expected_cost": candidate.cost,
+        "expected_from": candidate.basis,
+        "eliminated_after_epoch": out.epoch if out else None,
+        "reason": _failure(now.records[i]) if now.failed[i] else out.reason if out else None,
+        "test_accuracy": fmean(tested) if len(tested) == len(candidate.runs) else None,
+    }

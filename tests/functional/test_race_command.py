@@ -28,7 +28,7 @@ def untrained(monkeypatch):
         (("--architectures", "test_resnet"), "the field is test_resnet alone; a race needs two"),
         (("--architectures", "test_resnet,resnet18dd"), "resnet18dd"),
         (("--architectures", "all"), "do not take the images of 32 px of protocol 'demo'"),
-        ((), "no architectures"),
+        ((), "no architecture named"),
         (("--architectures", FIELD, "--rule", "third"), "unknown rule 'third'; allowed: halving"),
         (("--architectures", FIELD, "--cost", "money"), "unknown cost 'money'; allowed: energy"),
         (("--architectures", FIELD, "--budget", "200"), "allowed: a number above 0 with Wh"),
