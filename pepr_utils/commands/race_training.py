@@ -128,6 +128,7 @@ def _race(
     from pepr_utils.measurement.datasets import split_sizes
     from pepr_utils.measurement.protocols import protocol
     from pepr_utils.measurement.race import Candidate, Race, Spent
+    from pepr_utils.measurement.sweep.forecast import NOT_SCALED
     from pepr_utils.scoring import RaceRules
 
     sizes = split_sizes(dataset)
@@ -157,7 +158,9 @@ def _race(
         training, total = (forecast(next(iter(own.values()))) for forecast in (alone, whole))
         value = {"time": training.seconds, "memory": None}.get(cost, training.energy_kwh)
         spent, basis = Spent(total.energy_kwh, total.seconds), training.basis
-        candidates.append(Candidate(name, own, value, basis if value else "", spent))
+        if value is None or NOT_SCALED in basis:  # it would set the bounds of R to another scale
+            value, basis, spent = None, "", Spent(None, None)
+        candidates.append(Candidate(name, own, value, basis, spent))
         said.setdefault(candidates[-1].basis, []).append(name)
     note(
         f"{count(len(candidates), 'candidate')} on {dataset}, by PePR on the validation accuracy "
@@ -205,7 +208,12 @@ def _forecaster(
     if done := state(folder).done:
         own = Source.of(of_records(done, HERE), sizes={name_of(dataset): sizes})
         sources.insert(0, own)
-    return Forecaster(sources, device=measured_on(folder), sizes={dataset: sizes})
+    device = measured_on(folder) or "a device of the scheduler"
+    if options["scheduler"] is None and measured_on(folder) is None:
+        from pepr_utils.measurement.training.device import choose_device, device_name
+
+        device = device_name(choose_device("cpu" if options["gpus"] == 0 else "auto"))
+    return Forecaster(sources, device=device, sizes={dataset: sizes})
 
 
 def _trainer(

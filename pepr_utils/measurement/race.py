@@ -35,6 +35,8 @@ FILE = "race.json"
 COSTS = {"energy": "kWh", "time": "s", "co2": "g", "memory": "GB"}
 #: How the reason begins in the record of an eliminated run.
 ELIMINATED = "eliminated in a race: "
+#: Of so many candidates that nobody knows the first epochs are trained to forecast the others.
+_SAMPLE = 2
 _STOPPED = "stopped; the same command goes on"
 
 
@@ -290,9 +292,10 @@ class Budget:
     amount: float
 
     def __str__(self) -> str:
-        return self._shown(self.amount)
+        return self.shown(self.amount)
 
-    def _shown(self, amount: float) -> str:
+    def shown(self, amount: float) -> str:
+        """An amount of it."""
         return energy(amount) if self.kind == "kwh" else duration(amount)
 
     def _needed(self, now: Standing, i: int, until: int) -> float | None:
@@ -318,25 +321,29 @@ class Budget:
             return
         n = max(2, int((sums <= self.amount).sum()))
         names = ",".join(name for _, name in known[:n])
-        takes = f"the {n} cheapest take {self._shown(sums[min(n, len(sums)) - 1])}"
+        takes = f"the {n} cheapest take {self.shown(sums[min(n, len(sums)) - 1])}"
         what = f"the first rung of {len(known)} candidates"
         if exact:
             what, takes = known[0][1], "it is the cheapest candidate"
         elif sums[1] <= self.amount:
             takes += f": --architectures {names}"
         raise RunError(
-            f"{what} takes {self._shown(sums[-1])}, above the budget of {self}; {takes}; race "
+            f"{what} takes {self.shown(sums[-1])}, above the budget of {self}; {takes}; race "
             "fewer candidates or give a larger --budget; nothing was trained"
         )
 
     def exceeded(self, now: Standing, todo: Sequence[tuple[int, int]]) -> str:
         """Why what is trained next does not fit; empty where it does, or where nobody knows."""
         needed, used = [self._needed(now, *each) for each in todo], getattr(spent(now), self.kind)
-        if used is None or None in needed or used + sum(needed) <= self.amount:
+        if used is None:
+            raise RunError(
+                f"the energy of the runs is not measured: give the budget of {self} in time"
+            )
+        if None in needed or used + sum(needed) <= self.amount:
             return ""
         return (
-            f"{self._shown(used)} of the budget of {self} are spent, and training {len(todo)} to "
-            f"epoch {todo[0][1]} would take {self._shown(sum(needed))} more; a larger --budget "
+            f"{self.shown(used)} of the budget of {self} are spent, and training {len(todo)} to "
+            f"epoch {todo[0][1]} would take {self.shown(sum(needed))} more; a larger --budget "
             "goes on"
         )
 
@@ -345,7 +352,10 @@ class Budget:
 
 
 def first_epochs(race: Race, progress: Progress) -> Race:
-    """Train the first epochs of candidates whose costs nobody knows; return it with all costs.
+    """Train the first rung, or where all costs are known for a proof, nothing; fix the costs.
+
+    The costs, and with them the bounds of R, are those of the first epochs of the whole field; of
+    what is not trained yet, those expected.
 
     Raises
     ------
@@ -354,39 +364,66 @@ def first_epochs(race: Race, progress: Progress) -> Race:
     """
     unknown, n = [c for c in race.candidates if c.cost is None], race.rules.first_epochs
     if unknown:
-        first = "its first epoch" if n == 1 else f"the first {n} epochs"
-        progress.say(
-            f"the {race.cost} of {_names(unknown)} is not known from any run: it is that of {first}"
-        )
-        if not _train(race, unknown, n, progress):
+        first = "its first epoch" if n == 1 else f"its first {n} epochs"
+        progress.say(f"the {race.cost} of {_names(unknown)} is not known: it follows from {first}")
+    todo = unknown if race.rules.rule == "exact" else race.candidates
+    if progress.budget is not None and len(unknown) > _SAMPLE:
+        _check_by_sample(race, unknown, progress, progress.budget)
+    if todo:
+        progress.say(f"training to epoch {n} of {race.rules.epochs}: {_names(todo)}")
+        if not _train(race, todo, n, progress):
             raise RunError(_STOPPED)
-    found = []
-    for candidate in race.candidates:
-        records = [_read(race, name) for name in candidate.runs]
-        done = [r for r in records if r is not None and r.epochs]
-        known = [training_cost(r, race.cost, race.rules.epochs) for r in done]
-        if candidate.cost is None and None in known:
-            why = done[known.index(None)].meter_notes or "nothing could meter it"
-            raise RunError(
-                f"the {race.cost} of {candidate.name} was not measured ({why}); choose another "
-                f"--cost, such as {'energy' if race.cost == 'time' else 'time'}"
-            )
-        if candidate.cost is None and known:
-            candidate = replace(candidate, cost=fmean(known), basis="its own first epochs")  # noqa: PLW2901
-        found.append(candidate)
+    race = replace(race, candidates=tuple(_with_measured_cost(race, c) for c in race.candidates))
     failures = [
         f"{c.name} failed: {_failure([_read(race, name) for name in c.runs])}"
         for c in race.candidates
         if not progress.failed.isdisjoint(c.runs)
     ]
-    if len(found) - len(failures) < 2:
+    able = len(race.candidates) - len(failures)
+    if able < 2:
         raise RunError(
-            f"{len(found) - len(failures)} of {len(found)} candidates can be trained, and a race "
-            f"needs two: {'; '.join(failures)}"
+            f"{able} of {len(race.candidates)} candidates can be trained, and a race needs two: "
+            f"{'; '.join(failures)}"
         )
-    race = replace(race, candidates=tuple(found))
     save(race)
     return race
+
+
+def _with_measured_cost(race: Race, candidate: Candidate) -> Candidate:
+    """A candidate with the cost of its epochs so far in place of what was expected."""
+    records = [_read(race, name) for name in candidate.runs]
+    done = [r for r in records if r is not None and r.epochs]
+    known = [
+        training_cost(r, race.cost, race.rules.epochs, of_first=race.rules.first_epochs)
+        for r in done
+    ]
+    if known and None not in known:
+        before = f"{candidate.basis}, corrected by " if candidate.basis else ""
+        return replace(candidate, cost=fmean(known), basis=f"{before}its own first epochs")
+    if known and candidate.cost is None:
+        why = done[known.index(None)].meter_notes or "nothing could meter it"
+        raise RunError(
+            f"the {race.cost} of {candidate.name} was not measured ({why}); choose another "
+            f"--cost, such as {'energy' if race.cost == 'time' else 'time'}"
+        )
+    return candidate
+
+
+def _check_by_sample(
+    race: Race, unknown: Sequence[Candidate], progress: Progress, budget: Budget
+) -> None:
+    """Train the first of the candidates that nobody knows, and raise where all take too much."""
+    sample = unknown[: max(_SAMPLE, progress.workers)]
+    _train(race, sample, race.rules.first_epochs, progress)
+    now = replace(race, candidates=tuple(sample))
+    used = getattr(spent(standing(now, progress.failed)), budget.kind)
+    if used is not None and used / len(sample) * len(unknown) > budget.amount:
+        raise RunError(
+            f"the first rung of {len(unknown)} candidates would take about "
+            f"{budget.shown(used / len(sample) * len(unknown))}, as {_names(sample)} took "
+            f"{budget.shown(used)}, above the budget of {budget}; race fewer candidates or give "
+            "a larger --budget"
+        )
 
 
 def run_race(race: Race, progress: Progress) -> tuple[Standing, str]:

@@ -155,22 +155,36 @@ def test_the_costs_nobody_knows_come_from_first_epochs_and_the_bounds_stay(tmp_p
     assert {row["expected_from"] for row in found["candidates"]} == {"its own first epochs"}
     assert [row["expected_cost"] for row in found["candidates"]] == [1.0, 2.0, 3.0, 5.0]
     assert found["cost_bounds"] == [1.0, 5.0]
-    assert not found["bounds_restated"]
     assert world.said[0].startswith("the energy of tiny, small, large, huge is not known")
+    only = World(tmp_path / "exact")
+    asked = only.race("exact")
+    one = tuple(replace(c, cost=None) if c.name == "huge" else c for c in asked.candidates)
+    racing.first_epochs(replace(asked, candidates=one), only.progress())
+    assert only.trained == [("huge-1", 1)]
+
+
+def test_expected_costs_are_corrected_by_the_first_epochs_before_anyone_goes(tmp_path):
+    """Costs on another scale, as of another machine, must not set the bounds of R."""
+    world = World(tmp_path)
+    asked = world.race()
+    wrong = tuple(replace(c, cost=1000 * c.cost) for c in asked.candidates)
+    race = racing.first_epochs(replace(asked, candidates=wrong), world.progress())
+    now, _ = racing.run_race(race, world.progress())
+    found = racing.as_dict(now)
+    assert (found["winner"], found["cost_bounds"]) == ("small", [1.0, 5.0])
+    assert found["candidates"][0]["expected_from"] == "a table, corrected by its own first epochs"
 
 
 def test_bounds_that_a_measurement_breaks_are_restated_aloud(tmp_path):
     world = World(tmp_path)
-    asked = world.race()
-    wrong = tuple(replace(c, cost=4.0 if c.name == "huge" else c.cost) for c in asked.candidates)
-    progress = world.progress()
-    now, _ = racing.run_race(replace(asked, candidates=wrong), progress)
-    assert racing.as_dict(now)["bounds_restated"]
-    assert racing.as_dict(now)["cost_bounds"] == [1.0, 5.0]
-    told = [line for line in world.said if "restated" in line]
-    assert told == [
-        "the bounds of R are restated: 1 to 5 kWh, since a training took less or more than the 1 "
-        "to 4 expected"
+    asked = world.race("exact")
+    wrong = tuple(replace(c, cost=1.5 if c.name == "tiny" else c.cost) for c in asked.candidates)
+    now, _ = racing.run_race(replace(asked, candidates=wrong), world.progress())
+    found = racing.as_dict(now)
+    assert (found["bounds_restated"], found["cost_bounds"]) == (True, [1.0, 5.0])
+    assert [line for line in world.said if "restated" in line] == [
+        "the bounds of R are restated: 1 to 5 kWh, since a training took less or more than the 1.5 "
+        "to 5 expected"
     ]
 
 
@@ -248,6 +262,13 @@ def test_a_race_stops_before_its_budget_and_a_larger_one_goes_on(tmp_path):
     )
     assert world.run(budget=Budget("seconds", 450.0))["winner"] == "small"
     assert sum(1 for _ in world.trained) == 8
+
+
+def test_a_budget_of_costs_that_nobody_knows_is_held_against_two_of_them(tmp_path):
+    world = World(tmp_path)
+    with pytest.raises(RunError, match=r"would take about 1.5 kWh, as tiny, small took 750"):
+        world.run(known=False, budget=Budget("kwh", 1.0))
+    assert world.trained == [("tiny-1", 1), ("small-1", 1)]
 
 
 def test_finishing_trains_the_eliminated_and_keeps_the_winner(tmp_path):
