@@ -279,11 +279,11 @@ def _decision(found: dict[str, Any]) -> list[str]:
         said.append("no candidate that was not trained can score more, whatever its accuracy")
     if (sure := found["confidence"]) is not None:
         images = count(sure["validation_images"], "validation image")
-        verdict = "which is more" if sure["noise"] >= sure["lead"] else "which is less"
+        sure_of_it = "not sure" if sure["noise"] >= sure["lead"] else "sure"
         said.append(
             f"the closest to {found['leader']} is {sure['closest']}, {sure['lead']:.4f} behind "
             f"after epoch {sure['after_epoch']}; the noise of {images} is {sure['noise']:.4f} "
-            f"({sure['level']:.0%} interval), {verdict}"
+            f"({sure['level']:.0%} interval): which of them is better is {sure_of_it}"
         )
         if sure["images_needed"]:
             said.append(f"about {sure['images_needed']:,} images would tell them apart")

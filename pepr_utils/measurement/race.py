@@ -548,7 +548,8 @@ def as_dict(now: Standing, why: str = "") -> dict[str, Any]:
     """A race as an object for JSON; `why` it is not decided."""
     race, leader, in_race, whole = now.race, now.leader, spent(now, in_race=True), to_the_end(now)
     rows = [_row(now, i) for i in range(len(race.candidates))]
-    shares = zip(asdict(in_race).values(), asdict(whole).values(), strict=True)
+    kinds = ("seconds", "kwh") if race.cost == "time" else ("kwh", "seconds")
+    shares = ((getattr(in_race, kind), getattr(whole, kind)) for kind in kinds)
     return {
         "folder": str(race.folder),
         "winner": race.winner,
