@@ -17,6 +17,7 @@ EXTRAS = {
     "claims": "book",
     "run": "train",
     "sweep": "sweep,train",
+    "race": "sweep,train",
     "meter": "meter",
     "report": "report",
 }
@@ -72,6 +73,11 @@ COMMANDS = {
         "pepr_utils.commands.sweep",
         "sweep",
         "Measure all runs of a study, or forecast time and energy.",
+    ),
+    "race": (
+        "pepr_utils.commands.race",
+        "race",
+        "Find the model with the best score without training all to the end.",
     ),
     "status": (
         "pepr_utils.commands.status",
@@ -158,6 +164,7 @@ def pepr() -> None:
       pepr claims              # which claims of the paper are reproduced
       pepr run --help          # train and meter models on your images
       pepr sweep paper --output results/paper --dry-run   # forecast of the whole study
+      pepr race --help         # the best model for a part of the energy
       pepr meter -- python train.py   # what your command consumes
     """
 

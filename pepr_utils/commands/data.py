@@ -204,7 +204,11 @@ def show(result_set: str, as_json: bool, changes: bool, reading: dict[str, Any])
             f"{'-' if accuracy is None else f'{accuracy:.4f}':>9} "
             f"{'-' if energy is None else f'{energy:.2f} Wh':>10}"
         )
-    click.echo("accuracy and energy are medians over the finished runs of an experiment")
+    paused = int((loaded.runs["status"] == "paused").sum())
+    click.echo(
+        "accuracy and energy are medians over the finished runs of an experiment"
+        + (f"; {paused:,} paused" if paused else "")
+    )
     if len(loaded.changes):
         click.echo(f"{len(loaded.changes):,} cells differ from the source: add --changes")
 

@@ -16,15 +16,22 @@ if TYPE_CHECKING:
     from pepr_utils.results import Record
 
 
-def _filled(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+def filled(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     """Refuse an empty text, as of a shell's variable that is not set: it would mean this folder."""
     if value is not None and not value.strip():
         raise click.BadParameter("it is empty; name a folder, or . for this one")
     return value
 
 
+keep_checkpoints_option = click.option(
+    "--keep-checkpoints", is_flag=True,
+    help="Write a checkpoint to DIR/checkpoints after each epoch, three times the size of the "
+    "weights: if a run is killed, the same command goes on from there.",
+)  # fmt: skip
+
+
 @click.command()
-@click.option("--data", "dataset", required=True, callback=_filled, metavar="NAME|FOLDER|FILE.npz",
+@click.option("--data", "dataset", required=True, callback=filled, metavar="NAME|FOLDER|FILE.npz",
               help="phantom, derma, pneumonia, lidc, a MedMNIST flag such as bloodmnist_64, a "
               "folder of images, or a file in MedMNIST's layout.")  # fmt: skip
 @click.option("--architectures", metavar="A,B", default="",
@@ -38,14 +45,17 @@ def _filled(_context: click.Context, _option: click.Parameter, value: str | None
 @click.option("--train-fraction", default=1.0, show_default=True,
               help="Share of the training images to use.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True)
-@click.option("--output", required=True, callback=_filled, metavar="DIR",
+@click.option("--output", required=True, callback=filled, metavar="DIR",
               help="Folder of the result set; finished runs in it are not repeated.")  # fmt: skip
-@click.option("--weights", callback=_filled, metavar="DIR",
+@click.option("--weights", callback=filled, metavar="DIR",
               help="Folder with pretrained weights, for machines without a network.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cuda, cuda:N, mps, cpu.")
 @intensity_option
 @click.option("--any-device", is_flag=True,
               help="Add to a result set that was measured on another device.")  # fmt: skip
+@keep_checkpoints_option
+@click.option("--until-epoch", type=click.IntRange(min=1), metavar="N",
+              help="Pause runs after epoch N; without it the same command goes on.")  # fmt: skip
 @click.option("--check", is_flag=True, help="Check everything and stop before training.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of the runs.")
 def run(dataset: str, architectures: str, where: str | None, output: str, **options: Any) -> None:
@@ -53,9 +63,10 @@ def run(dataset: str, architectures: str, where: str | None, output: str, **opti
 
     Everything that can be wrong is looked for first: data, architectures, weights, device. Then
     each run writes its record to DIR/runs the moment it ends. Run the same command again to go on
-    after an interruption. Two processes may work on one DIR: each does the runs that the other has
-    not started. Exit code 0: all runs are done; 1: some failed or are measured by another process;
-    2: nothing was started.
+    after an interruption; paused runs, of `pepr race` too, go on from their checkpoints. Two
+    processes may work on one DIR: each does the runs that the other has not started. Exit code 0:
+    all runs are done, or paused as asked; 1: some failed or are measured by another process; 2:
+    nothing was started.
 
     \b
     Example:
@@ -81,8 +92,10 @@ def run(dataset: str, architectures: str, where: str | None, output: str, **opti
     if options["check"]:
         click.echo(f"{count(len(ready), 'run')} ready to start", err=True)
         return
-    intensity = options["carbon_intensity"]
-    records, not_measured = measure_all(ready, folder, carbon_intensity=intensity, **shared)
+    more = ("carbon_intensity", "until_epoch", "keep_checkpoints")
+    records, not_measured = measure_all(
+        ready, folder, **{name: options[name] for name in more}, **shared
+    )
     _show(records, as_json=options["as_json"], output=folder)
     if not_measured or any(record.status == "failed" for record in records):
         sys.exit(1)
@@ -103,7 +116,7 @@ def _show(records: list[Record], *, as_json: bool, output: Path) -> None:
             f"{'-' if energy is None else f'{energy * 1e3:.3f} Wh':>12} "
             f"{'-' if time is None else f'{time:.1f} s':>9} "
             f"{'-' if score is None else f'{score:.4f}':>7}"
-            + ("" if row["status"] == "done" else "  failed")
+            + ("" if row["status"] == "done" else f"  {row['status']}")
         )
     methods = sorted({r.energy_method for r in records if r.energy_method})
     click.echo(f"energy: {'; '.join(methods) or 'not measured'}")

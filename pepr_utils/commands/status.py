@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.pass_context
 def status(context: click.Context, folder: Path, *, as_json: bool) -> None:
-    """Show how far the runs of DIR are: done, running, failed with their reasons, waiting.
+    """Show how far the runs of DIR are: done, running, failed or paused and why, waiting.
 
     It reads the records, and the runs that `pepr sweep` or `pepr run` was given. Nothing is
     written, so it may be called at any time and from any machine that sees DIR. Exit code 0: all
@@ -67,18 +67,19 @@ def _read(folder: Path) -> tuple[Plan, Mapping[Run, float | None], State]:
         runs = plan.runs + tuple(Planned(run, "pepr run", name) for name, run in more.items())
         return Plan(plan.study, runs), seconds, named_state(folder, planned | more)
     now = state(folder)  # whatever else is there counts too, such as a notebook's
-    if not (now.done or now.failed or now.running or now.broken or now.killed or more):
+    if not (now.paused or more or any((now.done, now.failed, now.running, now.broken, now.killed))):
         raise NotAvailableError(
             f"{folder} holds no runs; allowed: the folder that `pepr sweep` or `pepr run` was "
             "given as --output"
         )
-    there = {record.run_id for record in (*now.done, *now.failed, *now.running)}
+    there = {r.run_id for r in (*now.done, *now.failed, *now.running, *now.paused)}
     waiting = tuple(run for name, run in more.items() if name not in there)
     return plan, seconds, replace(now, waiting=waiting)
 
 
 def _total(plan: Plan, now: State) -> int:
-    return max(len(plan.runs), sum(map(len, (now.done, now.failed, now.running, now.waiting))))
+    parts = now.done, now.failed, now.running, now.waiting, now.paused
+    return max(len(plan.runs), sum(map(len, parts)))
 
 
 def outcome_lines(
@@ -97,6 +98,8 @@ def outcome_lines(
     ]
     for record in now.failed:
         found += wrapped(f"failed: {failure(record)} [{record.run_id}]")
+    for record in now.paused:
+        found += wrapped(f"paused: {record.architecture}: {record.stop_reason} [{record.run_id}]")
     for path in now.broken:
         found.append(f"broken: {path} cannot be read; the same command runs it again")
     found.append(f"records: {folder / 'runs'}")
@@ -158,6 +161,7 @@ def as_json_object(
             "running": len(now.running),
             "failed": len(now.failed),
             "waiting": len(now.waiting),
+            "paused": len(now.paused),
         },
         "blocks": [{"block": name, "runs": n, "done": done[name]} for name, n in total.items()],
         "energy_kwh": energy,
@@ -173,6 +177,16 @@ def as_json_object(
                 "reason": r.failure_reason,
             }
             for r in now.failed
+        ],
+        "paused": [
+            {
+                "run_id": r.run_id,
+                "architecture": r.architecture,
+                "dataset": r.dataset,
+                "epochs_done": r.epochs_done,
+                "reason": r.stop_reason,
+            }
+            for r in now.paused
         ],
         "waiting": [asdict(r) | {"seconds": (seconds or {}).get(r)} for r in now.waiting],
         "broken": [str(path) for path in now.broken],

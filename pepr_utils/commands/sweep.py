@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pepr_utils.commands.intensity import intensity_option
+from pepr_utils.commands.run import keep_checkpoints_option
 from pepr_utils.commands.text_table import count, echo, note
 from pepr_utils.errors import NotInstalledError
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pepr_utils.measurement.sweep.state import Progress, State
 
 #: The basis of a forecast where neither the folder nor --basis has measured runs.
-_LAST_BASIS = "published-repaired"
+LAST_BASIS = "published-repaired"
 
 
 def _part(_context: click.Context, _option: click.Parameter, value: str | None) -> Any:
@@ -36,7 +37,8 @@ def _part(_context: click.Context, _option: click.Parameter, value: str | None) 
     return int(match[1]), int(match[2])
 
 
-def _gpus(_context: click.Context, _option: click.Parameter, value: str) -> Any:
+def parse_gpus(_context: click.Context, _option: click.Parameter, value: str) -> Any:
+    """Read a number of GPUs, or auto."""
     if value == "auto":
         return value
     if not value.isdecimal():
@@ -55,7 +57,7 @@ def _gpus(_context: click.Context, _option: click.Parameter, value: str) -> Any:
 @click.option("--slots", type=click.IntRange(min=1), metavar="N",
               help="Runs at once on a machine without GPUs; default 1. Timings and energies are "
               "comparable only with one.")  # fmt: skip
-@click.option("--gpus", default="auto", show_default=True, metavar="N", callback=_gpus,
+@click.option("--gpus", default="auto", show_default=True, metavar="N", callback=parse_gpus,
               help="GPUs to use, one run at a time on each; auto: all visible ones.")  # fmt: skip
 @click.option("--scheduler", metavar="ADDRESS|FILE",
               help="A running Dask cluster: tcp://node7:8786, or a scheduler file.")  # fmt: skip
@@ -66,6 +68,7 @@ def _gpus(_context: click.Context, _option: click.Parameter, value: str) -> Any:
 @click.option("--time-limit-s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
               help="What a run may take before it is ended, and has failed; default: no "
               "limit.")  # fmt: skip
+@keep_checkpoints_option
 @click.option("--notebook", type=click.Path(path_type=Path), metavar="FILE",
               help="Another notebook than fine_tune, with its parameters.")  # fmt: skip
 @click.option("--any-device", is_flag=True,
@@ -105,7 +108,7 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
     if options["dry_run"]:
         _forecast(plan, before, forecaster, output, options)
         return
-    after = _run(whole, plan, before, forecaster, output, options)
+    after = run_plan(whole, plan, before, forecaster, output, options)
     _outcome(plan, after, output, attempts=options["attempts"], as_json=options["as_json"])
     if len(after.done) < len(plan.runs):
         context.exit(1)
@@ -117,7 +120,7 @@ def _forecaster(plan: Plan, before: State, output: Path, options: dict[str, Any]
     from pepr_utils.measurement.sweep.forecast import Forecaster, Source
     from pepr_utils.results import load_result_set
 
-    names = [*options["basis"], *([_LAST_BASIS] if _of_full_size(plan) else [])]
+    names = [*options["basis"], *([LAST_BASIS] if of_full_size(plan) else [])]
     sources = [Source.of(load_result_set(name)) for name in names]
     forecaster = Forecaster(sources, device=options["device"] or measured_on(output))
     forecaster.learn(before.done)
@@ -142,12 +145,12 @@ def _forecast(
         }
         echo(json.dumps(found, indent=1))
         return
-    slots, device = _runs_at_once(options), forecaster.device
+    slots, device = runs_at_once(options), forecaster.device
     for line in lines(plan, rows, intensity, where=str(output), slots=slots, device=device):
         echo(line)
 
 
-def _runs_at_once(options: dict[str, Any]) -> int:
+def runs_at_once(options: dict[str, Any]) -> int:
     """Runs at once, as far as that is known before a sweep begins."""
     from pepr_utils.measurement.sweep.gpus import find_gpus
     from pepr_utils.measurement.sweep.state import SweepError
@@ -163,14 +166,20 @@ def _runs_at_once(options: dict[str, Any]) -> int:
     return options["slots"] or (1 if options["gpus"] == "auto" else max(1, options["gpus"]))
 
 
-def _run(
+def run_plan(
     whole: Plan,
     plan: Plan,
     before: State,
     forecaster: Forecaster,
     output: Path,
     options: dict[str, Any],
+    *,
+    until_epoch: int | None = None,
 ) -> State:
+    """Measure the runs of a plan by `sweep`, up to an epoch; `whole` is what `pepr status` reads.
+
+    The options are those of `pepr sweep`.
+    """
     from pepr_utils.measurement.sweep import engine
     from pepr_utils.measurement.sweep.gpus import find_gpus
     from pepr_utils.measurement.sweep.plan import StudyError, write_plan
@@ -186,14 +195,14 @@ def _run(
     if not notebook.is_file():
         raise StudyError(f"no notebook {notebook}; allowed: a jupytext .md file or an .ipynb file")
     here = options["scheduler"] is None and options["gpus"] == "auto"
-    if here and _of_full_size(plan) and not find_gpus("auto", os.environ):
+    if here and of_full_size(plan) and not find_gpus("auto", os.environ):
         note("no GPU is visible: the runs go to the processor, where 256 px take days; --gpus N "
              "makes that an error")  # fmt: skip
     parameters = {
         "weights": str(options["weights"].expanduser().resolve()) if options["weights"] else "",
         "carbon_intensity": options["carbon_intensity"] or "",
         "any_device": options["any_device"],
-    }
+    } | ({"keep_checkpoints": True} if options["keep_checkpoints"] else {})
     view = View(sys.stderr, forecaster.seconds, plan.names(), before=before)
     planned, excluded = False, ()
 
@@ -214,6 +223,7 @@ def _run(
         scheduler=options["scheduler"],
         attempts=options["attempts"],
         time_limit_s=options["time_limit_s"],
+        until_epoch=until_epoch,
         seconds=forecaster.seconds,
         options=parameters,
         watch=watch,
@@ -223,7 +233,9 @@ def _run(
     return found
 
 
-def _of_full_size(plan: Plan) -> bool:
+def of_full_size(plan: Plan) -> bool:
+    """Whether a run of a plan has images of the size of the published runs."""
+    """Whether a run of a plan has images of the size of the published runs."""
     from pepr_utils.measurement.protocols import protocol
     from pepr_utils.results.release import IMAGE_SIZE
 
@@ -245,5 +257,5 @@ def _outcome(plan: Plan, after: State, output: Path, *, attempts: int, as_json: 
             f"{'its' if one else 'their'} {count(attempts, 'attempt')}; --attempts "
             f"{max(used_up) + 1} tries {'it' if one else 'them'} again"
         )
-    if after.waiting:
-        note(f"{count(len(after.waiting), 'run')} left: the same command goes on")
+    if left := len(after.waiting) + len(after.paused):
+        note(f"{count(left, 'run')} left: the same command goes on")

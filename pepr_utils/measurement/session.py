@@ -82,6 +82,8 @@ def outcome(record: Record) -> str:
     """
     if record.status == "failed":
         return f"{record.architecture}: failed: {record.failure_reason}"
+    if record.status == "paused":
+        return f"{record.architecture}: {record.stop_reason}"
     line = f"{record.architecture}: test accuracy {record.test_accuracy:.4f}"
     if record.training_notes:
         line += f" ({record.training_notes})"
@@ -90,7 +92,7 @@ def outcome(record: Record) -> str:
     return f"{line}; its energy is not known: {record.meter_notes or 'nothing could meter it'}"
 
 
-def fine_tune(
+def fine_tune(  # noqa: PLR0913 - the parameters of the notebook
     dataset: str,
     architectures: str | Sequence[str] = (),
     *,
@@ -101,6 +103,8 @@ def fine_tune(
     weights: str | None = None,
     carbon_intensity: float | str | None = None,
     any_device: bool = False,
+    until_epoch: int | None = None,
+    keep_checkpoints: bool = False,
     **settings: Any,
 ) -> Session:
     """Train and meter architectures on a data set; each record is written when its run ends.
@@ -117,8 +121,8 @@ def fine_tune(
         A name for a folder under ``results``, or a folder.
     say : callable, default print
         Called with what is found in the data, before anything is trained, and with a line per run.
-    device, weights, carbon_intensity, any_device
-        See `measure`; empty strings stand for None.
+    device, weights, carbon_intensity, any_device, until_epoch, keep_checkpoints
+        See `measure`; empty strings, and 0 for an epoch, stand for None.
     **settings
         The rest of `Run`: ``protocol``, ``pretrained``, ``train_fraction``, ``seed``.
 
@@ -146,7 +150,10 @@ def fine_tune(
     if str(result_set) == DEMO:
         _remove_others(folder, {run.run_id for run, _ in ready})
     intensity = None if carbon_intensity == "" else carbon_intensity
-    records, not_measured = measure_all(ready, folder, carbon_intensity=intensity, **options)
+    records, not_measured = measure_all(
+        ready, folder, carbon_intensity=intensity, until_epoch=until_epoch or None,
+        keep_checkpoints=keep_checkpoints, **options,
+    )  # fmt: skip
     if not records:
         raise _common_error(not_measured)(
             "no run was measured:\n" + "\n".join(map(str, not_measured))

@@ -4,6 +4,7 @@
 
     runs/<run_id>.json         record of a run that has ended, done or failed
     predictions/<run_id>.npz   its test predictions
+    checkpoints/<run_id>.safetensors   what a paused run needs to go on; gone when it is done
     superseded/<run_id>.json   a record that no longer counts, such as a damaged one
     running/<run_id>.lock      locked, by the operating system, by the process that measures the run
     running/<run_id>.claim     locked by the worker of a sweep that has claimed the run
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from pepr_utils.measurement.predictions import Predictions
 
 MANIFEST, RUNNING, SUPERSEDED = "manifest.json", "running", "superseded"
+CHECKPOINTS = "checkpoints"
 
 #: How the end of a process is described where nobody saw it, as when a whole sweep was killed; the
 #: pattern also reads records of earlier versions.
@@ -138,20 +140,34 @@ def record_or_none(path: Path) -> Record | None:
     return record if record.run_id == path.stem else None
 
 
-def finished_record(folder: Path, run_id: str) -> Record | None:
-    """The record of a run that is done; None where it failed, is damaged or does not exist."""
+def finished_record(folder: Path, run_id: str, until_epoch: int | None = None) -> Record | None:
+    """The record of a run that is done; None where it failed, is damaged or does not exist.
+
+    With an epoch given, also that of a run which is paused after it or later.
+    """
     record = record_or_none(record_path(folder, run_id))
-    return record if record is not None and record.status == "done" else None
+    return record if record is not None and record.has_reached(until_epoch) else None
+
+
+def checkpoint_path(folder: Path, run_id: str) -> Path:
+    """Path of the checkpoint of a run, ``folder/checkpoints/<run_id>.safetensors``."""
+    return Path(folder) / CHECKPOINTS / f"{run_id}.safetensors"
 
 
 def next_attempt(folder: Path, run_id: str) -> int:
     """The number of the next attempt at a run, for the holder of its lock.
 
-    One more than its record's, or than that of the note which a killed process has left.
+    One more than its record's, or than that of the note which a killed process has left. A paused
+    run goes on with the same attempt.
     """
     record, note = record_or_none(record_path(folder, run_id)), read_note(folder, run_id)
     killed = note["record"].get("attempt") if note else None
-    return 1 + max(record.attempt if record else 0, killed if isinstance(killed, int) else 0)
+    return 1 + max(failed_attempts(record), killed if isinstance(killed, int) else 0)
+
+
+def failed_attempts(record: Record | None) -> int:
+    """How many attempts at a run have failed, by its record or None without one."""
+    return 0 if record is None else record.attempt - (record.status == "paused")
 
 
 def supersede(path: Path) -> None:
@@ -394,16 +410,24 @@ def record_killed(
             if not free:
                 continue
             note = read_note(folder, run_id)
-            if note is not None and finished_record(folder, run_id) is None:
+            if note is not None and not _has_ended(folder, run_id, note["record"]):
                 # Without a record's fields nothing was begun under this note.
                 with suppress(TypeError, ValidationError):
-                    why = _reason(note, because)
-                    record = Record(**note["record"], status="failed", failure_reason=why)
+                    ended = {"status": "failed", "failure_reason": _reason(note, because)}
+                    record = Record.model_validate_json(json.dumps(note["record"] | ended))
                     _supersede_damaged(folder, run_id)
                     write_record(record, folder)
                     written.append(record)
             note_path(folder, run_id).unlink(missing_ok=True)
     return written
+
+
+def _has_ended(folder: Path, run_id: str, noted: Mapping[str, Any]) -> bool:
+    """Whether a process has recorded the end of the run that its note is of, or another did."""
+    record = record_or_none(record_path(folder, run_id))
+    if record is not None and record.status == "paused":
+        return record.epochs_done > len(noted.get("epochs", ()))
+    return record is not None and record.status == "done"
 
 
 def remove_notes(folder: Path, runs: Collection[str]) -> None:

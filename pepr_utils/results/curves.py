@@ -11,7 +11,7 @@ from pepr_utils.results.scores import cost_column, numbers_of
 from pepr_utils.scoring import normalize, pepr
 
 #: Costs that do not add up over epochs: a model holds its memory from the first to the last.
-_NOT_CUMULATIVE = ("reserved_memory_gb", "peak_memory_gb")
+NOT_CUMULATIVE = ("reserved_memory_gb", "peak_memory_gb")
 
 
 def learning_curves(
@@ -66,7 +66,7 @@ def learning_curves(
     key = _experiment_key(result_set, experiment)
     runs = result_set.finished[result_set.finished["experiment"] == key]
     column = cost_column(runs, cost)
-    if column in _NOT_CUMULATIVE:
+    if column in NOT_CUMULATIVE:
         raise InvalidTableError(
             f"{column} does not add up over epochs; allowed: a cost that does, such as E or T"
         )
@@ -74,7 +74,8 @@ def learning_curves(
         result_set.epochs, on="run_id", suffixes=("_total", "")
     )
     epochs = epochs.sort_values(["architecture", "run_id", "epoch"], kind="stable")
-    curves = _cumulative(epochs, column)
+    names = ["architecture", "run_id", "epoch", "test_accuracy", "cost", "assumed"]
+    curves = cumulative_cost(epochs, column)[names]
     curves = curves[curves["test_accuracy"].notna() & curves["cost"].notna()]
     if curves.empty:
         raise InvalidTableError(
@@ -122,8 +123,23 @@ def _experiment_key(result_set: ResultSet, experiment: str | None) -> str:
     return keys[experiment]
 
 
-def _cumulative(epochs: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Add the cost until the end of each epoch: measured ones summed, else equal shares."""
+def cumulative_cost(epochs: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Add the cost until the end of each epoch: measured ones summed, else equal shares.
+
+    Parameters
+    ----------
+    epochs : pandas.DataFrame
+        Epochs of some runs, in order, with ``column`` of the run: named ``<column>_total`` where
+        epochs have a column of that name too.
+    column : str
+        A cost that adds up over epochs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same with ``cost``, and ``assumed``: whether all epochs of the run were taken to cost
+        the same, because they were not measured one by one.
+    """
     run = epochs["run_id"]
     by_epoch = f"{column}_total" in epochs
     total = numbers_of(epochs, f"{column}_total" if by_epoch else column)
@@ -133,6 +149,4 @@ def _cumulative(epochs: pd.DataFrame, column: str) -> pd.DataFrame:
         each = numbers_of(epochs, column)
         measured = each.notna().groupby(run).transform("all")
         cost = cost.mask(measured, each.groupby(run).cumsum())
-    return epochs[["architecture", "run_id", "epoch", "test_accuracy"]].assign(
-        cost=cost, assumed=~measured
-    )
+    return epochs.assign(cost=cost, assumed=~measured)

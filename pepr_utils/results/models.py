@@ -94,7 +94,7 @@ class Models:
     grouped_by : str
         What the groups are called.
     failed, known : pandas.Series of bool
-        Failed runs; rows that are compared: not failed, with a performance and every cost.
+        Failed or paused runs; rows that are compared: not failed, with a performance and every cost.
     scale : Scale
         How the performance becomes P.
     n_test : pandas.Series or None
@@ -230,7 +230,7 @@ def find_models(table: UserTable, asked: Question, kind: type[Kind] = Models) ->
             + "; at least one is needed"
         )
     model, named = _names(table, asked.label, used | set(asked.by))
-    left_out, averaged = _left_out(numbers, failed, known), None
+    left_out, averaged = _left_out(table, numbers, failed, known), None
     if not asked.each_row and named:
         averaged = _averaged(table, numbers, known, _same_model(table, model, groups, used))
     if averaged is not None:
@@ -349,7 +349,9 @@ def _names(table: UserTable, label: str | None, used: set[str]) -> tuple[pd.Seri
     return text.where(text.notna() & (text != ""), numbers).rename("model").astype(object), named
 
 
-def _left_out(numbers: pd.DataFrame, failed: pd.Series, known: pd.Series) -> tuple[str, str] | None:
+def _left_out(
+    table: UserTable, numbers: pd.DataFrame, failed: pd.Series, known: pd.Series
+) -> tuple[str, str] | None:
     if known.all():
         return None
     reasons = []
@@ -359,8 +361,9 @@ def _left_out(numbers: pd.DataFrame, failed: pd.Series, known: pd.Series) -> tup
             row = int(missing.to_numpy().argmax()) + 1
             more = f"row {row}" if missing.sum() == 1 else f"the first in row {row}"
             reasons.append(f"{missing.sum():,} without {column} ({more})")
-    if n := int(failed.sum()):
-        reasons.append(f"{n:,} failed run{'' if n == 1 else 's'}")
+    if failed.any():
+        for status, n in table.values("status")[failed].value_counts().items():
+            reasons.append(f"{n:,} {status} run{'' if n == 1 else 's'}")
     rows = f"{len(known):,} row{'' if len(known) == 1 else 's'}"
     return f"{int((~known).sum()):,} of {rows}", ", ".join(reasons)
 

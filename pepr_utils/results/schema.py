@@ -48,8 +48,13 @@ class Run(_Row):
     """What defines a run and what was measured: the columns of the ``runs`` table."""
 
     run_id: Name = _field("hash of what defines the run")
-    status: Literal["done", "failed"] = _field("`done` or `failed`; a failed run has no scores")
+    status: Literal["done", "failed", "paused"] = _field(
+        "`done`, `failed`, or `paused` after some of its epochs; only a run that is done has scores"
+    )
     failure_reason: str | None = _field("why a failed run failed", None)
+    stop_reason: str | None = _field(
+        "why a paused run was stopped, such as its elimination from a race", None
+    )
     attempt: Count = _field("how many times the run was tried", 1)
 
     architecture: Name = _field("architecture name in timm")
@@ -189,10 +194,23 @@ class Record(Run):
         "energy by device and kind of window: only in the record, not in the tables", ()
     )
 
+    @property
+    def epochs_done(self) -> int:
+        """The number of its last epoch; 0 without epochs."""
+        return self.epochs[-1].epoch if self.epochs else 0
+
+    def has_reached(self, until_epoch: int | None = None) -> bool:
+        """Whether it is done or, with an epoch given, paused after that epoch or a later one."""
+        if self.status == "paused":
+            return until_epoch is not None and self.epochs_done >= until_epoch
+        return self.status == "done"
+
     @model_validator(mode="after")
-    def _done_has_accuracy(self) -> Record:
+    def _only_done_has_accuracy(self) -> Record:
         if self.status == "done" and self.test_accuracy is None:
             raise ValueError("status is 'done' but test_accuracy is null; a finished run has one")
+        if self.status == "paused" and self.test_accuracy is not None:
+            raise ValueError("status is 'paused' but there is a test_accuracy; it is in the epochs")
         return self
 
     @model_validator(mode="after")

@@ -63,8 +63,8 @@ def score_runs(
     Returns
     -------
     pandas.DataFrame
-        A copy with both columns; they are null where performance or cost is, and for failed runs,
-        which count for no bound either.
+        A copy with both columns; they are null where performance or cost is, and for failed
+        and paused runs, which count for no bound either.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def score_runs(
     cost_values, performances = numbers_of(runs, column), numbers_of(runs, performance)
     known = performances.notna() & cost_values.notna()
     if "status" in runs:
-        known &= (runs["status"] != "failed").fillna(True)
+        known &= (runs["status"] == "done").fillna(True)
     scored = runs.assign(resource=float("nan"), pepr=float("nan"))
     if known.any():
         groups = None if by is None else runs.loc[known, by]

@@ -293,11 +293,11 @@ class UserTable:
 
     @property
     def failed(self) -> pd.Series:
-        """Which rows are failed runs: none, unless the table follows the data dictionary."""
+        """Which rows are failed or paused runs: none, unless it follows the data dictionary."""
         if not self.follows_dictionary or "status" not in self:
             return pd.Series(False, index=self.index)
         status = check_values(self.values("status"), columns()["status"], self.name, nullable=True)
-        return (status == "failed").fillna(False).astype(bool)
+        return (status != "done").fillna(False).astype(bool)
 
     @property
     def experiments(self) -> pd.Series | None:

@@ -9,6 +9,17 @@ from pepr_utils.scoring.curve import CurveOptimum, pepr_curve, pepr_optimum
 from pepr_utils.scoring.integral import IntegralRepresentation, integral_representation
 from pepr_utils.scoring.normalization import NORMALIZATIONS, normalize
 from pepr_utils.scoring.pareto import pareto_front, pareto_knee
+from pepr_utils.scoring.racing import (
+    Elimination,
+    RaceResources,
+    RaceRules,
+    RaceStep,
+    highest_score,
+    race_forecast,
+    race_resources,
+    race_step,
+    resource_limit,
+)
 from pepr_utils.scoring.score import pepr, pepr_weighted, weighted_resource
 from pepr_utils.scoring.selection import Selection, select
 from pepr_utils.scoring.smoothing import SmoothCurve, smooth_curve
@@ -20,14 +31,24 @@ from pepr_utils.scoring.stability import (
     leave_one_out,
     ranks,
 )
-from pepr_utils.scoring.symbolic import IntegralProof, prove_integral_representation
+from pepr_utils.scoring.symbolic import (
+    IntegralProof,
+    ResourceLimitProof,
+    prove_integral_representation,
+    prove_resource_limit,
+)
 from pepr_utils.scoring.uncertainty import score_intervals
 
 __all__ = [
     "NORMALIZATIONS",
     "CurveOptimum",
+    "Elimination",
     "IntegralProof",
     "IntegralRepresentation",
+    "RaceResources",
+    "RaceRules",
+    "RaceStep",
+    "ResourceLimitProof",
     "Selection",
     "SmoothCurve",
     "agreement",
@@ -35,6 +56,7 @@ __all__ = [
     "compare_normalizations",
     "cost_alone",
     "equivalent_alpha",
+    "highest_score",
     "integral_representation",
     "leaders_by_alpha",
     "leave_one_out",
@@ -46,7 +68,12 @@ __all__ = [
     "pepr_optimum",
     "pepr_weighted",
     "prove_integral_representation",
+    "prove_resource_limit",
+    "race_forecast",
+    "race_resources",
+    "race_step",
     "ranks",
+    "resource_limit",
     "score_intervals",
     "select",
     "smooth_curve",

@@ -1,4 +1,4 @@
-"""The integral representation of the PePR curve proved with SymPy, and its terms written out."""
+"""What is said of the score, proved with SymPy: the integral representation, the resource limit."""
 
 from __future__ import annotations
 
@@ -103,6 +103,62 @@ def prove_integral_representation(
         sp.simplify(at_start.doit()),
         () if function is None else _jumps(f, r),
     )
+
+
+@dataclass(frozen=True)
+class ResourceLimitProof:
+    """What it takes for a model of much resource to win nothing.
+
+    Attributes
+    ----------
+    highest : sympy.Expr
+        ``alpha P_max / (alpha + R)``, the score of a model of the highest performance.
+    limit : sympy.Expr
+        The resource at which `highest` is the best score b.
+    rises, falls : bool
+        Whether a score rises with the performance, and `highest` falls with the resource.
+    """
+
+    highest: sympy.Expr
+    limit: sympy.Expr
+    rises: bool
+    falls: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether no score at the limit or beyond it exceeds b."""
+        sp = _sympy()
+        b, resource = sp.Symbol("b", positive=True), sp.Symbol("R", positive=True)
+        at_limit = sp.simplify(self.highest.subs(resource, self.limit) - b)
+        return self.rises and self.falls and at_limit == 0
+
+
+def prove_resource_limit() -> ResourceLimitProof:
+    """Prove from which resource on no model scores more than b, for any alpha and ceiling of P.
+
+    Returns
+    -------
+    ResourceLimitProof
+        The limit and what it rests on.
+
+    Raises
+    ------
+    PeprError
+        If SymPy is not installed.
+
+    Examples
+    --------
+    >>> proof = prove_resource_limit()
+    >>> proof.holds, proof.limit
+    (True, P_max*alpha/b - alpha)
+    """
+    sp = _sympy()
+    p, highest_p, r, alpha, b = sp.symbols("P P_max R alpha b", positive=True)
+    score = alpha * p / (alpha + r)
+    highest = score.subs(p, highest_p)
+    (limit,) = sp.solve(sp.Eq(highest, b), r, check=False)
+    rises, falls = sp.diff(score, p).is_positive, sp.diff(highest, r).is_negative
+    return ResourceLimitProof(highest, sp.expand(limit), bool(rises), bool(falls))
 
 
 def _jumps(f: sympy.Expr, r: sympy.Symbol) -> tuple[sympy.Expr, ...]:

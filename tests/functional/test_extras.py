@@ -177,6 +177,8 @@ def test_every_command_works_or_names_its_extra(install, places):
     }
     if not {"sweep", "train"} <= extras:
         asked["sweep demo --output NEW"] = {"sweep", "train"}
+        race = "race --data phantom --architectures dla46_c,resnet18d --protocol demo --scratch"
+        asked[f"{race} --output NEW"] = {"sweep", "train"}
     if not extras:
         asked |= {command: set() for command in PUBLISHED}
     found = _run(extras, [_words(command, places) for command in asked])

@@ -205,7 +205,8 @@ def test_a_finished_sweep_ends_with_0(tmp_path, engine_double, demo):
         engine.sweep = double
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    assert found["runs"] == {"total": 9, "done": 9, "running": 0, "failed": 0, "waiting": 0}
+    assert found["runs"] == {"total": 9, "done": 9, "running": 0, "failed": 0, "waiting": 0,
+                             "paused": 0}  # fmt: skip
     assert found["energy_kwh"] == pytest.approx(9 * 0.003)
     assert _status(tmp_path).exit_code == 0
 
@@ -243,7 +244,8 @@ def test_status_names_failed_broken_and_missing_runs(tmp_path, engine_double, de
     assert "attempt 2: killed: out of memory" in text
     assert f"broken: {tmp_path / 'runs' / first}.json" in text
     found = json.loads(_status(tmp_path, "--json").output)
-    assert found["runs"] == {"total": 9, "done": 4, "running": 0, "failed": 3, "waiting": 2}
+    assert found["runs"] == {"total": 9, "done": 4, "running": 0, "failed": 3, "waiting": 2,
+                             "paused": 0}  # fmt: skip
     assert {f["reason"] for f in found["failures"]} == {"killed: out of memory"}
     assert {w["architecture"] for w in found["waiting"]} == {
         demo.runs[0].run.architecture, demo.runs[2].run.architecture

@@ -81,7 +81,7 @@ def test_epochs_have_to_rise_and_to_end_at_the_runs_accuracy(tmp_path):
         ({"energy_kwh": -1.0}, "field 'energy_kwh' is -1.0; .*greater than or equal to 0"),
         ({"energy_kwh": "much"}, "field 'energy_kwh' is 'much'; .*valid number"),
         ({"energie_kwh": 1.0}, "unknown field 'energie_kwh'"),
-        ({"status": "finished"}, "field 'status' is 'finished'; .*'done' or 'failed'"),
+        ({"status": "finished"}, "field 'status' is 'finished'; .*'done', 'failed' or 'paused'"),
         ({"test_accuracy": None}, "status is 'done' but test_accuracy is null"),
         ({"epochs": [{"epoch": 0}]}, r"field 'epochs\.0\.epoch' is 0"),
     ],

@@ -24,7 +24,7 @@ from pepr_utils.measurement.store import claim, next_attempt, note_path, run_loc
 from pepr_utils.measurement.sweep import SweepError, engine, folder, worker
 from pepr_utils.measurement.sweep.cluster import Slot, Workers
 from pepr_utils.measurement.sweep.notebook import Ended
-from pepr_utils.results import Record, write_record
+from pepr_utils.results import Epoch, Record, write_record
 
 NOTEBOOK = Path(__file__).parents[1] / "functional" / "tiny_sweep.md"
 NAMES = select_architectures([], "n_parameters > 0")[:40]
@@ -169,6 +169,31 @@ def test_each_run_is_measured_once_and_short_ones_share_a_kernel(sweep):
         [replace(RUNS[0], seed=7), replace(RUNS[1], seed=8)], lambda _n, _f: None
     )
     assert [len(names) for names in workers.kernels][:2] == [1, 1]  # they differ in their seed
+
+
+def _pause(name, folder, epochs=2):
+    done = tuple(Epoch(epoch=i, val_accuracy=0.5) for i in range(1, epochs + 1))
+    _write(name, folder, status="paused", epochs=done)
+
+
+def test_runs_pause_after_an_epoch_and_the_next_sweep_finishes_them(sweep, tmp_path):
+    _write(NAMES[0], tmp_path)  # is done: nothing is left of it to do
+    _pause(NAMES[1], tmp_path, epochs=3)  # is further than asked
+    _pause(NAMES[2], tmp_path, epochs=1)
+    found, workers = sweep(RUNS[:4], _pause, seconds=_second, until_epoch=2)
+    assert [record.epochs_done for record in found.done] == [0, 3, 2, 2]
+    assert list(chain(*workers.kernels)) == [NAMES[2], NAMES[3]]
+    assert sweep(RUNS[:4], _pause, until_epoch=2)[1].kernels == []
+    found, workers = sweep(RUNS[:4], _write, seconds=_second)
+    assert {record.status for record in found.done} == {"done"}
+    assert list(chain(*workers.kernels)) == NAMES[1:4]
+    assert {record.attempt for record in found.done} == {1}  # no attempt has failed
+
+
+def test_a_run_that_fails_after_its_pause_has_its_attempts(sweep, tmp_path):
+    _pause(NAMES[0], tmp_path)
+    found, workers = sweep(RUNS[:1], _raise, attempts=2)
+    assert (len(found.failed), found.failed[0].attempt, len(workers.kernels)) == (1, 2, 2)
 
 
 def test_run_lengths_are_taken_from_records_without_a_forecast(sweep):

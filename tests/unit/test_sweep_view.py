@@ -16,7 +16,7 @@ from pepr_utils.measurement.sweep.view import (
     table,
     time_left,
 )
-from pepr_utils.results import Record
+from pepr_utils.results import Epoch, Record
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -157,6 +157,18 @@ def test_plain_lines_report_ended_runs_and_a_summary():
         "forecast yet",
     ]
     assert "\x1b" not in text
+
+
+def test_paused_runs_are_open_and_those_that_pause_are_reported():
+    epochs = (Epoch(epoch=1, val_accuracy=0.5),)
+    half = done(1, status="paused", test_accuracy=None, epochs=epochs)
+    state = State(paused=(half,))
+    assert counts(state) == "0 of 1 runs done, 0 running, 0 failed, 0 waiting, 1 paused"
+    assert spent(state) == "energy so far 3 Wh"
+    names = {half.run_id: Run("vgg11", "derma")}
+    assert time_left(progress(state), State(), lambda _run: 100.0, names) == 50.0  # on two slots
+    text = _output(State(waiting=waiting(1)), State((half,)))
+    assert "paused  vgg11 on derma pretrained 0.1 seed 1: epoch 1, validation accuracy" in text
 
 
 def test_the_end_is_reported_by_the_command():

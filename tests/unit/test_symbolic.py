@@ -1,12 +1,19 @@
 """The symbolic proof: it holds for any f, for given ones and from any start, and could fail."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 import sympy as sp
 
 from pepr_utils.errors import PeprError
-from pepr_utils.scoring import IntegralProof, integral_representation, prove_integral_representation
+from pepr_utils.scoring import (
+    IntegralProof,
+    integral_representation,
+    prove_integral_representation,
+    prove_resource_limit,
+    resource_limit,
+)
 
 r, R, alpha = sp.Symbol("r"), sp.Symbol("R", positive=True), sp.Symbol("alpha", positive=True)
 
@@ -88,3 +95,19 @@ def test_a_formula_that_jumps_is_not_proved(formula, jumps):
 def test_a_rounding_in_a_formula_is_refused():
     with pytest.raises(PeprError, match="with a rounding; allowed: Piecewise"):
         prove_integral_representation(sp.floor(2 * sp.Symbol("r")) / 2)
+
+
+def test_the_resource_limit_is_proved_and_is_the_one_that_is_computed():
+    proof = prove_resource_limit()
+    assert proof.holds
+    best, ceiling = sp.Symbol("b", positive=True), sp.Symbol("P_max", positive=True)
+    values = {best: 0.8, ceiling: 0.9, alpha: 3.0}
+    assert float(proof.limit.subs(values)) == pytest.approx(
+        resource_limit(0.8, alpha=3.0, ceiling=0.9)
+    )
+
+
+def test_another_limit_is_not_proved():
+    proof = prove_resource_limit()
+    assert not replace(proof, limit=proof.limit / 2).holds
+    assert not replace(proof, falls=False).holds

@@ -20,6 +20,7 @@ from pepr_utils.errors import FolderError
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.store import (
     ended_unseen,
+    failed_attempts,
     is_claimed,
     is_held,
     noted_runs,
@@ -72,7 +73,7 @@ class Coordinator:
         The workers.
     job : Job
         What all jobs have in common.
-    attempts, seconds
+    attempts, seconds, until_epoch
         See `sweep`.
     """
 
@@ -85,11 +86,12 @@ class Coordinator:
         *,
         attempts: int,
         seconds: Callable[[Run], float | None],
+        until_epoch: int | None = None,
     ) -> None:
         self.runs, self.columns, self.workers = runs, columns, workers
         self.job = replace(job, environment=workers.environment)
         self.folder = job.folder
-        self._attempts, self._seconds = attempts, seconds
+        self._attempts, self._seconds, self._until_epoch = attempts, seconds, until_epoch
         self.given: list[Given] = []  # the jobs that workers have
         self.excluded: dict[str, str] = {}  # why a worker gets no more runs
         self.kernels_left = False  # whether kernels may be alive on workers that do not answer
@@ -123,11 +125,11 @@ class Coordinator:
             record = cached_record(record_path(self.folder, name))
             if record is None:
                 found[name] = 0
-            elif record.status == "done":
+            elif record.has_reached(self._until_epoch):
                 took_s = (record.train_time_s or 0.0) + (record.eval_time_s or 0.0)
                 self._lengths.setdefault(name, took_s)
-            elif self._may_try(record):
-                found[name] = record.attempt
+            elif record.status == "paused" or self._may_try(record):
+                found[name] = failed_attempts(record)
         return found
 
     def _may_try(self, record: Record) -> bool:
@@ -230,6 +232,7 @@ class Coordinator:
                 columns=self.columns[name],
                 seconds=self._length(self.runs[name]),
                 most=1 if tried[name] else min(share, self._most.get(name, KERNEL_RUNS)),
+                until_epoch=self._until_epoch,
             )
             for name in islice(free, OFFERS)
         )

@@ -43,6 +43,7 @@ def sweep(  # noqa: PLR0913 - the settings of a sweep, each with a default
     scheduler: str | None = None,
     attempts: int = 2,
     time_limit_s: float | None = None,
+    until_epoch: int | None = None,
     seconds: Callable[[Run], float | None] | None = None,
     options: Mapping[str, object] | None = None,
     watch: Callable[[Progress], object] | None = None,
@@ -85,6 +86,9 @@ def sweep(  # noqa: PLR0913 - the settings of a sweep, each with a default
     time_limit_s : float, optional
         What a run may take (s) before its kernel is ended, and that attempt has failed; its log
         says where it was. Waiting for the device, or for room on the disk, does not count.
+    until_epoch : int, optional
+        Pause each run after this epoch, unless it is further already; the notebook gets it as a
+        parameter. The same call without it finishes the runs.
     seconds : callable, optional
         Forecast length of a run (s), or None; short ones share a kernel.
     options : mapping, optional
@@ -109,6 +113,8 @@ def sweep(  # noqa: PLR0913 - the settings of a sweep, each with a default
         later is a pause.
     """
     folder, given = Path(folder).absolute(), _options(options or {})
+    if until_epoch is not None:
+        given["until_epoch"] = until_epoch
     if attempts < 1:
         raise SweepError(f"attempts is {attempts}; allowed: at least 1")
     if time_limit_s is not None and not 0 < time_limit_s < MOST_S:
@@ -116,7 +122,7 @@ def sweep(  # noqa: PLR0913 - the settings of a sweep, each with a default
     check_room(folder)
     names, columns = _resolve_all(runs, given.get("weights"))
     source = read_notebook(Path(notebook))
-    found = named_state(folder, names)
+    found = named_state(folder, names, until_epoch)
     if len(found.done) == len(names) and not found.broken:
         if watch is not None:
             watch(Progress(found, "ended", datetime.now(UTC), 0))
@@ -137,8 +143,9 @@ def sweep(  # noqa: PLR0913 - the settings of a sweep, each with a default
                 coordinator = Coordinator(
                     names, columns, workers, job,
                     attempts=attempts, seconds=seconds or (lambda _run: None),
+                    until_epoch=until_epoch,
                 )  # fmt: skip
-                reporter = _Reporter(watch, names, folder, workers)
+                reporter = _Reporter(watch, names, folder, workers, until_epoch)
                 _run(coordinator, interrupts, reporter)
         finally:
             # Kernels that could not be reached still need the file that tells them to stop.
@@ -226,8 +233,10 @@ class _Reporter:
         names: Mapping[str, Run],
         folder: Path,
         workers: Workers,
+        until_epoch: int | None = None,
     ) -> None:
         self._watch, self._names, self._folder = watch, names, folder
+        self._until_epoch = until_epoch
         self._slots, self._dashboard = workers.wanted or len(workers.slots()), workers.dashboard()
         self._began, self._reported, self._last = datetime.now(UTC), 0.0, ""
         self.excluded: tuple[str, ...] = ()
@@ -236,7 +245,7 @@ class _Reporter:
         """Report the progress, if it is time or has changed."""
         if not (now or doing != self._last or time.monotonic() - self._reported > WATCH_S):
             return None
-        found = named_state(self._folder, self._names)
+        found = named_state(self._folder, self._names, self._until_epoch)
         self._reported, self._last = time.monotonic(), doing
         if self._watch is not None:
             so_far = found, doing, self._began, self._slots, self._dashboard, self.excluded

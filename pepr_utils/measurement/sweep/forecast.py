@@ -30,6 +30,8 @@ from pepr_utils.results.power import JOULE_PER_KWH, evaluation_time, implied_pow
 HERE, GROWN = "runs here", 1.2
 #: Fewer runs than this that were measured in both ways do not make a ratio.
 FEWEST_IN_COMMON = 3
+#: How a forecast says that its basis has another protocol, and no runs that show the difference.
+NOT_SCALED = "not scaled"
 #: The basis has the very images of the run.
 SAME = "the same images"
 
@@ -240,6 +242,7 @@ class Forecaster:
 
         Cheap to call often: they are read again only when there are a fifth more.
         """
+        records = [record for record in records if record.status == "done"]
         if not records or len(records) < GROWN * self._n_learned:
             return
         self._n_learned = len(records)
@@ -326,7 +329,7 @@ class Forecaster:
             text = f"time x {time:.3g}{both}, as {len(ratios)} runs that were measured in both ways"
             return Factor(time, energy, text)
         if here == basis.device:
-            return Factor(1.0, 1.0, f"not scaled to protocol {recipe}")
+            return Factor(1.0, 1.0, f"{NOT_SCALED} to protocol {recipe}")
         return (
             f"measured on {basis.device or 'an unknown device'}, and fewer than "
             f"{FEWEST_IN_COMMON} runs were measured there and on {here}"

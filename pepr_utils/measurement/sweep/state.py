@@ -34,18 +34,21 @@ class Running:
 
 @dataclass(frozen=True)
 class State:
-    """How far the runs are; each run is in exactly one of the first four.
+    """How far the runs are; each run is in exactly one of the first five.
 
     Attributes
     ----------
     done : tuple of Record
-        Runs with a finished record.
+        Runs with a finished record; where they are to be trained up to an epoch only, those that
+        are paused after it too.
     failed : tuple of Record
         Runs whose last attempt failed; they may have attempts left.
     running : tuple of Running
         Runs whose lock a living process holds, whichever sweep has started it.
     waiting : tuple of Run
         The other runs that were named, in their order.
+    paused : tuple of Record
+        Runs that were stopped after some of their epochs and can go on from there.
     broken : tuple of pathlib.Path
         Records that cannot be read. Their runs are in one of the others, by what else is known.
     killed : tuple of Running
@@ -57,6 +60,7 @@ class State:
     failed: tuple[Record, ...] = ()
     running: tuple[Running, ...] = ()
     waiting: tuple[Run, ...] = ()
+    paused: tuple[Record, ...] = ()
     broken: tuple[Path, ...] = ()
     killed: tuple[Running, ...] = ()
 
@@ -116,8 +120,10 @@ def state(
     return named_state(Path(folder), names)
 
 
-def named_state(folder: Path, runs: Mapping[str, Run] | None) -> State:
-    """Read how far runs are, given by run_id; see `state`."""
+def named_state(
+    folder: Path, runs: Mapping[str, Run] | None, until_epoch: int | None = None
+) -> State:
+    """Read how far runs are, given by run_id and perhaps the epoch to pause after; see `state`."""
     records: dict[str, Record] = {}
     broken = []
     for path in record_paths(folder):
@@ -128,7 +134,7 @@ def named_state(folder: Path, runs: Mapping[str, Run] | None) -> State:
             broken.append(path)
         else:
             records[path.stem] = record
-    done = {name for name, record in records.items() if record.status == "done"}
+    done = {name for name, record in records.items() if record.has_reached(until_epoch)}
     running, killed = {}, []
     for name in noted_runs(folder):
         if name in done or (runs is not None and name not in runs):
@@ -139,13 +145,11 @@ def named_state(folder: Path, runs: Mapping[str, Run] | None) -> State:
         elif found is not None and note_path(folder, name).exists():  # else it has just ended
             killed.append(found)
     names = list(records) if runs is None else list(runs)
+    others = [records[n] for n in names if n in records and n not in done and n not in running]
     return State(
         done=tuple(records[name] for name in names if name in done),
-        failed=tuple(
-            records[name]
-            for name in names
-            if name in records and name not in done and name not in running
-        ),
+        failed=tuple(record for record in others if record.status == "failed"),
+        paused=tuple(record for record in others if record.status == "paused"),
         running=tuple(running.values()),
         waiting=tuple(
             run for name, run in (runs or {}).items() if name not in records and name not in running

@@ -184,7 +184,7 @@ class Block(BaseModel):
             )
         try:
             for recipe in self.protocols:
-                _check_sizes(self.chosen(), recipe)
+                check_sizes(self.chosen(), recipe)
         except PeprError as error:
             raise ValueError(str(error)) from None
         return self
@@ -211,7 +211,7 @@ class Block(BaseModel):
             yield Run(name, dataset, recipe, pretrained, fraction, seed)
 
 
-def _check_sizes(names: list[str], recipe: str) -> None:
+def check_sizes(names: list[str], recipe: str) -> None:
     """Raise one error for all architectures that do not take the images of a protocol."""
     size, errors, known = PROTOCOLS[recipe].image_size, {}, load_timm_models().index
     for name in (n for n in names if n in known):

@@ -151,9 +151,10 @@ def counts(state: State) -> str:
     """
     done, running = len(state.done), len(state.running)
     failed, waiting = len(state.failed), len(state.waiting)
-    total = done + running + failed + waiting
+    total = done + running + failed + waiting + len(state.paused)
     return (
         f"{done:,} of {total:,} runs done, {running} running, {failed} failed, {waiting:,} waiting"
+        + (f", {len(state.paused):,} paused" if state.paused else "")
     )
 
 
@@ -166,10 +167,11 @@ def energy_of(records: Sequence[Record]) -> tuple[float | None, int]:
 
 
 def spent(state: State) -> str:
-    """Energy of the finished runs, as text."""
-    if not state.done:
+    """Energy of the finished and paused runs, as text."""
+    records = (*state.done, *state.paused)
+    if not records:
         return "no energy yet"
-    used, without = energy_of(state.done)
+    used, without = energy_of(records)
     missing = f" ({without} run{'s' * (without > 1)} without)" if without and used else ""
     return f"energy so far {energy(used)}{missing}"
 
@@ -185,8 +187,12 @@ def ended(state: State, before: State | None) -> list[str]:
         if record.run_id not in done:
             took = (record.train_time_s or 0.0) + (record.eval_time_s or 0.0)
             used, _ = energy_of([record])
-            result = f"accuracy {record.test_accuracy:.4f}, {duration(took)}, {energy(used)}"
-            lines.append(f"done    {_label(record)}: {result}")
+            result = f"accuracy {fraction(record.test_accuracy)}"
+            if record.status == "paused":
+                accuracy = fraction(record.epochs[-1].val_accuracy)
+                result = f"epoch {record.epochs_done}, validation accuracy {accuracy}"
+            cost = f"{duration(took)}, {energy(used)}"
+            lines.append(f"{record.status:<7} {_label(record)}: {result}, {cost}")
     new = [r for r in state.failed if (r.run_id, r.attempt) not in failed]
     return [clean(line) for line in [*lines, *(f"failed  {failure(r)}" for r in new)]]
 
@@ -231,7 +237,9 @@ def time_left(
     took = _since(progress.started_at, now)
     spent_s = sum((r.train_time_s or 0.0) + (r.eval_time_s or 0.0) for r in new)
     settled = len(new) >= ENOUGH and spent_s > 0
-    left = [seconds(run) for run in state.waiting]
+    paused = [names[record.run_id] for record in state.paused if record.run_id in names]
+    waiting = [*state.waiting, *paused]
+    left = [seconds(run) for run in waiting]
     for running in state.running:
         run = names.get(running.run_id)
         forecast = None if run is None else seconds(run)
@@ -242,15 +250,20 @@ def time_left(
         return sum(left) * took / spent_s if settled else sum(left) / max(1, progress.slots)
     if not settled:
         return None
-    return (len(state.waiting) + len(state.running) / 2) * took / len(new)
+    return (len(waiting) + len(state.running) / 2) * took / len(new)
 
 
 def is_open(state: State) -> bool:
     """Whether runs are left to wait for."""
-    return bool(state.running or state.waiting)
+    return bool(state.running or state.waiting or state.paused)
 
 
 # -- quantities ------------------------------------------------------------------------------------
+
+
+def fraction(value: float | None) -> str:
+    """Write an accuracy with four decimals, or a dash."""
+    return "-" if value is None else f"{value:.4f}"
 
 
 def duration(seconds: float | None) -> str:

@@ -25,6 +25,7 @@ from pepr_utils.measurement.store import (
     check_writable,
     claim,
     end_of_log,
+    failed_attempts,
     finished_record,
     folder_errors,
     is_held,
@@ -76,6 +77,7 @@ class Offer:
     columns: Mapping[str, Any]  # the columns of its record that are known before
     seconds: float | None = None  # its forecast length
     most: int = 1  # how many runs at most share its kernel
+    until_epoch: int | None = None  # the epoch to pause after
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,9 @@ def is_taken(folder: Path, name: str) -> bool:
 def has_record_since(folder: Path, offer: Offer) -> bool:
     """Whether a run has ended since it was offered."""
     record = cached_record(record_path(folder, offer.run_id))
-    return record is not None and (record.status == "done" or record.attempt > offer.attempt)
+    return record is not None and (
+        record.has_reached(offer.until_epoch) or failed_attempts(record) > offer.attempt
+    )
 
 
 # -- executing -------------------------------------------------------------------------------------
@@ -369,7 +373,7 @@ def record_failure(folder: Path, offer: Offer, why: str) -> None:
     """
     try:
         with run_lock(folder, offer.run_id, {}), folder_errors(folder):
-            if finished_record(folder, offer.run_id) is None:
+            if finished_record(folder, offer.run_id, offer.until_epoch) is None:
                 attempt = max(offer.attempt + 1, next_attempt(folder, offer.run_id))
                 reason = NO_RECORD + " ".join(why.split())
                 failed = {"status": "failed", "failure_reason": reason, "attempt": attempt}

@@ -17,11 +17,14 @@ from pepr_utils.measurement.metering import Meter
 from pepr_utils.measurement.predictions import Predictions
 from pepr_utils.measurement.protocols import Protocol
 from pepr_utils.measurement.training.batches import Batches
+from pepr_utils.measurement.training.checkpoint import Part
 from pepr_utils.measurement.training.device import synchronize
 from pepr_utils.results import Epoch
 
 #: Called with epoch, images done and images of the epoch.
 Tick = Callable[[int, int, int], None]
+#: Called after an epoch that is to have a checkpoint, with the optimiser and the epochs so far.
+Save = Callable[[torch.optim.Optimizer, "tuple[Epoch, ...]"], None]
 
 
 class TrainingFailedError(PeprError, RuntimeError):
@@ -66,13 +69,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training: its epochs, without energies, and the test predictions after the last.
+    """The epochs that were trained, without energies, and the test predictions after the last.
 
     Accuracies are None where an epoch was not evaluated.
     """
 
     epochs: tuple[Epoch, ...]
-    test: Predictions
+    test: Predictions | None
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Splits:
         return [f"{name}: {b.note}" for name, b in vars(self).items() if b.note is not None]
 
 
-def train(
+def train(  # noqa: PLR0913 - what a training is made of
     model: torch.nn.Module,
     splits: Splits,
     task: Task,
@@ -98,8 +101,10 @@ def train(
     shuffled: bool,
     meter: Meter,
     tick: Tick | None = None,
+    part: Part | None = None,
+    save: Save | None = None,
 ) -> Trained:
-    """Train a model by a recipe and evaluate it.
+    """Train a model by a recipe and evaluate it, or do a part of that.
 
     Parameters
     ----------
@@ -119,17 +124,25 @@ def train(
         Gets one window ``train`` and one window ``eval`` per epoch.
     tick : callable, optional
         Called with the epoch, its images done and all of them; it must not wait for the device.
+    part : Part, optional
+        The checkpoint to go on from, and the epoch to stop after.
+    save : callable, optional
+        Writes a checkpoint, where the part wants one.
 
     Raises
     ------
+    RunError
+        If the checkpoint does not fit the model.
     TrainingFailedError
         If the loss or an output is not finite, or no batch is large enough.
     """
     device = splits.train.device
     autocast = _autocast(recipe, device)
     optimizer = _optimizer(model, recipe, device)
-    results, test = [], None
-    for epoch in range(1, recipe.epochs + 1):
+    results, test, part = [], None, part or Part()
+    if part.start is not None:
+        part.start.restore(model, optimizer, device)
+    for epoch in range(part.first_epoch, part.last_epoch(recipe) + 1):
         with meter.window("train", epoch):
             started = time.perf_counter()
             batches = splits.train.epoch(epoch, seed=seed, shuffled=shuffled)
@@ -168,6 +181,8 @@ def train(
                 eval_time_s=eval_time,
             )
         )
+        if save is not None and part.is_saved(epoch, recipe):
+            save(optimizer, tuple(results))
     return Trained(tuple(results), test)
 
 

@@ -18,14 +18,15 @@ from pepr_utils.measurement.protocols import Protocol
 from pepr_utils.measurement.run import ResolvedRun
 from pepr_utils.measurement.training import device as devices
 from pepr_utils.measurement.training.batches import Batches
-from pepr_utils.measurement.training.loop import Splits, Task, TrainingFailedError, train
+from pepr_utils.measurement.training.checkpoint import Part, write_checkpoint
+from pepr_utils.measurement.training.loop import Splits, Task, Trained, TrainingFailedError, train
 from pepr_utils.measurement.training.model import count_parameters, make_model
 from pepr_utils.measurement.training.record import (
-    meter_columns,
+    part_columns,
     provenance_columns,
     result_columns,
 )
-from pepr_utils.results import Record
+from pepr_utils.results import Epoch, Record
 
 
 def perform(
@@ -36,8 +37,9 @@ def perform(
     images: Images | None = None,
     carbon_intensity_g_per_kwh: float | str | None = None,
     watch: Watch | None = None,
+    part: Part,
 ) -> tuple[Record, Predictions | None]:
-    """Train and evaluate a run; return its record and, unless it failed, its test predictions.
+    """Train and evaluate a run, or a part of it; return its record and, if done, test predictions.
 
     Parameters
     ----------
@@ -47,6 +49,8 @@ def perform(
         The columns of the record that are known already.
     device, images, carbon_intensity_g_per_kwh, watch
         As in `pepr_utils.measurement.measure`.
+    part : Part
+        The checkpoint to go on from, and where to stop.
     """
     tell = watch or (lambda _step: None)
     recipe, seed, dataset = run.protocol, run.run.seed, run.run.dataset
@@ -87,12 +91,17 @@ def perform(
             notes = [] if shuffled else ["training images are shown in the order of the file"]
             known |= {"n_parameters": count_parameters(model), "n_parameters_of": "trained model"}
             trained = failure = None
+
+            def columns(epochs: tuple[Epoch, ...]) -> dict[str, Any]:
+                return known | part_columns(measured, epochs, notes, part.record, known["versions"])
+
             with meter(device, carbon_intensity=carbon_intensity_g_per_kwh) as measured:
                 try:
                     splits = _splits(images, chosen, recipe, device)
                     notes += splits.notes()
+                    model = _placed(model, recipe, device)
                     trained = train(
-                        _placed(model, recipe, device),
+                        model,
                         splits,
                         task,
                         recipe,
@@ -100,17 +109,37 @@ def perform(
                         shuffled=shuffled,
                         meter=measured,
                         tick=lambda now, done, n: tell(Step("train", now, recipe.epochs, done, n)),
+                        part=part,
+                        save=lambda optimizer, epochs: write_checkpoint(
+                            part.path, _paused(columns(epochs), recipe), model, optimizer, device
+                        ),
                     )
+                except RunError:
+                    raise
                 except Exception as error:  # noqa: BLE001 - it has columns of the meter, too
                     failure = reason(error, device)
-        known |= meter_columns(measured) | {"training_notes": "; ".join(notes) or None}
         if trained is None:
-            return Record(**known, status="failed", failure_reason=failure), None
-        return Record(**known, **result_columns(trained, measured), status="done"), trained.test
+            return Record(**columns(()), status="failed", failure_reason=failure), None
+        return _outcome(columns(trained.epochs), trained, recipe)
     except PeprError:
         raise
     except Exception as error:  # noqa: BLE001 - one failure must not end the other runs
         return Record(**known, status="failed", failure_reason=reason(error, device)), None
+
+
+def _outcome(
+    columns: dict[str, Any], trained: Trained, recipe: Protocol
+) -> tuple[Record, Predictions | None]:
+    """The record of a training that is done, with its predictions, or of one that is paused."""
+    if trained.epochs[-1].epoch < recipe.epochs:
+        return _paused(columns, recipe), None
+    return Record(**columns, **result_columns(trained), status="done"), trained.test
+
+
+def _paused(columns: dict[str, Any], recipe: Protocol) -> Record:
+    last = columns["epochs"][-1].epoch
+    why = f"paused after epoch {last} of {recipe.epochs}, as requested"
+    return Record(**columns, status="paused", stop_reason=why)
 
 
 def reason(error: BaseException, device: torch.device) -> str | None:

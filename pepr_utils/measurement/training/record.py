@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -12,22 +13,38 @@ from typing import Any
 import torch
 
 from pepr_utils.measurement.metering import Meter
+from pepr_utils.measurement.metering.energy import Component, total
 from pepr_utils.measurement.training.loop import Trained
-from pepr_utils.results import Epoch
+from pepr_utils.results import Epoch, Record
 from pepr_utils.results.schema import EnergyComponent
 
+#: How columns of a run that is measured in parts are joined; see `joined`.
+_ADDED = ("energy_kwh", "it_energy_kwh", "eval_energy_kwh", "co2eq_g", "gpu_counter_kwh",
+          "gpu_polled_kwh", "train_time_s", "eval_time_s", "n_power_samples")  # fmt: skip
+_LARGEST = ("gpu_disagreement", "peak_memory_gb", "reserved_memory_gb", "nvml_used_memory_gb",
+            "resident_memory_gb")  # fmt: skip
+_SAME = ("energy_window", "pue", "carbon_intensity_g_per_kwh", "carbon_intensity_source",
+         "power_limit_w")  # fmt: skip
+_NOTES = ("meter_notes", "training_notes")
+_JOINED = (*_ADDED, *_LARGEST, *_SAME, *_NOTES, "energy_method", "epochs", "energy_components")
 _PACKAGES = ("carbontracker", "numpy", "pepr-utils", "pillow", "scikit-learn", "timm", "torch")
 
 
-def result_columns(trained: Trained, measured: Meter) -> dict[str, Any]:
-    """Results of a finished training, and its cost; null where that was not measured."""
+def result_columns(trained: Trained) -> dict[str, Any]:
+    """Results of a training that is done."""
     last = trained.epochs[-1]
-    evaluations = [e.eval_time_s for e in trained.epochs if e.eval_time_s is not None]
     return {
         "test_accuracy": last.test_accuracy,
         "test_auc": trained.test.auc(),
         "val_accuracy": last.val_accuracy,
-        "train_time_s": sum(e.train_time_s for e in trained.epochs),
+    }
+
+
+def cost_columns(epochs: Sequence[Epoch], measured: Meter) -> dict[str, Any]:
+    """The epochs that were trained, and their cost; null where that was not measured."""
+    evaluations = [e.eval_time_s for e in epochs if e.eval_time_s is not None]
+    return {
+        "train_time_s": sum(e.train_time_s for e in epochs),
         "eval_time_s": sum(evaluations),
         "energy_kwh": measured.energy_kwh("train"),
         "energy_window": "train",
@@ -52,7 +69,7 @@ def result_columns(trained: Trained, measured: Meter) -> dict[str, Any]:
                 energy_kwh=measured.energy_kwh("train", e.epoch),
                 eval_energy_kwh=measured.energy_kwh("eval", e.epoch),
             )
-            for e in trained.epochs
+            for e in epochs
         ),
     }
 
@@ -70,6 +87,69 @@ def meter_columns(measured: Meter) -> dict[str, Any]:
         "nvml_used_memory_gb": _gb(memory.nvml_used_bytes),
         "resident_memory_gb": _gb(memory.resident_bytes),
     }
+
+
+def part_columns(
+    measured: Meter,
+    epochs: Sequence[Epoch],
+    notes: Sequence[str],
+    before: Record | None,
+    versions: dict[str, str],
+) -> dict[str, Any]:
+    """The columns of the epochs so far: of this part of a run, joined to its record `before`.
+
+    Without epochs, as in a failed run, the part has no costs.
+    """
+    now = meter_columns(measured) | (cost_columns(epochs, measured) if epochs else {})
+    if before is None:
+        return now | {"training_notes": "; ".join(notes) or None}
+    first, old = before.epochs_done + 1, before.versions or {}
+    changed = [name for name in old | versions if old.get(name) != versions.get(name)]
+    others = [f"from epoch {first} with other versions of {', '.join(changed)}"] if changed else []
+    now["training_notes"] = "; ".join([*notes, *others]) or None
+    apart = [f"metered apart from epoch {first}", now["meter_notes"]]
+    now["meter_notes"] = "; ".join(filter(None, apart))
+    return joined(before, now)
+
+
+def joined(before: Record, now: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a run that is measured in parts, from its record so far and the next part.
+
+    Costs and counts add up, and are null where those of a part are; of peaks the largest counts;
+    notes are joined. What the parts do not have in common, such as a declared intensity, is null.
+    A column that is not in `now` stays as it was.
+    """
+    found = {name: getattr(before, name) for name in _JOINED} | now
+    for name, new in now.items():
+        pair = getattr(before, name), new
+        known = [value for value in pair if value is not None]
+        if name in _ADDED:
+            found[name] = sum(known) if len(known) == len(pair) else None
+        elif name in _LARGEST:
+            found[name] = max(known, default=None)
+        elif name in _SAME:
+            found[name] = new if pair[0] == pair[1] else None
+        elif name in _NOTES:
+            parts = [part for text in known for part in text.split("; ")]
+            found[name] = "; ".join(dict.fromkeys(parts)) or None
+        elif name == "energy_method":  # of no run that was metered by one of them alone
+            found[name] = ", then ".join(dict.fromkeys(known)) or None
+    found["epochs"] = before.epochs + now.get("epochs", ())
+    found["energy_components"] = _merged(before.energy_components, now.get("energy_components", ()))
+    return found
+
+
+def _merged(
+    before: Sequence[EnergyComponent], now: Sequence[EnergyComponent]
+) -> tuple[EnergyComponent, ...]:
+    """Energies of devices, those of one device and kind of window added."""
+    parts: dict[tuple, list[Component]] = {}
+    for part in (*before, *now):
+        key = part.window, part.kind, part.device
+        parts.setdefault(key, []).append(Component(**part.model_dump(exclude={"window"})))
+    return tuple(
+        EnergyComponent(window=key[0], **asdict(total(found))) for key, found in parts.items()
+    )
 
 
 def _gb(n_bytes: int | None) -> float | None:
