@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,8 +14,8 @@ from pepr_utils.errors import NotAvailableError
 from pepr_utils.results import ResultSet, load_result_set, majority_of_runs
 from pepr_utils.results.load import available_result_sets
 from pepr_utils.results.result_set import image_share
-from pepr_utils.scoring import RaceRules, race_resources, race_step
-from pepr_utils.scoring.racing import score_noise
+from pepr_utils.scoring import RaceRules, normalize, pepr, race_resources, race_step
+from pepr_utils.scoring.racing import lead_noise
 from pepr_utils.statistics.race_simulation import RaceField, simulate_races
 
 #: Emphases that races are replayed with, and the draws of each experiment: 200 over eight.
@@ -147,8 +148,8 @@ def within_noise(fields: list[RaceField], n_images: int = IMAGES) -> pd.DataFram
         p, resource = field.final, race_resources(field.cost[:, -1]).resource
         scores = p / (1 + resource)
         order = np.lexsort((resource, -scores))
-        rules = RaceRules(field.cost.shape[1], "exact", n_images=n_images)
-        noise = score_noise(p, resource, int(order[0]), rules)
+        rules = RaceRules(field.cost.shape[1], "exact")
+        noise = lead_noise(p, resource, int(order[0]), rules, n_images)
         close = scores[order[0]] - scores[order[1:]] <= noise[order[1:]]
         rows.append(
             {
@@ -179,102 +180,107 @@ class RealRace:
     sentence: str
 
 
-def real_race(rule: str = "halving") -> RealRace:
+def real_race() -> RealRace:
     """Read the race on real X-rays; without records an empty table, and a sentence that says so."""
     named = available_result_sets()
     if REAL not in named:
-        columns = ["architecture", "epochs", "PePR-E", "time (s)", "out because"]
         return RealRace(
-            pd.DataFrame(columns=columns),
+            pd.DataFrame(columns=["architecture", "epochs", "score", "time (s)", "out because"]),
             f"Not measured yet: there are no records in data/results/{REAL}. The command above "
             "makes them.",
         )
     full = load_result_set(REAL_ALL) if REAL_ALL in named else None
-    return measured_race(load_result_set(REAL), full, rule=rule)
+    return measured_race(load_result_set(REAL), full)
 
 
-def measured_race(raced: ResultSet, full: ResultSet | None, *, rule: str = "halving") -> RealRace:
+def measured_race(raced: ResultSet, full: ResultSet | None) -> RealRace:
     """Tell a race from its records: who was out when and why, what was spent, who won.
 
     Parameters
     ----------
     raced : ResultSet
-        Records of the race, with validation accuracies and costs by epoch.
+        Records of the race, with validation accuracies and costs by epoch, and `race.json` in its
+        folder: without it the rule is halving, and the cost energy.
     full : ResultSet, optional
         Records of the same candidates, all trained to the end.
-    rule : str, default "halving"
-        The rule that it was run by.
     """
-    runs = raced.runs[raced.runs["status"] != "failed"].set_index("run_id")["architecture"]
-    epochs = raced.epochs[raced.epochs["run_id"].isin(runs.index)]
+    path = raced.folder / "race.json" if raced.folder else None
+    told = json.loads(path.read_text("utf-8")) if path and path.is_file() else {}
+    settings = told.get("settings", {})
+    cost = "train_time_s" if settings.get("cost") == "time" else "energy_kwh"
+    runs = raced.runs[raced.runs["status"] != "failed"].drop_duplicates("architecture")
+    epochs = raced.epochs[raced.epochs["run_id"].isin(runs["run_id"])]
     if epochs.empty or epochs["val_accuracy"].isna().any():
         raise NotAvailableError(f"{raced.name}: no validation accuracy after each epoch")
 
     def wide(column: str) -> np.ndarray:
-        return (
-            epochs.pivot(index="run_id", columns="epoch", values=column)
-            .loc[runs.index]
-            .to_numpy(float)
-        )
+        table = epochs.pivot(index="run_id", columns="epoch", values=column)
+        return table.reindex(runs["run_id"]).to_numpy(float)
 
-    performance, energy = wide("val_accuracy"), wide("energy_kwh")
-    seconds = np.nansum(wide("train_time_s"), axis=1)
+    performance, n_epochs = wide("val_accuracy"), int(epochs["epoch"].max())
     trained = (~np.isnan(performance)).sum(axis=1)
-    n_epochs = performance.shape[1]
-    whole = np.nansum(energy, axis=1) / trained * n_epochs
-    resource = race_resources(whole).resource
-    step = race_step(performance, resource, RaceRules(n_epochs, rule))
-    reasons = {e.candidate: e.reason for e in step.eliminated}
+    seconds, costs = (np.nansum(wide(c), axis=1) for c in ("train_time_s", cost))
+    whole = costs / trained * n_epochs
+    expected = {c["name"]: c["cost"] for c in told.get("candidates", ())}
+    forecast = runs["architecture"].map(expected).fillna(pd.Series(whole, runs.index))
+    resource = race_resources(forecast.to_numpy(float), whole).resource
+    options = {k: settings[k] for k in ("rule", "alpha", "eta", "first_epochs") if k in settings}
+    step = race_step(performance, resource, RaceRules(n_epochs, **options))
+    names = runs["architecture"].to_numpy()
+    reasons = {names[e.candidate]: e.reason for e in step.eliminated}
+    if "stop_reason" in runs:
+        said = runs.set_index("architecture")["stop_reason"].dropna()
+        reasons |= said.str.removeprefix("eliminated in a race: ").to_dict()
     table = pd.DataFrame(
         {
-            "architecture": runs.to_numpy(),
+            "architecture": names,
             "epochs": trained,
-            "PePR-E": step.scores[np.arange(len(runs)), trained - 1],
+            "score": step.scores[np.arange(len(names)), trained - 1],
             "time (s)": seconds,
-            "out because": [reasons.get(i, "") for i in range(len(runs))],
+            "out because": [reasons.get(name, "") for name in names],
         }
     )
-    forecast = (seconds / trained * n_epochs).sum()
-    winner = table["architecture"][step.leader]
+    all_s = float((seconds / trained * n_epochs).sum())
+    winner = told.get("winner") or str(names[step.leader])
     sentence = (
-        f"Of {len(runs)} candidates {int((trained == n_epochs).sum())} were trained to the end, in "
-        f"{fixed(seconds.sum(), 0)} s of training; training all was forecast at "
-        f"{fixed(forecast, 0)} s, {fixed(seconds.sum() / forecast, 2)} of which was spent. The "
-        f"winner is {winner}."
+        f"Of {len(names)} candidates {int((trained == n_epochs).sum())} were trained to the end; "
+        f"the race took {fixed(seconds.sum(), 0)} s of training, {fixed(seconds.sum() / all_s, 2)} "
+        f"of the {fixed(all_s, 0)} s that training all was forecast at. What the score weighs is "
+        f"the {'time' if cost == 'train_time_s' else 'energy'} of training. The winner is {winner}."
     )
     if full is not None:
-        table, compared = _against(full, table, winner, float(seconds.sum()))
+        spent = (winner, cost, float(seconds.sum()), float(options.get("alpha", 1.0)))
+        table, compared = _against(full, table, *spent)
         sentence += compared
-    order = ["epochs", "PePR-E"]
+    order = ["epochs", "score"]
     return RealRace(table.sort_values(order, ascending=False, ignore_index=True), sentence)
 
 
 def _against(
-    full: ResultSet, table: pd.DataFrame, winner: str, spent_s: float
+    full: ResultSet, table: pd.DataFrame, winner: str, cost: str, spent_s: float, alpha: float
 ) -> tuple[pd.DataFrame, str]:
     """Add the full study's score of each candidate, by test accuracy, and compare the winners."""
     done = full.finished.drop_duplicates("architecture").set_index("architecture")
-    done = done.reindex(table["architecture"]).dropna(subset=["test_accuracy", "energy_kwh"])
-    resource = race_resources(done["energy_kwh"].to_numpy(float)).resource
-    scores = done["test_accuracy"].astype(float) / (1 + resource)
+    done = done.reindex(table["architecture"]).dropna(subset=["test_accuracy", cost])
+    scores = pepr(
+        done["test_accuracy"].astype(float), normalize(done[cost].astype(float)), alpha=alpha
+    )
     ranks = scores.rank(ascending=False, method="min")
     table = table.assign(
         **{
-            "PePR-E, all trained": table["architecture"].map(scores),
+            "score, all trained": table["architecture"].map(scores),
             "rank, all trained": table["architecture"].map(ranks),
         }
     )
     total, best = float(done["train_time_s"].sum()), str(scores.idxmax())
     compared = (
         f" Trained to the end, all {len(done)} took {fixed(total, 0)} s as measured, of which the "
-        f"race spent {fixed(spent_s / total, 2)}. "
+        f"race spent {fixed(spent_s / total, 2)}; "
     )
     if winner == best:
-        return table, compared + "The best of them by the score on the test images is the same."
-    if winner not in scores.index:
-        return table, compared + f"The best of them by the score on the test images is {best}."
-    lead = fixed(scores[best] - scores[winner], 4)
-    return table, compared + (
-        f"The best of them by the score on the test images is {best}; the race's winner is "
-        f"number {ranks[winner]:.0f} of them, {lead} behind it."
-    )
+        return table, compared + "the best of them by the score on the test images is the same."
+    compared += f"the best of them by the score on the test images is {best}"
+    if winner in scores:
+        lead = fixed(scores[best] - scores[winner], 4)
+        compared += f", and the race's winner is number {ranks[winner]:.0f}, {lead} behind it"
+    return table, f"{compared}."

@@ -391,10 +391,13 @@ def _losers(
     p: np.ndarray, r: np.ndarray, entrants: list[int], epoch: int, rules: RaceRules
 ) -> list[Elimination]:
     """Those that do not go on from a rung, the worst first; who was not trained ranks last."""
-    score = p[:, epoch - 1] / (1 + r / rules.alpha)
+    at = p[:, epoch - 1]
+    score = at / (1 + r / rules.alpha)
     best, *others = _ranked(entrants, score, r)
     n_kept = -(-len(entrants) // rules.eta)
-    noise = score_noise(p[:, epoch - 1], r, best, rules)
+    noise = np.zeros(r.size)
+    if rules.n_images is not None:
+        noise = lead_noise(at, r, best, rules, rules.n_images)
     top = float(score[best])
     return [
         Elimination(i, epoch, False, float(score[i]), top, float(noise[i]))
@@ -403,17 +406,14 @@ def _losers(
     ]
 
 
-def score_noise(p: np.ndarray, r: np.ndarray, best: int, rules: RaceRules) -> np.ndarray:
-    """How far each may lie behind the best by luck with the images; 0 unless a race is cautious.
-
-    Half the width of the interval of a difference of two shares, each of as many other images.
-    """
-    n = rules.n_images
-    if n is None:
-        return np.zeros(r.size)
+def lead_noise(
+    performance: np.ndarray, resource: np.ndarray, best: int, rules: RaceRules, n_images: int
+) -> np.ndarray:
+    """What of the lead in score of one candidate over each can be luck with so many images."""
     # Agresti and Caffo (2000): one image more of each kind, for shares close to 0 and 1.
-    share = (p * n + 1) / (n + 2)
-    variance = share * (1 - share) / (n + 2) / (1 + r / rules.alpha) ** 2
+    share = (performance * n_images + 1) / (n_images + 2)
+    factor = 1 / (1 + resource / rules.alpha)
+    variance = factor**2 * share * (1 - share) / (n_images + 2)
     return _quantile(rules) * np.sqrt(variance + variance[best])
 
 

@@ -1,11 +1,13 @@
 """The chapter on races: its tables by hand, and a measured race told from its records."""
 
+import json
+
 import pytest
 
 from paper.chapters import race as page
 from paper.figures import race as figure
 from pepr_utils.errors import NotAvailableError
-from pepr_utils.results import Epoch, Record, load_result_set
+from pepr_utils.results import Epoch, Record, load_result_set, write_record
 from pepr_utils.results.load import of_records
 from pepr_utils.statistics import race_fields, simulate_races
 
@@ -52,12 +54,27 @@ def test_a_measured_race_is_told_from_its_records():
     told = page.measured_race(of_records(RACED, "race"), None)
     assert told.table["architecture"].tolist() == ["b", "a", "c"]
     assert told.table["epochs"].tolist() == [2, 2, 1]
-    assert told.table["PePR-E"].tolist() == pytest.approx([0.95 / 1.25, 0.7, 0.4])
+    assert told.table["score"].tolist() == pytest.approx([0.95 / 1.25, 0.7, 0.4])
     assert told.table["out because"][2] == "score 0.4000 after epoch 1, the best has 0.6000"
     # 2 x 10 + 2 x 20 + 50 s; all would have taken 50 s more.
-    assert "Of 3 candidates 2 were trained to the end, in 110 s" in told.sentence
-    assert "160 s, 0.69 of which" in told.sentence
+    assert "Of 3 candidates 2 were trained to the end; the race took 110 s" in told.sentence
+    assert "0.69 of the 160 s" in told.sentence
     assert "The winner is b" in told.sentence
+
+
+def test_a_measured_race_is_told_as_its_folder_says(tmp_path):
+    for run in RACED:
+        write_record(run, tmp_path)
+    settings = {"rule": "halving", "cost": "time", "alpha": 2.0, "data": "x"}
+    # By an expected cost of 200 s for the last, R is 0, 20 / 180 and 1.
+    costs = {"a": 20.0, "b": 40.0, "c": 200.0}
+    candidates = [{"name": name, "cost": cost} for name, cost in costs.items()]
+    content = {"settings": settings, "winner": "a", "candidates": candidates}
+    (tmp_path / "race.json").write_text(json.dumps(content))
+    told = page.measured_race(load_result_set(tmp_path), None)
+    scores = told.table.set_index("architecture")["score"]
+    assert scores["b"] == pytest.approx(2 * 0.95 / (2 + 20 / 180))
+    assert "weighs is the time of training. The winner is a." in told.sentence
 
 
 def test_a_measured_race_is_compared_with_the_full_study():
@@ -68,7 +85,7 @@ def test_a_measured_race_is_compared_with_the_full_study():
     lost = [*FULL[:1], record("b", (0.7, 0.8), cost=2.0), FULL[2]]
     told = page.measured_race(of_records(RACED, "race"), of_records(lost, "all"))
     # 0.8 / 1.25 = 0.64 against 0.7
-    assert told.sentence.endswith("is a; the race's winner is number 2 of them, 0.0600 behind it.")
+    assert told.sentence.endswith("is a, and the race's winner is number 2, 0.0600 behind it.")
 
 
 def test_without_records_of_a_race_the_page_says_so(monkeypatch):
