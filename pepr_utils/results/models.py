@@ -94,7 +94,8 @@ class Models:
     grouped_by : str
         What the groups are called.
     failed, known : pandas.Series of bool
-        Failed or paused runs; rows that are compared: not failed, with a performance and every cost.
+        Failed or paused runs; rows that are compared: the others with a performance and every
+        cost.
     scale : Scale
         How the performance becomes P.
     n_test : pandas.Series or None
