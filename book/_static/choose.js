@@ -6,6 +6,7 @@
   "use strict";
   const DRAWS = 1000; // resamplings of the test images
   const FIRST_ROWS = 40; // of the table, until all are asked for
+  const MOST = 1000; // rows, and columns, of a table of one's own
   const RULES = {
     minmax: "min-max (the paper's)", max: "share of the largest", log: "min-max of the logarithm",
     quantile: "5 % to 95 % quantile, clipped", fixed: "between bounds of your own, clipped",
@@ -181,7 +182,7 @@
 
   const byId = (id) => document.getElementById(id);
   const offered = JSON.parse(byId("choose-data").textContent);
-  for (const set of offered.slice(1)) { // what is as in the first set is not there twice
+  for (const set of offered.filter(({ shares }) => shares)) { // what is as in the first set is not there twice
     const first = (id) => offered[0].experiments.find((one) => one.id === id);
     set.experiments = set.experiments.map((one) => ({ ...first(one.id), ...one }));
   }
@@ -213,6 +214,10 @@
     state = { ...DEFAULTS };
     for (const [name, text] of new URLSearchParams(location.hash.slice(1))) {
       state[name] = NUMBER.test(text) ? Number(text) : text;
+    }
+    if (state.set === "own" && !sets.has("own")) {
+      byId("choose-own").open = true;
+      byId("choose-error").textContent = "The address is that of a table of one's own, which it does not hold. Choose the file again.";
     }
     settle();
   }
@@ -348,14 +353,15 @@
     const bold = (row) => element("strong", {}, row.model);
     const parts = [bold(first), ` has the highest score of ${within.length < rows.length
       ? `the ${within.length} of ${rows.length} models within budget` : `${rows.length} models`}: ${fixed(first.score)} (${
-      name} ${fixed(first.performance)}, ${several ? `R ${fixed(first.resource)}` : amount(set, id, first[id])}). `];
+      name} ${fixed(first.performance)}, ${several ? `R ${fixed(first.resource)}` : (column(set, id).unit ? "" : `${small(column(set, id).label)} `) + amount(set, id, first[id])}). `];
     if (second) {
-      const better = second.performance - first.performance;
       const more = several ? second.resource - first.resource : second[id] - first[id], size = Math.abs(more);
       const share = !several && first[id] > 0 ? ` (${percent(size / first[id])})` : "";
+      const than = (x, text, less, greater) => (x === 0 ? "the same" : `${text} ${x < 0 ? less : greater}`);
+      const better = second.performance - first.performance;
       parts.push("The runner-up, ", bold(second), `, scores ${gap(first.score - second.score)} less: its ${name} is ${
-        gap(Math.abs(better))} ${better < 0 ? "lower" : "higher"}, and it costs ${
-        several ? `${gap(size)} of R` : amount(set, id, size)}${share} ${more < 0 ? "less" : "more"}. `);
+        than(better, gap(Math.abs(better)), "lower", "higher")}, and it costs ${
+        than(more, (several ? `${gap(size)} of R` : amount(set, id, size)) + share, "less", "more")}. `);
     }
     if (first.leads == null) {
       parts.push("How firm the lead is cannot be said without the number of test images. ");
@@ -561,12 +567,14 @@
   function readTable(text) {
     const lines = text.replace(/^\ufeff/, ""), head = lines.split(/\r?\n/, 1)[0];
     const delimiter = [",", ";", "\t"].reduce((a, b) => (head.split(b).length > head.split(a).length ? b : a));
-    const rows = parse(lines.replace(/\r?\n|$/, `${delimiter}\u0000$&`), { type: "dsv", delimiter });
-    const names = Object.keys(rows[0] ?? {}).filter((name) => name !== "\u0000");
-    if (names.length < 2) throw new TableError("The file has no rows, or one column. Allowed: CSV with a line of column names and a row for each model.");
-    if (names.length < head.split(delimiter).length) throw new TableError("Two columns have one name. Rename one.");
+    const read = (given) => parse(given, { type: "dsv", delimiter }), places = [...Array(MOST).keys()].join(delimiter);
+    const names = Object.values(read(`${places}\n${head}`)[0] ?? {}).filter((name) => name.trim());
+    const rows = read(lines.replace(/\r?\n|$/, `${delimiter}\u0000$&`)), twice = names.find((name, k) => names.indexOf(name) < k);
     const long = rows.findIndex((row) => row["\u0000"] !== "");
-    if (long >= 0) throw new TableError(`Row ${long + 1} has more cells than the head (${names.length}). Write decimals with a point, or quote the cell that holds a "${delimiter}".`);
+    if (!rows.length || names.length < 2) throw new TableError("The file has no rows, or one column. Allowed: CSV with a line of column names and a row for each model.");
+    if (rows.length > MOST) throw new TableError(`The file has ${rows.length} rows. Allowed here: ${MOST}; pepr select takes any number.`);
+    if (twice) throw new TableError(`Two columns have the name ${twice}. Rename one.`);
+    if (long >= 0) throw new TableError(`Row ${long + 1} has more cells than the head. Write decimals with a point, or quote the cell that holds a "${delimiter}".`);
     return { names, rows };
   }
 
@@ -585,9 +593,9 @@
   }
 
   function ownSet(label, rows, name, performance, costs, tests) {
-    if (!costs.length) throw new TableError("No cost is chosen. Tick at least one column.");
     const columns = costs.map((cost, k) => ({ id: `c${k + 1}`, label: cost, unit: "", cost: true }));
     const experiment = { id: "all", label: "all rows", n_test: tests, performance: numbers(rows, performance, name, 1) };
+    if (!costs.length) throw new TableError("No cost is chosen. Tick at least one column of numbers.");
     for (const one of columns) experiment[one.id] = numbers(rows, one.label, name, Infinity);
     const whole = (_, k) => [experiment.performance, ...columns.map(({ id }) => experiment[id])].every((list) => list[k] != null);
     if (!rows.some(whole)) throw new TableError(`No row has a value in each of: ${[performance, ...costs].join(", ")}.`);

@@ -27,7 +27,7 @@ from pepr_utils.scoring import pareto_front, select
 COSTS = {
     "energy": ("E", "Energy", "Wh", 1e3),
     "memory": ("M", "Memory", "GB", 1.0),
-    "time": ("T", "Training time", "s", 1.0),
+    "time": ("T", "Time", "s", 1.0),
     "emissions": ("C", "Emissions", "g CO₂eq", 1.0),
 }
 SETS = {
@@ -62,6 +62,7 @@ def fragment(results: Iterable[ResultSet]) -> str:
     first = {experiment["id"]: experiment for experiment in tables[0]["experiments"]}
     for table in tables[1:]:  # what is as in the first set is not written twice
         if table["models"] == tables[0]["models"]:
+            table["shares"] = True
             table["experiments"] = [
                 {k: v for k, v in e.items() if k == "id" or first.get(e["id"], {}).get(k) != v}
                 for e in table["experiments"]

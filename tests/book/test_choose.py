@@ -194,7 +194,8 @@ def test_a_table_of_ones_own_is_ranked_by_the_same_rules(page, tmp_path):
         ("0.86", "good", ["Row 2", "accuracy", '"good"', "not a number"]),
         (";30;", ";-30;", ["Row 3", "large", "wh", '"-30"', "0 or more"]),
         (";2.5;", ";2;5;", ["Row 2", "more cells", "point"]),
-        (";gb;", ";wh;", ["Two columns", "Rename"]),
+        ("0.86", "0,86", ["Row 2", "accuracy", '"0,86"', "decimal point"]),
+        (";gb;", ";wh;", ["Two columns", "wh", "Rename"]),
     ],
 )
 def test_a_fault_in_a_table_of_ones_own_is_named(page, tmp_path, old, new, named):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from paper.site.chapters import BookError, dependencies, read_chapters
+from paper.site.tasks import chapter_tasks
 
 
 def _book(root, header, *, toc="root: a\n"):
@@ -60,3 +61,9 @@ def test_a_chapter_depends_on_its_text_its_files_and_what_executes_it(tmp_path):
     (chapter,) = read_chapters(_book(tmp_path, "pepr: {files: [_toc.yml]}\n"))
     names = {Path(p).name for p in dependencies(chapter, tmp_path)}
     assert names == {"a.md", "_toc.yml", "execute.py"}
+
+
+def test_a_page_that_also_shows_a_measured_set_waits_for_it():
+    tasks = {task["name"]: task["task_dep"] for task in chapter_tasks(Path(__file__).parents[2])}
+    assert "chapter:notebooks/fine_tune" in tasks["notebooks/choose"]
+    assert "chapter:notebooks/choose" not in tasks["notebooks/fine_tune"]
