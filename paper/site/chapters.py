@@ -39,7 +39,8 @@ class Chapter:
     parameters : dict
         What its parameters cell is given, the result set included.
     files : tuple of str
-        Machine-read files that it reads, relative to the project's folder.
+        Machine-read files that it reads, relative to the project's folder; of a pattern with ``*``
+        those that are there.
     makes : str or None
         The result set that it measures itself, where it does; `result_set` is None then.
     """
@@ -125,8 +126,13 @@ def _notebook(root: Path, docname: str, needs: dict[str, Any]) -> Chapter:
     for key in needs:
         if key not in _HEADER_KEYS:
             raise BookError(f"{place}: {unknown_name('key', key, _HEADER_KEYS)}")
+    files: list[str] = []
     for name in needs.get("files", ()):
-        if not (root / name).is_file():
+        if "*" in name:  # a pattern, of files that need not be there
+            files += sorted(p.relative_to(root).as_posix() for p in root.glob(name))
+        elif (root / name).is_file():
+            files.append(name)
+        else:
             raise BookError(f"{place}: no file {name!r}; paths start at the project's folder")
     result_set, makes = needs.get("result_set"), needs.get("makes")
     if result_set and makes:
@@ -138,6 +144,6 @@ def _notebook(root: Path, docname: str, needs: dict[str, Any]) -> Chapter:
         is_notebook=True,
         result_set=result_set,
         parameters=given | needs.get("parameters", {}),
-        files=tuple(needs.get("files", ())),
+        files=tuple(files),
         makes=makes,
     )

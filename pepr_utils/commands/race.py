@@ -185,7 +185,7 @@ def _simulate(
 def _by_experiment(found: pd.DataFrame, *, drawn: bool) -> pd.DataFrame:
     """One row per experiment and rule; over draws their means, and the most common names."""
     if not drawn:
-        return found.drop(columns=["draw", "n_begun", "n_finished"])
+        return found.drop(columns=["draw", "n_candidates", "n_begun", "n_finished"])
     by = found.groupby(["experiment", "label", "rule"], sort=False)
     return by.agg(
         energy_share=("energy_share", "mean"),

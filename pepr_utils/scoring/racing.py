@@ -23,51 +23,20 @@ from pepr_utils.scoring.score import weighted_resource
 RULES = ("halving", "exact", "both")
 
 
-def highest_score(resource: Any, *, alpha: float = 1.0, ceiling: float = 1.0) -> np.ndarray:
-    r"""Score that no model of this resource exceeds: :math:`\alpha P_{max} / (\alpha + R)`.
-
-    Parameters
-    ----------
-    resource : array_like
-        Resource R in [0, 1]; of weighted costs their weighted sum, see `weighted_resource`.
-    alpha : float, default 1.0
-        Emphasis on performance, at least 1.
-    ceiling : float, default 1.0
-        Highest performance that a model can have, where it is known.
-
-    Returns
-    -------
-    numpy.ndarray
-        The bound of each.
-
-    Raises
-    ------
-    ScoreInputError
-        If a value is out of range.
-
-    Examples
-    --------
-    >>> highest_score([0.0, 0.25, 1.0]).tolist()
-    [1.0, 0.8, 0.5]
-    """
-    r, a = to_floats(resource, "resource"), to_floats(alpha, "alpha")
-    check_unit_interval(r, resource, "resource", "pass the cost through normalize() first")
-    check_alpha(a, alpha)
-    return _ceiling(ceiling) / (1 + r / a)
-
-
 def resource_limit(best: float, *, alpha: float = 1.0, ceiling: float = 1.0) -> float:
     r"""Resource from which on no model scores more than `best`.
 
     :math:`R \ge \alpha (P_{max} / best - 1)` is the same as
-    :math:`\alpha P_{max} / (\alpha + R) \le best`, see `highest_score`.
+    :math:`\alpha P_{max} / (\alpha + R) \le best`; `prove_resource_limit` has the proof.
 
     Parameters
     ----------
     best : float
         A score that is reached, in [0, 1]; the lower end of its interval, where it is uncertain.
-    alpha, ceiling
-        As for `highest_score`.
+    alpha : float, default 1.0
+        Emphasis on performance, at least 1.
+    ceiling : float, default 1.0
+        Highest performance that a model can have, where it is known.
 
     Returns
     -------
@@ -394,48 +363,6 @@ def race_step(performance: Any, resource: Any, rules: RaceRules, *, failed: Any 
     return RaceStep(missing, early, epoch, competing, eliminated, leader, scores)
 
 
-def race_forecast(cost: Any, rules: RaceRules) -> tuple[float, float, float]:
-    """Forecast what a race costs, before it starts.
-
-    Parameters
-    ----------
-    cost : array_like, shape (n,)
-        What the whole training of each candidate is expected to cost, in any unit; its epochs are
-        taken to cost the same.
-    rules : RaceRules
-        How the race is run.
-
-    Returns
-    -------
-    tuple of float
-        The first rung, and the whole race at least and at most: if the cheapest or the most
-        expensive candidates are those that go on. At least is not known under ``both`` and
-        ``exact``, which may end after one candidate: it is then that of the cheapest.
-
-    Raises
-    ------
-    ScoreInputError
-        If a cost is missing, negative or not finite.
-
-    Examples
-    --------
-    >>> race_forecast([10.0, 20.0, 30.0, 40.0], RaceRules(epochs=10))
-    (10.0, 21.0, 49.0)
-    """
-    costs = np.sort(to_floats(cost, "cost").ravel())
-    check_sign(costs, cost, strictly=False)
-    kept, done, low, high = costs.size, 0, 0.0, 0.0
-    first = float(costs.sum() * rules.rungs[0] / rules.epochs) if rules.rungs else float(costs[0])
-    for epoch in (*rules.rungs, rules.epochs):
-        share = (epoch - done) / rules.epochs
-        low += float(costs[:kept].sum()) * share
-        high += float(costs[costs.size - kept :].sum()) * share
-        kept, done = -(-kept // rules.eta), epoch
-    if rules.rule != "halving":
-        low = float(costs[0])
-    return first, low, high
-
-
 def _checked(
     performance: Any, resource: Any, failed: Any, rules: RaceRules
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -465,8 +392,7 @@ def _losers(
 ) -> list[Elimination]:
     """Those that do not go on from a rung, the worst first; who was not trained ranks last."""
     at = p[:, epoch - 1]
-    factor = 1 / (1 + r / rules.alpha)
-    score = at * factor
+    score = at / (1 + r / rules.alpha)
     best, *others = _ranked(entrants, score, r)
     n_kept = -(-len(entrants) // rules.eta)
     noise = np.zeros(r.size)
@@ -497,7 +423,8 @@ def _cannot_win(
     """Those whose highest possible score another reaches, the most expensive first."""
     reached = p[:, -1] if rules.rule == "exact" else np.fmax.reduce(p, axis=1)
     # A score counts whose model is still trained, or trained to the end.
-    counts = np.isin(np.arange(r.size), entrants) | (able & ~np.isnan(p[:, -1]))
+    counts = able & ~np.isnan(p[:, -1])
+    counts[entrants] = True
     known = np.flatnonzero(counts & ~np.isnan(reached))
     if not known.size:
         return []

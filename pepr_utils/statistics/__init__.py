@@ -1,4 +1,4 @@
-"""Differences between groups of models: declared comparisons and their tests.
+"""Differences between groups of models, declared and tested; and races replayed on recorded curves.
 
 What is compared is declared in `comparisons`; nothing is chosen after seeing a p-value.
 """
@@ -23,6 +23,12 @@ from pepr_utils.statistics.multiple_testing import (
     primary_family,
     try_test,
 )
+from pepr_utils.statistics.race_simulation import (
+    STRATEGIES,
+    RaceField,
+    race_fields,
+    simulate_races,
+)
 from pepr_utils.statistics.samples import LABELS, families, groups
 from pepr_utils.statistics.testing import Tested, compare_samples, equivalence, test
 
@@ -34,9 +40,11 @@ __all__ = [
     "LABELS",
     "MARGIN",
     "PRIMARY",
+    "STRATEGIES",
     "STRICT",
     "USUAL",
     "Comparison",
+    "RaceField",
     "Tested",
     "all_tests",
     "compare_samples",
@@ -48,6 +56,8 @@ __all__ = [
     "holm",
     "primary",
     "primary_family",
+    "race_fields",
+    "simulate_races",
     "test",
     "try_test",
 ]

@@ -16,7 +16,7 @@ import pandas as pd
 from pepr_utils.errors import InvalidTableError, ScoreInputError, unknown_name
 from pepr_utils.results import ResultSet, cost_column, experiment_labels
 from pepr_utils.results.curves import NOT_CUMULATIVE, cumulative_cost
-from pepr_utils.scoring import RaceRules, highest_score, race_resources, race_step
+from pepr_utils.scoring import RaceRules, race_resources, race_step
 from pepr_utils.scoring.racing import reached_at_least
 
 #: Halving by accuracy is halving by the score with so large an alpha that only ties go by cost.
@@ -184,8 +184,8 @@ def _until_beaten(curves: np.ndarray, resource: np.ndarray, epoch: int, rules: R
     if rules.rule == "halving":
         return len(curves)
     reached = curves[:, -1] if rules.rule == "exact" else curves[:, :epoch].max(axis=1)
-    scores = reached_at_least(reached, rules) / (1 + resource / rules.alpha)
-    highest = highest_score(resource, alpha=rules.alpha, ceiling=rules.ceiling)
+    divisor = 1 + resource / rules.alpha
+    scores, highest = reached_at_least(reached, rules) / divisor, rules.ceiling / divisor
     beaten = highest[1:] <= np.maximum.accumulate(scores)[:-1]
     return 1 + int(beaten.argmax()) if beaten.any() else len(curves)
 
@@ -327,7 +327,7 @@ def simulate_races(
         One row per experiment, draw and rule: ``experiment``, ``label``, ``draw``, ``rule``,
         ``energy_share`` (of training all), ``regret`` (by how much the score of the winner lies
         below the best, both by the test accuracy at the end), ``winner``, ``true_winner``,
-        ``n_begun`` and ``n_finished`` candidates.
+        ``n_candidates`` of them ``n_begun`` and ``n_finished``.
 
     Raises
     ------
@@ -377,6 +377,7 @@ def simulate_races(
                         "regret": float(true[best] - true[winner]),
                         "winner": str(raced.architectures[winner]),
                         "true_winner": str(raced.architectures[best]),
+                        "n_candidates": trained.size,
                         "n_begun": int((trained > 0).sum()),
                         "n_finished": done.size,
                     }

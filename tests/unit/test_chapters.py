@@ -43,6 +43,14 @@ def test_a_header_with_a_fault_is_refused(tmp_path, header, message):
         read_chapters(_book(tmp_path, header))
 
 
+def test_a_chapter_depends_on_those_files_of_a_pattern_that_are_there(tmp_path):
+    book = _book(tmp_path, 'pepr: {files: ["runs/*.json"]}\n')
+    assert read_chapters(book)[0].files == ()
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "r1.json").write_text("{}")
+    assert read_chapters(book)[0].files == ("runs/r1.json",)
+
+
 def test_a_listed_chapter_must_exist(tmp_path):
     with pytest.raises(BookError, match=r"lists 'b', but there is no b\.md"):
         read_chapters(_book(tmp_path, "", toc="root: b\n"))

@@ -48,6 +48,8 @@ def test_a_table_of_ones_own(page_numbers, tmp_path, page):
     [  # a: costs 1 and 2 of 1 to 22, so R = 0 and 1/21
         ("curve", {"optimum-score": f"{0.8 / (1 + 1 / 21):.4f}"}),
         ("pareto", {"best": "a after epoch 2"}),
+        # R = 0 and 1: after the first epoch 0.5 and 0.3, so that the second costs half of 22.
+        ("race", {"n-candidates": "2", "halving-found": "1", "halving-energy": "0.54"}),
     ],
 )
 def test_records_of_ones_own_with_epochs(page_numbers, tmp_path, page, expected):

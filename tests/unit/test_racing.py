@@ -9,7 +9,6 @@ from sklearn.base import BaseEstimator
 from pepr_utils.errors import ScoreInputError, UnknownNameError
 from pepr_utils.scoring import (
     RaceRules,
-    highest_score,
     pepr,
     race_resources,
     race_step,
@@ -177,7 +176,7 @@ def test_the_limit_of_the_resource_is_where_the_highest_score_is_the_best(
     best, ceiling, alpha, resource
 ):
     limit = resource_limit(best, alpha=alpha, ceiling=ceiling)
-    highest = float(highest_score(resource, alpha=alpha, ceiling=ceiling))
+    highest = pepr(ceiling, resource, alpha=alpha)
     if abs(resource - limit) > 1e-9:
         assert (resource > limit) == (highest < best)
 
