@@ -367,8 +367,9 @@ def first_epochs(race: Race, progress: Progress) -> Race:
         first = "its first epoch" if n == 1 else f"its first {n} epochs"
         progress.say(f"the {race.cost} of {_names(unknown)} is not known: it follows from {first}")
     todo = unknown if race.rules.rule == "exact" else race.candidates
-    if progress.budget is not None and len(unknown) > _SAMPLE:
-        _check_by_sample(race, unknown, progress, progress.budget)
+    new = [c for c in unknown if not any(_read(race, name) for name in c.runs)]
+    if progress.budget is not None and len(new) > _SAMPLE:
+        _check_by_sample(race, new, progress, progress.budget)
     if todo:
         progress.say(f"training to epoch {n} of {race.rules.epochs}: {_names(todo)}")
         if not _train(race, todo, n, progress):
