@@ -394,10 +394,8 @@ def _with_measured_cost(race: Race, candidate: Candidate) -> Candidate:
     """A candidate with the cost of its epochs so far in place of what was expected."""
     records = [_read(race, name) for name in candidate.runs]
     done = [r for r in records if r is not None and r.epochs]
-    known = [
-        training_cost(r, race.cost, race.rules.epochs, of_first=race.rules.first_epochs)
-        for r in done
-    ]
+    n = None if race.rules.rule == "exact" else race.rules.first_epochs
+    known = [training_cost(r, race.cost, race.rules.epochs, of_first=n) for r in done]
     if known and None not in known:
         before = f"{candidate.basis}, corrected by " if candidate.basis else ""
         return replace(candidate, cost=fmean(known), basis=f"{before}its own first epochs")
