@@ -156,7 +156,7 @@ def _race(
     candidates, said = [], {}
     for name, own in runs.items():
         training, total = (forecast(next(iter(own.values()))) for forecast in (alone, whole))
-        value = {"time": training.seconds, "memory": None}.get(cost, training.energy_kwh)
+        value = {"time": training.seconds, "energy": training.energy_kwh}.get(cost)
         spent, basis = Spent(total.energy_kwh, total.seconds), training.basis
         if value is None or NOT_SCALED in basis:  # it would set the bounds of R to another scale
             value, basis, spent = None, "", Spent(None, None)

@@ -367,8 +367,9 @@ def first_epochs(race: Race, progress: Progress) -> Race:
         first = "its first epoch" if n == 1 else f"its first {n} epochs"
         progress.say(f"the {race.cost} of {_names(unknown)} is not known: it follows from {first}")
     todo = unknown if race.rules.rule == "exact" else race.candidates
-    if progress.budget is not None and len(unknown) > _SAMPLE:
-        _check_by_sample(race, unknown, progress, progress.budget)
+    new = [c for c in unknown if not any(_read(race, name) for name in c.runs)]
+    if progress.budget is not None and len(new) > _SAMPLE:
+        _check_by_sample(race, new, progress, progress.budget)
     if todo:
         progress.say(f"training to epoch {n} of {race.rules.epochs}: {_names(todo)}")
         if not _train(race, todo, n, progress):
@@ -393,10 +394,8 @@ def _with_measured_cost(race: Race, candidate: Candidate) -> Candidate:
     """A candidate with the cost of its epochs so far in place of what was expected."""
     records = [_read(race, name) for name in candidate.runs]
     done = [r for r in records if r is not None and r.epochs]
-    known = [
-        training_cost(r, race.cost, race.rules.epochs, of_first=race.rules.first_epochs)
-        for r in done
-    ]
+    n = None if race.rules.rule == "exact" else race.rules.first_epochs
+    known = [training_cost(r, race.cost, race.rules.epochs, of_first=n) for r in done]
     if known and None not in known:
         before = f"{candidate.basis}, corrected by " if candidate.basis else ""
         return replace(candidate, cost=fmean(known), basis=f"{before}its own first epochs")
