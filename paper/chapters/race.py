@@ -25,6 +25,8 @@ DRAWS = 25
 IMAGES = 500
 #: The real race and the full study of the same field, by name.
 REAL, REAL_ALL = "race-xray", "race-xray-all"
+#: How the reason in the record of an eliminated run begins.
+ELIMINATED = "eliminated in a race: "
 
 
 def replayed(sets: Mapping[str, list[RaceField]]) -> pd.DataFrame:
@@ -184,13 +186,15 @@ def real_race() -> RealRace:
     """Read the race on real X-rays; without records an empty table, and a sentence that says so."""
     named = available_result_sets()
     if REAL not in named:
-        return RealRace(
-            pd.DataFrame(columns=["architecture", "epochs", "score", "time (s)", "out because"]),
-            f"Not measured yet: there are no records in data/results/{REAL}. The command above "
-            "makes them.",
-        )
+        return _nothing(f"Not measured yet: there are no records in data/results/{REAL}. The "
+                        "command above makes them.")  # fmt: skip
     full = load_result_set(REAL_ALL) if REAL_ALL in named else None
     return measured_race(load_result_set(REAL), full)
+
+
+def _nothing(sentence: str) -> RealRace:
+    columns = ["architecture", "epochs", "score", "time (s)", "out because"]
+    return RealRace(pd.DataFrame(columns=columns), sentence)
 
 
 def measured_race(raced: ResultSet, full: ResultSet | None) -> RealRace:
@@ -213,6 +217,11 @@ def measured_race(raced: ResultSet, full: ResultSet | None) -> RealRace:
     if epochs.empty or epochs["val_accuracy"].isna().any():
         raise NotAvailableError(f"{raced.name}: no validation accuracy after each epoch")
 
+    if raced.finished.empty:
+        return _nothing(
+            f"The race in {raced.name} is not decided; the same command goes on with it."
+        )
+
     def wide(column: str) -> np.ndarray:
         table = epochs.pivot(index="run_id", columns="epoch", values=column)
         return table.reindex(runs["run_id"]).to_numpy(float)
@@ -230,7 +239,8 @@ def measured_race(raced: ResultSet, full: ResultSet | None) -> RealRace:
     reasons = {names[e.candidate]: e.reason for e in step.eliminated}
     if "stop_reason" in runs:
         said = runs.set_index("architecture")["stop_reason"].dropna()
-        reasons |= said.str.removeprefix("eliminated in a race: ").to_dict()
+        said = said[said.str.startswith(ELIMINATED)]
+        reasons |= said.str.removeprefix(ELIMINATED).to_dict()
     table = pd.DataFrame(
         {
             "architecture": names,

@@ -1,6 +1,7 @@
 """The chapter on races: its tables by hand, and a measured race told from its records."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -93,6 +94,14 @@ def test_without_records_of_a_race_the_page_says_so(monkeypatch):
     told = page.real_race()
     assert told.table.empty
     assert told.sentence.startswith("Not measured yet")
+
+
+def test_a_race_that_is_not_decided_is_not_told():
+    measured = of_records(RACED, "race")
+    paused = replace(measured, runs=measured.runs.assign(status="paused"))
+    told = page.measured_race(paused, None)
+    assert told.table.empty
+    assert "not decided" in told.sentence
 
 
 def test_a_race_without_validation_accuracies_cannot_be_told():

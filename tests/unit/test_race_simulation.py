@@ -49,7 +49,12 @@ def summary(found, rule):
 
 
 def test_the_published_table(fields):
-    """Energy (from, to, mean), experiments whose best model is found, and largest regret."""
+    """Energy (from, to, mean), experiments whose best model is found, and largest regret.
+
+    Halves are rounded up, as scikit-learn's are: 131, 66, 33, 17. Rounded to the nearest number
+    (16 in the end) the mean is 0.168, with the same winners. By accuracy ties are common; they go
+    to the cheaper here, and to the more expensive 5 of 8 are found, with a regret of 0.034.
+    """
     found = simulate_races(fields, ["all", "halving", "accuracy", "exact", "both"])
     assert summary(found, "all") == (1.0, 1.0, 1.0, 8, 0.0)
     assert summary(found, "halving") == (0.139, 0.188, 0.171, 7, 0.0126)
