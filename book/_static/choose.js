@@ -189,7 +189,8 @@
   const sets = new Map(offered.map((set) => [set.id, set]));
   const place = byId("choose"), chart = document.querySelector(".pepr-chart[data-name=choose]");
   const box = document.querySelector('.pepr-table-box:has(+ .pepr-links [download="choose-top.csv"])');
-  let state, found, table, view, parse, shownAs, addressTimer, showAll = false;
+  let state, found, table, view, shownAs, addressTimer, showAll = false;
+  let drawing = true, again = false; // the page draws the chart once by itself
 
   const column = (set, id) => set.columns.find((one) => one.id === id);
   const costsOf = (set) => set.columns.filter((one) => one.cost);
@@ -541,22 +542,30 @@
     };
   }
 
-  /** Give the chart its data; other axes need it drawn anew, which comes back here. */
+  /** Give the chart its data; with other axes it has to be drawn anew first, which comes back here. */
   function draw() {
     const set = sets.get(state.set), look = axes(set, found), looks = JSON.stringify(look);
+    const data = chartData(set, found, look);
     if (looks !== shownAs) {
       const holder = chart.querySelector("script"), spec = JSON.parse(holder.textContent);
-      for (const { encoding } of spec.layer) {
-        for (const name of ["x", "y"]) if (encoding[name]) Object.assign(encoding[name], look[name]);
+      for (const layer of spec.layer) {
+        layer.data.values = data[layer.data.name];
+        for (const name of ["x", "y"]) if (layer.encoding[name]) Object.assign(layer.encoding[name], look[name]);
       }
       holder.textContent = JSON.stringify(spec);
-      [shownAs, view] = [looks, null];
-      chart.dispatchEvent(new Event("pepr-redraw"));
-    } else if (view) {
-      for (const [name, rows] of Object.entries(chartData(set, found, look))) view.data(name, rows);
+      shownAs = looks;
+      if (!drawing) redraw();
+      else again = chart.querySelector(".pepr-live") !== null; // it has begun, with other axes
+    } else if (!drawing) {
+      for (const [name, rows] of Object.entries(data)) view.data(name, rows);
       view.run();
-      chart.querySelector("svg").setAttribute("aria-label", byId("choose-answer").textContent);
+      chart.querySelector("[role=graphics-document]").setAttribute("aria-label", byId("choose-answer").textContent);
     }
+  }
+
+  function redraw() {
+    [drawing, again] = [true, false];
+    chart.dispatchEvent(new Event("pepr-redraw"));
   }
 
   // --- A table of one's own ------------------------------------------------------------------------
@@ -567,7 +576,8 @@
   function readTable(text) {
     const lines = text.replace(/^\ufeff/, ""), head = lines.split(/\r?\n/, 1)[0];
     const delimiter = [",", ";", "\t"].reduce((a, b) => (head.split(b).length > head.split(a).length ? b : a));
-    const read = (given) => parse(given, { type: "dsv", delimiter }), places = [...Array(MOST).keys()].join(delimiter);
+    if (!view) throw new TableError("The page is still loading. Choose the file again.");
+    const read = (given) => view.parse(given, { type: "dsv", delimiter }), places = [...Array(MOST).keys()].join(delimiter);
     const names = Object.values(read(`${places}\n${head}`)[0] ?? {}).filter((name) => name.trim());
     const rows = read(lines.replace(/\r?\n|$/, `${delimiter}\u0000$&`)), twice = names.find((name, k) => names.indexOf(name) < k);
     const long = rows.findIndex((row) => row["\u0000"] !== "");
@@ -703,12 +713,13 @@
 
   chart.addEventListener("pepr-drawn", (event) => {
     view = event.detail;
-    parse = view.parse.bind(view);
-    if (table) draw(); else start();
+    drawing = false;
+    if (again) redraw(); else draw();
   });
   window.addEventListener("hashchange", () => {
-    if (!location.hash.includes("=") || !table) return;
+    if (!location.hash.includes("=")) return;
     readAddress();
     build();
   });
+  start();
 })();

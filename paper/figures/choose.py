@@ -84,15 +84,16 @@ def chart(frame: pd.DataFrame, *, alpha: float = 1.0) -> alt.LayerChart:
         role=["highest score", "most accurate"], dy=[-16, 18], align=["left", "right"]
     )
     marked = _named("marks", leading)
-    rings = marked.mark_point(filled=False, strokeWidth=2.5, opacity=1).encode(
+    rings = marked.mark_point(clip=True, filled=False, strokeWidth=2.5, opacity=1).encode(
         x=x,
         y=y,
         shape=alt.Shape("role:N", scale=role["shape"], legend=legend),
         color=alt.Color("role:N", scale=role["color"], legend=legend),
-        size=alt.Size("role:N", scale=role["size"], legend=None),
+        size=alt.Size("role:N", scale=role["size"], legend=legend, sort=list(ROLES)),
     )
     names = [
         marked.mark_text(
+            clip=True,
             fontSize=12,
             fontWeight=600,
             dy=alt.expr("datum.dy"),
