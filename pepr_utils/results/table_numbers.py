@@ -145,7 +145,7 @@ def as_numbers(
             )
         text = text.str.removesuffix("%").str.strip()
     mark = decimal or _decimal_mark(text, where, elsewhere)
-    plain = text.map(lambda v: _with_point(v, mark), na_action="ignore")
+    plain = text.map(lambda v: _with_point(v, mark), na_action="ignore").astype("string")
     bad = [row for row, v in enumerate(plain) if isinstance(v, str) and _is_odd(v)]
     if bad:
         raise InvalidTableError(

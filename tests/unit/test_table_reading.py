@@ -261,8 +261,8 @@ def test_a_table_in_other_units_and_names_is_a_result_set(file):
     assert (row["architecture"], row["test_accuracy"], row["energy_kwh"]) == ("a", 0.871, 0.017)
     assert row["dataset"] == "clinic"
     assert "energy_kwh = energy_wh / 1,000" in loaded.taken
-    frame = read_table(file("model;acc_%;kwh\na;87,1;1\n"))
-    assert frame.to_dict("list") == {"model": ["a"], "acc_%": [0.871], "kwh": [1.0]}
+    frame = read_table(file("model;acc_%;kwh\na;87,1;1\n"), mapping={"acc": "acc_%"})
+    assert frame.to_dict("list") == {"model": ["a"], "acc_%": [0.871], "kwh": [1.0], "acc": [0.871]}
 
 
 NAMES = st.text(
@@ -283,8 +283,11 @@ def test_what_is_written_is_read_back_equal(tmp_path_factory, rows, suffix):
     added = pd.DataFrame({"pepr": frame["acc"] / 2, "rank": range(1, len(frame) + 1)})
     write_table(UserTable("x", frame.astype({"model": "string"})), added, path)
     table = load_user_table(path)
-    assert table.numbers("acc").tolist() == frame["acc"].tolist()
-    assert table.numbers("kwh").tolist() == frame["kwh"].tolist()
+    digits = 1e-15 if suffix == ".xlsx" else 0  # Excel keeps 16 digits
+    for name in ("acc", "kwh"):
+        assert table.numbers(name).tolist() == pytest.approx(
+            frame[name].tolist(), rel=digits, abs=0
+        )
     assert table.numbers("pepr").tolist() == pytest.approx(added["pepr"].tolist(), abs=6e-5)
     read = table.values("model").fillna("").astype(str).str.strip().tolist()
     assert read == [name.strip() for name in frame["model"]]
