@@ -66,11 +66,13 @@ def score(
 ) -> None:
     """Rank the models of TABLE by PePR = P / (1 + R).
 
-    TABLE is a CSV or Parquet file of your own, one row per model, or a result set. A result set,
-    and a file with the columns architecture, dataset, test_accuracy and energy_kwh, needs no
-    option: it is scored by energy within each experiment; --cost takes E, C, M, T or D for energy,
-    carbon, memory, time or training images there. A row without a value is listed without a
-    score. Rows of a file are counted from 1 below the header.
+    TABLE is a file of your own, one row per model, or a result set: CSV with any separator and
+    decimal mark, a spreadsheet, Parquet, JSON or JSON lines, also compressed, or - for standard
+    input. What it was taken for is said in one line. A result set, and a file with the columns
+    architecture, dataset, test_accuracy and energy_kwh (or energy_wh ...), needs no option: it is
+    scored by energy within each experiment; --cost takes E, C, M, T or D for energy, carbon,
+    memory, time or training images there. A row without a value is listed without a score. Rows of
+    a file are counted from 1 below the header.
 
     Rows of one model, such as its seeds, are averaged, with the spread and an interval of the
     score; a column of data sets makes groups. Below the table are at most three notes on what to
@@ -81,6 +83,8 @@ def score(
       pepr score models.csv --performance accuracy --cost energy_wh
       pepr score models.csv --performance auc --cost kwh --cost gb --weights 0.7,0.3
       pepr score models.csv --performance top1_error --cost flops --better low --n-test 10000
+      pepr score models.xlsx --performance acc --percent acc --cost energy_wh
+      pepr score acc.csv --join emissions.csv --on model=project_name --performance acc
       pepr score published --top 5
       pepr score models.csv --performance auc --cost kwh -o scored.csv --chart scored.svg
     """

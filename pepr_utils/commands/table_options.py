@@ -64,7 +64,7 @@ def saying_how_read() -> Iterator[list]:
     tables: list = []
     try:
         yield tables
-    except PeprError:
+    except (PeprError, click.ClickException):
         tables.clear()
         raise
     finally:

@@ -29,7 +29,7 @@ from typing import Any
 
 import pandas as pd
 
-from pepr_utils.errors import InvalidTableError, NotInstalledError, how_to_install
+from pepr_utils.errors import InvalidTableError, NotInstalledError, PeprError, how_to_install
 from pepr_utils.results.tables import shorten
 
 #: What separates the values of a text file, and what it is called.
@@ -37,12 +37,10 @@ SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "spa
 _SAMPLED_ROWS = 500
 _CHUNK = 65_536
 _STANDARD_INPUT = ("-", "/dev/stdin")
-_DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
-_COMPRESSED: dict[bytes, Callable[[Any], Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\x00": lzma.open,
-}
+_DAMAGED = (
+    OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError,
+    NotImplementedError, ValueError,
+)  # fmt: skip
 Opener = Callable[[], Any]
 _QUOTED = r"^'(?=[=+@\-\t\r])"
 
@@ -122,6 +120,8 @@ def _only_for_text(name: str, given: str | None, option: str) -> None:
 def _readable(name: str) -> Iterator[None]:
     try:
         yield
+    except PeprError:
+        raise
     except _DAMAGED as error:
         reason = getattr(error, "strerror", None) or str(error) or "it ends early"
         raise InvalidTableError(f"{name}: cannot be read ({reason})") from None
@@ -150,31 +150,40 @@ def _opener(path: Path) -> Opener:
 def _uncompressed(name: str, opener: Opener) -> tuple[Opener, bytes, str]:
     """Return what opens the content, its first bytes, and the member of an archive."""
     with opener() as file:
-        magic = file.read(6)
-    member = ""
-    open_it = next((f for start, f in _COMPRESSED.items() if magic.startswith(start)), None)
-    if magic.startswith(b"\x28\xb5\x2f\xfd"):
-        pyarrow = need("pyarrow", "a zstd file", "parquet")
-        open_it = lambda file: pyarrow.CompressedInputStream(file, "zstd")  # noqa: E731
-    elif magic.startswith(b"PK"):
-        with zipfile.ZipFile(opener()) as archive:
+        head = file.read(65_536)
+    member, expand = "", next((f for m, f in _COMPRESSED.items() if head.startswith(m)), None)
+    if head.startswith(b"PK"):
+        with opener() as file, zipfile.ZipFile(file) as archive:
             members = archive.namelist()
-        if {"[Content_Types].xml", "mimetype"} & set(members):
-            return opener, magic, "a spreadsheet"
-        files = [m for m in members if not m.endswith("/") and not m.startswith("__MACOSX")]
-        if len(files) != 1:
-            raise InvalidTableError(
-                f"{name}: the archive holds {len(files)} files ({', '.join(files[:5])}); "
-                "allowed: one; unpack it and name the table"
-            )
+            if {"[Content_Types].xml", "mimetype"} & set(members):
+                return opener, head, "a spreadsheet"
+            files = [m for m in members if not m.endswith("/") and not m.startswith("__MACOSX")]
+            if len(files) != 1:
+                raise InvalidTableError(
+                    f"{name}: the archive holds {len(files)} files ({', '.join(files[:5])}); "
+                    "allowed: one; unpack it and name the table"
+                )
+            content = archive.read(files[0])
         member = f"{files[0]} in the archive"
-        open_it = lambda file: zipfile.ZipFile(file).open(files[0])  # noqa: E731, SIM115
+    elif expand is not None:
+        with opener() as file:
+            content = expand(file.read())
+    else:
+        return opener, head, ""
+    return (lambda: io.BytesIO(content)), content[:65_536], member
 
-    def plain() -> Any:
-        return open_it(opener()) if open_it else opener()
 
-    with plain() as file:
-        return plain, file.read(65_536), member
+def _expand_zstd(data: bytes) -> bytes:
+    pyarrow = need("pyarrow", "a zstd file", "parquet")
+    return pyarrow.CompressedInputStream(pyarrow.BufferReader(data), "zstd").read()
+
+
+_COMPRESSED: dict[bytes, Callable[[bytes], bytes]] = {
+    b"\x1f\x8b": gzip.decompress,
+    b"BZh": bz2.decompress,
+    b"\xfd7zXZ\x00": lzma.decompress,
+    b"\x28\xb5\x2f\xfd": _expand_zstd,
+}
 
 
 def need(module: str, what: str, extra: str) -> Any:
@@ -354,7 +363,8 @@ class _TextReader:
             with _readable(self.name):
                 yield from filter(any, reader)
         except csv.Error as error:
-            raise InvalidTableError(f"{self.name}: not a readable CSV table ({error})") from None
+            reason = "a quote is not closed" if "end of data" in str(error) else error
+            raise InvalidTableError(f"{self.name}: not a readable CSV table ({reason})") from None
 
 
 def _column(parts: list[Any]) -> pd.Series:
@@ -460,7 +470,8 @@ def _rows_of(content: dict[str, Any]) -> list[dict[str, Any]]:
 def _open_sheet(name: str, opener: Opener, sheet: str | None) -> TableFile:
     calamine = need("python_calamine", "a spreadsheet", "tables")
     try:
-        book = calamine.CalamineWorkbook.from_filelike(opener())
+        with opener() as file:
+            book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(file.read()))
         names = book.sheet_names
         rows = {n: book.get_sheet_by_name(n).to_python() for n in names if sheet in (None, n)}
         if sheet is not None and not rows and sheet.isdigit() and 0 < int(sheet) <= len(names):

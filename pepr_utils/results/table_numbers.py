@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import pandas as pd
@@ -17,8 +18,32 @@ MISSING = (
     "<na>", "nat", "#n/a",
 )  # fmt: skip
 DECIMAL_MARKS = {",": "comma", ".": "point"}
-_GROUPING = r"[ \u00a0\u202f'’]"
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
+_BLANKS = " \u00a0\u202f'’"
+#: May be a number that is not written plainly.
+_MARKED = re.compile(rf"[-+]?[\d,.{_BLANKS}]*\d[\d,.{_BLANKS}]*{_EXPONENT}")
+
+
+def _proof(mark: str, other: str) -> re.Pattern[str]:
+    """What is a number with this decimal mark only: 0,5 and 12,34 and 1.234,5 and 1.234.567."""
+    plain = rf"(?:\d*{mark}(?!\d{{3}}$)\d*|0?{mark}\d*|0\d*{mark}\d+|\d{{4,}}{mark}\d*){_EXPONENT}"
+    grouped = rf"\d{{1,3}}(?:{other}\d{{3}})+{mark}\d*|\d{{1,3}}(?:{other}\d{{3}}){{2,}}"
+    return re.compile(rf"[+-]?(?:{plain}|\d+{mark}\d+[eE][+-]?\d+|{grouped})")
+
+
+def _number(mark: str, other: str) -> re.Pattern[str]:
+    """A number with this decimal mark, and thousands."""
+    groups = "|".join(rf"\d{{1,3}}(?:{g}\d{{3}})+" for g in (other, *_BLANKS[:3], "['’]"))
+    return re.compile(rf"[+-]?(?:(?:\d+|{groups})(?:{mark}\d*)?|{mark}\d+){_EXPONENT}")
+
+
+_PROOFS = {",": _proof(",", r"\."), ".": _proof(r"\.", ",")}
+_NUMBERS = {",": _number(",", r"\."), ".": _number(r"\.", ",")}
+_TO_POINT = {
+    mark: str.maketrans({**dict.fromkeys(other + _BLANKS, ""), mark: "."})
+    for mark, other in ((",", "."), (".", ","))
+}
+_EITHER = re.compile(r"[+-]?[1-9]\d{0,2}[,.]\d{3}")
 
 
 class Numbers(NamedTuple):
@@ -36,44 +61,39 @@ def is_missing(text: pd.Series) -> pd.Series:
 
 def are_numbers(text: pd.Series) -> bool:
     """Whether a column holds numbers, with whatever decimal mark, and at least one."""
-    text = _plain_signs(text[~is_missing(text)]).str.removesuffix("%").str.strip()
-    return bool(len(text)) and any(_with_point(text, m).notna().all() for m in DECIMAL_MARKS)
+    values = _plain_values(text)
+    return bool(values) and any(
+        all(number.fullmatch(value) for value in values) for number in _NUMBERS.values()
+    )
 
 
-def decimal_marks(text: pd.Series) -> set[str]:
-    """Return the decimal marks that a column's values prove: none where all could be either.
+def decimal_marks(values: Iterable[str]) -> set[str]:
+    """Return the decimal marks that values prove: none where all could be either.
 
     Examples
     --------
-    >>> decimal_marks(pd.Series(["0,871", "17"])), decimal_marks(pd.Series(["1,017", "17"]))
+    >>> decimal_marks(["0,871", "17"]), decimal_marks(["1,017", "17"])
     ({','}, set())
     """
-    found = set()
-    for mark, other in ((",", "."), (".", ",")):
-        m, o = re.escape(mark), re.escape(other)
-        proofs = (
-            rf"[+-]?(?:\d*{m}(?!\d{{3}}$)\d*|0?{m}\d*|0\d*{m}\d+|\d{{4,}}{m}\d*){_EXPONENT}",
-            rf"[+-]?\d+{m}\d+[eE][+-]?\d+",
-            rf"[+-]?\d{{1,3}}(?:{o}\d{{3}})+{m}\d*",
-            rf"[+-]?\d{{1,3}}(?:{o}\d{{3}}){{2,}}",
-        )
-        if text.str.fullmatch("|".join(f"(?:{proof})" for proof in proofs)).any():
-            found.add(mark)
-    return found
+    return {m for m, proof in _PROOFS.items() if any(proof.fullmatch(value) for value in values)}
 
 
 def sampled_marks(sample: pd.DataFrame) -> set[str]:
     """Decimal marks proved by the columns of a file that hold nothing but numbers."""
     found: set[str] = set()
     for column in sample.columns:
-        if not isinstance(sample[column].dtype, pd.StringDtype):
-            continue
-        text = _plain_signs(sample[column][~is_missing(sample[column])])
-        text = text.str.removesuffix("%").str.strip()
-        marks = decimal_marks(text)
-        if len(marks) == 1 and _with_point(text, next(iter(marks))).notna().all():
-            found |= marks
+        if isinstance(sample[column].dtype, pd.StringDtype):
+            values = _plain_values(sample[column])
+            marks = decimal_marks(values)
+            if len(marks) == 1 and all(map(_NUMBERS[min(marks)].fullmatch, values)):
+                found |= marks
     return found
+
+
+def _plain_values(text: pd.Series) -> list[str]:
+    """Values that are not missing, with a plain minus sign and without percent signs."""
+    values = [v.strip().replace("\u2212", "-") for v in text.dropna()]
+    return [v.removesuffix("%").rstrip() for v in values if v.lower() not in MISSING]
 
 
 def as_numbers(
@@ -114,7 +134,7 @@ def as_numbers(
         if is_missing(values[typed.isna()]).all():
             return Numbers(typed, divided=False, taken="")
     values = values.mask(is_missing(values))
-    text = _plain_signs(values)
+    text = values.str.strip().str.replace("\u2212", "-", regex=False)
     percent = text.str.endswith("%").fillna(False).astype(bool)
     if percent.any():
         if not percent[text.notna()].all():
@@ -124,67 +144,55 @@ def as_numbers(
                 "allowed: all or none"
             )
         text = text.str.removesuffix("%").str.strip()
+    mark = decimal or _decimal_mark(text, where, elsewhere)
+    plain = text.map(lambda v: _with_point(v, mark), na_action="ignore").astype("string")
+    bad = [row for row, v in enumerate(plain) if isinstance(v, str) and _is_odd(v)]
+    if bad:
+        raise InvalidTableError(
+            f"{where}: row {bad[0] + 1} is {shorten(values.iloc[bad[0]])}, no number with a "
+            f"decimal {DECIMAL_MARKS[mark]}; allowed: one decimal mark in all of a column; "
+            "--decimal names it"
+        )
+    grouped = bool((plain.str.len() < text.str.len()).any())
     taken = []
-    if text.str.contains(r"\d[,.]|[,.]\d|\d" + _GROUPING + r"\d").any():
-        mark = decimal or _decimal_mark(text, where, elsewhere)
-        plain = _with_point(text, mark)
-        bad = plain.isna() & text.notna() & text.str.fullmatch(r"[-+]?[\d.,]+").fillna(False)
-        if bad.any():
-            row = int(bad.to_numpy().argmax())
-            raise InvalidTableError(
-                f"{where}: row {row + 1} is {shorten(values.iloc[row])}, no number with a decimal "
-                f"{DECIMAL_MARKS[mark]}; allowed: one decimal mark in all of a column; --decimal "
-                "names it"
-            )
-        grouped = bool((plain.str.len() < text.str.len()).any())
-        if mark == "," or grouped:
-            taken.append(f"decimal {DECIMAL_MARKS[mark]}{' and thousands' if grouped else ''}")
-        text = plain.fillna(text)
+    if mark == "," or grouped:
+        taken.append(f"decimal {DECIMAL_MARKS[mark]}{' and thousands' if grouped else ''}")
     if percent.any():
         taken.append("percentages divided by 100")
-    return Numbers(text, bool(percent.any()), ", ".join(taken))
+    return Numbers(plain, bool(percent.any()), ", ".join(taken))
 
 
-def _plain_signs(text: pd.Series) -> pd.Series:
-    return text.str.strip().str.replace("\u2212", "-", regex=False)
+def _with_point(value: str, mark: str) -> str:
+    """A number without thousands and with a decimal point; anything else as it is."""
+    return value.translate(_TO_POINT[mark]) if _NUMBERS[mark].fullmatch(value) else value
 
 
-def _with_point(text: pd.Series, mark: str) -> pd.Series:
-    """Values without thousands and with a decimal point; null where one is no such number."""
-    other = re.escape("," if mark == "." else ".")
-    m = re.escape(mark)
-    groups = "|".join(
-        rf"\d{{1,3}}(?:{g}\d{{3}})+" for g in (other, " ", "\u00a0", "\u202f", "['’]")
-    )
-    number = rf"[+-]?(?:(?:\d+|{groups})(?:{m}\d*)?|{m}\d+){_EXPONENT}"
-    plain = text.where(text.str.fullmatch(number).fillna(False).astype(bool))
-    plain = plain.str.replace(rf"{other}|{_GROUPING}", "", regex=True)
-    return plain.str.replace(mark, ".", regex=False)
+def _is_odd(value: str) -> bool:
+    """Whether digits and marks are left that are no number."""
+    return bool(_MARKED.fullmatch(value)) and not _NUMBERS["."].fullmatch(value)
 
 
 def _decimal_mark(text: pd.Series, where: str, elsewhere: frozenset[str]) -> str:
-    own = decimal_marks(text)
+    values = text.dropna()
+    own = decimal_marks(values)
     if len(own) > 1:
-        point = text[text.str.fullmatch(r"[+-]?\d*\.\d*").fillna(False)]
-        comma = text[text.str.fullmatch(r"[+-]?\d*,\d*").fillna(False)]
-        both = [f"row {s.index[0] + 1} is {shorten(s.iloc[0])}" for s in (point, comma) if len(s)]
-        raise InvalidTableError(
-            f"{where}: {' and '.join(both) or 'its values mix decimal marks'}; allowed: one "
-            "decimal mark in all of a column"
-        )
+        rows = list(enumerate(text.fillna("")))
+        found = [next((i, v) for i, v in rows if _PROOFS[m].fullmatch(str(v))) for m in ".,"]
+        both = " and ".join(f"row {i + 1} is {shorten(v)}" for i, v in found)
+        raise InvalidTableError(f"{where}: {both}; allowed: one decimal mark in all of a column")
     if own:
-        return next(iter(own))
-    either = text.str.fullmatch(r"[+-]?[1-9]\d{0,2}[,.]\d{3}").fillna(False).astype(bool)
-    if not either.any():
+        return min(own)
+    either = values[values.map(lambda v: bool(_EITHER.fullmatch(v))).astype(bool)]
+    if either.empty:
         return "."
     if len(elsewhere) == 1:
-        return next(iter(elsewhere))
-    if not elsewhere and not text[either].str.contains(",").any():
+        return min(elsewhere)
+    if not elsewhere and not either.str.contains(",", regex=False).any():
         return "."
-    row = int(either.to_numpy().argmax())
-    digits = str(text.iloc[row])
-    one, other = re.sub("[,.]", ".", digits), re.sub("[,.]", "", digits)
+    value = either.iloc[0]
+    one, other = re.sub("[,.]", ".", value), re.sub("[,.]", "", value)
+    row = text.fillna("").tolist().index(value) + 1
     raise InvalidTableError(
-        f"{where}: row {row + 1} is {shorten(digits)}, which may be {one} or {other}; say which "
-        "with --decimal , or --decimal ."
+        f"{where}: row {row} is {shorten(value)}, which may be {one} or {other}; say which with "
+        "--decimal , or --decimal ."
     )

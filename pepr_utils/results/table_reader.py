@@ -322,9 +322,12 @@ class UserTable:
             return self._checked(name, columns()[name])
         return check_values(self.values(name), columns()[name], self.name, nullable=True)
 
-    def with_numbers(self) -> pd.DataFrame:
-        """Every column, text that is numbers as floats, and the columns that were asked for."""
+    def with_numbers(self, mapped: Iterable[str] = ()) -> pd.DataFrame:
+        """Every column, text that is numbers as floats, and those that were mapped."""
         frame = self.rows.copy()
+        for name in mapped:
+            numeric = self._is_numeric(self.source(name))
+            frame[name] = self.numbers(name) if numeric else self.values(name)
         for name in self.numeric_columns():
             percent = says_percent(name) and self.conventions.by_name
             asked = name in self.conventions.percent

@@ -109,4 +109,4 @@ def read_table(name_or_path: str | os.PathLike[str], **options: object) -> pd.Da
     1048
     """
     table = load_user_table(name_or_path, **options)  # type: ignore[arg-type]
-    return table.with_numbers()
+    return table.with_numbers(options.get("mapping") or ())  # type: ignore[arg-type]
