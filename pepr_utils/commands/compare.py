@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pepr_utils.commands.comparison import Comparison, comparing, rule_options, weights_option
+from pepr_utils.commands.comparison import (
+    Comparison,
+    chart_option,
+    comparing,
+    rule_options,
+    weights_option,
+    write_charts,
+)
 from pepr_utils.commands.text_table import clean, count, echo, fraction, lines, wrapped
 
 if TYPE_CHECKING:
@@ -23,9 +31,15 @@ if TYPE_CHECKING:
     "--top", type=click.IntRange(min=1), default=10, show_default=True,
     help="Show the N models of each group that moved most.",
 )  # fmt: skip
+@chart_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array, one object per group.")
 def compare(
-    read: Callable[..., Comparison], weights: str | None, top: int, as_json: bool, **how: Any
+    read: Callable[..., Comparison],
+    weights: str | None,
+    top: int,
+    as_json: bool,
+    chart: Path | None,
+    **how: Any,
 ) -> None:
     """Compare the rankings of two tables, A and B, by PePR.
 
@@ -49,6 +63,7 @@ def compare(
         rankings.append(rank(comparison, Rule(comparison.weights(weights), **how)))
         comparison.report_left_out(f"compared of {comparison.table.name}")
     found = compare_rankings(*rankings)
+    write_charts(chart, lambda: [_chart(one) for one in found])
     if as_json:
         echo(json.dumps([_as_json(one) for one in found], indent=1, allow_nan=False))
         return
@@ -57,6 +72,18 @@ def compare(
     for one in found:
         text += [*_as_text(one, top, rankings[0].models.performance), ""]
     echo("\n".join(text[:-1]))
+
+
+def _chart(found: Compared) -> dict[str, Any]:
+    """The scores in B against those in A; the five models that moved most are named."""
+    from pepr_utils.reporting import chart
+
+    frame = found.models.assign(
+        performance=found.models["pepr_b"], cost=found.models["pepr_a"], front=False, role="others"
+    )
+    frame.loc[frame.index[frame["moved"] != 0][:5], "role"] = "moved most"
+    kept = frame[["model", "performance", "cost", "front", "role"]]
+    return chart(kept, performance="PePR in B", cost="PePR in A", title=found.group, line="equal")
 
 
 def _as_text(one: Compared, top: int, performance: str) -> list[str]:

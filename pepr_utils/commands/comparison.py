@@ -263,12 +263,17 @@ def show_notes(found: list[Note]) -> None:
         click.echo("\n".join([text[0], *(f"  {line}" for line in text[1:])]), err=True)
 
 
+def chart_option(function: Callable) -> Callable:
+    """Add ``--chart``."""
+    return click.option(
+        "--chart", metavar="FILE", type=click.Path(path_type=Path), callback=_checked_chart,
+        help="Draw the models to FILE: .svg, .png or .html.",
+    )(function)  # fmt: skip
+
+
 def output_options(function: Callable) -> Callable:
     """Add ``--output``, ``--chart`` and ``--json``."""
-    function = click.option(
-        "--chart", metavar="FILE", type=click.Path(path_type=Path), callback=_checked_chart,
-        help="Draw performance against cost to FILE: .svg, .png or .html.",
-    )(function)  # fmt: skip
+    function = chart_option(function)
     function = click.option(
         "--json", "as_json", is_flag=True, help="Print a JSON array of objects."
     )(function)

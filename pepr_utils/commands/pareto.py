@@ -127,12 +127,12 @@ def _charts(
         )
         frame.loc[frame["front"], "role"] = "Pareto front"
         frame.loc[found.loc[rows, "knee"].fillna(value=False).to_numpy(bool), "role"] = "knee"
-        steps = "step-after" if cheap == "low" else "step-before"
+        line = "step-after" if cheap == "low" else "step-before"
         if len(frame):
             charts.append(
                 chart(
                     frame, performance=performance, cost=cost, title=label, scale=models.scale,
-                    steps=steps,
+                    line=line,
                 )
             )  # fmt: skip
     return charts

@@ -84,7 +84,11 @@ class Content:
     @property
     def summary(self) -> list[list[str]]:
         """A heading and one row for each group: who is best in what."""
-        kinds = {s.kind: s.lead.partition(" (")[0] for s in self.sections[0].statements if s.model}
+        kinds = {
+            s.kind: s.lead.partition(" (")[0]
+            for s in self.sections[0].statements
+            if s.model and s.kind != "inside"
+        }
         rows = [[self.ranking.models.grouped_by, *kinds.values()]]
         for section in self.sections:
             said = {s.kind: s.model for s in section.statements}
@@ -342,7 +346,7 @@ def _by_check(findings: list[Finding]) -> list[Found]:
 def _of_audit(audited: ResultSet | str, findings: list[Finding]) -> str:
     """What the audit could look at, and how much it found."""
     if isinstance(audited, str):
-        return f"The audit of the values was not made: {audited}"
+        return f"The audit of the values could not be made: {audited}"
     counts = [
         f"{counted(n, severity)} ({MEANING[severity]})"
         for severity in SEVERITIES

@@ -25,10 +25,12 @@ ROLES = {
     "best score": ("#cf4a10", "diamond", 170, 1),
     "best within budget": ("#00856a", "square", 130, 1),
     "knee": ("#cf4a10", "diamond", 130, 1),
+    "moved most": ("#00856a", "square", 90, 1),
     "Pareto front": ("#1476b3", "circle", 64, 1),
     "others": ("#7b8794", "circle", 24, 0.75),
     "over budget": ("#7b8794", "cross", 30, 0.75),
 }
+_POINTED = [role for role in ROLES if role not in ("Pareto front", "others", "over budget")]
 #: Colours of text, rules and paper in a file; on a page they follow its style sheet.
 IN_A_FILE = {"ink": "#1f2933", "quiet": "#52606d", "rule": "#d3d9e0", "paper": "#ffffff"}
 ON_A_PAGE = {name: f"var(--{name})" for name in IN_A_FILE}
@@ -54,7 +56,7 @@ def chart(
     log_cost: bool = False,
     title: str | None = None,
     scale: Scale = Scale(),  # noqa: B008 (frozen)
-    steps: str = "step-after",
+    line: str = "step-after",
     colours: dict[str, str] = IN_A_FILE,
 ) -> dict[str, Any]:
     """Describe the chart of some models, all compared with each other, in Vega-Lite.
@@ -74,8 +76,9 @@ def chart(
         Above the chart.
     scale : Scale
         How the performance becomes a fraction; where low is better, the axis points down.
-    steps : str, default "step-after"
-        How the front is joined; ``"step-before"`` where a high cost is better.
+    line : str, default "step-after"
+        How the front is joined; ``"step-before"`` where a high cost is better; ``"equal"`` draws
+        instead where both axes have the same value.
     colours : dict
         `IN_A_FILE` or `ON_A_PAGE`.
 
@@ -91,6 +94,8 @@ def chart(
     every = math.ceil(len(models) / MOST_MARKS)
     models = models[named | (np.arange(len(models)) % every == 0)]
     models = models.assign(model=[clean(str(name)) for name in models["model"]])
+    for column in models.columns.intersection(["cost", "performance", "pepr"]):
+        models[column] = models[column].map(_short)
     costs = models["cost"]
     fluid = colours == ON_A_PAGE  # in a file a chart keeps its width
     log = bool(costs.min() > 0 and costs.max() / costs.min() > 100)
@@ -123,6 +128,9 @@ def chart(
     lines, ends = [], []
     if alpha is not None and costs.nunique() > 1:
         lines, ends = _isoclines(models, (low, high), alpha, (log, log_cost), scale)
+    if line == "equal":
+        both = (max(low, costs.min()), min(high, costs.max()))
+        lines = [{"cost": value, "performance": value} for value in both if both[0] < both[1]]
     best = {"test": "datum.best", "value": ROLES["best score"][0]}
     unmarked = {"aria": False, "tooltip": None}
     place = {"x": x, "y": y}
@@ -166,13 +174,13 @@ def chart(
                                      "color": {"condition": best, "value": colours["quiet"]}},
             },
             {
-                "data": {"values": front.to_dict("records")},
+                "data": {"values": front[["cost", "performance"]].to_dict("records")},
                 "mark": {"type": "line", "color": ROLES["Pareto front"][0], "strokeWidth": 1.5,
-                         "interpolate": steps} | unmarked,
+                         "interpolate": line} | unmarked,
                 "encoding": place,
             },
             {
-                "data": {"values": models.iloc[::-1].to_dict("records")},
+                "data": {"values": models[[*tips, "role"]].iloc[::-1].to_dict("records")},
                 "mark": {"type": "point", "filled": True, "aria": False},
                 "encoding": place | looks,
             },
@@ -201,7 +209,7 @@ def describe(models: pd.DataFrame, *, performance: str, cost: str) -> str:
     """Write what a chart shows, with its numbers, for readers who do not see it."""
     n = len(models)
     text = f"{performance} against {cost} for {n:,} model{'' if n == 1 else 's'}."
-    for row in models[models["role"].isin(list(ROLES)[:3])].itertuples():
+    for row in models[models["role"].isin(_POINTED)].itertuples():
         text += f" {row.role.capitalize()}: {row.model}, {row.performance:.4g} at {row.cost:.4g}."
     front = models[models["front"]].sort_values("cost")
     if len(front) > 1:
@@ -285,6 +293,11 @@ def _log_axis(left: float, right: float) -> dict[str, Any]:
     }
 
 
+def _short(value: float) -> float:
+    """Seven digits: nobody sees more, and the page is smaller."""
+    return float(f"{value:.7g}")
+
+
 def _padded(values: Any) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     pad = (high - low) * 0.05 or abs(high) * 0.1 or 1.0
@@ -309,18 +322,19 @@ def _isoclines(
     lines, ends = [], []
     steps = range(math.ceil(least / step), math.floor(top / step) + 1)
     for level in [best, *(n * step for n in steps)]:
-        if not 0 < level <= top:
+        near = level is not best and abs(level - best) < step / 3
+        if not 0 < level <= top or near:
             continue
         # From where the line enters the plot to where it leaves it.
         start, end = np.interp([bottom / level, top / level], growth, grid)
-        costs = np.concatenate([[start], grid[(grid > start) & (grid < end)][::8], [end]])
+        costs = np.concatenate([[start], grid[(grid > start) & (grid < end)][::16], [end]])
         shares = level * np.interp(costs, grid, growth)
         own = shares if scale.better == "high" else 1 - shares
         own = scale.lower + own * (scale.upper - scale.lower)
         name = f"PePR {level:.3g}" if level == best else f"{level:.2f}"
         line = {"level": name, "best": level == best}
         for c, p in zip(costs.tolist(), own.tolist(), strict=True):
-            lines.append(line | {"cost": c, "performance": p})
+            lines.append(line | {"cost": _short(c), "performance": _short(p)})
         ends.append(lines[-1] | {"text": name})
     return lines, ends
 
@@ -334,7 +348,12 @@ def _placed(
 ) -> list[dict[str, Any]]:
     """Texts at the marks to be named, then at the lines' ends: as many as fit without overlap."""
     front = named[named["front"]].sort_values("cost")
-    order = [*named.index[named["role"].isin(list(ROLES)[:3])], *front.index[[-1, 0]], *front.index]
+    order = [
+        *named.index[named["role"].isin(_POINTED)],
+        *front.index[-1:],
+        *front.index[:1],
+        *front.index,
+    ]
     rows = named.loc[list(dict.fromkeys(order))].assign(text=named["model"]).to_dict("records")
     taken = [_box(spot(row), 5) for row in rows]
     dots = [_box(spot(row), 3) for row in models.to_dict("records")]
@@ -346,12 +365,12 @@ def _placed(
     for row in [*rows, *ends]:
         longest = 30 if width == WIDE else 20
         text = row["text"] if len(row["text"]) <= longest else row["text"][: longest - 1] + "…"
-        size = 6.4 * sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+        size = 7 * sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
         found = []
         for n, (align, dx, dy) in enumerate(_SIDES):
             x, y = np.add(spot(row), (dx, dy))
             x -= {"left": 0, "center": size / 2, "right": size}[align]
-            box = (x, y - 7, x + size, y + 7)
+            box = (x, y - 7, x + size, y + 7, spot(row)[0])
             inside = x >= 0 and box[2] <= width + 8 and box[1] >= -6 and box[3] <= HEIGHT
             if inside and not _overlaps(box, taken):
                 found.append((_overlaps(box, dots), n, box))
@@ -365,11 +384,13 @@ def _placed(
 
 
 def _box(one: tuple[float, float], pad: float, other: tuple[float, float] | None = None) -> Any:
-    """Left, upper, right and lower edge around a point, or around the line to another."""
-    return (*(np.minimum(one, other or one) - pad), *(np.maximum(one, other or one) + pad))
+    """Edges around a point, or around the line to another, and where on the axis it belongs."""
+    low, high = np.minimum(one, other or one) - pad, np.maximum(one, other or one) + pad
+    return (*low, *high, one[0])
 
 
 def _overlaps(box: tuple[float, ...], others: list[tuple[float, ...]]) -> int:
-    """How many of the others a box overlaps."""
-    left, upper, right, lower = np.array(others).T
-    return int(((box[0] < right) & (left < box[2]) & (box[1] < lower) & (upper < box[3])).sum())
+    """How many of the others a box overlaps, here or in a wider plot, where marks move apart."""
+    left, upper, right, lower, place = np.array(others).T
+    across = (box[0] < right) & (left < box[2]) | ((box[0] - left) * (box[4] - place) < 0)
+    return int((across & (box[1] < lower) & (upper < box[3])).sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -34,7 +35,7 @@ def report(
     name: str = "the table",
     maximum: Mapping[str, float] | None = None,
     minimum: Mapping[str, float] | None = None,
-    audited: ResultSet | str = "it needs a result set",
+    audited: ResultSet | str = "no result set was given.",
     provenance: Mapping[str, str] | None = None,
     top: int = 20,
     chance: float | None = None,
@@ -174,6 +175,7 @@ def _html(content: Content, top: int) -> bytes:
         spec = _chart(content.ranking, section.models, colours=drawing.ON_A_PAGE)
         fluid = {"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
         svg = drawing.vl_convert().vegalite_to_svg(spec)  # which escapes the texts in it
+        svg = re.sub(r"(?<=[(,]\d)(\d*\.\d\d)\d+(?=[,)])", r"\1", svg)  # places in fewer digits
         script = drawing.script_of(spec | fluid)
         shown.append({"words": spec["description"], "svg": Markup(svg), "script": Markup(script)})
     rows = sum(len(section.rows) for section in content.sections)

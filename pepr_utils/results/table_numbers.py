@@ -182,7 +182,7 @@ def _decimal_mark(text: pd.Series, where: str, elsewhere: frozenset[str]) -> str
         raise InvalidTableError(f"{where}: {both}; allowed: one decimal mark in all of a column")
     if own:
         return min(own)
-    either = values[values.map(lambda v: bool(_EITHER.fullmatch(v))).astype(bool)]
+    either = values[values.map(lambda v: bool(_EITHER.fullmatch(str(v)))).astype(bool)]
     if either.empty:
         return "."
     if len(elsewhere) == 1:

@@ -292,7 +292,7 @@ def test_the_chart_shows_every_model_the_front_and_the_winner():
         "small": "best score", "middle": "best within budget", "large": "Pareto front",
         "other": "over budget",
     }  # fmt: skip
-    assert [m["model"] for m in layers.front] == ["small", "middle", "large"]
+    assert [m["cost"] for m in layers.front] == [10, 20, 50]
     assert {"small", "middle", "large"} <= {n["text"] for n in layers.names[0]}
     assert "Best score: small, 0.8 at 10." in spec["description"]
     assert "front has 3 models, from small (0.8 at 10) to large (0.95 at 50)" in spec["description"]
