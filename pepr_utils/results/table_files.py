@@ -534,6 +534,10 @@ def _open_parquet(name: str, opener: Opener) -> TableFile:
                 )
             frame = found.to_pandas(ignore_metadata=True)[wanted]
         frame.columns = pd.Index(names)
+        for name in frame.select_dtypes("object"):  # bytes, which need not be UTF-8
+            frame[name] = frame[name].map(
+                lambda v: v.decode("utf-8", "backslashreplace") if isinstance(v, bytes) else v
+            )
         return frame
 
     with reading(), opener() as source:

@@ -173,7 +173,7 @@ def _is_odd(value: str) -> bool:
 
 
 def _decimal_mark(text: pd.Series, where: str, elsewhere: frozenset[str]) -> str:
-    values = text.dropna()
+    values = [str(value) for value in text.dropna()]
     own = decimal_marks(values)
     if len(own) > 1:
         rows = list(enumerate(text.fillna("")))
@@ -182,14 +182,14 @@ def _decimal_mark(text: pd.Series, where: str, elsewhere: frozenset[str]) -> str
         raise InvalidTableError(f"{where}: {both}; allowed: one decimal mark in all of a column")
     if own:
         return min(own)
-    either = values[values.map(lambda v: bool(_EITHER.fullmatch(str(v)))).astype(bool)]
-    if either.empty:
+    either = [value for value in values if _EITHER.fullmatch(value)]
+    if not either:
         return "."
     if len(elsewhere) == 1:
         return min(elsewhere)
-    if not elsewhere and not either.str.contains(",", regex=False).any():
+    if not elsewhere and not any("," in value for value in either):
         return "."
-    value = either.iloc[0]
+    value = either[0]
     one, other = re.sub("[,.]", ".", value), re.sub("[,.]", "", value)
     row = text.fillna("").tolist().index(value) + 1
     raise InvalidTableError(

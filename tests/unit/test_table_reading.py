@@ -276,7 +276,7 @@ NAMES = st.text(
     ),
     suffix=st.sampled_from(SUFFIXES),
 )  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_what_is_written_is_read_back_equal(tmp_path_factory, rows, suffix):
     path = tmp_path_factory.mktemp("out") / f"out{suffix}"
     frame = pd.DataFrame(rows, columns=["model", "acc", "kwh"])
@@ -315,7 +315,7 @@ def test_no_cell_is_run_as_a_formula(tmp_path):
     ),
     seed=st.randoms(use_true_random=False),
 )  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_order_names_and_units_do_not_change_a_ranking(tmp_path_factory, rows, seed):
     from pepr_utils.scoring import normalize, pepr
 
