@@ -111,7 +111,10 @@ def _hash_of(table: UserTable) -> str:
 
     if table.path is not None:
         return hashlib.sha256(table.path.read_bytes()).hexdigest()
-    return content_hash(table.name)
+    try:
+        return content_hash(table.name)
+    except PeprError:  # neither a file nor a set, such as standard input
+        return "not known"
 
 
 def _command(table: Path | None, output: Path) -> str:
