@@ -384,23 +384,24 @@ def _same_model(
     for name, values in (("group", groups), ("experiment", experiments)):
         if values is not None:
             keys[name] = values
-
-    def text(name: str) -> pd.Series:
-        return table.values(name).astype("string").fillna("")
-
     for name in (_column(table, DATASETS, used), *VARIANTS):
         if name is not None and name in table:
-            keys[f"own {name}"] = text(name)
+            keys[f"own {name}"] = _text(table.values(name))
     if experiments is not None or not keys.duplicated().any():
         return keys
     seeds = _column(table, REPEATS, used)
     texts = [c for c in table.text_columns() if c not in {seeds, *used}]
-    shared = {c: text(c) for c in texts if text(c).nunique() <= len(model) / 2}
+    values = {c: _text(table.values(c)) for c in texts}
+    shared = {c: column for c, column in values.items() if column.nunique() <= len(model) / 2}
     if seeds is not None:
         for extra in ({}, *({f"own {c}": values} for c, values in shared.items())):
-            if not keys.assign(**extra, seed=text(seeds)).duplicated().any():
+            if not keys.assign(**extra, seed=_text(table.values(seeds))).duplicated().any():
                 return keys.assign(**extra)
     return keys.assign(**{f"own {c}": values for c, values in shared.items()})
+
+
+def _text(values: pd.Series) -> pd.Series:
+    return values.astype("string").fillna("")
 
 
 class _Averaged(NamedTuple):
@@ -431,20 +432,22 @@ def _averaged(
     row = pd.Series(kept[codes.to_numpy()], index=numbers.index)
     counts = known | ~known.groupby(row).transform("any")
     frame, differ, numeric = table.rows.copy(), [], []
-    text = frame.astype("string").fillna("")
     for name in table.numeric_columns():
         with suppress(InvalidTableError):  # of a column that is not used
             frame[name] = table.numbers(name)
             numeric.append(name)
     rows = frame.loc[kept]
+    plain = {c: v if v.dtype.kind in "fiub" else _text(v) for c, v in frame.items()}
     for name in rows.columns:
-        same = text[name].groupby(row).nunique() <= 1
-        if same.all():
+        values = plain[name]
+        first = values.loc[row].set_axis(values.index)
+        equal = (values == first).fillna(False) | (values.isna() & first.isna())
+        if equal.all():
             continue
         if name in numeric and str(name).strip().lower() not in REPEATS:
             rows[name] = frame.loc[counts, name].groupby(row[counts]).mean()
         else:
-            rows[name] = rows[name].where(same)
+            rows[name] = rows[name].where(equal.astype(bool).groupby(row).all())
         if name not in numbers:
             differ.append(str(name))
     some = f" ({', '.join([*differ[:3], *(['...'] if len(differ) > 3 else [])])} differ)"
@@ -453,7 +456,7 @@ def _averaged(
         numbers[counts].groupby(row[counts]).mean().reindex(kept),
         known.groupby(row).any().reindex(kept),
         numbers[known].assign(row=row[known]),
-        int(text.duplicated().sum()),
+        int(pd.DataFrame(plain).duplicated().sum()),
         f"{len(row):,} rows are {len(kept):,} models, repeated rows of a model averaged"
         f"{some if differ else ''}; --each-row to keep them apart",
     )

@@ -396,7 +396,7 @@ def _noise(ranked: _Ranked) -> Iterator[Note]:
     hit = pd.Series(lead < np.sqrt(down**2 + up**2), index=second.index)
     if hit.any():
         where, label = ranked.where(hit)
-        lead, mine = ranked.leader[label], ranked.groups == label
+        lead, mine = ranked.leader[label], (ranked.groups == label) & ranked.among
         gap = table.loc[lead, "pepr"] - table.loc[mine, "pepr"]
         own, other = table.loc[lead], table.loc[mine]
         near = gap < np.hypot(own["pepr"] - own["pepr_low"], other["pepr_high"] - other["pepr"])
