@@ -324,7 +324,8 @@ def _refuse_mixed(experiments: pd.Series, label: pd.Series, by: list[str]) -> No
 
 def _column(table: UserTable, usual: Sequence[str], used: set[str]) -> str | None:
     """The first column with one of the usual names, in capitals or not, that is not in use."""
-    by_name = {str(c).strip().lower(): c for c in reversed(table.columns) if c not in used}
+    names = [*table.columns, *table.conventions.aliases]
+    by_name = {str(c).strip().lower(): c for c in reversed(names) if c not in used}
     return next((by_name[name] for name in usual if name in by_name), None)
 
 
@@ -452,7 +453,7 @@ def _averaged(
             differ.append(str(name))
     some = f" ({', '.join([*differ[:3], *(['...'] if len(differ) > 3 else [])])} differ)"
     return _Averaged(
-        table.with_rows(rows),
+        table.with_rows(rows, numeric),
         numbers[counts].groupby(row[counts]).mean().reindex(kept),
         known.groupby(row).any().reindex(kept),
         numbers[known].assign(row=row[known]),

@@ -215,10 +215,11 @@ def _open_text(name: str, opener: Opener, head: bytes, sep: str | None) -> Table
         _only_for_text(name, sep, "--sep")
         with _readable(name), opener() as file:
             return _open_json(name, file.read().decode(encoding), taken)
-    if first.startswith("|") or "\\begin{tabular}" in "".join(top):
+    tex = "\\begin{tabular}" in "".join(top)
+    if tex or first.startswith("|"):
         with _readable(name):
-            rows = _document_rows(name, list(_lines(opener, encoding)))
-        kind = "a Markdown table" if first.startswith("|") else "a LaTeX table"
+            rows = _document_rows(name, list(_lines(opener, encoding)), tex=tex)
+        kind = "a LaTeX table" if tex else "a Markdown table"
         return _in_memory(name, rows[0], pd.DataFrame(rows[1:], dtype="string"), [*taken, kind])
     skipped, declared = _above_header(top)
     separator = sep or declared or _separator(name, top[skipped:])
@@ -379,15 +380,15 @@ def _unquoted(text: str) -> str:
     return re.sub(_QUOTED, "", text)
 
 
-def _document_rows(name: str, lines: list[str]) -> list[list[str]]:
+def _document_rows(name: str, lines: list[str], *, tex: bool) -> list[list[str]]:
     """Rows of a Markdown or LaTeX table, such as `export` writes them."""
     rows = []
     for line in map(str.strip, lines):
-        if line.startswith("|"):
+        if line.startswith("|") and not tex:
             cells = [c.replace(r"\|", "|") for c in re.split(r"(?<!\\)\|", line.strip("|"))]
             if all(re.fullmatch(r"\s*:?-+:?\s*", cell) for cell in cells):
                 continue
-        elif line.endswith(r"\\"):
+        elif tex and line.endswith(r"\\"):
             cells = [_from_tex(cell) for cell in re.split(r"(?<!\\)&", line.removesuffix(r"\\"))]
         else:
             continue
@@ -534,7 +535,9 @@ def _open_parquet(name: str, opener: Opener) -> TableFile:
                 )
             frame = found.to_pandas(ignore_metadata=True)[wanted]
         frame.columns = pd.Index(names)
-        for name in frame.select_dtypes("object"):  # bytes, which need not be UTF-8
+        for name in [
+            n for n in names if frame[n].dtype.kind == "O"
+        ]:  # bytes, which need not be UTF-8
             frame[name] = frame[name].map(
                 lambda v: v.decode("utf-8", "backslashreplace") if isinstance(v, bytes) else v
             )

@@ -56,6 +56,8 @@ class Conventions:
         Whether a column whose name says percent holds percentages.
     aliases : dict
         Columns that are made of others.
+    plain : frozenset of str
+        Columns whose percentages have been divided.
     """
 
     decimal: str | None = None
@@ -63,6 +65,7 @@ class Conventions:
     percent: frozenset[str] = frozenset()
     by_name: bool = False
     aliases: Mapping[str, Alias] = field(default_factory=dict)
+    plain: frozenset[str] = frozenset()
 
 
 class UserTable:
@@ -121,6 +124,13 @@ class UserTable:
             of = self._said.setdefault(text, [])
             if column and column not in of:
                 self._said[text] = [*of, column]
+
+    def with_rows(self, rows: pd.DataFrame, plain: Iterable[str]) -> UserTable:
+        """Return the same table with other rows, some columns of them as `numbers` gave them."""
+        conventions = replace(self.conventions, plain=frozenset(plain))
+        table = UserTable(self.name, rows, self.path, conventions)
+        table._said = self._said
+        return table
 
     @cached_property
     def rows(self) -> pd.DataFrame:
@@ -245,6 +255,8 @@ class UserTable:
 
     def _is_percentage(self, name: str, values: pd.Series) -> bool:
         """Whether a column is to be divided by 100: it was asked for, or its name says so."""
+        if self.source(name) in self.conventions.plain:
+            return False
         asked = bool({name, self.source(name)} & self.conventions.percent)
         if not asked:
             if not (self.conventions.by_name and says_percent(name)):
@@ -334,12 +346,6 @@ class UserTable:
             if _is_text(frame[name]) or percent or asked:
                 frame[name] = self.numbers(name)
         return frame
-
-    def with_rows(self, rows: pd.DataFrame) -> UserTable:
-        """Return the table with other rows, whose numbers are floats in the user's own unit."""
-        aliases = self.conventions.aliases
-        percent = frozenset(self.conventions.percent & set(aliases))
-        return UserTable(self.name, rows, self.path, Conventions(percent=percent, aliases=aliases))
 
     def as_dictionary(self) -> pd.DataFrame:
         """Every column, those that are made of others under the data dictionary's name and unit.

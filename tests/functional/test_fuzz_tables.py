@@ -5,6 +5,7 @@ a wrong number.
 """
 
 import bz2
+import codecs
 import gzip
 import io
 import json
@@ -103,15 +104,19 @@ def dialect(rng):
 
 
 def _within_a_number(text, at):
-    return text[at - 1 : at].isdigit() and text[at : at + 1].isdigit()
+    return re.fullmatch(r"[\d.,]{2}", text[max(at - 1, 0) : at + 1]) is not None
 
 
 def _damaged(rng, content):
     """Damage the structure of a file, never a number: what is still there is still true."""
+    if content.startswith((b"\x1f\x8b", b"BZh", b"\xfd7z", b"PK", b"PAR1")):
+        return content[: rng.randrange(len(content))]
+    encoding = "utf-16" if content.startswith(codecs.BOM_UTF16) else "utf-8"
     try:
-        text = content.decode("utf-8")
+        text = content.decode(encoding)
     except UnicodeDecodeError:
-        return content[: rng.randrange(len(content))]  # compressed, or a spreadsheet
+        encoding = "cp1252"
+        text = content.decode(encoding)
     for _ in range(rng.randrange(1, 4)):
         lines = text.splitlines(keepends=True) or [""]
         kind = rng.randrange(7)
@@ -137,7 +142,7 @@ def _damaged(rng, content):
             text = rng.choice(["some title\n", "\n\n", "# a\n", "sep=,\n", "sep=|\n"]) + text
         else:
             text = "".join(rng.sample(lines, len(lines)))
-    return text.encode()
+    return text.encode(encoding, "replace")
 
 
 ARGUMENTS = [
