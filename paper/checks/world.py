@@ -41,9 +41,11 @@ def own_results(result_set: ResultSet, join: imagenet.Join) -> LabelledValue:
     frame = _joined(result_set, join=join)
     own = int(frame["match"].isin(["same weights", "other weights"]).sum())
     others = frame.loc[frame["match"] == "another model"]
-    names = ", ".join(f"{row.architecture} as {row.matched}" for row in others.head(2).itertuples())
+    names = ", ".join(
+        f"{row.architecture} gets {row.matched}" for row in others.head(2).itertuples()
+    )
     more = f" and {len(others) - 2} more" if len(others) > 2 else ""
-    return LabelledValue(own, f"{own} (not {names}{more})" if names else f"{own}")
+    return LabelledValue(own, f"{own} (others: {names}{more})" if names else f"{own}")
 
 
 @check

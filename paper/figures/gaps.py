@@ -72,15 +72,15 @@ def chart(frame: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     rows = frame.assign(row=frame["dataset"] + ", " + frame["measure"])
     base = alt.Chart(rows).encode(
         y=alt.Y("row:N", title=None, sort=rows["row"].tolist(), axis=alt.Axis(labelLimit=200)),
-        color=alt.Color("measure:N", title="Gap in", scale=colours(_COLOURS)),
+        color=alt.Color("measure:N", scale=colours(_COLOURS), legend=None),
         tooltip=tips(
             "dataset|data set|", "measure", "gap|gap|.3f", "low|interval from|.3f", "high|to|.3f"
         ),
     )
-    title = "Median of small models minus median of large ones"
-    bars = base.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", title=title), x2="high:Q")
+    x = alt.X("low:Q", title="Gap in the medians", axis=alt.Axis(tickCount=4))
+    bars = base.mark_rule(strokeWidth=3).encode(x=x, x2="high:Q")
     points = base.mark_point(filled=True, size=120, opacity=1).encode(
-        x="gap:Q", shape=alt.Shape("measure:N", title="Gap in", scale=colours(_SHAPES))
+        x="gap:Q", shape=alt.Shape("measure:N", scale=colours(_SHAPES), legend=None)
     )
     zero = alt.Chart().mark_rule(color="#7b8794", strokeDash=[4, 3]).encode(x=alt.datum(0))
     return alt.layer(zero, bars, points)

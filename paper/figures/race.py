@@ -52,7 +52,10 @@ def chart(frame: pd.DataFrame, *, alpha: float = 1.0) -> alt.Chart:
                 scale=colours(dict(zip(rules, (*PALETTE, "#000000"), strict=False))),
             ),
             shape=alt.Shape(
-                "set:N", title="Data", scale=colours(dict(zip(sets, _SHAPES, strict=False)))
+                "set:N",
+                title="Data",
+                scale=colours(dict(zip(sets, _SHAPES, strict=False))),
+                legend=alt.Legend(orient="bottom"),  # beside the other it is too wide for a phone
             ),
             tooltip=tips(
                 "rule|rule|",
