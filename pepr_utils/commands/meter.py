@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import click
@@ -26,6 +27,11 @@ from pepr_utils.commands.intensity import intensity_option
               metavar="SECONDS", help="Between two samples of power.")  # fmt: skip
 @click.option("--simulate", type=click.FloatRange(min=0), metavar="WATTS",
               help="Measure nothing and count this power: to try things out.")  # fmt: skip
+@click.option("--append", metavar="FILE", type=click.Path(path_type=Path),
+              help="Add a row to a CSV file that `pepr score` reads; not where COMMAND fails.")  # fmt: skip
+@click.option("--label", metavar="NAME", help="What that row is called, such as the model.")
+@click.option("--format", "layout", type=click.Choice(["pepr", "codecarbon"]), default="pepr",
+              show_default=True, help="Columns of that row: our own or CodeCarbon's.")  # fmt: skip
 def meter(command: tuple[str, ...], check: bool, as_json: bool, **options: Any) -> None:
     """Run COMMAND and report what it consumed: energy, emissions, memory and time.
 
@@ -38,6 +44,7 @@ def meter(command: tuple[str, ...], check: bool, as_json: bool, **options: Any) 
     Example:
       pepr meter --check
       pepr meter -- python train.py --epochs 3
+      pepr meter --label resnet18 --append runs.csv -- python train.py
       pepr meter --json --carbon-intensity DK -- python train.py > consumed.json
     """
     if check:
@@ -47,9 +54,15 @@ def meter(command: tuple[str, ...], check: bool, as_json: bool, **options: Any) 
         return
     if not command:
         raise click.UsageError("no COMMAND; give one, such as: pepr meter -- python train.py")
+    append: Path | None = options["append"]
+    if (append is None) != (options["label"] is None):
+        raise click.UsageError("--append FILE and --label NAME need each other")
+    from pepr_utils.commands import meter_rows
     from pepr_utils.commands.metered_command import CannotRunError, find, run
     from pepr_utils.measurement.metering import meter as measuring
 
+    if append is not None:
+        meter_rows.check(append, options["layout"])
     try:
         find(command[0])
         with measuring(
@@ -65,7 +78,11 @@ def meter(command: tuple[str, ...], check: bool, as_json: bool, **options: Any) 
     report = {"command": list(command), "exit_code": ended.exit_code} | measured.as_dict()
     report["memory"]["resident_bytes"] = ended.resident_bytes
     report["notes"] += _about_memory(report["memory"], ended.resident_below_bytes)
+    if append is not None and ended.exit_code:
+        report["notes"].append(f"no row was added to {append}: the command failed")
     _print(json.dumps(report, indent=1) if as_json else "\n".join(_table(report)), err=not as_json)
+    if append is not None and not ended.exit_code:
+        meter_rows.append(append, options["layout"], options["label"], report)
     sys.exit(ended.exit_code)
 
 

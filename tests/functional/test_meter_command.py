@@ -36,6 +36,48 @@ def test_json_is_all_of_stdout_and_the_exit_code_is_the_commands():
     assert report["co2eq_g"] == pytest.approx(50 * report["energy_kwh"])
 
 
+METERED = ("--simulate", "3600", "--pue", "2", "--carbon-intensity", "500", "--label")
+
+
+def test_rows_of_several_commands_are_a_table_that_is_scored(tmp_path):
+    from pepr_utils.results.user_table import load_user_table
+
+    runs = tmp_path / "runs.csv"
+    for name, seconds in (("a", "0.1"), ("b, c", "0.3")):
+        assert _pepr(*METERED, name, "--append", runs, "--", "sleep", seconds).returncode == 0
+    failed = _pepr(*METERED, "d", "--append", runs, "--", "false")
+    assert (failed.returncode, "no row was added" in failed.stderr) == (1, True)
+    table = load_user_table(runs)
+    assert table.labels("model").tolist() == ["a", "b, c"]
+    watts = table.numbers("energy_kwh") * 3.6e6 / table.numbers("duration_s")
+    assert watts.tolist() == pytest.approx([7200, 7200])
+    refused = _pepr(*METERED, "e", "--append", runs, "--format", "codecarbon", "--", "false")
+    assert (refused.returncode, "its columns are model, energy_kwh" in refused.stderr) == (2, True)
+
+
+def test_codecarbon_reads_its_columns_and_adds_to_them(tmp_path):
+    from dataclasses import fields
+
+    import pandas as pd
+    from codecarbon.output_methods.emissions_data import EmissionsData
+    from codecarbon.output_methods.file import FileOutput
+
+    path = tmp_path / "emissions.csv"
+    for name in ("a", "b"):
+        _pepr(*METERED, name, "--append", path, "--format", "codecarbon", "--", "sleep", "0.1")
+    data = EmissionsData(**dict.fromkeys(f.name for f in fields(EmissionsData)))
+    output = FileOutput(path.name, str(tmp_path))
+    assert output.has_valid_headers(data)
+    output.out(data, None)
+    rows = pd.read_csv(path)
+    assert rows["project_name"].tolist()[:2] == ["a", "b"]
+    first = rows.iloc[0]  # 3600 W and a PUE of 2: 2 Wh a second, at 500 g/kWh
+    assert first["energy_consumed"] == pytest.approx(first["duration"] * 2e-3)
+    assert first["emissions"] == pytest.approx(first["duration"] * 1e-3)
+    assert first["emissions_rate"] == pytest.approx(1e-3)
+    assert [path.name for path in tmp_path.iterdir()] == ["emissions.csv"]
+
+
 def test_the_table_leaves_stdout_to_the_command():
     big = "print(len(bytearray(400_000_000)))"
     done = _pepr("--", sys.executable, "-c", big)
