@@ -28,7 +28,7 @@ from pepr_utils.commands.intensity import intensity_option
 @click.option("--simulate", type=click.FloatRange(min=0), metavar="WATTS",
               help="Measure nothing and count this power: to try things out.")  # fmt: skip
 @click.option("--append", metavar="FILE", type=click.Path(path_type=Path),
-              help="Add a row to a CSV file that `pepr score` reads; not where COMMAND fails.")  # fmt: skip
+              help="Add a row to a CSV file for `pepr score`; none if COMMAND fails.")  # fmt: skip
 @click.option("--label", metavar="NAME", help="What that row is called, such as the model.")
 @click.option("--format", "layout", type=click.Choice(["pepr", "codecarbon"]), default="pepr",
               show_default=True, help="Columns of that row: our own or CodeCarbon's.")  # fmt: skip
