@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 
 from paper.chapters.pareto import models as models_of
 from paper.site import NOT_AVAILABLE, fixed
-from pepr_utils.errors import InfeasibleBudgetError, PeprError
+from pepr_utils.errors import InfeasibleBudgetError, InvalidTableError, PeprError
 from pepr_utils.results import (
     ResultSet,
     available_result_sets,
@@ -51,9 +52,18 @@ RESAMPLES = 1000
 
 
 def offered(result_set: str) -> list[ResultSet]:
-    """The set itself, the other state of the published data, and every set measured here."""
-    names = [name for name in available_result_sets() if name != "published" or result_set in SETS]
-    return [load_result_set(name) for name in dict.fromkeys([result_set, *names])]
+    """The set itself, the other state of the published data, and every set measured here.
+
+    A set without a finished run on all images is no choice.
+    """
+    found = [load_result_set(result_set)]
+    for name in available_result_sets():
+        if name != result_set and (name != "published" or result_set in SETS):
+            other = load_result_set(name)
+            with suppress(InvalidTableError):
+                other.full_data()
+                found.append(other)
+    return found
 
 
 def fragment(results: Iterable[ResultSet]) -> str:

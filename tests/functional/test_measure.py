@@ -412,9 +412,9 @@ def test_status_counts_the_runs_that_pepr_run_was_given(tmp_path, monkeypatch):
     assert not (tmp_path / "asked").exists()
     with run_lock(tmp_path, run_id(RUN), {}):
         assert run("test_resnet,test_vit") == 1
-    assert asked() == {"total": 2, "done": 0, "running": 0, "failed": 1, "waiting": 1}
+    assert asked() == {"total": 2, "done": 0, "running": 0, "failed": 1, "waiting": 1, "paused": 0}
     assert run("test_vit,test_convnext") == 1
-    assert asked() == {"total": 3, "done": 0, "running": 0, "failed": 2, "waiting": 1}
+    assert asked() == {"total": 3, "done": 0, "running": 0, "failed": 2, "waiting": 1, "paused": 0}
 
 
 def test_a_kernel_of_a_stopped_sweep_begins_nothing(tmp_path, monkeypatch):
