@@ -181,7 +181,7 @@ def _percent(values: Iterable[float | None], pick) -> str:
 def gaps_in_words(gaps: pd.DataFrame) -> dict[str, str]:
     """The gaps of the figure of that name in words, and a sentence that their outcome chooses."""
     parts = {name: part.set_index("dataset") for name, part in gaps.groupby("measure")}
-    names = {"gap-score": "PePR-E", "gap-alone": "cost alone (P = 1)", "gap-accuracy": "accuracy"}
+    names = {"gap-score": "PePR-E", "gap-alone": "cost alone", "gap-accuracy": "accuracy"}
     found = {
         key: ", ".join(f"{gap:.3f} on {dataset}" for dataset, gap in parts[name]["gap"].items())
         if name in parts

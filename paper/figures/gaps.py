@@ -16,7 +16,7 @@ from pepr_utils.statistics.testing import LEVEL, N_RESAMPLES
 #: What is compared: the performance of the comparison, its column, and the words for it.
 MEASURES = {
     "PePR-E": ("pepr_e", "value"),
-    "cost alone (P = 1)": ("pepr_e", "cost_alone"),
+    "cost alone": ("pepr_e", "cost_alone"),
     "accuracy": ("accuracy", "value"),
 }
 _COLOURS = dict(zip(MEASURES, (BLUE, VERMILION, GREEN), strict=True))

@@ -38,7 +38,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 mjx-container { max-width: 100%; }
 .contents li { display: flex; gap: 0.5rem; list-style: none; margin: 0.2rem 0; }
 .contents a { flex: 1; }
-.cover { min-height: 6cm; padding-top: 4cm; }
+.cover { padding-top: 1cm; }
 """
 _TYPESET = (
     "return [...document.querySelectorAll('.math')].every(m => m.querySelector('mjx-container'))"
