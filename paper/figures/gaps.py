@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 
 from paper.figures.common import BLUE, GREEN, VERMILION, colours, nothing_to_draw, tips
+from paper.figures.medians import NOTHING
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.results import ResultSet
 from pepr_utils.statistics import Comparison, datasets_of, groups
@@ -21,7 +22,6 @@ MEASURES = {
 }
 _COLOURS = dict(zip(MEASURES, (BLUE, VERMILION, GREEN), strict=True))
 _SHAPES = dict(zip(MEASURES, ("circle", "square", "diamond"), strict=True))
-NOTHING = "this result set has no data set with two small and two large models"
 
 
 def data(

@@ -17,10 +17,10 @@ import yaml
 from bs4 import BeautifulSoup
 
 from paper.site.chapters import BookError
+from pepr_utils.reporting.pages import find_browser
 
 #: Parts of the table of contents that are of no use on paper.
 LEFT_OUT = ("Reference",)
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 #: What is on the site for the screen alone.
 _SCREEN_ONLY = (
     ".cell_input, .pepr-links, .headerlink, script, details.hide, .pepr-filter, .pepr-provenance, "
@@ -191,7 +191,7 @@ def _rewrite(article, page: str, pages: Sequence[str]) -> None:
 
 
 def _print(page: Path) -> bytes:
-    browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    browser = find_browser()
     driver = shutil.which("chromedriver")
     if not (browser and driver):
         raise BookError(

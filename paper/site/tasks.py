@@ -16,7 +16,6 @@ from doit.tools import config_changed
 from paper.site.build import build_site, describe_commit, prose_files, stage
 from paper.site.chapters import BookError, Chapter, dependencies, read_chapters
 from paper.site.execute import build_chapter, hashes, look_up
-from paper.site.pdf import make_pdf
 from pepr_utils.errors import PeprError
 
 
@@ -84,6 +83,8 @@ def pdf_task(root: Path) -> dict[str, Any]:
     html = root / "_build" / "html"
 
     def print_site() -> dict[str, Any]:
+        from paper.site.pdf import make_pdf  # only a print needs its parser
+
         make_pdf(root)
         return {}
 

@@ -206,8 +206,13 @@ def _printed(html: bytes) -> bytes:
             ) from None
 
 
+def find_browser() -> str | None:
+    """Path of Chromium or Chrome; None where neither is on the PATH."""
+    return next(filter(None, map(shutil.which, _BROWSERS)), None)
+
+
 def _browser() -> str:
-    found = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    found = find_browser()
     if found is None:
         raise PeprError(
             "a PDF needs Chromium or Chrome on the PATH (Debian: apt install chromium); or write "
