@@ -119,7 +119,7 @@ class ResolvedRun:
             "pretrained": self.run.pretrained,
             "train_fraction": float(self.run.train_fraction),
             "seed": self.run.seed,
-            "protocol": self.protocol.name,
+            "protocol": self.protocol.label,
         }
 
 

@@ -10,11 +10,17 @@ from pepr_utils.errors import ScoreInputError
 
 
 def to_floats(
-    values: Any, what: str, *, allow_nan: bool = False, allow_bool: bool = False
+    values: Any,
+    what: str,
+    *,
+    allow_nan: bool = False,
+    allow_bool: bool = False,
+    keep_float32: bool = False,
 ) -> np.ndarray:
     """Convert `values` to a float array that has values, all finite or, where allowed, NaN.
 
-    What is missing in a nullable pandas column or masked in a masked array counts as NaN.
+    It is of double precision; with `keep_float32`, single precision stays so. What is missing in a
+    nullable pandas column or masked in a masked array counts as NaN.
 
     Raises
     ------
@@ -31,7 +37,8 @@ def to_floats(
     if raw.dtype.kind == "c":
         raise ScoreInputError(f"{what} must be real numbers, got complex ones")
     if raw.dtype.kind in ("fiub" if allow_bool else "fiu"):
-        array = raw.astype(float, copy=False)
+        single = keep_float32 and raw.dtype == np.float32
+        array = raw if single else raw.astype(float, copy=False)
     elif raw.dtype.kind == "b":
         raise ScoreInputError(f"{what} must be numbers, got booleans")
     else:
@@ -128,7 +135,11 @@ def group_codes(by: Any, values: np.ndarray, *, what: str) -> tuple[np.ndarray, 
         low, high = int(numbers.min()), int(numbers.max())
         if high - low < numbers.size and high <= np.iinfo(np.intp).max:
             return np.subtract(numbers, low, dtype=np.intp, casting="unsafe"), high - low + 1
-    codes, uniques = pd.factorize(labels)
+    if isinstance(labels.dtype, pd.CategoricalDtype):
+        categories = pd.Categorical(labels)
+        codes, uniques = np.asarray(categories.codes, dtype=np.intp), categories.categories
+    else:
+        codes, uniques = pd.factorize(labels)
     if codes.min() < 0:
         raise ScoreInputError(
             f"by{position(by, codes < 0)} is missing; every {what} needs a group label"

@@ -63,9 +63,9 @@ def normalize(
     Returns
     -------
     float, numpy.ndarray or pandas.Series
-        R in [0, 1], in the order of `cost`, index kept. Where the two bounds of a group are equal
-        (one model, or equal costs) R is 0; not so under ``max``, whose lower bound is 0 and which
-        gives a single model R = 1, nor under ``fixed``.
+        R in [0, 1], in the order of `cost` and of its precision, index kept. Where the two bounds
+        of a group are equal (one model, or equal costs) R is 0; not so under ``max``, whose lower
+        bound is 0 and which gives a single model R = 1, nor under ``fixed``.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def normalize(
     lower = None if lower is None else to_number(lower, "lower")
     upper = None if upper is None else to_number(upper, "upper")
     index = pandas_index(cost, by)
-    values = to_floats(cost, "cost")
+    values = to_floats(cost, "cost", keep_float32=True)
     check_sign(values, cost, strictly=method == "log")
     codes, n_groups = None, 1
     if by is not None:
@@ -110,7 +110,8 @@ def _by_group(
     values: np.ndarray, low: np.ndarray, high: np.ndarray, codes: np.ndarray | None, *, log: bool
 ) -> np.ndarray:
     """Place each cost between the bounds of its group, a block at a time."""
-    resource = np.empty(values.shape)
+    resource = np.empty(values.shape, values.dtype)
+    low, high = low.astype(values.dtype), high.astype(values.dtype)
     for begin in range(0, values.size, _BLOCK):
         block = slice(begin, begin + _BLOCK)
         group = 0 if codes is None else codes[block]

@@ -13,6 +13,9 @@ from pepr_utils.scoring.arrays import group_codes, pandas_index, sorted_by_group
 BETTER = ("high", "low")
 #: Up to this many models are compared each with each.
 _FEW = 64
+#: Of more models than this, those that a sample of them beats are left out before sorting: one in
+#: `_STEP` is in the sample, unless more than `_LONG` of it are on the sample's own front.
+_MANY, _STEP, _LONG = 100_000, 64, 1000
 
 
 def pareto_front(
@@ -266,6 +269,11 @@ def _front(p: np.ndarray, c: np.ndarray, codes: np.ndarray | None, n_groups: int
     """
     if not p.size:
         return np.zeros(0, dtype=bool)
+    if codes is None and p.size > _MANY:
+        front = _unbeaten_by_sample(p, c)
+        if front.sum() < p.size / 2:
+            front[front] = _front(p[front], c[front], None, 1)
+            return front
     order = sorted_by_group(c, codes, n_groups)
     ordered = c[order]
     new_cost = np.ones(p.size, dtype=bool)  # where a run of equal costs starts
@@ -284,6 +292,16 @@ def _front(p: np.ndarray, c: np.ndarray, codes: np.ndarray | None, n_groups: int
     front = np.empty(p.size, dtype=bool)
     front[order] = ordered >= np.repeat(best, np.diff(starts, append=p.size))
     return front
+
+
+def _unbeaten_by_sample(p: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Which models may be on the front, since no cheaper one of a sample is better."""
+    sample = np.flatnonzero(_front(p[::_STEP], c[::_STEP], None, 1)) * _STEP
+    if sample.size > _LONG:
+        return np.ones(p.size, dtype=bool)
+    sample = sample[np.argsort(c[sample])]
+    best = np.concatenate([[-np.inf], p[sample]])
+    return p >= best[np.searchsorted(c[sample], c, side="right")]
 
 
 def _running_maximum(values: np.ndarray, group: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

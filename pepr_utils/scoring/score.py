@@ -41,7 +41,8 @@ def pepr(performance: Any, resource: Any, *, alpha: float = 1.0) -> Any:
     Returns
     -------
     float, numpy.ndarray or pandas.Series
-        The score in [0, 1], never above P. Shapes broadcast; a pandas index is kept.
+        The score in [0, 1], never above P. Shapes broadcast; a pandas index is kept. It is of
+        single precision where performance and resource are.
 
     Raises
     ------
@@ -59,15 +60,16 @@ def pepr(performance: Any, resource: Any, *, alpha: float = 1.0) -> Any:
     [0.6, 0.8]
     """
     index = pandas_index(performance, resource, alpha)
-    p = to_floats(performance, "performance")
-    r = to_floats(resource, "resource")
+    p = to_floats(performance, "performance", keep_float32=True)
+    r = to_floats(resource, "resource", keep_float32=True)
     a = to_floats(alpha, "alpha")
     check_alpha(a, alpha)
     check_unit_interval(p, performance, "performance", "divide percentages by 100")
     check_unit_interval(r, resource, "resource", "pass the cost through normalize() first")
-    p, r, a = broadcast(performance=p, resource=r, alpha=a)
+    kind = np.result_type(p, r) if a.ndim == 0 else np.dtype(float)
+    p, r, a = broadcast(performance=p, resource=r, alpha=a.astype(kind, copy=False))
     # P / (1 + R / alpha) is the same and, unlike alpha P / (alpha + R), never rounds above P.
-    score = np.divide(r, a, out=np.empty(p.shape))
+    score = np.divide(r, a, out=np.empty(p.shape, kind))
     score += 1
     return like_input(np.divide(p, score, out=score), index, "pepr")
 

@@ -216,7 +216,7 @@ def bare_machine(monkeypatch, tmp_path, doubles):
     monkeypatch.setattr(rapl, "POWERCAP", tmp_path / "none")
     monkeypatch.setattr(psutil, "cpu_times", lambda: None)  # nobody knows who uses the CPU
     guess = carbontracker.Estimate("Guess", 60.0, "a list")
-    monkeypatch.setattr(carbontracker, "estimate", lambda: guess)
+    monkeypatch.setattr(carbontracker, "estimate", lambda *_: guess)
     hardware.idle_power_w.cache_clear()
 
 

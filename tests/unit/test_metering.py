@@ -303,7 +303,7 @@ def test_a_driver_that_fails_leaves_no_energy_where_there_may_be_a_gpu(
 
 def test_a_gpu_beside_an_unmeasured_cpu_is_covered_alone(monkeypatch, doubles):
     doubles.install(monkeypatch, [doubles.Gpu("GPU-a", 200.0)])
-    monkeypatch.setattr(carbontracker, "estimate", lambda: None)
+    monkeypatch.setattr(carbontracker, "estimate", lambda *_: None)
     with meter("cuda", **QUICK) as m:
         time.sleep(0.12)
     assert m.it_energy_kwh() * 3.6e6 == pytest.approx(m.components()[0].energy_j)

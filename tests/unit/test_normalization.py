@@ -229,3 +229,12 @@ def test_between_given_bounds():
     assert between(np.array([1.0, 3.0, 9.0]), 2.0, 4.0).tolist() == [0.0, 0.5, 1.0]
     assert between(np.array([1.0, 10.0]), 1.0, 100.0, log=True).tolist() == [0.0, 0.5]
     assert between(np.array([5.0]), 5.0, 5.0).tolist() == [0.0]
+
+
+def test_categories_are_groups_and_one_that_is_missing_is_an_error():
+    cost, names = [1.0, 3.0, 2.0, 9.0], ["b", "b", "a", "a"]
+    groups = pd.Categorical(names, categories=["a", "unused", "b"])
+    for by in (groups, pd.Series(groups)):
+        assert np.array_equal(normalize(cost, by=by), normalize(cost, by=names))
+    with pytest.raises(ScoreInputError, match="missing"):
+        normalize(cost, by=pd.Categorical(["b", None, "a", "a"]))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pepr_utils.errors import ScoreInputError, UnknownNameError
-from pepr_utils.scoring import pareto_front, pareto_knee
+from pepr_utils.scoring import pareto, pareto_front, pareto_knee
 
 DIRECTIONS = list(product(("high", "low"), repeat=2))
 #: Few values, so that ties and duplicates abound; NaN among them.
@@ -236,3 +236,16 @@ def test_unknown_options():
         pareto_front([0.5], [1], better=("up", "low"))
     with pytest.raises(UnknownNameError, match="value of missing 'ignore'; allowed: error, drop"):
         pareto_front([0.5], [1], missing="ignore")
+
+
+@pytest.mark.parametrize("kind", ["random", "rising", "ties"])
+def test_leaving_out_what_a_sample_beats_changes_no_front(kind, monkeypatch):
+    rng = np.random.default_rng(4)
+    p, c = rng.random((2, 20_000))
+    if kind == "rising":
+        p, c = np.sort(p), np.sort(c)
+    if kind == "ties":
+        p, c = p.round(2), c.round(2)
+    whole = pareto_front(p, c)
+    monkeypatch.setattr(pareto, "_MANY", 1000)
+    assert np.array_equal(pareto_front(p, c), whole)

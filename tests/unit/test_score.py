@@ -209,3 +209,14 @@ def test_weighted_refuses_what_the_score_refuses():
         pepr_weighted([0.5, 50], [[0.1], [0.1]], [1.0])
     with pytest.raises(ScoreInputError, match="different indexes"):
         pepr_weighted(pd.Series([0.5], index=["a"]), pd.DataFrame({"E": [0.1]}, index=["b"]), [1.0])
+
+
+def test_single_precision_stays_and_no_score_is_above_the_performance():
+    p, cost = np.random.default_rng(1).random((2, 1000), dtype=np.float32)
+    resource = normalize(cost)
+    score = pepr(p, resource, alpha=2.5)
+    assert (resource.dtype, score.dtype) == (np.float32, np.float32)
+    assert (score <= p).all()
+    exact = pepr(p.astype(float), normalize(cost.astype(float)), alpha=2.5)
+    np.testing.assert_allclose(score, exact, rtol=1e-5)
+    assert pepr(p, resource.astype(float)).dtype == float

@@ -267,7 +267,7 @@ def test_a_run_that_ends_without_a_record_fails(sweep, ended):
     why = "ValueError: broken" if ended else "the notebook ended"
     assert (record.architecture, record.attempt) == (NAMES[2], 2)
     assert record.failure_reason == f"left no record: {why}"
-    assert (record.protocol, record.image_size) == ("demo", 32)
+    assert (record.protocol, record.image_size) == ("demo-2", 32)
     assert list(chain(*workers.kernels)).count(NAMES[2]) == 2
     assert len(found.done) == 5
 

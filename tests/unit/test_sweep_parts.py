@@ -344,7 +344,7 @@ def test_the_energy_of_a_shared_processor_is_not_estimated(in_sweep, monkeypatch
     from pepr_utils.measurement.metering import carbontracker, rapl
 
     guess = carbontracker.Estimate("X", 50.0, "rated power")
-    monkeypatch.setattr(carbontracker, "estimate", lambda: guess)
+    monkeypatch.setattr(carbontracker, "estimate", lambda *_: guess)
     monkeypatch.setattr(rapl.Rapl, "find", lambda: rapl.Rapl(reason="none"))
     with meter("cpu", idle_s=0) as measured:
         pass

@@ -12,6 +12,7 @@ from pepr_utils.measurement.training.batches import Batches
 from pepr_utils.measurement.training.device import DeviceError, choose_device
 from pepr_utils.measurement.training.loop import Splits, Task, TrainingFailedError, train
 from pepr_utils.measurement.training.perform import is_shuffled, reason
+from pepr_utils.measurement.training.precision import Precision
 from pepr_utils.results.predictions import read_predictions
 
 CPU = torch.device("cpu")
@@ -192,8 +193,8 @@ def _train(recipe, pixels, labels, model=None, **options):
     meter = _Meter()
     task = Task(2, multi_label=False, one_logit=False)
     trained = train(
-        model, Splits(batches, batches, batches), task, recipe, seed=1, shuffled=True,
-        meter=meter, **options,
+        model, Splits(batches, batches, batches), task, recipe, precision=Precision("cpu"),
+        seed=1, shuffled=True, meter=meter, **options,
     )  # fmt: skip
     return trained, meter
 

@@ -56,26 +56,35 @@ def gpu_power(handle: Any) -> Callable[[], float]:
 
 
 @cache
-def estimate() -> Estimate | None:
+def estimate(name: str = "") -> Estimate | None:
     """Return the CPU's estimated power, looked up once; None where carbontracker gives none.
 
     carbontracker looks the CPU up in a list of rated powers: by its whole name, else the first row
     whose name contains it, else the mean of the list. It counts one CPU, whatever their number, at
     half of its rated power, whatever the load.
+
+    Parameters
+    ----------
+    name : str, optional
+        The CPU's name, where the system tells it at once; carbontracker finds it in a second.
     """
     try:
         with quiet():
             from carbontracker.components.cpu.generic import GenericCPU
 
-        handler = GenericCPU(pids=[], devices_by_pid=False)
+        class Named(GenericCPU):
+            def get_cpu_brand(self) -> str:  # its own way starts a Python process, of a second
+                return name or super().get_cpu_brand()
+
+        handler = Named(pids=[], devices_by_pid=False)
         handler.init()
         (power,) = handler.power_usage()
-        name, basis = handler.cpu_brand, "the rated power listed under its name"
-        if name not in handler.cpu_power_data:
+        brand, basis = handler.cpu_brand, "the rated power listed under its name"
+        if brand not in handler.cpu_power_data:
             basis = "a rated power that is a guess: its name is not in carbontracker's list"
     except Exception:  # noqa: BLE001 - carbontracker or its list may be missing or broken
         return None
-    return Estimate(name, float(power), basis) if power and power > 0 else None
+    return Estimate(brand, float(power), basis) if power and power > 0 else None
 
 
 def pue() -> float:

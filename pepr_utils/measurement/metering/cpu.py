@@ -8,6 +8,8 @@ estimate does not depend on the load: it stays, with a note.
 from __future__ import annotations
 
 import os
+import platform
+import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -58,6 +60,20 @@ def own_processes() -> set[int]:
     return found
 
 
+def processor_name() -> str:
+    """Name of the CPU as Linux or macOS has it; empty where neither tells it."""
+    name = ""
+    if platform.system() == "Linux":
+        with suppress(OSError):
+            lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+            name = next((x.split(":", 1)[1] for x in lines if x.startswith("model name")), "")
+    elif platform.system() == "Darwin":
+        with suppress(OSError, subprocess.SubprocessError):
+            command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+            name = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return " ".join(name.split())
+
+
 class Others(NamedTuple):
     """Cores that others kept busy on average, and whether that counts as sharing the CPU."""
 
@@ -87,7 +103,7 @@ class Cpu:
             self.domains = rapl.domains
             return
         self.notes = (f"no RAPL: {rapl.reason}",)
-        self._estimate = carbontracker.estimate()
+        self._estimate = carbontracker.estimate(processor_name())
         if self._estimate is None:
             self.notes += ("no CPU estimate: carbontracker gives none",)
 

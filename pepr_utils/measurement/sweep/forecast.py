@@ -145,7 +145,8 @@ class Source:
 def _measured(row: Mapping[str, Any], sizes: Mapping[str, Sizes]) -> Measured | None:
     """A row as a basis; None where its time or its number of images is not known."""
     known = sizes.get(row["dataset"]) or known_sizes(row["dataset"])
-    recipe = PROTOCOLS.get(row["protocol"])
+    name = row["protocol"].partition("-")[0]  # of any version: they take about as long
+    recipe = PROTOCOLS.get(name)
     epochs = row["n_epochs"] or (recipe.epochs if recipe else None)
     n_train, fraction = row["n_train"], row["train_fraction"]
     if n_train is None and known is not None and fraction:
@@ -171,7 +172,7 @@ def _measured(row: Mapping[str, Any], sizes: Mapping[str, Sizes]) -> Measured | 
     return Measured(
         architecture=row["architecture"],
         dataset=row["dataset"],
-        protocol=row["protocol"],
+        protocol=name,
         pretrained=row["pretrained"],
         train_fraction=fraction,
         image_size=None if size is None else int(size),

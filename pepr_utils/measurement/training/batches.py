@@ -44,11 +44,7 @@ class Batches:
     ) -> None:
         self.recipe, self.device = recipe, device
         self.labels = torch.from_numpy(labels[indices]).to(device)
-        self.layout = (
-            torch.channels_last
-            if recipe.channels_last and device.type == "cuda"
-            else torch.contiguous_format
-        )
+        self.layout = memory_layout(recipe)
         self._pixels, self._indices = pixels, indices
         self._resident = self.note = None
         if recipe.on_device and device.type != "cpu":
@@ -83,8 +79,15 @@ class Batches:
                 images = self._resident[at]
             else:
                 images = torch.from_numpy(self._pixels[self._indices[chosen]]).to(self.device)
-            floats = images.permute(0, 3, 1, 2).float().div_(255.0)
-            yield floats.contiguous(memory_format=self.layout), self.labels[at]
+            planes = images.permute(0, 3, 1, 2)
+            # A copy into the layout: of one channel, `contiguous` would leave it as it is.
+            floats = torch.empty(planes.shape, device=self.device, memory_format=self.layout)
+            yield floats.copy_(planes).div_(255.0), self.labels[at]
+
+
+def memory_layout(recipe: Protocol) -> torch.memory_format:
+    """Order of images and weights in memory under a recipe."""
+    return torch.channels_last if recipe.channels_last else torch.contiguous_format
 
 
 def _too_large(n_bytes: int, device: torch.device) -> str | None:

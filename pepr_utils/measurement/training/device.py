@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 import torch
 
 from pepr_utils.errors import PeprError, unknown_name
+from pepr_utils.measurement.metering.cpu import processor_name
 
 KINDS = ("cuda", "mps", "cpu")
 
@@ -59,16 +58,7 @@ def device_name(device: torch.device) -> str:
     """Model name of a device, such as ``NVIDIA H100 80GB HBM3`` or the processor's."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    name = ""
-    if platform.system() == "Linux":
-        with suppress(OSError):
-            lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-            name = next((x.split(":", 1)[1] for x in lines if x.startswith("model name")), "")
-    elif platform.system() == "Darwin":
-        with suppress(OSError, subprocess.SubprocessError):
-            command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-            name = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    name = " ".join(name.split()) or platform.processor() or platform.machine() or "unknown CPU"
+    name = processor_name() or platform.processor() or platform.machine() or "unknown CPU"
     return f"{name} (MPS)" if device.type == "mps" else name
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +18,7 @@ from pepr_utils.measurement.protocols import Protocol
 from pepr_utils.measurement.training.batches import Batches
 from pepr_utils.measurement.training.checkpoint import Part
 from pepr_utils.measurement.training.device import synchronize
+from pepr_utils.measurement.training.precision import Precision
 from pepr_utils.results import Epoch
 
 #: Called with epoch, images done and images of the epoch.
@@ -97,6 +97,7 @@ def train(  # noqa: PLR0913 - what a training is made of
     task: Task,
     recipe: Protocol,
     *,
+    precision: Precision,
     seed: int,
     shuffled: bool,
     meter: Meter,
@@ -115,7 +116,9 @@ def train(  # noqa: PLR0913 - what a training is made of
     task : Task
         What the outputs mean.
     recipe : Protocol
-        Epochs, optimiser, precision.
+        Epochs, optimiser, when to evaluate.
+    precision : Precision
+        Where it uses bf16.
     seed : int
         Decides the order of the images.
     shuffled : bool
@@ -137,7 +140,6 @@ def train(  # noqa: PLR0913 - what a training is made of
         If the loss or an output is not finite, or no batch is large enough.
     """
     device = splits.train.device
-    autocast = _autocast(recipe, device)
     optimizer = _optimizer(model, recipe, device)
     results, test, part = [], None, part or Part()
     if part.start is not None:
@@ -151,7 +153,7 @@ def train(  # noqa: PLR0913 - what a training is made of
                 batches,
                 task,
                 optimizer,
-                autocast,
+                precision,
                 read_every_step=recipe.read_loss_every_step,
                 tick=lambda done, now=epoch: tick and tick(now, done, len(splits.train)),
             )
@@ -163,8 +165,8 @@ def train(  # noqa: PLR0913 - what a training is made of
         if epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs:
             with meter.window("eval", epoch):
                 started = time.perf_counter()
-                val = evaluate(model, splits.val, autocast=autocast)
-                test = evaluate(model, splits.test, autocast=autocast)
+                val = evaluate(model, splits.val, precision)
+                test = evaluate(model, splits.test, precision)
                 synchronize(device)
                 eval_time = time.perf_counter() - started
             _check_finite(val, "validation", epoch)
@@ -191,7 +193,7 @@ def _epoch(
     batches: Iterable[tuple[torch.Tensor, torch.Tensor]],
     task: Task,
     optimizer: torch.optim.Optimizer,
-    autocast: Callable[[], AbstractContextManager],
+    precision: Precision,
     *,
     read_every_step: bool,
     tick: Callable[[int], object],
@@ -204,7 +206,7 @@ def _epoch(
     done = 0
     for images, labels in batches:
         optimizer.zero_grad(set_to_none=True)
-        with autocast():
+        with precision.autocast(training=True):
             logits = model(images)
         loss = task.loss(logits.float(), labels)
         loss.backward()
@@ -220,13 +222,11 @@ def _epoch(
     return float(loss_sum) / done, float(correct) / done
 
 
-def evaluate(
-    model: torch.nn.Module, batches: Batches, *, autocast: Callable[[], AbstractContextManager]
-) -> Predictions:
+def evaluate(model: torch.nn.Module, batches: Batches, precision: Precision) -> Predictions:
     """Return a model's predictions on all images of a split, the last partial batch included."""
     model.eval()
     logits = []
-    with torch.inference_mode(), autocast():
+    with torch.inference_mode(), precision.autocast(training=False):
         for images, _ in batches.ordered():
             logits.append(model(images).float())
     return Predictions(torch.cat(logits).cpu().numpy(), batches.labels.cpu().numpy())
@@ -247,11 +247,3 @@ def _optimizer(
     """Return Adam; in one kernel on the CPU, where that is many times faster and else the same."""
     fused = {"fused": True} if device.type == "cpu" else {}
     return torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, **fused)
-
-
-def _autocast(recipe: Protocol, device: torch.device) -> Callable[[], AbstractContextManager]:
-    """Return what makes the context of a forward pass: bf16 on a GPU that has it, else nothing."""
-    gains = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    if recipe.precision == "bf16" and gains:
-        return lambda: torch.autocast(device.type, dtype=torch.bfloat16)
-    return nullcontext

@@ -17,10 +17,11 @@ from pepr_utils.measurement.progress import Step, Watch
 from pepr_utils.measurement.protocols import Protocol
 from pepr_utils.measurement.run import ResolvedRun
 from pepr_utils.measurement.training import device as devices
-from pepr_utils.measurement.training.batches import Batches
+from pepr_utils.measurement.training.batches import Batches, memory_layout
 from pepr_utils.measurement.training.checkpoint import Part, write_checkpoint
 from pepr_utils.measurement.training.loop import Splits, Task, Trained, TrainingFailedError, train
 from pepr_utils.measurement.training.model import count_parameters, make_model
+from pepr_utils.measurement.training.precision import Precision, choose_precision
 from pepr_utils.measurement.training.record import (
     part_columns,
     provenance_columns,
@@ -89,6 +90,8 @@ def perform(
                 weights_file=run.weights_file,
             )
             notes = [] if shuffled else ["training images are shown in the order of the file"]
+            precision = _precision(model, images, chosen, recipe, device, part)
+            notes += filter(None, [precision.note])
             known |= {"n_parameters": count_parameters(model), "n_parameters_of": "trained model"}
             trained = failure = None
 
@@ -99,12 +102,13 @@ def perform(
                 try:
                     splits = _splits(images, chosen, recipe, device)
                     notes += splits.notes()
-                    model = _placed(model, recipe, device)
+                    model = model.to(device, memory_format=memory_layout(recipe))
                     trained = train(
                         model,
                         splits,
                         task,
                         recipe,
+                        precision=precision,
                         seed=seed,
                         shuffled=shuffled,
                         meter=measured,
@@ -174,9 +178,26 @@ def _set_name(dataset: str) -> str:
     return split_size(value)[0] if kind == "medmnist" else dataset
 
 
-def _placed(model: torch.nn.Module, recipe: Protocol, device: torch.device) -> torch.nn.Module:
-    layout = {"memory_format": torch.channels_last} if recipe.channels_last else {}
-    return model.to(device, **(layout if device.type == "cuda" else {}))
+def _precision(
+    model: torch.nn.Module,
+    images: Images,
+    chosen: np.ndarray,
+    recipe: Protocol,
+    device: torch.device,
+    part: Part,
+) -> Precision:
+    """Where the training uses bf16; a trial on a CPU is before anything is metered."""
+    if device.type == "cpu":
+        model.to(memory_format=memory_layout(recipe))
+    first = Batches(images.pixels["train"], images.labels["train"], chosen, recipe, device)
+    return choose_precision(
+        model,
+        lambda: next(first.ordered())[0],
+        recipe,
+        device,
+        n_steps=recipe.epochs * -(-len(chosen) // recipe.batch_size),
+        notes=part.record.training_notes if part.record else None,
+    )
 
 
 def _splits(images: Images, chosen: np.ndarray, recipe: Protocol, device: torch.device) -> Splits:
