@@ -121,6 +121,18 @@ def _show(records: list[Record], *, as_json: bool, output: Path) -> None:
     methods = sorted({r.energy_method for r in records if r.energy_method})
     click.echo(f"energy: {'; '.join(methods) or 'not measured'}")
     click.echo(f"records: {output / 'runs'}")
+    _show_notes(records)
+
+
+def _show_notes(records: list[Record]) -> None:
+    """Print what `pepr score` says below the same runs."""
+    from pepr_utils.commands.comparison import show_notes
+    from pepr_utils.results.load import of_records
+    from pepr_utils.results.ranking import score
+
+    done = [record for record in records if record.status == "done"]
+    if any(r.energy_kwh is not None and r.test_accuracy is not None for r in done):
+        show_notes(score(of_records(done, "these runs").runs).notes)
 
 
 def _rows(records: list[Record]) -> list[dict[str, Any]]:

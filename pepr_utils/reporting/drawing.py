@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -267,11 +266,6 @@ def write(target: Path, content: bytes, what: str) -> None:
         write_whole(target, content)
     except OSError as error:
         raise PeprError(f"{what} {str(target)!r} cannot be written: {error.strerror}") from None
-
-
-def script_of(value: object) -> str:
-    """Write a value as JSON that cannot end, or hide, the script element that holds it."""
-    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def vl_convert() -> Any:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 import shutil
 import subprocess
 import tempfile
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -176,12 +179,12 @@ def _html(content: Content, top: int) -> bytes:
         fluid = {"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
         svg = drawing.vl_convert().vegalite_to_svg(spec)  # which escapes the texts in it
         svg = re.sub(r"(?<=[(,]\d)(\d*\.\d\d)\d+(?=[,)])", r"\1", svg)  # places in fewer digits
-        script = drawing.script_of(spec | fluid)
-        shown.append({"words": spec["description"], "svg": Markup(svg), "script": Markup(script)})
+        shown.append({"words": spec["description"], "svg": Markup(svg), "spec": spec | fluid})
     rows = sum(len(section.rows) for section in content.sections)
-    library = Markup(drawing.vl_convert().javascript_bundle())
+    live = [drawing.vl_convert().javascript_bundle(), [chart["spec"] for chart in shown]]
+    packed = b64encode(gzip.compress(json.dumps(live).encode(), mtime=0)).decode()
     page = _template().render(
-        content=content, charts=shown, top=top, all_rows=rows <= _MOST_ROWS, library=library
+        content=content, charts=shown, top=top, all_rows=rows <= _MOST_ROWS, packed=packed
     )
     return page.encode()
 

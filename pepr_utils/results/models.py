@@ -6,7 +6,6 @@ Repeated rows of one model, such as seeds, are averaged; a column of data sets m
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -212,6 +211,7 @@ def find_models(table: UserTable, asked: Question, kind: type[Kind] = Models) ->
 
     scale, as_read = asked.scale, table
     performance, costs = _resolve(table, asked.performance, list(asked.costs))
+    table.read_numbers([performance, *costs])
     failed = table.failed
     if asked.any_numbers:
         numbers = pd.DataFrame({name: table.numbers(name) for name in (performance, *costs)})
@@ -232,7 +232,7 @@ def find_models(table: UserTable, asked: Question, kind: type[Kind] = Models) ->
         )
     model, named = _names(table, asked.label, used | set(asked.by))
     left_out, averaged = _left_out(table, numbers, failed, known), None
-    if not asked.each_row and named:
+    if not asked.each_row and named and model.duplicated().any():
         averaged = _averaged(table, numbers, known, _same_model(table, model, groups, used))
     if averaged is not None:
         table, numbers, remark = averaged.table, averaged.numbers, averaged.remark
@@ -344,11 +344,13 @@ def _names(table: UserTable, label: str | None, used: set[str]) -> tuple[pd.Seri
         if column is None:
             column = next((c for c in table.text_columns() if c not in used), None)
             named = column is not None and _column(table, REPEATS, used) is not None
-    numbers = pd.Series([f"row {i + 1}" for i in range(len(table.index))], index=table.index)
     if column is None:
-        return numbers.rename("model"), False
-    text = table.values(column).astype("string").str.strip()
-    return text.where(text.notna() & (text != ""), numbers).rename("model").astype(object), named
+        text = pd.Series(pd.NA, index=table.index, dtype="string")
+    else:
+        text = table.values(column).astype("string").str.strip()
+    empty = text.index[text.isna() | (text == "").fillna(True)]
+    text.loc[empty] = pd.array([f"row {i + 1}" for i in empty], dtype="string")
+    return text.rename("model"), named
 
 
 def _left_out(
@@ -391,14 +393,16 @@ def _same_model(
     if experiments is not None or not keys.duplicated().any():
         return keys
     seeds = _column(table, REPEATS, used)
-    texts = [c for c in table.text_columns() if c not in {seeds, *used}]
-    values = {c: _text(table.values(c)) for c in texts}
-    shared = {c: column for c, column in values.items() if column.nunique() <= len(model) / 2}
-    if seeds is not None:
-        for extra in ({}, *({f"own {c}": values} for c, values in shared.items())):
-            if not keys.assign(**extra, seed=_text(table.values(seeds))).duplicated().any():
-                return keys.assign(**extra)
-    return keys.assign(**{f"own {c}": values for c, values in shared.items()})
+    seed = None if seeds is None else _text(table.values(seeds))
+    if seed is not None and not keys.assign(seed=seed).duplicated().any():
+        return keys
+    texts = {c: _text(table.values(c)) for c in table.text_columns() if c not in {seeds, *used}}
+    shared = {f"own {c}": v for c, v in texts.items() if v.nunique() <= len(model) / 2}
+    if seed is not None:
+        for column, values in shared.items():
+            if not keys.assign(**{column: values}, seed=seed).duplicated().any():
+                return keys.assign(**{column: values})
+    return keys.assign(**shared)
 
 
 def _text(values: pd.Series) -> pd.Series:
@@ -432,35 +436,63 @@ def _averaged(
     kept = numbers.index[~codes.duplicated()]
     row = pd.Series(kept[codes.to_numpy()], index=numbers.index)
     counts = known | ~known.groupby(row).transform("any")
-    frame, differ, numeric = table.rows.copy(), [], []
-    for name in table.numeric_columns():
-        with suppress(InvalidTableError):  # of a column that is not used
-            frame[name] = table.numbers(name)
-            numeric.append(name)
-    rows = frame.loc[kept]
-    plain = {c: v if v.dtype.kind in "fiub" else _text(v) for c, v in frame.items()}
-    for name in rows.columns:
-        values = plain[name]
-        first = values.loc[row].set_axis(values.index)
-        equal = (values == first).fillna(False) | (values.isna() & first.isna())
-        if equal.all():
-            continue
-        if name in numeric and str(name).strip().lower() not in REPEATS:
-            rows[name] = frame.loc[counts, name].groupby(row[counts]).mean()
-        else:
-            rows[name] = rows[name].where(equal.astype(bool).groupby(row).all())
-        if name not in numbers:
-            differ.append(str(name))
-    some = f" ({', '.join([*differ[:3], *(['...'] if len(differ) > 3 else [])])} differ)"
+    runs = _Runs(table, row, counts)
+    over = _column(table, REPEATS, set(map(str, numbers)))
+    others = [c for c in table.columns if c not in numbers] if over is None else []
+    differ = [str(c) for c in others if not runs.shared(c).all()] if over is None else [over]
+    more = ", ..." if len(differ) > 3 else ""
+    of = f" over {', '.join(differ[:3])}{more}" if differ else ""
+    same = keys.join(numbers).assign(seed=over and _text(table.values(over)))
+    copies = same.index[same.duplicated(keep=False)]
+    names = table.columns if len(copies) else ()
+    every = {c: _comparable(table.values(c)[copies]) for c in names}
     return _Averaged(
-        table.with_rows(rows, numeric),
+        table.with_rows(runs.read),
         numbers[counts].groupby(row[counts]).mean().reindex(kept),
         known.groupby(row).any().reindex(kept),
         numbers[known].assign(row=row[known]),
-        int(pd.DataFrame(plain).duplicated().sum()),
-        f"{len(row):,} rows are {len(kept):,} models, repeated rows of a model averaged"
-        f"{some if differ else ''}; --each-row to keep them apart",
+        int(pd.DataFrame(every).duplicated().sum()),
+        f"{len(row):,} rows are {len(kept):,} models, repeated rows of a model averaged{of}; "
+        "--each-row to keep them apart",
     )
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Repeated rows: the first of each one's model, and whether it counts for the means."""
+
+    table: UserTable
+    row: pd.Series
+    counts: pd.Series
+
+    def shared(self, name: str) -> pd.Series:
+        """Where a row has the value of its model's first row."""
+        values = _comparable(self.table.values(name))
+        first = values.loc[self.row].set_axis(values.index)
+        return ((values == first).fillna(False) | (values.isna() & first.isna())).astype(bool)
+
+    def read(self, names: Sequence[str]) -> pd.DataFrame:
+        """One row per model: means of numbers, what is shared of text."""
+        import pandas as pd
+
+        kept, found = pd.Index(self.row.unique()), {}
+        for name in names:
+            values = self.table.values(name)[kept]
+            if str(name).strip().lower() in REPEATS or not self.table.is_numeric(name):
+                found[name] = values.where(self.shared(name).groupby(self.row).all())
+                continue
+            try:
+                numbers = self.table.numbers(name)[self.counts]
+                means = numbers.groupby(self.row[self.counts]).mean().reindex(kept)
+            except InvalidTableError:  # of a column that is not used
+                means = values
+            whole = values.dtype.kind in "iu" and (values == means).all()
+            found[name] = values if whole else means
+        return pd.DataFrame(found)
+
+
+def _comparable(values: pd.Series) -> pd.Series:
+    return values if values.dtype.kind in "fiub" else _text(values)
 
 
 def _images(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pepr_utils.errors import InvalidTableError
 from pepr_utils.results.accuracies import majority_share
 from pepr_utils.results.models import Models, is_accuracy
 from pepr_utils.results.units import UNITS, unit_of
@@ -43,6 +44,8 @@ TRAILS = 0.02
 _PARTIAL = re.compile(
     r"released|latency|infer|eval|per|step|batch|image|sample|epoch", re.IGNORECASE
 )
+#: Columns that tell how well a constant answer does.
+_TELLING = ("n_test", "dataset", "n_classes")
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ def _of_numbers(models: Models) -> Iterator[Note]:
 
 def _power(models: Models) -> Iterator[Note]:
     """Energies and times whose units are known by name and do not go together."""
-    columns = [c for c in map(str, models.rows.columns) if not _PARTIAL.search(c)]
+    columns = [c for c in models.table.columns if not _PARTIAL.search(c)]
     units = {c: unit for c in columns if (unit := unit_of(c))}
     energies = {c: unit for c, (kind, unit) in units.items() if kind == "energy"}
     times = {c: unit for c, (kind, unit) in units.items() if kind == "time"}
@@ -153,8 +156,10 @@ def _power(models: Models) -> Iterator[Note]:
 
 
 def _numbers(models: Models, column: str) -> pd.Series:
-    values = pd.to_numeric(models.rows[column], errors="coerce").astype("Float64")
-    return values.astype("float64").where(models.known)
+    try:
+        return models.table.numbers(column).where(models.known)
+    except InvalidTableError:  # of a column that is not compared
+        return pd.Series(np.nan, index=models.known.index)
 
 
 def _mixed_units(models: Models, cost: str) -> Iterator[Note]:
@@ -210,9 +215,11 @@ class _Ranked:
             self.among = self.index.isin(among)
         self.numbers = models.numbers.loc[self.index]
         self.p = models.scale.fraction(self.numbers[models.performance])
-        self.names = models.model[self.index].astype(str)
-        one = pd.Series("", index=self.index)
-        self.groups = one if models.groups is None else models.groups[self.index].astype(str)
+        self.names = models.model
+        codes, labels = 0, [""]
+        if models.groups is not None:
+            codes, labels = models.groups[self.index].astype(str).factorize()
+        self.groups, self.labels = pd.Series(codes, index=self.index), labels
         self.table = ranking.table.loc[self.index]
         self.leader = self.leaders(self.table["pepr"], self.table["resource"])
         self.size = self.groups.value_counts()[self.leader.index]
@@ -220,12 +227,14 @@ class _Ranked:
     def leaders(self, score: Any, resource: Any, among: Any = None) -> pd.Series:
         """Row of the best score of each group; of equal ones the cheaper, then by name."""
         frame = pd.DataFrame(
-            {"group": self.groups, "score": -np.round(np.asarray(score), 12),
-             "resource": np.asarray(resource), "name": self.names},
+            {"group": self.groups, "score": np.round(np.asarray(score), 12),
+             "resource": np.asarray(resource)},
             index=self.index,
         )  # fmt: skip
         frame = frame[self.among if among is None else self.among & np.asarray(among)]
-        frame = frame.sort_values(["group", "score", "resource", "name"])
+        frame = frame[frame["score"] == frame.groupby("group")["score"].transform("max")]
+        frame = frame.assign(name=self.models.model[frame.index].astype(str))
+        frame = frame.sort_values(["group", "resource", "name"])
         return frame.drop_duplicates("group").reset_index().set_index("group")["index"]
 
     def under(self, method: str, alpha: float, among: Any = None) -> pd.Series:
@@ -234,7 +243,7 @@ class _Ranked:
         A leader that is not `among` the models trails by nothing.
         """
         mask = np.ones(len(self.index), dtype=bool) if among is None else among.to_numpy()
-        by = self.groups.to_numpy()[mask]
+        by = None if self.models.groups is None else self.groups.to_numpy()[mask]
         each = [
             normalize(self.numbers[cost].to_numpy()[mask], method=method, by=by)
             for cost in self.rule.weights
@@ -248,12 +257,13 @@ class _Ranked:
 
     def where(self, hit: pd.Series) -> tuple[str, Any]:
         """The groups in which something was found, as text, and the first of them by name."""
-        labels = sorted(hit.index[hit])
+        codes = sorted(hit.index[hit], key=lambda code: self.labels[code])
+        label = f"{self.labels[codes[0]]}: "
         if self.models.groups is None:
-            return "", labels[0]
-        if len(labels) == 1:
-            return f"{labels[0]}: ", labels[0]
-        return f"in {len(labels):,} of {len(hit):,} groups, such as {labels[0]}: ", labels[0]
+            return "", codes[0]
+        if len(codes) == 1:
+            return label, codes[0]
+        return f"in {len(codes):,} of {len(hit):,} groups, such as {label}", codes[0]
 
 
 def _of_ranking(ranked: _Ranked, chance: float | None) -> Iterator[Note]:
@@ -292,14 +302,18 @@ def _level(models: Models, row: Any) -> float:
         return 0.5
     if not (models.scale.is_share and is_accuracy(performance)) or "top5" in performance:
         return np.nan
-    values = models.rows.loc[row]
-    level, n_test = np.nan, pd.to_numeric(values.get("n_test"), errors="coerce")
-    if pd.notna(n_test) and pd.notna(values.get("dataset")):
+    values = {c: models.table.values(c)[row] for c in _TELLING if c in models.table}
+    level, n_test = np.nan, _number(values.get("n_test"))
+    if n_test >= 1 and pd.notna(values.get("dataset")):
         level = majority_share(str(values["dataset"]), int(n_test))
     if np.isnan(level):
-        classes = pd.to_numeric(values.get("n_classes"), errors="coerce")
-        level = 1 / classes if pd.notna(classes) and classes >= 2 else np.nan
+        classes = _number(values.get("n_classes"))
+        level = 1 / classes if classes >= 2 else np.nan
     return float(level)
+
+
+def _number(value: Any) -> float:
+    return float(pd.to_numeric(value, errors="coerce")) if pd.notna(value) else np.nan
 
 
 def _floor(ranked: _Ranked, p: float) -> str:

@@ -72,11 +72,9 @@ class Ranking:
     @property
     def order(self) -> pd.Index:
         """Rows from the best score down; of equal ones the cheaper first, then as in the table."""
-        order = self.table.assign(best=-self.table["pepr"])
-        order["cost"] = self.models.numbers[self.models.costs[0]]
-        return order.sort_values(
-            ["best", "resource", "cost"], kind="stable", na_position="last"
-        ).index
+        cost = self.models.numbers[self.models.costs[0]]
+        keys = (cost, self.table["resource"], -self.table["pepr"])
+        return self.table.index[np.lexsort([key.to_numpy() for key in keys])]
 
     def best_first(self) -> pd.DataFrame:
         """One row per model, the best score first: group, model, numbers, and `table`."""
@@ -127,6 +125,8 @@ def rank(models: Models, rule: Rule) -> Ranking:
     seeds = _of_runs(models, rule)
     if seeds is not None:
         table = table.join(seeds[["n_runs", "performance_sd"]])
+    if seeds is None and models.n_test is None:
+        return Ranking(models, rule, table)
     below, above = _half_widths(models, rule, table, None if seeds is None else seeds["half"])
     if below.notna().any():
         table["pepr_low"] = (table["pepr"] - below).clip(lower=0.0)
@@ -163,15 +163,16 @@ def _of_runs(models: Models, rule: Rule) -> pd.DataFrame | None:
 
     runs = models.runs
     row, known = runs["row"], models.known
-    groups = pd.Series(0, index=known.index) if models.groups is None else models.groups
+    scored = known.index[known]
+    codes = np.zeros(len(scored), dtype=int) if models.groups is None else models.codes()
+    group = codes[scored.get_indexer(pd.Index(row))]
     resource = np.zeros(len(runs))
     for cost, weight in rule.weights.items():
-        low, high = _bounds(models.numbers.loc[known, cost], groups[known], rule)
-        placed = between(
-            runs[cost].to_numpy(), low[groups[row]].to_numpy(), high[groups[row]].to_numpy(),
-            log=rule.method == "log",
-        )  # fmt: skip
-        resource += weight * placed
+        costs = models.numbers.loc[known, cost].to_numpy()
+        find = NORMALIZATIONS[rule.method]
+        low, high = find(costs, codes, codes.max() + 1, rule.lower, rule.upper)
+        values = runs[cost].to_numpy()
+        resource += weight * between(values, low[group], high[group], log=rule.method == "log")
     p = models.scale.fraction(runs[models.performance].to_numpy()).clip(0.0, 1.0)
     score = pd.Series(p / (1 + resource / rule.alpha), index=runs.index)
     n = row.value_counts().reindex(known.index).astype("Int64")
@@ -185,14 +186,6 @@ def _of_runs(models: Models, rule: Rule) -> pd.DataFrame | None:
         },
         index=known.index,
     )
-
-
-def _bounds(cost: pd.Series, groups: pd.Series, rule: Rule) -> tuple[pd.Series, pd.Series]:
-    """R_min and R_max of each group, by its label."""
-    codes, labels = groups.factorize()
-    find = NORMALIZATIONS[rule.method]
-    low, high = find(cost.to_numpy(), codes, len(labels), rule.lower, rule.upper)
-    return pd.Series(low, index=labels), pd.Series(high, index=labels)
 
 
 class Scored(pd.DataFrame):
@@ -231,7 +224,7 @@ def score(  # noqa: PLR0913 (one for each option of the command)
 
     Parameters
     ----------
-    table : pandas.DataFrame
+    table : pandas.DataFrame, or what has ``to_pandas``, as Polars' has
         One row per model, or several, such as seeds: these are averaged. With the columns of the
         data dictionary it is scored within each experiment, with a column of data sets within
         each of them, any other as a whole.
@@ -283,10 +276,12 @@ def score(  # noqa: PLR0913 (one for each option of the command)
     >>> [note.kind for note in ranked.notes]
     ['two-models']
     """
+    if not isinstance(table, pd.DataFrame) and hasattr(table, "to_pandas"):
+        table = table.to_pandas()  # of Polars, and other libraries
     if not isinstance(table, pd.DataFrame):
         raise InvalidTableError(
-            f"table is a {type(table).__name__}; allowed: a pandas DataFrame, one row per model, "
-            "such as the `runs` of a result set"
+            f"table is a {type(table).__name__}; allowed: a DataFrame of pandas, or of a library "
+            "that converts to it, one row per model, such as the `runs` of a result set"
         )
     named = {cost: 1.0} if isinstance(cost, str) else cost
     weights = list(named.values()) if isinstance(named, Mapping) else [1.0] * len(named)

@@ -59,9 +59,18 @@ def is_missing(text: pd.Series) -> pd.Series:
     return text.isna() | text.str.strip().str.lower().isin(MISSING).fillna(True).astype(bool)
 
 
-def are_numbers(text: pd.Series) -> bool:
-    """Whether a column holds numbers, with whatever decimal mark, and at least one."""
-    values = _plain_values(text)
+def are_numbers(text: pd.Series, *, plainly: bool = False) -> bool:
+    """Whether a column holds numbers, with whatever decimal mark, and at least one.
+
+    `plainly`: only such as every parser reads.
+    """
+    head = text.iloc[:100]
+    if len(head) < len(text) and not (is_missing(head).all() or are_numbers(head)):
+        return False
+    typed = pd.to_numeric(text, errors="coerce")
+    if is_missing(text[typed.isna()]).all():
+        return bool(typed.notna().any())
+    values = [] if plainly else _plain_values(text)
     return bool(values) and any(
         all(number.fullmatch(value) for value in values) for number in _NUMBERS.values()
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -56,8 +57,8 @@ class Conventions:
         Whether a column whose name says percent holds percentages.
     aliases : dict
         Columns that are made of others.
-    plain : frozenset of str
-        Columns whose percentages have been divided.
+    plain : bool
+        Whether percentages have been divided.
     """
 
     decimal: str | None = None
@@ -65,7 +66,7 @@ class Conventions:
     percent: frozenset[str] = frozenset()
     by_name: bool = False
     aliases: Mapping[str, Alias] = field(default_factory=dict)
-    plain: frozenset[str] = frozenset()
+    plain: bool = False
 
 
 class UserTable:
@@ -102,6 +103,7 @@ class UserTable:
         self._said: dict[str, list[str]] = {}
         self.say(*(self.file.taken if self.file else ()))
         self._read: dict[str, pd.Series] = {}
+        self._floats: dict[str, pd.Series] = {}
         if isinstance(rows, pd.DataFrame):
             self._read = {str(name): rows[name] for name in rows.columns}
             self.columns, self.index = list(self._read), rows.index
@@ -125,10 +127,11 @@ class UserTable:
             if column and column not in of:
                 self._said[text] = [*of, column]
 
-    def with_rows(self, rows: pd.DataFrame, plain: Iterable[str]) -> UserTable:
-        """Return the same table with other rows, some columns of them as `numbers` gave them."""
-        conventions = replace(self.conventions, plain=frozenset(plain))
-        table = UserTable(self.name, rows, self.path, conventions)
+    def with_rows(self, read: Callable[[list[str]], pd.DataFrame]) -> UserTable:
+        """Return a table of the same columns, whose values are `read`, as `numbers` gives them."""
+        file = TableFile(self.name, self.columns, read, pd.DataFrame())
+        conventions = replace(self.conventions, plain=True)
+        table = UserTable(self.name, file, self.path, conventions)
         table._said = self._said
         return table
 
@@ -141,9 +144,9 @@ class UserTable:
     @cached_property
     def index(self) -> pd.Index:
         """Row numbers, from 0."""
-        if not self._read:
+        if not (self._read or self._floats):
             self.read(self.columns[:1])
-        return next(iter(self._read.values())).index
+        return next(iter((self._floats or self._read).values())).index
 
     def __contains__(self, name: str) -> bool:
         """Whether there is a column, of its own or made of another."""
@@ -156,6 +159,19 @@ class UserTable:
         if wanted and self.file:
             frame = self.file.read(wanted)
             self._read |= {name: frame[name] for name in wanted}
+
+    def read_numbers(self, names: Iterable[str]) -> None:
+        """Read columns of plain numbers of a text file in one go, without their text."""
+        sources = {self.source(name) for name in names} - {*self._read, *self._floats}
+        wanted = [n for n in self.columns if n in sources]
+        if self.file and self.file.floats and (wanted := [*filter(self._looks_plain, wanted)]):
+            frame = self.file.floats(wanted)
+            self._floats |= {} if frame is None else {name: frame[name] for name in wanted}
+
+    def _looks_plain(self, name: str) -> bool:
+        marks = {self.conventions.decimal, *self.conventions.marks.get(name, ())}
+        sample = None if self.file is None else self.file.sample[name]
+        return sample is not None and "," not in marks and are_numbers(sample, plainly=True)
 
     def source(self, name: str) -> str:
         """Return the column of the file that a column's values come from."""
@@ -225,6 +241,11 @@ class UserTable:
 
     def _checked(self, name: str, spec: Column) -> pd.Series:
         """Return a column as numbers of its specification; messages show what is in the file."""
+        self.read_numbers([name])
+        if self.source(name) in self._floats:
+            values = self._floats[self.source(name)].rename(name)
+            with suppress(InvalidTableError):  # whose message is to show what is in the file
+                return self._scaled(name, values, spec, values)
         values = written = self.values(name)
         divided = False
         if _is_text(values):
@@ -232,6 +253,18 @@ class UserTable:
             written = written.where(values.notna())
             if taken:
                 self.say(taken, column=name)
+        return self._scaled(name, values, spec, written, divided=divided)
+
+    def _scaled(
+        self,
+        name: str,
+        values: pd.Series,
+        spec: Column,
+        written: pd.Series,
+        *,
+        divided: bool = False,
+    ) -> pd.Series:
+        """Convert units and percentages, and check the range."""
         alias = self.conventions.aliases.get(name) if name not in self.columns else None
         factor = alias.factor if alias else Fraction(1)
         if alias:
@@ -255,7 +288,7 @@ class UserTable:
 
     def _is_percentage(self, name: str, values: pd.Series) -> bool:
         """Whether a column is to be divided by 100: it was asked for, or its name says so."""
-        if self.source(name) in self.conventions.plain:
+        if self.conventions.plain:
             return False
         asked = bool({name, self.source(name)} & self.conventions.percent)
         if not asked:
@@ -289,16 +322,19 @@ class UserTable:
 
     def numeric_columns(self) -> list[str]:
         """Columns that hold numbers, each with at least one."""
-        self.read(self.columns)
-        return [name for name in self.columns if self._is_numeric(name)]
+        self.read_numbers(self.columns)
+        self.read(name for name in self.columns if name not in self._floats)
+        return [name for name in self.columns if self.is_numeric(name)]
 
     def text_columns(self) -> list[str]:
         """Columns with any value that is not a number."""
         numeric = set(self.numeric_columns())
         return [name for name in self.columns if name not in numeric]
 
-    def _is_numeric(self, name: str) -> bool:
-        values = self.values(name)
+    def is_numeric(self, name: str) -> bool:
+        """Whether a column holds numbers, at least one."""
+        self.read_numbers([name])
+        values = self._floats[name] if name in self._floats else self.values(name)
         if _is_text(values):
             return values.dtype.kind != "b" and are_numbers(values.astype("string"))
         return bool(values.notna().any())
@@ -338,7 +374,7 @@ class UserTable:
         """Every column, text that is numbers as floats, and those that were mapped."""
         frame = self.rows.copy()
         for name in mapped:
-            numeric = self._is_numeric(self.source(name))
+            numeric = self.is_numeric(self.source(name))
             frame[name] = self.numbers(name) if numeric else self.values(name)
         for name in self.numeric_columns():
             percent = says_percent(name) and self.conventions.by_name

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import pepr_utils as pu
-from pepr_utils.errors import PeprError, ScoreInputError
+from pepr_utils.errors import InvalidTableError, PeprError, ScoreInputError
 from pepr_utils.results.models import Question, Scale, find_models
 from pepr_utils.results.user_table import UserTable
 
@@ -228,3 +228,13 @@ def test_a_meter_gives_a_row_of_a_table():
         assert measured.time_s > 0
         assert measured.co2eq_g() == pytest.approx(50 * measured.energy_kwh())
     assert len(score(pd.DataFrame(rows), "accuracy", "energy_kwh")) == 2
+
+
+def test_a_frame_of_another_library_is_scored_as_its_pandas_form():
+    class Frame:
+        def to_pandas(self):
+            return SEEDS
+
+    assert score(Frame()).equals(score(SEEDS))
+    with pytest.raises(InvalidTableError, match="table is a list; allowed: a DataFrame"):
+        score([1])
