@@ -16,13 +16,10 @@ from pepr_utils.commands.text_table import count, echo, fraction, lines, note, w
 from pepr_utils.errors import NotInstalledError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from pepr_utils.measurement.race import Race
     from pepr_utils.measurement.run import Run
     from pepr_utils.measurement.sweep.forecast import Forecaster
     from pepr_utils.measurement.sweep.plan import Plan
-    from pepr_utils.measurement.sweep.state import State
 
 #: Units of a budget: the quantity, and how many kWh or s one is.
 _UNITS = {"Wh": ("kwh", 1e-3), "kWh": ("kwh", 1.0), "s": ("seconds", 1.0),
@@ -34,6 +31,8 @@ _OF_SWEEP = {"notebook": None, "time_limit_s": None, "keep_checkpoints": True, "
 #: What defines a race, beside its candidates.
 _SETTINGS = ("protocol", "pretrained", "train_fraction", "seeds", "alpha", "eta", "first_epochs",
              "cautious")  # fmt: skip
+#: The exit code of what Ctrl-C has ended.
+_INTERRUPTED = 130
 
 
 def parse_budget(_context: click.Context, _option: click.Parameter, value: str | None) -> Any:
@@ -72,22 +71,21 @@ def train_race(
     plan = _plan(dataset, options)
     asked, forecaster = _race(plan, dataset, folder, options)
     limit = None if budget is None else racing.Budget(*budget)
-    train = _trainer(plan, forecaster, folder, options)
-    progress = racing.Progress(train, note, runs_at_once(options), limit)
     race = racing.resumed(asked)
-    if limit is not None:
-        limit.check_first_rung(racing.standing(race or asked))
-    if race is None:
-        race = racing.first_epochs(asked, progress)
-    now, why = racing.run_race(race, progress)
-    if finish and not why:
-        now, why = racing.finish(now.race, progress)
-    found = racing.as_dict(now, why)
+    racer = racing.Racer(race, note, runs_at_once(options), limit, finish)
+    run_plan(plan, plan, None, forecaster, folder, options, until=racer.until)
+    now = racer.outcome()
+    if not now.race.fixed:
+        note(racer.why)
+        return _INTERRUPTED if racer.why == racing.STOPPED else 2
+    found = racing.as_dict(now, racer.why)
     if as_json:
         echo(json.dumps(found, indent=1))
     else:
         _show(found)
-    return 1 if why or found["winner"] is None else 0
+    if racer.why == racing.STOPPED:
+        return _INTERRUPTED
+    return 1 if racer.why or found["winner"] is None else 0
 
 
 def _check_installed(*, trains_here: bool) -> None:
@@ -214,21 +212,6 @@ def _forecaster(
 
         device = device_name(choose_device("cpu" if options["gpus"] == 0 else "auto"))
     return Forecaster(sources, device=device, sizes={dataset: sizes})
-
-
-def _trainer(
-    plan: Plan, forecaster: Forecaster, folder: Path, options: dict[str, Any]
-) -> Callable[[Sequence[Run], int | None], State]:
-    """What trains runs up to an epoch: a sweep with its table."""
-    from pepr_utils.measurement.sweep.state import named_state
-
-    def train(runs: Sequence[Run], until_epoch: int | None) -> State:
-        wanted = set(runs)
-        part = replace(plan, runs=tuple(p for p in plan.runs if p.run in wanted))
-        before = named_state(folder, part.names(), until_epoch)
-        return run_plan(plan, part, before, forecaster, folder, options, until_epoch=until_epoch)
-
-    return train
 
 
 # -- the outcome -----------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from pepr_utils.commands.text_table import count, echo, note
 from pepr_utils.errors import NotInstalledError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from pepr_utils.measurement.sweep.forecast import Forecaster
     from pepr_utils.measurement.sweep.plan import Plan
     from pepr_utils.measurement.sweep.state import Progress, State
@@ -169,16 +171,16 @@ def runs_at_once(options: dict[str, Any]) -> int:
 def run_plan(
     whole: Plan,
     plan: Plan,
-    before: State,
+    before: State | None,
     forecaster: Forecaster,
     output: Path,
     options: dict[str, Any],
     *,
-    until_epoch: int | None = None,
+    until: Callable[[set[str]], Mapping[str, int | None]] | None = None,
 ) -> State:
-    """Measure the runs of a plan by `sweep`, up to an epoch; `whole` is what `pepr status` reads.
+    """Measure the runs of a plan by `sweep`; `whole` is what `pepr status` reads.
 
-    The options are those of `pepr sweep`.
+    The options are those of `pepr sweep`; `until` is that of `sweep`.
     """
     from pepr_utils.measurement.sweep import engine
     from pepr_utils.measurement.sweep.gpus import find_gpus
@@ -203,7 +205,9 @@ def run_plan(
         "carbon_intensity": options["carbon_intensity"] or "",
         "any_device": options["any_device"],
     } | ({"keep_checkpoints": True} if options["keep_checkpoints"] else {})
-    view = View(sys.stderr, forecaster.seconds, plan.names(), before=before)
+    # Which runs a race is still to train, nobody knows before.
+    seconds = forecaster.seconds if until is None else None
+    view = View(sys.stderr, seconds, plan.names(), before=before)
     planned, excluded = False, ()
 
     def watch(progress: Progress) -> None:
@@ -214,6 +218,10 @@ def run_plan(
         forecaster.learn(progress.state.done)
         view.update(progress)
 
+    def ask(failed: set[str]) -> Mapping[str, int | None]:
+        with view.above():
+            return until(failed)
+
     found = engine.sweep(
         [planned.run for planned in plan.runs],
         notebook,
@@ -223,7 +231,7 @@ def run_plan(
         scheduler=options["scheduler"],
         attempts=options["attempts"],
         time_limit_s=options["time_limit_s"],
-        until_epoch=until_epoch,
+        until=None if until is None else ask,
         seconds=forecaster.seconds,
         options=parameters,
         watch=watch,

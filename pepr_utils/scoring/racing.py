@@ -8,7 +8,6 @@ arrays; "cheapest first" and "ties to the cheaper" are by the resource R, then b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import NormalDist
 from typing import Any
 
@@ -86,8 +85,6 @@ class RaceRules:
         See ``halving``.
     ceiling : float
         Highest performance that a model can have.
-    asynchronous : bool
-        Whether `RaceStep.early` is wanted.
     n_images : int, optional
         Validation images behind each performance, for a cautious race: a candidate is eliminated
         only where the best is ahead by more than the noise of so many images. None: by the
@@ -102,7 +99,6 @@ class RaceRules:
     eta: int = 2
     first_epochs: int = 1
     ceiling: float = 1.0
-    asynchronous: bool = False
     n_images: int | None = None
     level: float = 0.95
 
@@ -262,10 +258,8 @@ class RaceStep:
     to_train : list of tuple of (int, int)
         Candidate and the epoch that it is to be trained to, cheapest first. Train the first, or
         with several workers the first few, and ask again: what is measured may make the rest
-        unnecessary. Empty where the race is over.
-    early : list of tuple of (int, int)
-        The same for candidates that are among the best so far of a rung that is not complete, for
-        workers that would wait; empty unless the race is asynchronous.
+        unnecessary. After those of the rung come the ones that go on from it whatever the others
+        reach, for workers that would wait. Empty where the race is over.
     rung : int
         Epoch of the rung that is being trained; `RaceRules.epochs` in the end.
     competing : list of int
@@ -281,7 +275,6 @@ class RaceStep:
     """
 
     to_train: list[tuple[int, int]]
-    early: list[tuple[int, int]]
     rung: int
     competing: list[int]
     eliminated: list[Elimination]
@@ -357,10 +350,13 @@ def race_step(performance: Any, resource: Any, rules: RaceRules, *, failed: Any 
     at = measured[-1] - 1 if measured else 0
     known = np.flatnonzero(able & ~np.isnan(scores[:, at]))
     leader = _ranked(known, scores[:, at], r)[0] if known.size else None
-    early: list[tuple[int, int]] = []
-    if missing and rules.asynchronous:
-        early = _early(scores, r, able, [e for e in epochs if e >= epoch], rules)
-    return RaceStep(missing, early, epoch, competing, eliminated, leader, scores)
+    if missing and epoch < rules.epochs:
+        measured = [i for i in entrants if not np.isnan(p[i, epoch - 1])]
+        n_certain = max(0, -(-len(entrants) // rules.eta) - len(missing))
+        certain = set(_ranked(measured, scores[:, epoch - 1], r)[:n_certain]) - beaten
+        ahead = epochs[epochs.index(epoch) + 1]
+        missing += [(i, ahead) for i in entrants if i in certain and np.isnan(p[i, ahead - 1])]
+    return RaceStep(missing, epoch, competing, eliminated, leader, scores)
 
 
 def _checked(
@@ -439,18 +435,6 @@ def _cannot_win(
         for i in reversed(entrants)
         if i != best and highest[i] <= top
     ]
-
-
-def _early(
-    scores: np.ndarray, r: np.ndarray, able: np.ndarray, epochs: list[int], rules: RaceRules
-) -> list[tuple[int, int]]:
-    """The best of those measured so far in each rung that have not gone on."""
-    steps = []
-    for epoch, following in pairwise(epochs):
-        measured = np.flatnonzero(able & ~np.isnan(scores[:, epoch - 1]))
-        best = _ranked(measured, scores[:, epoch - 1], r)[: measured.size // rules.eta]
-        steps += [(i, following) for i in best if np.isnan(scores[i, following - 1])]
-    return steps
 
 
 def _quantile(rules: RaceRules) -> float:

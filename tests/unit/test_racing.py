@@ -237,11 +237,29 @@ def test_failed_candidates_take_no_part():
     assert (none.to_train, none.leader) == ([], None)
 
 
-def test_a_worker_that_would_wait_gets_the_best_of_an_unfinished_rung():
-    seen = [[0.9, NAN], [0.5, NAN], [NAN, NAN], [NAN, NAN]]
-    step = race_step(seen, [0.0, 0.1, 0.2, 1.0], RaceRules(2, asynchronous=True))
-    assert step.to_train == [(2, 1), (3, 1)]
-    assert step.early == [(0, 2)]
+def test_a_worker_that_would_wait_gets_a_candidate_whose_place_in_the_next_rung_is_certain():
+    # Two of four go on. While two are unknown nobody's place is; with one unknown that of the best.
+    resource, rules = [0.0, 0.1, 0.2, 1.0], RaceRules(2)
+    two = race_step([[0.9, NAN], [0.5, NAN], [NAN, NAN], [NAN, NAN]], resource, rules)
+    one = race_step([[0.9, NAN], [0.5, NAN], [0.6, NAN], [NAN, NAN]], resource, rules)
+    assert two.to_train == [(2, 1), (3, 1)]
+    assert one.to_train == [(3, 1), (0, 2)]
+    going_on = race_step([[0.9, 0.9], [0.5, NAN], [0.6, NAN], [NAN, NAN]], resource, rules)
+    assert going_on.to_train == [(3, 1)]
+
+
+@given(fields(), st.integers(1, 4), st.data())
+@settings(max_examples=100, deadline=None)
+def test_several_workers_train_the_same_epochs_as_one(field, workers, data):
+    curves, costs = field
+    resource, rules = race_resources(costs[:, 0]).resource, RaceRules(curves.shape[1])
+    _, alone = raced(curves, resource, rules)
+    seen, running = np.full(curves.shape, NAN), []
+    while to_train := race_step(seen, resource, rules).to_train:
+        running += [each for each in to_train if each not in running][: workers - len(running)]
+        candidate, epoch = running.pop(data.draw(st.integers(0, len(running) - 1)))
+        seen[candidate, :epoch] = curves[candidate, :epoch]
+    assert np.array_equal(seen, alone, equal_nan=True)
 
 
 @pytest.mark.parametrize(
