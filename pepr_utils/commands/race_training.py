@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pepr_utils.commands.sweep import LAST_BASIS, of_full_size, run_plan, runs_at_once
+from pepr_utils.commands.sweep import forecaster_for, run_plan, runs_at_once
 from pepr_utils.commands.text_table import count, echo, fraction, lines, note, wrapped
-from pepr_utils.errors import NotInstalledError
 
 if TYPE_CHECKING:
     from pepr_utils.measurement.race import Race
@@ -66,32 +64,23 @@ def train_race(
     """Race, print the outcome and return the exit code: 0 where the race is decided."""
     from pepr_utils.measurement import race as racing
 
-    _check_installed(trains_here=options["scheduler"] is None)
     options |= _OF_SWEEP
     plan = _plan(dataset, options)
     asked, forecaster = _race(plan, dataset, folder, options)
     limit = None if budget is None else racing.Budget(*budget)
-    race = racing.resumed(asked)
-    racer = racing.Racer(race, note, runs_at_once(options), limit, finish)
+    racer = racing.Racer(racing.resumed(asked), note, runs_at_once(options), limit, finish)
     run_plan(plan, plan, None, forecaster, folder, options, until=racer.until)
     now = racer.outcome()
-    if not now.race.fixed:
-        note(racer.why)
-        return _INTERRUPTED if racer.why == racing.STOPPED else 2
     found = racing.as_dict(now, racer.why)
     if as_json:
         echo(json.dumps(found, indent=1))
-    else:
+    elif now.race.fixed:
         _show(found)
+    else:  # scores of some candidates would be no scores of the field
+        note(racer.why)
     if racer.why == racing.STOPPED:
         return _INTERRUPTED
     return 1 if racer.why or found["winner"] is None else 0
-
-
-def _check_installed(*, trains_here: bool) -> None:
-    for name in ("distributed", "jupytext", "papermill", *(["torch"] if trains_here else [])):
-        if find_spec(name) is None:
-            raise NotInstalledError(f"a race needs {name}, which is not installed", name=name)
 
 
 def _plan(dataset: str, options: dict[str, Any]) -> Plan:
@@ -196,22 +185,15 @@ def _forecaster(
 ) -> Forecaster:
     """Forecasts from the folder's own runs first, then from those of --basis, then published."""
     from pepr_utils.measurement.store import measured_on
-    from pepr_utils.measurement.sweep.forecast import HERE, Forecaster, Source, name_of
     from pepr_utils.measurement.sweep.state import state
-    from pepr_utils.results import load_result_set
-    from pepr_utils.results.load import of_records
+    from pepr_utils.measurement.training.device import choose_device, device_name
 
-    names = [*options["basis"], *([LAST_BASIS] if of_full_size(plan) else [])]
-    sources = [Source.of(load_result_set(name)) for name in names]
-    if done := state(folder).done:
-        own = Source.of(of_records(done, HERE), sizes={name_of(dataset): sizes})
-        sources.insert(0, own)
-    device = measured_on(folder) or "a device of the scheduler"
-    if options["scheduler"] is None and measured_on(folder) is None:
-        from pepr_utils.measurement.training.device import choose_device, device_name
-
+    device = measured_on(folder)
+    if device is None and options["scheduler"] is not None:
+        device = "a device of the scheduler"
+    elif device is None:
         device = device_name(choose_device("cpu" if options["gpus"] == 0 else "auto"))
-    return Forecaster(sources, device=device, sizes={dataset: sizes})
+    return forecaster_for(plan, state(folder).done, options["basis"], device, {dataset: sizes})
 
 
 # -- the outcome -----------------------------------------------------------------------------------

@@ -18,11 +18,13 @@ from pepr_utils.commands.text_table import count, echo, note
 from pepr_utils.errors import NotInstalledError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from pepr_utils.measurement.datasets import Sizes
     from pepr_utils.measurement.sweep.forecast import Forecaster
     from pepr_utils.measurement.sweep.plan import Plan
     from pepr_utils.measurement.sweep.state import Progress, State
+    from pepr_utils.results import Record
 
 #: The basis of a forecast where neither the folder nor --basis has measured runs.
 LAST_BASIS = "published-repaired"
@@ -100,13 +102,15 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
       pepr sweep study.yaml --output /shared/study --shard 3/16
       pepr status results/small
     """
+    from pepr_utils.measurement.store import measured_on
     from pepr_utils.measurement.sweep.state import named_state
     from pepr_utils.measurement.sweep.study import load_study, make_plan
 
     whole = make_plan(load_study(study), weights_folder=options["weights"])
     plan = whole if options["shard"] is None else whole.part(*options["shard"])
     before = named_state(output, plan.names())
-    forecaster = _forecaster(plan, before, output, options)
+    device = options["device"] or measured_on(output)
+    forecaster = forecaster_for(plan, before.done, options["basis"], device)
     if options["dry_run"]:
         _forecast(plan, before, forecaster, output, options)
         return
@@ -116,16 +120,21 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
         context.exit(1)
 
 
-def _forecaster(plan: Plan, before: State, output: Path, options: dict[str, Any]) -> Forecaster:
-    """Forecasts from the folder's own runs first, then from those of --basis, then published."""
-    from pepr_utils.measurement.store import measured_on
+def forecaster_for(
+    plan: Plan,
+    done: Sequence[Record],
+    basis: Sequence[str],
+    device: str | None,
+    sizes: Mapping[str, Sizes] | None = None,
+) -> Forecaster:
+    """Forecasts from a folder's own runs first, then from sets of a basis, then published."""
     from pepr_utils.measurement.sweep.forecast import Forecaster, Source
     from pepr_utils.results import load_result_set
 
-    names = [*options["basis"], *([LAST_BASIS] if of_full_size(plan) else [])]
+    names = [*basis, *([LAST_BASIS] if of_full_size(plan) else [])]
     sources = [Source.of(load_result_set(name)) for name in names]
-    forecaster = Forecaster(sources, device=options["device"] or measured_on(output))
-    forecaster.learn(before.done)
+    forecaster = Forecaster(sources, device, sizes or {})
+    forecaster.learn(done)
     return forecaster
 
 

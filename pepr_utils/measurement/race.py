@@ -27,7 +27,7 @@ from pepr_utils.results import Epoch, Record, write_record
 from pepr_utils.results.atomic import write_whole
 from pepr_utils.results.record_files import record_path
 from pepr_utils.scoring import RaceResources, RaceRules, RaceStep, race_resources, race_step
-from pepr_utils.scoring.racing import lead_noise
+from pepr_utils.scoring.racing import LEVEL, lead_noise
 
 #: What is known of a race beside its records.
 FILE = "race.json"
@@ -462,7 +462,7 @@ class Racer:
         if now.resources.restated and "restated" not in self._said:
             self._said.add("restated")
             costs = [c.cost for c in self.race.candidates if c.cost is not None]
-            low, high = now.resources.lower[0], now.resources.upper[0]
+            low, high = now.resources.lower, now.resources.upper
             self.say(
                 f"the bounds of R are restated: {low:.4g} to {high:.4g} {COSTS[self.race.cost]}, "
                 f"since a training took less or more than the {min(costs):.4g} to "
@@ -533,7 +533,7 @@ def confidence(now: Standing) -> dict[str, Any] | None:
         "after_epoch": epoch,
         "lead": lead,
         "noise": noise,
-        "level": rules.level,
+        "level": LEVEL,
         "validation_images": n,
         "images_needed": int(np.ceil(n * (noise / lead) ** 2)) if 0 < lead <= noise else None,
     }
@@ -557,7 +557,7 @@ def as_dict(now: Standing, why: str = "") -> dict[str, Any]:
         "alpha": race.rules.alpha,
         "cost": race.cost,
         "cost_unit": COSTS[race.cost],
-        "cost_bounds": [float(now.resources.lower[0]), float(now.resources.upper[0])],
+        "cost_bounds": [now.resources.lower, now.resources.upper],
         "bounds_restated": now.resources.restated,
         "confidence": confidence(now),
         "spent": asdict(now.spent()),

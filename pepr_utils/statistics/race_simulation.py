@@ -185,7 +185,7 @@ def _until_beaten(curves: np.ndarray, resource: np.ndarray, epoch: int, rules: R
         return len(curves)
     reached = curves[:, -1] if rules.rule == "exact" else curves[:, :epoch].max(axis=1)
     divisor = 1 + resource / rules.alpha
-    scores, highest = reached_at_least(reached, rules) / divisor, rules.ceiling / divisor
+    scores, highest = reached_at_least(reached, rules) / divisor, 1 / divisor
     beaten = highest[1:] <= np.maximum.accumulate(scores)[:-1]
     return 1 + int(beaten.argmax()) if beaten.any() else len(curves)
 
@@ -319,7 +319,7 @@ def simulate_races(
     seed : int, default 0
         Of the random numbers.
     **options
-        Of `RaceRules`: ``alpha``, ``eta``, ``first_epochs``, ``ceiling``, ``level``.
+        Of `RaceRules`: ``alpha``, ``eta``, ``first_epochs``.
 
     Returns
     -------
