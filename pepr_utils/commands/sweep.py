@@ -50,6 +50,36 @@ def parse_gpus(_context: click.Context, _option: click.Parameter, value: str) ->
     return int(value)
 
 
+# fmt: off
+#: Where the runs of a sweep or a race are measured, and what they are forecast from.
+_MACHINE_OPTIONS = (
+    click.option("--slots", type=click.IntRange(min=1), metavar="N",
+                 help="Runs at once on a machine without GPUs; default 1. Timings and energies are "
+                 "comparable only with one."),
+    click.option("--gpus", default="auto", show_default=True, metavar="N", callback=parse_gpus,
+                 help="GPUs to use, one run at a time on each; auto: all visible ones."),
+    click.option("--scheduler", metavar="ADDRESS|FILE",
+                 help="A running Dask cluster: tcp://node7:8786, or a scheduler file."),
+    click.option("--weights", type=click.Path(path_type=Path), metavar="DIR",
+                 help="Folder with pretrained weights, for machines without a network."),
+    click.option("--attempts", default=2, show_default=True, type=click.IntRange(min=1),
+                 metavar="N", help="Times that a run is tried before it stays failed."),
+    click.option("--any-device", is_flag=True,
+                 help="Add to a result set that was measured on another device."),
+    click.option("--basis", multiple=True, metavar="SET",
+                 help="Measured runs to forecast from, beside those in DIR and the published ones; "
+                 "repeatable."),
+)
+# fmt: on
+
+
+def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options for where runs are measured, and what they are forecast from."""
+    for option in reversed(_MACHINE_OPTIONS):
+        command = option(command)
+    return command
+
+
 @click.command()
 @click.argument("study", metavar="STUDY")
 @click.option("--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
@@ -58,28 +88,13 @@ def parse_gpus(_context: click.Context, _option: click.Parameter, value: str) ->
               help="Count the runs and forecast what they take, and stop.")  # fmt: skip
 @click.option("--shard", metavar="I/N", callback=_part,
               help="Part I of N of the study, for the jobs of an array.")  # fmt: skip
-@click.option("--slots", type=click.IntRange(min=1), metavar="N",
-              help="Runs at once on a machine without GPUs; default 1. Timings and energies are "
-              "comparable only with one.")  # fmt: skip
-@click.option("--gpus", default="auto", show_default=True, metavar="N", callback=parse_gpus,
-              help="GPUs to use, one run at a time on each; auto: all visible ones.")  # fmt: skip
-@click.option("--scheduler", metavar="ADDRESS|FILE",
-              help="A running Dask cluster: tcp://node7:8786, or a scheduler file.")  # fmt: skip
-@click.option("--weights", type=click.Path(path_type=Path), metavar="DIR",
-              help="Folder with pretrained weights, for machines without a network.")  # fmt: skip
-@click.option("--attempts", default=2, show_default=True, type=click.IntRange(min=1), metavar="N",
-              help="Times that a run is tried before it stays failed.")  # fmt: skip
+@machine_options
 @click.option("--time-limit-s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
               help="What a run may take before it is ended, and has failed; default: no "
               "limit.")  # fmt: skip
 @keep_checkpoints_option
 @click.option("--notebook", type=click.Path(path_type=Path), metavar="FILE",
               help="Another notebook than fine_tune, with its parameters.")  # fmt: skip
-@click.option("--any-device", is_flag=True,
-              help="Add to a result set that was measured on another device.")  # fmt: skip
-@click.option("--basis", multiple=True, metavar="SET",
-              help="Measured runs to forecast from, beside those in DIR and the published ones; "
-              "repeatable.")  # fmt: skip
 @click.option("--on", "device", metavar="DEVICE",
               help="Forecast for this model of device; default: that of DIR, else that of the "
               "measured runs.")  # fmt: skip
@@ -87,7 +102,7 @@ def parse_gpus(_context: click.Context, _option: click.Parameter, value: str) ->
 @click.option("--json", "as_json", is_flag=True, help="Print the forecast or the outcome as JSON.")
 @click.pass_context
 def sweep(context: click.Context, study: str, output: Path, **options: Any) -> None:
-    """Measure every run of STUDY: paper, demo, or a YAML file.
+    """Measure every run of STUDY: paper, demo, race-xray, or a YAML file.
 
     Each run leaves one record in DIR, written when it ends; the records are the only state. The
     same command goes on after any interruption, and several of them may work on one DIR. Ctrl-C
