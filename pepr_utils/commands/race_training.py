@@ -74,9 +74,9 @@ def train_race(
     found = racing.as_dict(now, racer.why)
     if as_json:
         echo(json.dumps(found, indent=1))
-    elif now.race.fixed:
+    elif now.race.fixed:  # before, there are no scores
         _show(found)
-    else:  # scores of some candidates would be no scores of the field
+    if racer.why and (as_json or not now.race.fixed):
         note(racer.why)
     if racer.why == racing.STOPPED:
         return _INTERRUPTED
@@ -241,14 +241,19 @@ def _decision(found: dict[str, Any]) -> list[str]:
     if found["leader"] != found["winner"]:
         said.append(f"trained to the end, {found['leader']} is the better one by validation")
     if found["by_proof"]:
-        said.append("no candidate that was not trained can score more, whatever its accuracy")
+        said.append(
+            "no candidate that was not trained can score more, whatever its accuracy, "
+            "if its cost is as expected"
+        )
     if (sure := found["confidence"]) is not None:
         images = count(sure["validation_images"], "validation image")
         sure_of_it = "not sure" if sure["noise"] >= sure["lead"] else "sure"
+        behind = "behind" if sure["lead"] >= 0 else "ahead by its cost as measured since"
         said.append(
-            f"the closest to {found['leader']} is {sure['closest']}, {sure['lead']:.4f} behind "
-            f"after epoch {sure['after_epoch']}; the noise of {images} is {sure['noise']:.4f} "
-            f"({sure['level']:.0%} interval): which of them is better is {sure_of_it}"
+            f"the closest to {found['leader']} is {sure['closest']}, {abs(sure['lead']):.4f} "
+            f"{behind} after epoch {sure['after_epoch']}; the noise of {images} is "
+            f"{sure['noise']:.4f} ({sure['level']:.0%} interval): which of them is better is "
+            f"{sure_of_it}"
         )
         if sure["images_needed"]:
             said.append(f"about {sure['images_needed']:,} images would tell them apart")

@@ -432,8 +432,8 @@ class Racer:
         if unknown and "unknown" not in self._said:
             self._said.add("unknown")
             n, cost = self.race.rules.first_epochs, self.race.cost
-            first = "its first epoch" if n == 1 else f"its first {n} epochs"
-            self.say(f"the {cost} of {_names(unknown)} is not known: it follows from {first}")
+            first = "first epoch" if n == 1 else f"first {n} epochs"
+            self.say(f"the {cost} of {_names(unknown)} is not known: the {first} of each tells it")
 
     def _fix(self, now: Standing) -> None:
         """Fix the costs, and with them the bounds of R."""
@@ -541,7 +541,8 @@ def confidence(now: Standing) -> dict[str, Any] | None:
 
 def as_dict(now: Standing, why: str = "") -> dict[str, Any]:
     """A race as an object for JSON; `why` it is not decided."""
-    race, leader, in_race = now.race, now.leader, now.spent(in_race=True)
+    race, in_race = now.race, now.spent(in_race=True)
+    leader = now.leader if race.fixed else None  # before, R of some is not known
     rows = [_row(now, i) for i in range(len(race.candidates))]
     able = np.flatnonzero(~now.failed)
     whole = sum((part for i in able for part in now.whole(i)), Spent())
@@ -559,7 +560,7 @@ def as_dict(now: Standing, why: str = "") -> dict[str, Any]:
         "cost_unit": COSTS[race.cost],
         "cost_bounds": [now.resources.lower, now.resources.upper],
         "bounds_restated": now.resources.restated,
-        "confidence": confidence(now),
+        "confidence": confidence(now) if race.fixed else None,
         "spent": asdict(now.spent()),
         "spent_in_race": asdict(in_race),
         "training_all": asdict(whole)
@@ -588,8 +589,8 @@ def _row(now: Standing, i: int) -> dict[str, Any]:
         "outcome": next(name for name, holds in outcomes.items() if holds),
         "epochs_done": done,
         "val_accuracy": accuracy,
-        "score": None if accuracy is None else accuracy * factor,
-        "resource": float(now.resource[i]),
+        "score": None if accuracy is None or not now.race.fixed else accuracy * factor,
+        "resource": float(now.resource[i]) if now.race.fixed else None,
         "expected_cost": candidate.cost,
         "expected_from": candidate.basis,
         "eliminated_after_epoch": out.epoch if out else None,
