@@ -177,11 +177,11 @@ def _run(
             if changed or time.monotonic() - looked > LOOK_S:
                 looked = time.monotonic()
                 coordinator.look()
-                if until is not None and not interrupts.asked:
-                    reporter.report(doing, now=True)  # before other runs are wanted
-                    coordinator.wanted = until(coordinator.without_attempts())
                 paused = coordinator.paused()
                 if not (paused or interrupts.asked):
+                    if until is not None:
+                        reporter.report(doing, now=True)  # before other runs are wanted
+                        coordinator.wanted = until(coordinator.without_attempts())
                     coordinator.give()
                 if not coordinator.given and (interrupts.asked or not coordinator.open()):
                     break
