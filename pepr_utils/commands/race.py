@@ -125,7 +125,8 @@ def _simulate(
     from pepr_utils.results.export import to_json
     from pepr_utils.statistics.race_simulation import race_fields, simulate_races
 
-    fields = race_fields(load_result_set(result_set), cost=cost)
+    results = load_result_set(result_set)
+    fields = race_fields(results, cost=cost)
     names = None if rule is None else [rule]
     found = simulate_races(fields, names, draws=draws, **options)
     if as_json:
@@ -135,7 +136,8 @@ def _simulate(
     else:
         _print_experiments(_by_experiment(found, drawn=draws > 0), drawn=draws > 0)
     if not as_json:
-        _print_basis(fields, draws, options["candidates"])
+        n_paused = int((results.runs["status"] == "paused").sum())
+        _print_basis(fields, draws, options["candidates"], n_paused)
 
 
 def _by_experiment(found: pd.DataFrame, *, drawn: bool) -> pd.DataFrame:
@@ -184,7 +186,7 @@ def _print_experiments(found: pd.DataFrame, *, drawn: bool) -> None:
     echo("\n".join(lines(columns, name="experiment")))
 
 
-def _print_basis(fields: list[RaceField], draws: int, candidates: int) -> None:
+def _print_basis(fields: list[RaceField], draws: int, candidates: int, n_paused: int) -> None:
     """What the numbers rest on, below the table."""
     sizes = {field.architectures.size for field in fields}
     of = f"{min(sizes)}" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)}"
@@ -196,6 +198,8 @@ def _print_basis(fields: list[RaceField], draws: int, candidates: int) -> None:
     )
     if draws:
         text += f"; {count(draws, 'draw')} of {candidates} candidates each, accuracies drawn anew"
+    if n_paused:
+        text += f"; {count(n_paused, 'run')} not trained to the end, left out"
     if any(field.assumed for field in fields):
         text += "; only whole runs were metered, so their epochs are taken to cost the same"
     echo("\n" + "\n".join(wrapped(text)))

@@ -243,7 +243,7 @@ def _images(field: RaceField) -> int:
     if not field.n_images >= 1:
         raise ScoreInputError(
             f"{field.label}: how many images are behind the {field.selected_on} accuracies is not "
-            "known, and what their noise is depends on it; give the number of images, 1 or more"
+            "known, and what their noise is depends on it; give the number of images (--images N)"
         )
     return int(field.n_images)
 
