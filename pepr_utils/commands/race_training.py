@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import click
 
 from pepr_utils.commands.sweep import forecaster_for, run_plan, runs_at_once
 from pepr_utils.commands.text_table import count, echo, fraction, lines, note, wrapped
+from pepr_utils.errors import NotInstalledError
 
 if TYPE_CHECKING:
     from pepr_utils.measurement.race import Race
@@ -64,6 +66,10 @@ def train_race(
     """Race, print the outcome and return the exit code: 0 where the race is decided."""
     from pepr_utils.measurement import race as racing
 
+    here = [] if options["scheduler"] else ["torch"]
+    for name in ("distributed", "jupytext", "papermill", *here):
+        if find_spec(name) is None:  # one error, before anything is said of the race
+            raise NotInstalledError(f"a race needs {name}, which is not installed", name=name)
     options |= _OF_SWEEP
     plan = _plan(dataset, options)
     asked, forecaster = _race(plan, dataset, folder, options)
