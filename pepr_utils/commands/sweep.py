@@ -267,7 +267,6 @@ def run_plan(
 
 def of_full_size(plan: Plan) -> bool:
     """Whether a run of a plan has images of the size of the published runs."""
-    """Whether a run of a plan has images of the size of the published runs."""
     from pepr_utils.measurement.protocols import protocol
     from pepr_utils.results.release import IMAGE_SIZE
 
