@@ -258,7 +258,9 @@ def measured_race(raced: ResultSet, full: ResultSet | None) -> RealRace:
         f"of the {fixed(all_s, 0)} s that training all was forecast at. What the score weighs is "
         f"the {'time' if cost == 'train_time_s' else 'energy'} of training. The winner is {winner}."
     )
-    if full is not None:
+    if full is None:
+        sentence += " What training all of them takes and finds has not been measured yet."
+    else:
         spent = (winner, cost, float(seconds.sum()), float(options.get("alpha", 1.0)))
         table, compared = _against(full, table, *spent)
         sentence += compared

@@ -10,7 +10,7 @@ import click
 from pepr_utils.commands.intensity import intensity_option
 from pepr_utils.commands.race_training import parse_budget, parse_seeds, train_race
 from pepr_utils.commands.run import filled
-from pepr_utils.commands.sweep import parse_gpus
+from pepr_utils.commands.sweep import machine_options
 from pepr_utils.commands.text_table import count, echo, fraction, lines, wrapped
 
 if TYPE_CHECKING:
@@ -45,79 +45,35 @@ _OF_SIMULATION = ("draws", "candidates", "images", "seed")
               help="From ImageNet-1k weights, or from random ones.")  # fmt: skip
 @click.option("--train-fraction", default=1.0, show_default=True,
               help="Share of the training images to use.")  # fmt: skip
-@click.option("--basis", multiple=True, metavar="SET",
-              help="Measured runs to expect costs from, beside those in DIR and the published "
-              "ones; repeatable.")  # fmt: skip
-@click.option("--slots", type=click.IntRange(min=1), metavar="N",
-              help="Runs at once on a machine without GPUs; default 1.")  # fmt: skip
-@click.option("--gpus", default="auto", show_default=True, metavar="N", callback=parse_gpus,
-              help="GPUs to use, one run at a time on each; auto: all visible ones.")  # fmt: skip
-@click.option("--scheduler", metavar="ADDRESS|FILE", help="A running Dask cluster.")
-@click.option("--weights", type=click.Path(path_type=Path), metavar="DIR",
-              help="Folder with pretrained weights, for machines without a network.")  # fmt: skip
-@click.option("--attempts", default=2, show_default=True, type=click.IntRange(min=1), metavar="N",
-              help="Times that a run is tried before its candidate is out.")  # fmt: skip
-@click.option("--any-device", is_flag=True,
-              help="Add to a result set that was measured on another device.")  # fmt: skip
+@machine_options
 @intensity_option
-@click.option(
-    "--simulate",
-    metavar="SET",
-    help="Replay races on the learning curves of a result set; nothing is trained.",
-)
-@click.option(
-    "--rule",
-    metavar="RULE",
-    help="halving, exact or both; --simulate has baselines too: all, accuracy, hyperband, "
-    "freeze-thaw, random, cheapest.",
-)
+@click.option("--simulate", metavar="SET",
+              help="Replay races on the learning curves of a result set; nothing is "
+              "trained.")  # fmt: skip
+@click.option("--rule", metavar="RULE",
+              help="halving, exact or both; --simulate has baselines too: all, accuracy, "
+              "hyperband, freeze-thaw, random, cheapest.")  # fmt: skip
 @click.option("--alpha", default=1.0, show_default=True, help="Emphasis on performance.")
-@click.option(
-    "--eta",
-    default=2,
-    show_default=True,
-    help="After each rung 1 / eta of the candidates go on, for eta times the epochs.",
-)
+@click.option("--eta", default=2, show_default=True,
+              help="After each rung 1 / eta of the candidates go on, for eta times the "
+              "epochs.")  # fmt: skip
 @click.option("--first-epochs", default=1, show_default=True, help="Epochs of the first rung.")
-@click.option(
-    "--cautious",
-    is_flag=True,
-    help="Keep a candidate unless the best is ahead by more than the noise of the images (95 % "
-    "interval).",
-)
-@click.option(
-    "--cost",
-    metavar="energy|time|co2|memory",
-    help="What performance is weighed against, also as E, T, C or M; default: energy where it can "
-    "be read, else time.",
-)
-@click.option(
-    "--draws",
-    type=click.IntRange(min=0),
-    default=0,
-    metavar="N",
-    help="With --simulate: race N random parts of each field, their accuracies drawn anew.",
-)
-@click.option(
-    "--candidates",
-    type=click.IntRange(min=2),
-    default=40,
-    show_default=True,
-    help="With --draws: candidates of each part.",
-)
-@click.option(
-    "--images",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="With --simulate: images behind each accuracy; default as many as SET says.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="With --simulate: of --draws, random and hyperband.",
-)
+@click.option("--cautious", is_flag=True,
+              help="Keep a candidate unless the best is ahead by more than the noise of the images "
+              "(95 % interval).")  # fmt: skip
+@click.option("--cost", metavar="energy|time|co2|memory",
+              help="What performance is weighed against, also as E, T, C or M; default: energy "
+              "where it can be read, else time.")  # fmt: skip
+@click.option("--draws", type=click.IntRange(min=0), default=0, metavar="N",
+              help="With --simulate: race N random parts of each field, their accuracies drawn "
+              "anew.")  # fmt: skip
+@click.option("--candidates", type=click.IntRange(min=2), default=40, show_default=True,
+              help="With --draws: candidates of each part.")  # fmt: skip
+@click.option("--images", type=click.IntRange(min=1), metavar="N",
+              help="With --simulate: images behind each accuracy; default as many as SET "
+              "says.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+              help="With --simulate: of --draws, random and hyperband.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True,
               help="Print the race as an object, or an array of simulated ones.")  # fmt: skip
 @click.pass_context
@@ -169,7 +125,8 @@ def _simulate(
     from pepr_utils.results.export import to_json
     from pepr_utils.statistics.race_simulation import race_fields, simulate_races
 
-    fields = race_fields(load_result_set(result_set), cost=cost)
+    results = load_result_set(result_set)
+    fields = race_fields(results, cost=cost)
     names = None if rule is None else [rule]
     found = simulate_races(fields, names, draws=draws, **options)
     if as_json:
@@ -179,7 +136,8 @@ def _simulate(
     else:
         _print_experiments(_by_experiment(found, drawn=draws > 0), drawn=draws > 0)
     if not as_json:
-        _print_basis(fields, draws, options["candidates"])
+        n_paused = int((results.runs["status"] == "paused").sum())
+        _print_basis(fields, draws, options["candidates"], n_paused)
 
 
 def _by_experiment(found: pd.DataFrame, *, drawn: bool) -> pd.DataFrame:
@@ -228,7 +186,7 @@ def _print_experiments(found: pd.DataFrame, *, drawn: bool) -> None:
     echo("\n".join(lines(columns, name="experiment")))
 
 
-def _print_basis(fields: list[RaceField], draws: int, candidates: int) -> None:
+def _print_basis(fields: list[RaceField], draws: int, candidates: int, n_paused: int) -> None:
     """What the numbers rest on, below the table."""
     sizes = {field.architectures.size for field in fields}
     of = f"{min(sizes)}" if len(sizes) == 1 else f"{min(sizes)} to {max(sizes)}"
@@ -240,6 +198,8 @@ def _print_basis(fields: list[RaceField], draws: int, candidates: int) -> None:
     )
     if draws:
         text += f"; {count(draws, 'draw')} of {candidates} candidates each, accuracies drawn anew"
+    if n_paused:
+        text += f"; {count(n_paused, 'run')} not trained to the end, left out"
     if any(field.assumed for field in fields):
         text += "; only whole runs were metered, so their epochs are taken to cost the same"
     echo("\n" + "\n".join(wrapped(text)))

@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pepr_utils.commands.sweep import LAST_BASIS, of_full_size, run_plan, runs_at_once
+from pepr_utils.commands.sweep import forecaster_for, run_plan, runs_at_once
 from pepr_utils.commands.text_table import count, echo, fraction, lines, note, wrapped
 from pepr_utils.errors import NotInstalledError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from pepr_utils.measurement.race import Race
     from pepr_utils.measurement.run import Run
     from pepr_utils.measurement.sweep.forecast import Forecaster
     from pepr_utils.measurement.sweep.plan import Plan
-    from pepr_utils.measurement.sweep.state import State
 
 #: Units of a budget: the quantity, and how many kWh or s one is.
 _UNITS = {"Wh": ("kwh", 1e-3), "kWh": ("kwh", 1.0), "s": ("seconds", 1.0),
@@ -34,6 +31,8 @@ _OF_SWEEP = {"notebook": None, "time_limit_s": None, "keep_checkpoints": True, "
 #: What defines a race, beside its candidates.
 _SETTINGS = ("protocol", "pretrained", "train_fraction", "seeds", "alpha", "eta", "first_epochs",
              "cautious")  # fmt: skip
+#: The exit code of what Ctrl-C has ended.
+_INTERRUPTED = 130
 
 
 def parse_budget(_context: click.Context, _option: click.Parameter, value: str | None) -> Any:
@@ -67,33 +66,27 @@ def train_race(
     """Race, print the outcome and return the exit code: 0 where the race is decided."""
     from pepr_utils.measurement import race as racing
 
-    _check_installed(trains_here=options["scheduler"] is None)
+    here = [] if options["scheduler"] else ["torch"]
+    for name in ("distributed", "jupytext", "papermill", *here):
+        if find_spec(name) is None:  # one error, before anything is said of the race
+            raise NotInstalledError(f"a race needs {name}, which is not installed", name=name)
     options |= _OF_SWEEP
     plan = _plan(dataset, options)
     asked, forecaster = _race(plan, dataset, folder, options)
     limit = None if budget is None else racing.Budget(*budget)
-    train = _trainer(plan, forecaster, folder, options)
-    progress = racing.Progress(train, note, runs_at_once(options), limit)
-    race = racing.resumed(asked)
-    if limit is not None:
-        limit.check_first_rung(racing.standing(race or asked))
-    if race is None:
-        race = racing.first_epochs(asked, progress)
-    now, why = racing.run_race(race, progress)
-    if finish and not why:
-        now, why = racing.finish(now.race, progress)
-    found = racing.as_dict(now, why)
+    racer = racing.Racer(racing.resumed(asked), note, runs_at_once(options), limit, finish)
+    run_plan(plan, plan, None, forecaster, folder, options, until=racer.until)
+    now = racer.outcome()
+    found = racing.as_dict(now, racer.why)
     if as_json:
         echo(json.dumps(found, indent=1))
-    else:
+    elif now.race.fixed:  # before, there are no scores
         _show(found)
-    return 1 if why or found["winner"] is None else 0
-
-
-def _check_installed(*, trains_here: bool) -> None:
-    for name in ("distributed", "jupytext", "papermill", *(["torch"] if trains_here else [])):
-        if find_spec(name) is None:
-            raise NotInstalledError(f"a race needs {name}, which is not installed", name=name)
+    if racer.why and (as_json or not now.race.fixed):
+        note(racer.why)
+    if racer.why == racing.STOPPED:
+        return _INTERRUPTED
+    return 1 if racer.why or found["winner"] is None else 0
 
 
 def _plan(dataset: str, options: dict[str, Any]) -> Plan:
@@ -198,37 +191,15 @@ def _forecaster(
 ) -> Forecaster:
     """Forecasts from the folder's own runs first, then from those of --basis, then published."""
     from pepr_utils.measurement.store import measured_on
-    from pepr_utils.measurement.sweep.forecast import HERE, Forecaster, Source, name_of
     from pepr_utils.measurement.sweep.state import state
-    from pepr_utils.results import load_result_set
-    from pepr_utils.results.load import of_records
+    from pepr_utils.measurement.training.device import choose_device, device_name
 
-    names = [*options["basis"], *([LAST_BASIS] if of_full_size(plan) else [])]
-    sources = [Source.of(load_result_set(name)) for name in names]
-    if done := state(folder).done:
-        own = Source.of(of_records(done, HERE), sizes={name_of(dataset): sizes})
-        sources.insert(0, own)
-    device = measured_on(folder) or "a device of the scheduler"
-    if options["scheduler"] is None and measured_on(folder) is None:
-        from pepr_utils.measurement.training.device import choose_device, device_name
-
+    device = measured_on(folder)
+    if device is None and options["scheduler"] is not None:
+        device = "a device of the scheduler"
+    elif device is None:
         device = device_name(choose_device("cpu" if options["gpus"] == 0 else "auto"))
-    return Forecaster(sources, device=device, sizes={dataset: sizes})
-
-
-def _trainer(
-    plan: Plan, forecaster: Forecaster, folder: Path, options: dict[str, Any]
-) -> Callable[[Sequence[Run], int | None], State]:
-    """What trains runs up to an epoch: a sweep with its table."""
-    from pepr_utils.measurement.sweep.state import named_state
-
-    def train(runs: Sequence[Run], until_epoch: int | None) -> State:
-        wanted = set(runs)
-        part = replace(plan, runs=tuple(p for p in plan.runs if p.run in wanted))
-        before = named_state(folder, part.names(), until_epoch)
-        return run_plan(plan, part, before, forecaster, folder, options, until_epoch=until_epoch)
-
-    return train
+    return forecaster_for(plan, state(folder).done, options["basis"], device, {dataset: sizes})
 
 
 # -- the outcome -----------------------------------------------------------------------------------
@@ -276,14 +247,19 @@ def _decision(found: dict[str, Any]) -> list[str]:
     if found["leader"] != found["winner"]:
         said.append(f"trained to the end, {found['leader']} is the better one by validation")
     if found["by_proof"]:
-        said.append("no candidate that was not trained can score more, whatever its accuracy")
+        said.append(
+            "no candidate that was not trained can score more, whatever its accuracy, "
+            "if its cost is as expected"
+        )
     if (sure := found["confidence"]) is not None:
         images = count(sure["validation_images"], "validation image")
         sure_of_it = "not sure" if sure["noise"] >= sure["lead"] else "sure"
+        behind = "behind" if sure["lead"] >= 0 else "ahead by its cost as measured since"
         said.append(
-            f"the closest to {found['leader']} is {sure['closest']}, {sure['lead']:.4f} behind "
-            f"after epoch {sure['after_epoch']}; the noise of {images} is {sure['noise']:.4f} "
-            f"({sure['level']:.0%} interval): which of them is better is {sure_of_it}"
+            f"the closest to {found['leader']} is {sure['closest']}, {abs(sure['lead']):.4f} "
+            f"{behind} after epoch {sure['after_epoch']}; the noise of {images} is "
+            f"{sure['noise']:.4f} ({sure['level']:.0%} interval): which of them is better is "
+            f"{sure_of_it}"
         )
         if sure["images_needed"]:
             said.append(f"about {sure['images_needed']:,} images would tell them apart")

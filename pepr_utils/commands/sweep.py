@@ -18,9 +18,13 @@ from pepr_utils.commands.text_table import count, echo, note
 from pepr_utils.errors import NotInstalledError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pepr_utils.measurement.datasets import Sizes
     from pepr_utils.measurement.sweep.forecast import Forecaster
     from pepr_utils.measurement.sweep.plan import Plan
     from pepr_utils.measurement.sweep.state import Progress, State
+    from pepr_utils.results import Record
 
 #: The basis of a forecast where neither the folder nor --basis has measured runs.
 LAST_BASIS = "published-repaired"
@@ -46,6 +50,36 @@ def parse_gpus(_context: click.Context, _option: click.Parameter, value: str) ->
     return int(value)
 
 
+# fmt: off
+#: Where the runs of a sweep or a race are measured, and what they are forecast from.
+_MACHINE_OPTIONS = (
+    click.option("--slots", type=click.IntRange(min=1), metavar="N",
+                 help="Runs at once on a machine without GPUs; default 1. Timings and energies are "
+                 "comparable only with one."),
+    click.option("--gpus", default="auto", show_default=True, metavar="N", callback=parse_gpus,
+                 help="GPUs to use, one run at a time on each; auto: all visible ones."),
+    click.option("--scheduler", metavar="ADDRESS|FILE",
+                 help="A running Dask cluster: tcp://node7:8786, or a scheduler file."),
+    click.option("--weights", type=click.Path(path_type=Path), metavar="DIR",
+                 help="Folder with pretrained weights, for machines without a network."),
+    click.option("--attempts", default=2, show_default=True, type=click.IntRange(min=1),
+                 metavar="N", help="Times that a run is tried before it stays failed."),
+    click.option("--any-device", is_flag=True,
+                 help="Add to a result set that was measured on another device."),
+    click.option("--basis", multiple=True, metavar="SET",
+                 help="Measured runs to forecast from, beside those in DIR and the published ones; "
+                 "repeatable."),
+)
+# fmt: on
+
+
+def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options for where runs are measured, and what they are forecast from."""
+    for option in reversed(_MACHINE_OPTIONS):
+        command = option(command)
+    return command
+
+
 @click.command()
 @click.argument("study", metavar="STUDY")
 @click.option("--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
@@ -54,28 +88,13 @@ def parse_gpus(_context: click.Context, _option: click.Parameter, value: str) ->
               help="Count the runs and forecast what they take, and stop.")  # fmt: skip
 @click.option("--shard", metavar="I/N", callback=_part,
               help="Part I of N of the study, for the jobs of an array.")  # fmt: skip
-@click.option("--slots", type=click.IntRange(min=1), metavar="N",
-              help="Runs at once on a machine without GPUs; default 1. Timings and energies are "
-              "comparable only with one.")  # fmt: skip
-@click.option("--gpus", default="auto", show_default=True, metavar="N", callback=parse_gpus,
-              help="GPUs to use, one run at a time on each; auto: all visible ones.")  # fmt: skip
-@click.option("--scheduler", metavar="ADDRESS|FILE",
-              help="A running Dask cluster: tcp://node7:8786, or a scheduler file.")  # fmt: skip
-@click.option("--weights", type=click.Path(path_type=Path), metavar="DIR",
-              help="Folder with pretrained weights, for machines without a network.")  # fmt: skip
-@click.option("--attempts", default=2, show_default=True, type=click.IntRange(min=1), metavar="N",
-              help="Times that a run is tried before it stays failed.")  # fmt: skip
+@machine_options
 @click.option("--time-limit-s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
               help="What a run may take before it is ended, and has failed; default: no "
               "limit.")  # fmt: skip
 @keep_checkpoints_option
 @click.option("--notebook", type=click.Path(path_type=Path), metavar="FILE",
               help="Another notebook than fine_tune, with its parameters.")  # fmt: skip
-@click.option("--any-device", is_flag=True,
-              help="Add to a result set that was measured on another device.")  # fmt: skip
-@click.option("--basis", multiple=True, metavar="SET",
-              help="Measured runs to forecast from, beside those in DIR and the published ones; "
-              "repeatable.")  # fmt: skip
 @click.option("--on", "device", metavar="DEVICE",
               help="Forecast for this model of device; default: that of DIR, else that of the "
               "measured runs.")  # fmt: skip
@@ -83,7 +102,7 @@ def parse_gpus(_context: click.Context, _option: click.Parameter, value: str) ->
 @click.option("--json", "as_json", is_flag=True, help="Print the forecast or the outcome as JSON.")
 @click.pass_context
 def sweep(context: click.Context, study: str, output: Path, **options: Any) -> None:
-    """Measure every run of STUDY: paper, demo, or a YAML file.
+    """Measure every run of STUDY: paper, demo, race-xray, or a YAML file.
 
     Each run leaves one record in DIR, written when it ends; the records are the only state. The
     same command goes on after any interruption, and several of them may work on one DIR. Ctrl-C
@@ -98,13 +117,15 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
       pepr sweep study.yaml --output /shared/study --shard 3/16
       pepr status results/small
     """
+    from pepr_utils.measurement.store import measured_on
     from pepr_utils.measurement.sweep.state import named_state
     from pepr_utils.measurement.sweep.study import load_study, make_plan
 
     whole = make_plan(load_study(study), weights_folder=options["weights"])
     plan = whole if options["shard"] is None else whole.part(*options["shard"])
     before = named_state(output, plan.names())
-    forecaster = _forecaster(plan, before, output, options)
+    device = options["device"] or measured_on(output)
+    forecaster = forecaster_for(plan, before.done, options["basis"], device)
     if options["dry_run"]:
         _forecast(plan, before, forecaster, output, options)
         return
@@ -114,16 +135,21 @@ def sweep(context: click.Context, study: str, output: Path, **options: Any) -> N
         context.exit(1)
 
 
-def _forecaster(plan: Plan, before: State, output: Path, options: dict[str, Any]) -> Forecaster:
-    """Forecasts from the folder's own runs first, then from those of --basis, then published."""
-    from pepr_utils.measurement.store import measured_on
+def forecaster_for(
+    plan: Plan,
+    done: Sequence[Record],
+    basis: Sequence[str],
+    device: str | None,
+    sizes: Mapping[str, Sizes] | None = None,
+) -> Forecaster:
+    """Forecasts from a folder's own runs first, then from sets of a basis, then published."""
     from pepr_utils.measurement.sweep.forecast import Forecaster, Source
     from pepr_utils.results import load_result_set
 
-    names = [*options["basis"], *([LAST_BASIS] if of_full_size(plan) else [])]
+    names = [*basis, *([LAST_BASIS] if of_full_size(plan) else [])]
     sources = [Source.of(load_result_set(name)) for name in names]
-    forecaster = Forecaster(sources, device=options["device"] or measured_on(output))
-    forecaster.learn(before.done)
+    forecaster = Forecaster(sources, device, sizes or {})
+    forecaster.learn(done)
     return forecaster
 
 
@@ -169,16 +195,16 @@ def runs_at_once(options: dict[str, Any]) -> int:
 def run_plan(
     whole: Plan,
     plan: Plan,
-    before: State,
+    before: State | None,
     forecaster: Forecaster,
     output: Path,
     options: dict[str, Any],
     *,
-    until_epoch: int | None = None,
+    until: Callable[[set[str]], Mapping[str, int | None]] | None = None,
 ) -> State:
-    """Measure the runs of a plan by `sweep`, up to an epoch; `whole` is what `pepr status` reads.
+    """Measure the runs of a plan by `sweep`; `whole` is what `pepr status` reads.
 
-    The options are those of `pepr sweep`.
+    The options are those of `pepr sweep`; `until` is that of `sweep`.
     """
     from pepr_utils.measurement.sweep import engine
     from pepr_utils.measurement.sweep.gpus import find_gpus
@@ -203,7 +229,9 @@ def run_plan(
         "carbon_intensity": options["carbon_intensity"] or "",
         "any_device": options["any_device"],
     } | ({"keep_checkpoints": True} if options["keep_checkpoints"] else {})
-    view = View(sys.stderr, forecaster.seconds, plan.names(), before=before)
+    # Which runs a race is still to train, nobody knows before.
+    seconds = forecaster.seconds if until is None else None
+    view = View(sys.stderr, seconds, plan.names(), before=before)
     planned, excluded = False, ()
 
     def watch(progress: Progress) -> None:
@@ -214,6 +242,10 @@ def run_plan(
         forecaster.learn(progress.state.done)
         view.update(progress)
 
+    def ask(failed: set[str]) -> Mapping[str, int | None]:
+        with view.above():
+            return until(failed)
+
     found = engine.sweep(
         [planned.run for planned in plan.runs],
         notebook,
@@ -223,7 +255,7 @@ def run_plan(
         scheduler=options["scheduler"],
         attempts=options["attempts"],
         time_limit_s=options["time_limit_s"],
-        until_epoch=until_epoch,
+        until=None if until is None else ask,
         seconds=forecaster.seconds,
         options=parameters,
         watch=watch,
@@ -234,7 +266,6 @@ def run_plan(
 
 
 def of_full_size(plan: Plan) -> bool:
-    """Whether a run of a plan has images of the size of the published runs."""
     """Whether a run of a plan has images of the size of the published runs."""
     from pepr_utils.measurement.protocols import protocol
     from pepr_utils.results.release import IMAGE_SIZE

@@ -3,7 +3,7 @@
 Which candidate is trained next, and to which epoch, follows from the records and from `race.json`
 beside them: what each candidate was expected to cost before the first was eliminated. There is no
 other state, so a race that was killed goes on where it was. Who is out is decided by
-`pepr_utils.scoring.racing`, and a sweep does the training.
+`pepr_utils.scoring.racing`; one sweep trains all, and asks `Racer.until` whenever a run has ended.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import numpy as np
 from pepr_utils.errors import FolderError, InvalidTableError, RunError, RunningElsewhereError
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.store import run_lock
-from pepr_utils.measurement.sweep.state import State, cached_record
+from pepr_utils.measurement.sweep.state import cached_record
 from pepr_utils.measurement.sweep.view import duration, energy
 from pepr_utils.results import Epoch, Record, write_record
 from pepr_utils.results.atomic import write_whole
 from pepr_utils.results.record_files import record_path
 from pepr_utils.scoring import RaceResources, RaceRules, RaceStep, race_resources, race_step
-from pepr_utils.scoring.racing import lead_noise
+from pepr_utils.scoring.racing import LEVEL, lead_noise
 
 #: What is known of a race beside its records.
 FILE = "race.json"
@@ -35,9 +35,8 @@ FILE = "race.json"
 COSTS = {"energy": "kWh", "time": "s", "co2": "g", "memory": "GB"}
 #: How the reason begins in the record of an eliminated run.
 ELIMINATED = "eliminated in a race: "
-#: Of so many candidates that nobody knows the first epochs are trained to forecast the others.
-_SAMPLE = 2
-_STOPPED = "stopped; the same command goes on"
+#: Why a race is not decided that was interrupted.
+STOPPED = "stopped; the same command goes on"
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,9 @@ class Spent:
     @classmethod
     def of_epochs(cls, epochs: Iterable[Epoch], share: float = 1.0) -> Spent:
         """What epochs took, times a share."""
-        pairs = [
-            ((e.energy_kwh, e.eval_energy_kwh or 0.0), (e.train_time_s, e.eval_time_s or 0.0))
-            for e in epochs
-        ]
-        parts = [[v for pair in kind for v in pair] for kind in zip(*pairs, strict=True)]
-        return cls(*(None if None in values else share * sum(values) for values in parts))
+        kwh = [v for e in epochs for v in (e.energy_kwh, e.eval_energy_kwh or 0.0)]
+        seconds = [v for e in epochs for v in (e.train_time_s, e.eval_time_s or 0.0)]
+        return cls(*(None if None in v else share * sum(v) for v in (kwh, seconds)))
 
     def __add__(self, other: Spent) -> Spent:
         pairs = (self.kwh, other.kwh), (self.seconds, other.seconds)
@@ -88,19 +84,8 @@ class Race:
     cost: str  #: one of `COSTS`
     n_images: int  #: validation images, of all seeds together
     settings: Mapping[str, Any]  #: what may not change while it goes on
+    fixed: bool = False  #: whether all costs are known, and with them the bounds of R
     winner: str | None = None  #: once it is decided
-
-
-@dataclass
-class Progress:
-    """Who trains the runs of a race up to an epoch, what it says, and the runs that have failed."""
-
-    train: Callable[[Sequence[Run], int | None], State]
-    say: Callable[[str], object]
-    workers: int = 1
-    budget: Budget | None = None
-    failed: set[str] = field(default_factory=set)
-    reported: set[int] = field(default_factory=set)
 
 
 # -- race.json -------------------------------------------------------------------------------------
@@ -116,46 +101,48 @@ def save(race: Race) -> None:
     write_whole(race.folder / FILE, json.dumps(content, indent=1).encode() + b"\n")
 
 
-def resumed(race: Race) -> Race | None:
-    """The race of the same folder as it was saved; None where there is none.
+def resumed(race: Race) -> Race:
+    """The race as its folder has it saved, or as it is where the folder holds none.
 
     Raises
     ------
     RunError
-        If it is another race.
+        If the folder holds another race.
     InvalidTableError
         If `race.json` is damaged.
     """
     path = race.folder / FILE
     try:
         content = json.loads(path.read_bytes())
-        before, names = content["settings"], [e["name"] for e in content["candidates"]]
-        runs = [e["runs"] for e in content["candidates"]]
-        known = [
+        before, winner = content["settings"], content["winner"]
+        saved = [(e["name"], e["runs"]) for e in content["candidates"]]
+        costs = [
             {"cost": e["cost"], "basis": e["basis"], "whole": Spent(e["kwh"], e["seconds"])}
             for e in content["candidates"]
         ]
-        winner = content["winner"]
+        changed = [
+            f"{key} {before.get(key)!r}, not {value!r}"
+            for key, value in json.loads(json.dumps(race.settings)).items()
+            if before.get(key) != value
+        ]
     except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError):
+        return race
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InvalidTableError(
             f"{path} is damaged; remove it, and the same command begins the race again with the "
             "records that are there"
         ) from None
-    now = json.loads(json.dumps(race.settings))
-    changed = [f"{k} {before.get(k)!r}, not {now[k]!r}" for k in now if before.get(k) != now[k]]
-    if names != [c.name for c in race.candidates]:
+    if [name for name, _ in saved] != [c.name for c in race.candidates]:
         changed.append("other architectures")
-    elif runs != [list(c.runs) for c in race.candidates]:
+    elif [runs for _, runs in saved] != [list(c.runs) for c in race.candidates]:
         changed.append("other images or weights")
     if changed:
         raise RunError(
             f"{race.folder} holds another race ({'; '.join(changed)}); give the same options to "
             "go on with it, or name another folder"
         )
-    found = (replace(c, **values) for c, values in zip(race.candidates, known, strict=True))
-    return replace(race, candidates=tuple(found), winner=winner)
+    found = (replace(c, **known) for c, known in zip(race.candidates, costs, strict=True))
+    return replace(race, candidates=tuple(found), fixed=True, winner=winner)
 
 
 # -- how far it is ---------------------------------------------------------------------------------
@@ -199,13 +186,30 @@ class Standing:
         """Epochs that every seed of a candidate has behind it."""
         return min(record.epochs_done if record else 0 for record in self.records[i])
 
+    def whole(self, i: int) -> list[Spent]:
+        """What the whole training of each seed takes: by its epochs so far, else as expected."""
+        epochs = [record.epochs if record else () for record in self.records[i]]
+        n, expected = self.race.rules.epochs, self.race.candidates[i].whole
+        return [Spent.of_epochs(e, n / len(e)) if e else expected for e in epochs]
+
+    def spent(self, *, in_race: bool = False) -> Spent:
+        """What all epochs have taken; `in_race`: without those after an elimination."""
+        out = {e.candidate: e.epoch for e in self.step.eliminated} if in_race else {}
+        parts = (
+            Spent.of_epochs(record.epochs[: out.get(i)])
+            for i, own in enumerate(self.records)
+            for record in own
+            if record is not None
+        )
+        return sum(parts, Spent())
+
 
 def standing(race: Race, failed_runs: Iterable[str] = ()) -> Standing:
     """Read how far a race is; a candidate with a failed run is out."""
     epochs, exact = race.rules.epochs, race.rules.rule == "exact"
     records = [[_read(race, name) for name in c.runs] for c in race.candidates]
     failed = np.array([not c.runs.keys().isdisjoint(failed_runs) for c in race.candidates])
-    # A failed candidate whose cost nobody knows has some cost within the bounds.
+    # A candidate whose cost nobody knows yet, or that failed, has some cost within the bounds.
     least = min((c.cost for c in race.candidates if c.cost is not None), default=0.0)
     forecast = np.array([least if c.cost is None else c.cost for c in race.candidates])
 
@@ -259,31 +263,6 @@ def training_cost(
     return None if not values or None in (factor, *values) else factor * fmean(values) * epochs
 
 
-# -- what it takes ---------------------------------------------------------------------------------
-
-
-def spent(now: Standing, *, in_race: bool = False) -> Spent:
-    """What all epochs have taken; `in_race`: without those after a candidate's elimination."""
-    out = {e.candidate: e.epoch for e in now.step.eliminated} if in_race else {}
-    parts = [
-        Spent.of_epochs(r.epochs[: out.get(i)])
-        for i, own in enumerate(now.records)
-        for r in own
-        if r is not None and r.epochs[: out.get(i)]
-    ]
-    return sum(parts, Spent())
-
-
-def to_the_end(now: Standing) -> Spent:
-    """What training all candidates takes: from the epochs that they have, else as expected."""
-    total, n = Spent(), now.race.rules.epochs
-    for i, candidate in enumerate(now.race.candidates):
-        for record in () if now.failed[i] else now.records[i]:
-            done = record.epochs if record else ()
-            total += Spent.of_epochs(done, n / len(done)) if done else candidate.whole
-    return total
-
-
 @dataclass(frozen=True)
 class Budget:
     """What a race may take with all evaluations."""
@@ -291,111 +270,212 @@ class Budget:
     kind: str  #: ``kwh`` or ``seconds``
     amount: float
 
-    def __str__(self) -> str:
-        return self.shown(self.amount)
-
     def shown(self, amount: float) -> str:
         """An amount of it."""
         return energy(amount) if self.kind == "kwh" else duration(amount)
 
-    def _needed(self, now: Standing, i: int, until: int) -> float | None:
-        """What is left to take of a candidate that is trained up to an epoch."""
-        found, n = [], now.race.rules.epochs
-        for record in now.records[i]:
-            done = record.epochs if record else ()
-            whole = Spent.of_epochs(done, n / len(done)) if done else now.race.candidates[i].whole
-            rate = getattr(whole, self.kind)
-            found.append(None if rate is None else rate * max(0, until - len(done)) / n)
-        return None if None in found else sum(found)
-
-    def check_first_rung(self, now: Standing) -> None:
-        """Raise where the first rung takes more, as far as that is known before it."""
-        race, exact = now.race, now.race.rules.rule == "exact"
-        if any(map(now.epochs_done, range(len(now.records)))):
-            return
-        todo = now.step.to_train[:1] if exact else now.step.to_train
-        costs = [(self._needed(now, *each), race.candidates[each[0]].name) for each in todo]
-        known = sorted((c, name) for c, name in costs if c is not None)
-        sums = np.cumsum([c for c, _ in known])
-        if not known or sums[-1] <= self.amount:
-            return
-        n = max(2, int((sums <= self.amount).sum()))
-        names = ",".join(name for _, name in known[:n])
-        takes = f"the {n} cheapest take {self.shown(sums[min(n, len(sums)) - 1])}"
-        what = f"the first rung of {len(known)} candidates"
-        if exact:
-            what, takes = known[0][1], "it is the cheapest candidate"
-        elif sums[1] <= self.amount:
-            takes += f": --architectures {names}"
-        raise RunError(
-            f"{what} takes {self.shown(sums[-1])}, above the budget of {self}; {takes}; race "
-            "fewer candidates or give a larger --budget; nothing was trained"
-        )
+    def needed(self, now: Standing, todo: Sequence[tuple[int, int]]) -> list[float]:
+        """What is left to take of each candidate; of unknown ones the mean of the known ones."""
+        rates = [[getattr(s, self.kind) for s in now.whole(i)] for i in range(len(now.records))]
+        known = [rate for own in rates for rate in own if rate is not None]
+        mean, n = fmean(known) if known else 0.0, now.race.rules.epochs
+        return [
+            sum(
+                (mean if rate is None else rate) / n * max(0, until - (r.epochs_done if r else 0))
+                for rate, r in zip(rates[i], now.records[i], strict=True)
+            )
+            for i, until in todo
+        ]
 
     def exceeded(self, now: Standing, todo: Sequence[tuple[int, int]]) -> str:
-        """Why what is trained next does not fit; empty where it does, or where nobody knows."""
-        needed, used = [self._needed(now, *each) for each in todo], getattr(spent(now), self.kind)
+        """Why what is trained next does not fit; empty where it does.
+
+        Raises
+        ------
+        RunError
+            If nothing is trained yet, or what was trained has no energy.
+        """
+        used, needed = getattr(now.spent(), self.kind), self.needed(now, todo)
+        limit = f"the budget of {self.shown(self.amount)}"
         if used is None:
-            raise RunError(
-                f"the energy of the runs is not measured: give the budget of {self} in time"
-            )
-        if None in needed or used + sum(needed) <= self.amount:
+            raise RunError(f"the energy of the runs is not measured: give {limit} in time")
+        if used + sum(needed) <= self.amount:
             return ""
-        return (
-            f"{self.shown(used)} of the budget of {self} are spent, and training {len(todo)} to "
-            f"epoch {todo[0][1]} would take {self.shown(sum(needed))} more; a larger --budget "
-            "goes on"
+        takes, (_, epoch) = self.shown(sum(needed)), todo[0]
+        if used:
+            return (
+                f"{self.shown(used)} of {limit} are spent, and training {len(todo)} to epoch "
+                f"{epoch} would take {takes} more; a larger --budget goes on"
+            )
+        cheapest = sorted(zip(needed, (now.race.candidates[i].name for i, _ in todo), strict=True))
+        sums = np.cumsum([cost for cost, _ in cheapest])
+        n = int((sums <= self.amount).sum())
+        fits = f"The cheapest two take {self.shown(sums[:2][-1])}"
+        if n > 1:
+            names = ",".join(name for _, name in cheapest[:n])
+            fits = f"The {n} cheapest fit: --architectures {names}"
+        raise RunError(
+            f"training {_names([name for _, name in cheapest])} to epoch {epoch}, with which the "
+            f"race begins, takes {takes}, above {limit}; nothing was trained. {fits}"
         )
 
 
 # -- racing ----------------------------------------------------------------------------------------
 
 
-def first_epochs(race: Race, progress: Progress) -> Race:
-    """Train the first rung, or where all costs are known for a proof, nothing; fix the costs.
+@dataclass
+class Racer:
+    """Says which runs of a race are trained next; `until` is that of `sweep`.
 
-    The costs, and with them the bounds of R, are those of the first epochs of the whole field; of
-    what is not trained yet, those expected.
-
-    Raises
-    ------
-    RunError
-        If fewer than two candidates can be trained, or a cost cannot be measured.
+    Attributes
+    ----------
+    say : callable
+        Is told who is trained and who is out.
+    workers : int
+        Runs that are trained at once.
+    budget : Budget, optional
+        What the race may take.
+    finish : bool
+        Whether the eliminated candidates are trained to the end too, once it is decided.
+    over : bool
+        Whether nothing is left to train.
+    why : str
+        Why it stops before it is decided.
     """
-    unknown, n = [c for c in race.candidates if c.cost is None], race.rules.first_epochs
-    if unknown:
-        first = "its first epoch" if n == 1 else f"its first {n} epochs"
-        progress.say(f"the {race.cost} of {_names(unknown)} is not known: it follows from {first}")
-    todo = unknown if race.rules.rule == "exact" else race.candidates
-    new = [c for c in unknown if not any(_read(race, name) for name in c.runs)]
-    if progress.budget is not None and len(new) > _SAMPLE:
-        _check_by_sample(race, new, progress, progress.budget)
-    if todo:
-        progress.say(f"training to epoch {n} of {race.rules.epochs}: {_names(todo)}")
-        if not _train(race, todo, n, progress):
-            raise RunError(_STOPPED)
-    race = replace(race, candidates=tuple(_with_measured_cost(race, c) for c in race.candidates))
-    failures = [
-        f"{c.name} failed: {_failure([_read(race, name) for name in c.runs])}"
-        for c in race.candidates
-        if not progress.failed.isdisjoint(c.runs)
-    ]
-    able = len(race.candidates) - len(failures)
-    if able < 2:
-        raise RunError(
-            f"{able} of {len(race.candidates)} candidates can be trained, and a race needs two: "
-            f"{'; '.join(failures)}"
-        )
-    save(race)
-    return race
+
+    race: Race
+    say: Callable[[str], object]
+    workers: int = 1
+    budget: Budget | None = None
+    finish: bool = False
+    over: bool = False
+    why: str = ""
+    _failed: set[str] = field(default_factory=set)
+    _said: set[Any] = field(default_factory=set)
+
+    def outcome(self) -> Standing:
+        """How far it is; where it was interrupted, `why` says so."""
+        self.why = self.why or ("" if self.over else STOPPED)
+        return standing(self.race, self._failed)
+
+    def until(self, failed: set[str]) -> dict[str, int | None]:
+        """The runs that are wanted now, and the epoch of each.
+
+        Raises
+        ------
+        RunError
+            If the budget does not allow it to begin, fewer than two candidates can be trained, or
+            their cost is not measured.
+        """
+        self._failed, self.why, self.over = set(failed), "", False
+        now, rules = standing(self.race, failed), self.race.rules
+        if not self.race.fixed:
+            # Halving compares costs of one kind, those of first epochs; others trust what is known.
+            first = [
+                (i, rules.first_epochs)
+                for i, c in enumerate(self.race.candidates)
+                if not now.failed[i] and (c.cost is None or rules.rule == "halving")
+            ]
+            todo = [(i, epoch) for i, epoch in first if now.epochs_done(i) < epoch]
+            reached = [each for each in first if each not in todo]
+            if self.budget is not None and not any(self.budget.needed(now, todo)):
+                todo = todo[: self.workers]  # the others are held against the budget by these
+            if todo:
+                self._say_unknown()
+                return self._wanted(now, todo, reached)
+            self._fix(now)
+            now = standing(self.race, failed)
+        self._report(now)
+        todo, rung = now.step.to_train, now.step.rung
+        if rules.rule != "halving":  # what these reach may make the others unnecessary
+            todo = todo[: self.workers if rung == rules.epochs else 4 * self.workers]
+        if not todo:
+            return self._decided(now)
+        reached = [i for i in now.step.competing if not np.isnan(now.performance[i, rung - 1])]
+        return self._wanted(now, todo, [(i, rung) for i in reached])
+
+    def _wanted(
+        self, now: Standing, todo: Sequence[tuple[int, int]], reached: Sequence[tuple[int, int]]
+    ) -> dict[str, int | None]:
+        """Those that are to be trained, after those of the rung that are trained already."""
+        if self.budget is not None and (why := self.budget.exceeded(now, todo)):
+            self.why = why
+            return {}
+        if self.race.fixed and "costs" not in self._said:
+            self._said.add("costs")
+            save(self.race)
+        epochs, candidates = self.race.rules.epochs, self.race.candidates
+        new = [each for each in todo if each not in self._said]
+        self._said.update(new)
+        for epoch in dict.fromkeys(epoch for _, epoch in new):
+            names = [candidates[i].name for i, e in new if e == epoch]
+            self.say(f"training to epoch {epoch} of {epochs}: {_names(names)}")
+        wanted: dict[str, int | None] = {}
+        for i, epoch in [*(each for each in reached if each[0] not in dict(todo)), *todo]:
+            wanted |= dict.fromkeys(candidates[i].runs, epoch if epoch < epochs else None)
+        return wanted
+
+    def _decided(self, now: Standing) -> dict[str, int | None]:
+        """Note the winner; what is wanted then is nothing, or with `finish` all the others."""
+        if self.race.winner is None and now.leader is not None:
+            self.race = replace(self.race, winner=self.race.candidates[now.leader].name)
+            save(self.race)
+        able = [i for i in range(len(now.records)) if not now.failed[i]]
+        records = [record for i in able for record in now.records[i]]
+        self.over = not self.finish or all(r is not None and r.status == "done" for r in records)
+        if self.over:
+            return {}
+        return dict.fromkeys(name for i in able for name in self.race.candidates[i].runs)
+
+    def _say_unknown(self) -> None:
+        unknown = [c.name for c in self.race.candidates if c.cost is None]
+        if unknown and "unknown" not in self._said:
+            self._said.add("unknown")
+            n, cost = self.race.rules.first_epochs, self.race.cost
+            first = "first epoch" if n == 1 else f"first {n} epochs"
+            self.say(f"the {cost} of {_names(unknown)} is not known: the {first} of each tells it")
+
+    def _fix(self, now: Standing) -> None:
+        """Fix the costs, and with them the bounds of R."""
+        candidates = enumerate(self.race.candidates)
+        failures = [f"{c.name} failed: {_failure(now, i)}" for i, c in candidates if now.failed[i]]
+        able = len(now.failed) - len(failures)
+        if able < 2:
+            raise RunError(
+                f"{able} of {len(now.failed)} candidates can be trained, and a race needs two: "
+                f"{'; '.join(failures)}"
+            )
+        costs = (_with_measured_cost(now, i) for i in range(len(now.records)))
+        self.race = replace(self.race, candidates=tuple(costs), fixed=True)
+
+    def _report(self, now: Standing) -> None:
+        """Say who is out since the last time, and write it into the records."""
+        for out in now.step.eliminated:
+            if out.candidate in self._said:
+                continue
+            self._said.add(out.candidate)
+            begun = "" if out.epoch else ", not begun"
+            self.say(f"out: {self.race.candidates[out.candidate].name}{begun}: {out.reason}")
+            for record in now.records[out.candidate]:
+                if record is not None and record.status == "paused":
+                    _note_stop(self.race, record, ELIMINATED + out.reason)
+        if now.resources.restated and "restated" not in self._said:
+            self._said.add("restated")
+            costs = [c.cost for c in self.race.candidates if c.cost is not None]
+            low, high = now.resources.lower, now.resources.upper
+            self.say(
+                f"the bounds of R are restated: {low:.4g} to {high:.4g} {COSTS[self.race.cost]}, "
+                f"since a training took less or more than the {min(costs):.4g} to "
+                f"{max(costs):.4g} expected"
+            )
 
 
-def _with_measured_cost(race: Race, candidate: Candidate) -> Candidate:
+def _with_measured_cost(now: Standing, i: int) -> Candidate:
     """A candidate with the cost of its epochs so far in place of what was expected."""
-    records = [_read(race, name) for name in candidate.runs]
-    done = [r for r in records if r is not None and r.epochs]
+    race, candidate = now.race, now.race.candidates[i]
+    done = [record for record in now.records[i] if record is not None and record.epochs]
     n = None if race.rules.rule == "exact" else race.rules.first_epochs
-    known = [training_cost(r, race.cost, race.rules.epochs, of_first=n) for r in done]
+    known = [training_cost(record, race.cost, race.rules.epochs, of_first=n) for record in done]
     if known and None not in known:
         before = f"{candidate.basis}, corrected by " if candidate.basis else ""
         return replace(candidate, cost=fmean(known), basis=f"{before}its own first epochs")
@@ -408,107 +488,23 @@ def _with_measured_cost(race: Race, candidate: Candidate) -> Candidate:
     return candidate
 
 
-def _check_by_sample(
-    race: Race, unknown: Sequence[Candidate], progress: Progress, budget: Budget
-) -> None:
-    """Train the first of the candidates that nobody knows, and raise where all take too much."""
-    sample = unknown[: max(_SAMPLE, progress.workers)]
-    _train(race, sample, race.rules.first_epochs, progress)
-    now = replace(race, candidates=tuple(sample))
-    used = getattr(spent(standing(now, progress.failed)), budget.kind)
-    if used is not None and used / len(sample) * len(unknown) > budget.amount:
-        raise RunError(
-            f"the first rung of {len(unknown)} candidates would take about "
-            f"{budget.shown(used / len(sample) * len(unknown))}, as {_names(sample)} took "
-            f"{budget.shown(used)}, above the budget of {budget}; race fewer candidates or give "
-            "a larger --budget"
-        )
-
-
-def run_race(race: Race, progress: Progress) -> tuple[Standing, str]:
-    """Train and eliminate candidates until the race is decided; all costs have to be known.
-
-    Returns where it stands, and why it is not decided yet: empty if it is.
-    """
-    restated = False
-    while True:
-        now = standing(race, progress.failed)
-        _report(now, progress)
-        todo, rules = now.step.to_train, race.rules
-        if not todo:
-            if race.winner is None and now.leader is not None:
-                now = replace(now, race=replace(race, winner=race.candidates[now.leader].name))
-                save(now.race)
-            return now, ""
-        if now.resources.restated and not restated:
-            restated = True
-            progress.say(_restated(now))
-        until = todo[0][1]
-        if rules.rule != "halving" and until == rules.epochs:
-            todo = todo[: progress.workers]  # what these reach may make the others unnecessary
-        if progress.budget is not None and (why := progress.budget.exceeded(now, todo)):
-            return now, why
-        chosen = [race.candidates[i] for i, _ in todo]
-        progress.say(f"training to epoch {until} of {rules.epochs}: {_names(chosen)}")
-        if not _train(race, chosen, until, progress):
-            return now, _STOPPED
-        if standing(race, progress.failed).step.to_train[: len(todo)] == todo:
-            raise RunError(f"{_names(chosen)}: no validation accuracy after epoch {until}")
-
-
-def finish(race: Race, progress: Progress) -> tuple[Standing, str]:
-    """Train every candidate of a race to the end, the eliminated ones too."""
-    whole = _train(race, race.candidates, race.rules.epochs, progress)
-    return standing(race, progress.failed), "" if whole else _STOPPED
-
-
-def _train(race: Race, chosen: Sequence[Candidate], until: int, progress: Progress) -> bool:
-    """Train the runs of candidates up to an epoch; return whether all have ended."""
-    runs = [run for candidate in chosen for run in candidate.runs.values()]
-    found = progress.train(runs, None if until >= race.rules.epochs else until)
-    progress.failed |= {record.run_id for record in found.failed}
-    return len(found.done) + len(found.failed) == len(runs)
-
-
-def _report(now: Standing, progress: Progress) -> None:
-    """Say who is out since the last time, and write it into the records."""
-    for out in now.step.eliminated:
-        if out.candidate in progress.reported:
-            continue
-        progress.reported.add(out.candidate)
-        begun = "" if out.epoch else ", not begun"
-        progress.say(f"out: {now.race.candidates[out.candidate].name}{begun}: {out.reason}")
-        why = ELIMINATED + out.reason
-        for record in now.records[out.candidate]:
-            if record is None or record.status != "paused" or record.stop_reason == why:
-                continue
-            _note_stop(now.race, record, why)
-
-
 def _note_stop(race: Race, record: Record, why: str) -> None:
     """Write why a paused run was stopped into its record, unless a process goes on with it."""
+    if record.stop_reason == why:
+        return
     with suppress(RunningElsewhereError, FolderError), run_lock(race.folder, record.run_id, {}):
         if _read(race, record.run_id) == record:
             write_record(record.model_copy(update={"stop_reason": why}), race.folder)
 
 
-def _restated(now: Standing) -> str:
-    costs = [c.cost for c in now.race.candidates if c.cost is not None]
-    low, high = now.resources.lower[0], now.resources.upper[0]
-    return (
-        f"the bounds of R are restated: {low:.4g} to {high:.4g} {COSTS[now.race.cost]}, since a "
-        f"training took less or more than the {min(costs):.4g} to {max(costs):.4g} expected"
-    )
-
-
-def _failure(records: Iterable[Record | None]) -> str:
-    reasons = [r.failure_reason for r in records if r is not None and r.failure_reason]
+def _failure(now: Standing, i: int) -> str:
+    reasons = [r.failure_reason for r in now.records[i] if r is not None and r.failure_reason]
     return reasons[0] if reasons else "it could not be begun"
 
 
-def _names(candidates: Sequence[Candidate], most: int = 8) -> str:
-    more = f" and {len(candidates) - most} more" if len(candidates) > most else ""
-    return ", ".join(c.name for c in candidates[:most]) + more
+def _names(names: Sequence[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 # -- the outcome -----------------------------------------------------------------------------------
@@ -537,7 +533,7 @@ def confidence(now: Standing) -> dict[str, Any] | None:
         "after_epoch": epoch,
         "lead": lead,
         "noise": noise,
-        "level": rules.level,
+        "level": LEVEL,
         "validation_images": n,
         "images_needed": int(np.ceil(n * (noise / lead) ** 2)) if 0 < lead <= noise else None,
     }
@@ -545,8 +541,11 @@ def confidence(now: Standing) -> dict[str, Any] | None:
 
 def as_dict(now: Standing, why: str = "") -> dict[str, Any]:
     """A race as an object for JSON; `why` it is not decided."""
-    race, leader, in_race, whole = now.race, now.leader, spent(now, in_race=True), to_the_end(now)
+    race, in_race = now.race, now.spent(in_race=True)
+    leader = now.leader if race.fixed else None  # before, R of some is not known
     rows = [_row(now, i) for i in range(len(race.candidates))]
+    able = np.flatnonzero(~now.failed)
+    whole = sum((part for i in able for part in now.whole(i)), Spent())
     kinds = ("seconds", "kwh") if race.cost == "time" else ("kwh", "seconds")
     shares = ((getattr(in_race, kind), getattr(whole, kind)) for kind in kinds)
     return {
@@ -559,13 +558,13 @@ def as_dict(now: Standing, why: str = "") -> dict[str, Any]:
         "alpha": race.rules.alpha,
         "cost": race.cost,
         "cost_unit": COSTS[race.cost],
-        "cost_bounds": [float(now.resources.lower[0]), float(now.resources.upper[0])],
+        "cost_bounds": [now.resources.lower, now.resources.upper],
         "bounds_restated": now.resources.restated,
-        "confidence": confidence(now),
-        "spent": asdict(spent(now)),
+        "confidence": confidence(now) if race.fixed else None,
+        "spent": asdict(now.spent()),
         "spent_in_race": asdict(in_race),
         "training_all": asdict(whole)
-        | {"candidates_forecast": sum(row["epochs_done"] < race.rules.epochs for row in rows)},
+        | {"candidates_forecast": sum(rows[i]["epochs_done"] < race.rules.epochs for i in able)},
         "share_of_training_all": next((a / b for a, b in shares if a is not None and b), None),
         "candidates": rows,
     }
@@ -590,11 +589,11 @@ def _row(now: Standing, i: int) -> dict[str, Any]:
         "outcome": next(name for name, holds in outcomes.items() if holds),
         "epochs_done": done,
         "val_accuracy": accuracy,
-        "score": None if accuracy is None else accuracy * factor,
-        "resource": float(now.resource[i]),
+        "score": None if accuracy is None or not now.race.fixed else accuracy * factor,
+        "resource": float(now.resource[i]) if now.race.fixed else None,
         "expected_cost": candidate.cost,
         "expected_from": candidate.basis,
         "eliminated_after_epoch": out.epoch if out else None,
-        "reason": _failure(now.records[i]) if now.failed[i] else out.reason if out else None,
+        "reason": _failure(now, i) if now.failed[i] else out.reason if out else None,
         "test_accuracy": fmean(tested) if len(tested) == len(candidate.runs) else None,
     }

@@ -8,7 +8,6 @@ arrays; "cheapest first" and "ties to the cheaper" are by the resource R, then b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import NormalDist
 from typing import Any
 
@@ -17,10 +16,12 @@ import numpy as np
 from pepr_utils.errors import ScoreInputError, unknown_name
 from pepr_utils.scoring.arrays import check_alpha, check_unit_interval, to_floats, to_number
 from pepr_utils.scoring.normalization import between, check_sign
-from pepr_utils.scoring.score import weighted_resource
 
 #: How candidates are eliminated: by rank after some epochs, where they cannot win, or both.
 RULES = ("halving", "exact", "both")
+#: Coverage of the intervals of a cautious race, and the quantile of the normal law for it.
+LEVEL = 0.95
+_QUANTILE = NormalDist().inv_cdf((1 + LEVEL) / 2)
 
 
 def resource_limit(best: float, *, alpha: float = 1.0, ceiling: float = 1.0) -> float:
@@ -58,13 +59,9 @@ def resource_limit(best: float, *, alpha: float = 1.0, ceiling: float = 1.0) -> 
     reached, a = to_number(best, "best"), to_number(alpha, "alpha")
     check_unit_interval(np.asarray(reached), best, "best", "pass a score")
     check_alpha(np.asarray(a), alpha)
-    return a * (_ceiling(ceiling) / reached - 1) if reached else float("inf")
-
-
-def _ceiling(ceiling: float) -> float:
-    value = to_number(ceiling, "ceiling")
-    check_unit_interval(np.asarray(value), ceiling, "ceiling", "divide percentages by 100")
-    return value
+    highest = to_number(ceiling, "ceiling")
+    check_unit_interval(np.asarray(highest), ceiling, "ceiling", "divide percentages by 100")
+    return a * (highest / reached - 1) if reached else float("inf")
 
 
 @dataclass(frozen=True)
@@ -84,16 +81,10 @@ class RaceRules:
         Emphasis on performance, at least 1.
     eta, first_epochs : int
         See ``halving``.
-    ceiling : float
-        Highest performance that a model can have.
-    asynchronous : bool
-        Whether `RaceStep.early` is wanted.
     n_images : int, optional
         Validation images behind each performance, for a cautious race: a candidate is eliminated
         only where the best is ahead by more than the noise of so many images. None: by the
         performances as they are.
-    level : float
-        Coverage of the intervals of a cautious race.
     """
 
     epochs: int
@@ -101,10 +92,7 @@ class RaceRules:
     alpha: float = 1.0
     eta: int = 2
     first_epochs: int = 1
-    ceiling: float = 1.0
-    asynchronous: bool = False
     n_images: int | None = None
-    level: float = 0.95
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
@@ -114,10 +102,7 @@ class RaceRules:
             value = getattr(self, name)
             if value is not None and (value % 1 or value < low):
                 raise ScoreInputError(f"{name} is {value}; allowed: a whole number, {low} or more")
-        if not 0 < self.level < 1:
-            raise ScoreInputError(f"level is {self.level}; allowed: between 0 and 1, such as 0.95")
         check_alpha(np.asarray(self.alpha), self.alpha)
-        _ceiling(self.ceiling)
         if self.rule != "exact" and not self.rungs:
             raise ScoreInputError(
                 f"first_epochs is {self.first_epochs} and eta {self.eta} of {self.epochs} epochs: "
@@ -149,30 +134,27 @@ class RaceResources:
     ----------
     resource : numpy.ndarray, shape (n,)
         R of each candidate.
-    lower, upper : numpy.ndarray, shape (k,)
-        R_min and R_max of each kind of cost.
+    lower, upper : float
+        R_min and R_max.
     restated : bool
         Whether a corrected cost lies outside the bounds of the forecasts, which then are widened.
     """
 
     resource: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
+    lower: float
+    upper: float
     restated: bool
 
 
-def race_resources(forecast: Any, corrected: Any = None, *, weights: Any = None) -> RaceResources:
+def race_resources(forecast: Any, corrected: Any = None) -> RaceResources:
     """Place the costs of the whole field between bounds that are fixed before the race.
 
     Parameters
     ----------
-    forecast : array_like, shape (n,) or (n, k)
-        What the whole training of each candidate is expected to cost, before the race; of several
-        kinds of cost one column each, in any units.
+    forecast : array_like, shape (n,)
+        What the whole training of each candidate is expected to cost, before the race.
     corrected : array_like, optional
         The same as far as it is known by now; default `forecast`.
-    weights : array_like, shape (k,), optional
-        Weights of several costs, together 1.
 
     Returns
     -------
@@ -183,7 +165,7 @@ def race_resources(forecast: Any, corrected: Any = None, *, weights: Any = None)
     Raises
     ------
     ScoreInputError
-        If a cost is missing, negative or not finite, or shapes or weights do not fit.
+        If a cost is missing, negative or not finite, or shapes do not fit.
 
     Examples
     --------
@@ -195,20 +177,16 @@ def race_resources(forecast: Any, corrected: Any = None, *, weights: Any = None)
     """
     expected = to_floats(forecast, "forecast")
     known = expected if corrected is None else to_floats(corrected, "corrected cost")
-    if known.shape != expected.shape or expected.ndim not in (1, 2):
+    if known.shape != expected.shape or expected.ndim != 1:
         raise ScoreInputError(
             f"forecast has shape {expected.shape} and the corrected costs {known.shape}; allowed: "
-            "one cost for each candidate, or one row each with several costs, in both"
+            "one cost for each candidate in both"
         )
     check_sign(expected, forecast, strictly=False, what="forecast")
     check_sign(known, corrected, strictly=False, what="corrected cost")
-    expected, known = (a[:, None] if a.ndim == 1 else a for a in (expected, known))
-    lower, upper = expected.min(axis=0), expected.max(axis=0)
-    low, high = np.minimum(lower, known.min(axis=0)), np.maximum(upper, known.max(axis=0))
-    resource = np.asarray(
-        weighted_resource(between(known, low, high), [1.0] if weights is None else weights)
-    )
-    return RaceResources(resource, low, high, bool((low < lower).any() or (high > upper).any()))
+    low, high = min(expected.min(), known.min()), max(expected.max(), known.max())
+    restated = bool(low < expected.min() or high > expected.max())
+    return RaceResources(between(known, low, high), float(low), float(high), restated)
 
 
 @dataclass(frozen=True)
@@ -262,10 +240,8 @@ class RaceStep:
     to_train : list of tuple of (int, int)
         Candidate and the epoch that it is to be trained to, cheapest first. Train the first, or
         with several workers the first few, and ask again: what is measured may make the rest
-        unnecessary. Empty where the race is over.
-    early : list of tuple of (int, int)
-        The same for candidates that are among the best so far of a rung that is not complete, for
-        workers that would wait; empty unless the race is asynchronous.
+        unnecessary. After those of the rung come the ones that go on from it whatever the others
+        reach, for workers that would wait. Empty where the race is over.
     rung : int
         Epoch of the rung that is being trained; `RaceRules.epochs` in the end.
     competing : list of int
@@ -281,7 +257,6 @@ class RaceStep:
     """
 
     to_train: list[tuple[int, int]]
-    early: list[tuple[int, int]]
     rung: int
     competing: list[int]
     eliminated: list[Elimination]
@@ -357,10 +332,13 @@ def race_step(performance: Any, resource: Any, rules: RaceRules, *, failed: Any 
     at = measured[-1] - 1 if measured else 0
     known = np.flatnonzero(able & ~np.isnan(scores[:, at]))
     leader = _ranked(known, scores[:, at], r)[0] if known.size else None
-    early: list[tuple[int, int]] = []
-    if missing and rules.asynchronous:
-        early = _early(scores, r, able, [e for e in epochs if e >= epoch], rules)
-    return RaceStep(missing, early, epoch, competing, eliminated, leader, scores)
+    if missing and epoch < rules.epochs:
+        measured = [i for i in entrants if not np.isnan(p[i, epoch - 1])]
+        n_certain = max(0, -(-len(entrants) // rules.eta) - len(missing))
+        certain = set(_ranked(measured, scores[:, epoch - 1], r)[:n_certain]) - beaten
+        ahead = epochs[epochs.index(epoch) + 1]
+        missing += [(i, ahead) for i in entrants if i in certain and np.isnan(p[i, ahead - 1])]
+    return RaceStep(missing, epoch, competing, eliminated, leader, scores)
 
 
 def _checked(
@@ -414,7 +392,7 @@ def lead_noise(
     share = (performance * n_images + 1) / (n_images + 2)
     factor = 1 / (1 + resource / rules.alpha)
     variance = factor**2 * share * (1 - share) / (n_images + 2)
-    return _quantile(rules) * np.sqrt(variance + variance[best])
+    return _QUANTILE * np.sqrt(variance + variance[best])
 
 
 def _cannot_win(
@@ -429,7 +407,7 @@ def _cannot_win(
     if not known.size:
         return []
     reached = reached_at_least(reached, rules)
-    highest = rules.ceiling / (1 + r / rules.alpha)
+    highest = 1 / (1 + r / rules.alpha)
     score = reached / (1 + r / rules.alpha)
     best = _ranked(known, score, r)[0]
     top = float(score[best])
@@ -441,25 +419,9 @@ def _cannot_win(
     ]
 
 
-def _early(
-    scores: np.ndarray, r: np.ndarray, able: np.ndarray, epochs: list[int], rules: RaceRules
-) -> list[tuple[int, int]]:
-    """The best of those measured so far in each rung that have not gone on."""
-    steps = []
-    for epoch, following in pairwise(epochs):
-        measured = np.flatnonzero(able & ~np.isnan(scores[:, epoch - 1]))
-        best = _ranked(measured, scores[:, epoch - 1], r)[: measured.size // rules.eta]
-        steps += [(i, following) for i in best if np.isnan(scores[i, following - 1])]
-    return steps
-
-
-def _quantile(rules: RaceRules) -> float:
-    return NormalDist().inv_cdf((1 + rules.level) / 2)
-
-
 def reached_at_least(performance: np.ndarray, rules: RaceRules) -> np.ndarray:
     """The performance that counts as reached: cautiously, the lower end of Wilson's interval."""
-    n, z = rules.n_images, _quantile(rules)
+    n, z = rules.n_images, _QUANTILE
     if n is None:
         return performance
     spread = np.sqrt(performance * (1 - performance) / n + (z / (2 * n)) ** 2)

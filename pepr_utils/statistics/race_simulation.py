@@ -57,11 +57,6 @@ class RaceField:
     selected_on: str
     assumed: bool
 
-    def part(self, rows: np.ndarray) -> RaceField:
-        """The same race among some of the candidates."""
-        arrays = ("architectures", "performance", "final", "cost")
-        return replace(self, **{name: getattr(self, name)[rows] for name in arrays})
-
 
 def race_fields(result_set: ResultSet, *, cost: str = "E") -> list[RaceField]:
     """Collect the experiments of a result set that a race can be replayed on.
@@ -185,17 +180,9 @@ def _until_beaten(curves: np.ndarray, resource: np.ndarray, epoch: int, rules: R
         return len(curves)
     reached = curves[:, -1] if rules.rule == "exact" else curves[:, :epoch].max(axis=1)
     divisor = 1 + resource / rules.alpha
-    scores, highest = reached_at_least(reached, rules) / divisor, rules.ceiling / divisor
+    scores, highest = reached_at_least(reached, rules) / divisor, 1 / divisor
     beaten = highest[1:] <= np.maximum.accumulate(scores)[:-1]
     return 1 + int(beaten.argmax()) if beaten.any() else len(curves)
-
-
-def _all(race: Race) -> np.ndarray:
-    return np.full(race.resource.size, race.rules.epochs)
-
-
-def _cheapest(race: Race) -> np.ndarray:
-    return np.where(np.arange(race.resource.size) == race.resource.argmin(), race.rules.epochs, 0)
 
 
 def _random(race: Race) -> np.ndarray:
@@ -248,19 +235,15 @@ def _freeze_thaw(race: Race) -> np.ndarray:
         slope[best] = (x @ p[best, : trained[best]]) / (x @ x)
 
 
-def _accuracy(race: Race) -> np.ndarray:
-    return _by_rules(race, replace(race.rules, rule="halving", alpha=ACCURACY_ALPHA))
-
-
-def _named(rule: str) -> Callable[[Race], np.ndarray]:
-    return lambda race: _by_rules(race, replace(race.rules, rule=rule))
+def _with(**options: Any) -> Callable[[Race], np.ndarray]:
+    return lambda race: _by_rules(race, replace(race.rules, **options))
 
 
 def _images(field: RaceField) -> int:
     if not field.n_images >= 1:
         raise ScoreInputError(
             f"{field.label}: how many images are behind the {field.selected_on} accuracies is not "
-            "known, and what their noise is depends on it; give the number of images, 1 or more"
+            "known, and what their noise is depends on it; give the number of images (--images N)"
         )
     return int(field.n_images)
 
@@ -270,20 +253,21 @@ def _draw(field: RaceField, candidates: int, rng: np.random.Generator) -> RaceFi
     n, n_images = field.architectures.size, _images(field)
     rows = np.sort(rng.choice(n, size=min(candidates, n), replace=False))
     drawn = rng.binomial(n_images, field.performance[rows]) / n_images
-    return replace(field.part(rows), performance=drawn)
+    parts = {name: getattr(field, name)[rows] for name in ("architectures", "final", "cost")}
+    return replace(field, performance=drawn, **parts)
 
 
 #: Name of each rule and baseline, and the function that gives the epochs of each candidate.
 STRATEGIES: dict[str, Callable[[Race], np.ndarray]] = {
-    "all": _all,
-    "halving": _named("halving"),
-    "exact": _named("exact"),
-    "both": _named("both"),
-    "accuracy": _accuracy,
+    "all": lambda race: np.full(race.resource.size, race.rules.epochs),
+    "halving": _with(rule="halving"),
+    "exact": _with(rule="exact"),
+    "both": _with(rule="both"),
+    "accuracy": _with(rule="halving", alpha=ACCURACY_ALPHA),
     "hyperband": _hyperband,
     "freeze-thaw": _freeze_thaw,
     "random": _random,
-    "cheapest": _cheapest,
+    "cheapest": lambda race: race.rules.epochs * (race.resource.argsort().argsort() == 0),
 }
 
 
@@ -319,7 +303,7 @@ def simulate_races(
     seed : int, default 0
         Of the random numbers.
     **options
-        Of `RaceRules`: ``alpha``, ``eta``, ``first_epochs``, ``ceiling``, ``level``.
+        Of `RaceRules`: ``alpha``, ``eta``, ``first_epochs``.
 
     Returns
     -------

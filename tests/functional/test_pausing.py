@@ -156,10 +156,10 @@ def test_a_paused_run_never_counts_as_finished(tmp_path):
     assert every.loc["other", "resource"] == 0.0  # the paused run's energy is no bound
     now = named_state(tmp_path, {paused.run_id: RUN})
     assert (now.done, [r.run_id for r in now.paused]) == ((), [paused.run_id])
-    assert [r.run_id for r in named_state(tmp_path, {paused.run_id: RUN}, 2).done] == [
-        paused.run_id
-    ]
-    assert named_state(tmp_path, {paused.run_id: RUN}, 3).done == ()
+    assert [
+        r.run_id for r in named_state(tmp_path, {paused.run_id: RUN}, {paused.run_id: 2}).done
+    ] == [paused.run_id]
+    assert named_state(tmp_path, {paused.run_id: RUN}, {paused.run_id: 3}).done == ()
 
 
 def test_status_and_score_say_what_a_paused_run_is(tmp_path, pepr):

@@ -1,6 +1,8 @@
 """`pepr race` as it is called: what it refuses, and races with real trainings that are killed."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -79,47 +81,56 @@ def _records(folder):
     return {path.stem: read_record(path) for path in folder.glob("runs/*.json")}
 
 
-def _out(lines):
-    """The candidates that a race says are out."""
-    return {line.split(": ")[1] for line in lines if line.startswith("out: ")}
+def _until(process, words):
+    """Read what a race says until a line has all of some words; return the lines."""
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if all(word in line for word in words):
+            break
+    return lines
 
 
 @pytest.mark.slow
-def test_a_race_that_is_killed_goes_on_with_what_it_had_decided(tmp_path, monkeypatch):
-    """SIGKILL to all its processes in the second rung: nothing that was measured is repeated."""
+def test_a_race_that_is_interrupted_and_killed_goes_on_with_what_it_had_decided(
+    tmp_path, monkeypatch
+):
+    """Ctrl-C in the first rung and SIGKILL in the second; nothing that was measured is repeated."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    folder, told = tmp_path / "race", []
+    folder = tmp_path / "race"
     first = _race(folder)
-    for line in first.stderr:
-        told.append(line)
-        if line.startswith("paused") and "epoch 2," in line:
-            break
-    parent = psutil.Process(first.pid)
+    _until(first, ["paused "])
+    os.killpg(first.pid, signal.SIGINT)  # as a terminal does: the workers get it too
+    _, err = first.communicate()
+    assert first.returncode == 130, err
+    assert "the same command goes on" in err
+    interrupted = _records(folder)
+    assert {record.epochs_done for record in interrupted.values()} == {1}
+
+    second = _race(folder, "--slots", "2")
+    told = _until(second, ["paused ", "epoch 2,"])
+    parent = psutil.Process(second.pid)
     for process in [parent, *parent.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    first.communicate()
-    before = _records(folder)
-    assert sorted(record.epochs_done for record in before.values())[:3] == [1, 1, 1]
-    second = _race(folder)
-    out, err = second.communicate()
-    assert second.returncode == 0, err
-    found, after = json.loads(out), _records(folder)
-    assert len(_out(told)) == 2
-    assert {r["architecture"] for r in found["candidates"] if r["eliminated_after_epoch"] == 1} == (
-        _out(told)
-    )
-    for name, record in before.items():  # to the last digit of its time: not trained again
-        assert after[name].epochs[: record.epochs_done] == record.epochs
-    assert [r.architecture for r in after.values() if r.status == "done"] == [found["winner"]]
-    assert load_result_set(folder).finished["architecture"].tolist() == [found["winner"]]
-    assert {row["outcome"] for row in found["candidates"]} == {"winner", "eliminated"}
+    second.communicate()
+    killed = _records(folder)
+    out = {line.split(": ")[1] for line in told if line.startswith("out: ")}
+    assert sorted(record.epochs_done for record in killed.values())[:2] == [1, 1]
+
+    third = _race(folder, "--finish")
+    shown, err = third.communicate()
+    assert third.returncode == 0, err
+    found = json.loads(shown)
+    rows = found["candidates"]
+    assert {r["architecture"] for r in rows if r["eliminated_after_epoch"] == 1} == out
+    assert len(out) == 2
+    assert {row["outcome"] for row in rows} == {"winner", "eliminated"}
     assert found["share_of_training_all"] < 1
-    # Decided, it trains nothing more; finished, every candidate is done.
-    assert json.loads(_race(folder).communicate()[0])["winner"] == found["winner"]
-    finished = json.loads(_race(folder, "--finish").communicate()[0])
-    assert finished["winner"] == found["winner"]
-    assert {row["epochs_done"] for row in finished["candidates"]} == {4}
+    assert {row["epochs_done"] for row in rows} == {4}
+    assert len(load_result_set(folder).finished) == 4
     assert not list(folder.glob("checkpoints/*"))
-    for name, record in after.items():
-        assert _records(folder)[name].epochs[: record.epochs_done] == record.epochs
+    every = _records(folder)
+    for before in (interrupted, killed):  # to the last digit of its time: not trained again
+        for name, record in before.items():
+            assert every[name].epochs[: record.epochs_done] == record.epochs

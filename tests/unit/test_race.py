@@ -8,9 +8,9 @@ import pytest
 
 from pepr_utils.errors import InvalidTableError, RunError
 from pepr_utils.measurement import race as racing
-from pepr_utils.measurement.race import Budget, Candidate, Progress, Race, Spent
+from pepr_utils.measurement.race import Budget, Candidate, Race, Racer, Spent
 from pepr_utils.measurement.run import Run
-from pepr_utils.measurement.sweep.state import cached_record, named_state
+from pepr_utils.measurement.sweep.state import cached_record
 from pepr_utils.results import Epoch, Record, load_result_set, write_record
 from pepr_utils.results.record_files import record_path
 from pepr_utils.scoring import RaceRules
@@ -31,7 +31,7 @@ class World:
     def __init__(self, folder, field=FIELD, *, fails=(), dies_after=None, seeds=(1,), test=0.5):
         self.folder, self.field, self.fails, self.seeds = folder, dict(field), fails, seeds
         self.dies_after, self.test = dies_after, test
-        self.trained, self.said, self.calls = [], [], []
+        self.trained, self.said, self.asked = [], [], []
 
     def race(self, rule="halving", *, known=True, cost="energy", **rules):
         candidates = tuple(
@@ -48,12 +48,23 @@ class World:
             n_images=1000, settings={"rule": rule, "data": "d", "cost": cost},
         )  # fmt: skip
 
-    def train(self, runs, until_epoch):
-        self.calls.append(([run.architecture for run in runs], until_epoch))
-        for run in runs:
-            self._train(run, until_epoch or EPOCHS)
-        names = {f"{run.architecture}-{run.seed}": run for run in runs}
-        return named_state(self.folder, names, until_epoch)
+    def sweep(self, until):
+        """Train one wanted run after the other, as a sweep with one worker does."""
+        failed = set()
+        while True:
+            wanted = []
+            for name, epoch in until(failed).items():
+                record = cached_record(record_path(self.folder, name))
+                if name not in failed and (record is None or not record.has_reached(epoch)):
+                    wanted.append((name, epoch))
+            self.asked.append(wanted)
+            if not wanted:
+                return
+            name, epoch = wanted[0]
+            architecture, seed = name.rsplit("-", 1)
+            self._train(Run(architecture, "d", seed=int(seed)), epoch or EPOCHS)
+            if architecture in self.fails:
+                failed.add(name)
 
     def _train(self, run, until):
         name, (kwh, curve) = run.architecture, self.field[run.architecture]
@@ -77,16 +88,18 @@ class World:
                 ended = {"status": "done", "test_accuracy": self.test, "energy_kwh": kwh}
             write_record(Record(**known, epochs=done, **ended), self.folder)
 
-    def progress(self, **options):
-        return Progress(self.train, self.said.append, **options)
-
-    def run(self, rule="halving", *, known=True, budget=None, workers=1, **rules):
-        """Race as the command does, from the start or from where it is."""
-        asked = self.race(rule, known=known, **rules)
-        found, progress = racing.resumed(asked), self.progress(budget=budget, workers=workers)
-        race = found or racing.first_epochs(asked, progress)
-        now, why = racing.run_race(race, progress)
-        return racing.as_dict(now, why) | {"now": now}
+    def run(
+        self, rule="halving", *, known=True, costs=None, budget=None, workers=1, finish=False,
+        cost="energy", **rules
+    ):  # fmt: skip
+        """Race as the command does, from the start or from where it is; `costs`: as expected."""
+        race = self.race(rule, known=known, cost=cost, **rules)
+        expected = (replace(c, cost=(costs or {}).get(c.name, c.cost)) for c in race.candidates)
+        race = racing.resumed(replace(race, candidates=tuple(expected)))
+        racer = Racer(race, self.said.append, workers, budget, finish)
+        self.sweep(racer.until)
+        now = racer.outcome()
+        return racing.as_dict(now, racer.why) | {"now": now}
 
 
 def _outcomes(found):
@@ -97,9 +110,11 @@ def test_halves_go_by_the_score_and_ties_to_the_cheaper(tmp_path):
     world = World(tmp_path)
     found = world.run()
     # After epoch 1: 0.56 (small), 0.5 (tiny), 0.46, 0.4. After epoch 2: 0.6 and 0.55.
-    assert [(sorted(names), until) for names, until in world.calls] == [
-        (["huge", "large", "small", "tiny"], 1), (["small", "tiny"], 2), (["small"], None),
-    ]  # fmt: skip
+    assert [line for line in world.said if line.startswith("training")] == [
+        "training to epoch 1 of 4: tiny, small, large, huge",
+        "training to epoch 2 of 4: tiny, small",
+        "training to epoch 4 of 4: small",
+    ]
     assert found["winner"] == "small"
     assert _outcomes(found) == {
         "tiny": "eliminated", "small": "winner", "large": "eliminated", "huge": "eliminated",
@@ -157,30 +172,20 @@ def test_the_costs_nobody_knows_come_from_first_epochs_and_the_bounds_stay(tmp_p
     assert found["cost_bounds"] == [1.0, 5.0]
     assert world.said[0].startswith("the energy of tiny, small, large, huge is not known")
     only = World(tmp_path / "exact")
-    asked = only.race("exact")
-    one = tuple(replace(c, cost=None) if c.name == "huge" else c for c in asked.candidates)
-    racing.first_epochs(replace(asked, candidates=one), only.progress())
-    assert only.trained == [("huge-1", 1)]
+    only.run("exact", costs={"huge": None})
+    assert only.trained[:2] == [("huge-1", 1), ("tiny-1", 1)]
 
 
 def test_expected_costs_are_corrected_by_the_first_epochs_before_anyone_goes(tmp_path):
     """Costs on another scale, as of another machine, must not set the bounds of R."""
-    world = World(tmp_path)
-    asked = world.race()
-    wrong = tuple(replace(c, cost=1000 * c.cost) for c in asked.candidates)
-    race = racing.first_epochs(replace(asked, candidates=wrong), world.progress())
-    now, _ = racing.run_race(race, world.progress())
-    found = racing.as_dict(now)
+    found = World(tmp_path).run(costs={name: 1000 * kwh for name, (kwh, _) in FIELD.items()})
     assert (found["winner"], found["cost_bounds"]) == ("small", [1.0, 5.0])
     assert found["candidates"][0]["expected_from"] == "a table, corrected by its own first epochs"
 
 
 def test_bounds_that_a_measurement_breaks_are_restated_aloud(tmp_path):
     world = World(tmp_path)
-    asked = world.race("exact")
-    wrong = tuple(replace(c, cost=1.5 if c.name == "tiny" else c.cost) for c in asked.candidates)
-    now, _ = racing.run_race(replace(asked, candidates=wrong), world.progress())
-    found = racing.as_dict(now)
+    found = world.run("exact", costs={"tiny": 1.5})
     assert (found["bounds_restated"], found["cost_bounds"]) == (True, [1.0, 5.0])
     assert [line for line in world.said if "restated" in line] == [
         "the bounds of R are restated: 1 to 5 kWh, since a training took less or more than the 1.5 "
@@ -192,14 +197,14 @@ def test_exact_stops_where_no_other_can_win(tmp_path):
     world = World(tmp_path, FIELD | {"small": (2.0, (0.9, 0.9, 0.9, 0.95))})
     found = world.run("exact")
     # small reaches 0.76; R = 0.5 allows 0.667 at most.
-    assert world.calls == [(["tiny"], None), (["small"], None)]
+    assert world.asked == [[("tiny-1", None)], [("small-1", None)], []]
     assert (found["winner"], found["by_proof"]) == ("small", True)
     assert _outcomes(found)["huge"] == "eliminated"
     reasons = {row["architecture"]: row["reason"] for row in found["candidates"]}
     assert reasons["large"] == "cannot score above 0.6667, 0.7600 is reached"
     two = World(tmp_path / "two", world.field)
     assert two.run("exact", workers=2)["winner"] == "small"
-    assert len(two.calls[0][0]) == 2
+    assert len(two.asked[0]) == 2
 
 
 def test_a_cautious_race_keeps_those_within_the_noise(tmp_path):
@@ -207,8 +212,7 @@ def test_a_cautious_race_keeps_those_within_the_noise(tmp_path):
     brave, cautious = World(tmp_path / "a", close), World(tmp_path / "b", close)
     assert len(brave.run()["now"].step.eliminated) == 3
     cautious.run(n_images=1000)  # 0.01 is less than 1,000 images can tell
-    assert {"small", "large"} <= {name for names, until in cautious.calls if until is None
-                                  for name in names}  # fmt: skip
+    assert {("small-1", EPOCHS), ("large-1", EPOCHS)} <= set(cautious.trained)
 
 
 def test_seeds_count_by_their_mean(tmp_path):
@@ -232,24 +236,26 @@ def test_a_candidate_that_fails_is_out_and_the_others_race(tmp_path):
 def test_a_cost_that_was_not_measured_is_an_error_with_another(tmp_path):
     world = World(tmp_path)
     with pytest.raises(RunError, match=r"the memory of tiny was not measured.*as time"):
-        racing.first_epochs(world.race(known=False, cost="memory"), world.progress())
+        world.run(known=False, cost="memory")
 
 
 @pytest.mark.parametrize(
     ("amount", "message"),
     [
-        (2.0, "first rung of 4 candidates takes 2.75 kWh, above the budget of 2 kWh; the 3 "
-              "cheapest take 1.5 kWh: --architectures tiny,small,large; "),
-        (0.5, "the 2 cheapest take 750 Wh; race fewer"),
+        (2.0, "takes 2.75 kWh, above the budget of 2 kWh; nothing was trained. The 3 cheapest fit: "
+              "--architectures tiny,small,large"),
+        (0.5, "The cheapest two take 750 Wh"),
     ],
 )  # fmt: skip
 def test_a_budget_below_the_first_rung_is_refused_before_anything(tmp_path, amount, message):
     world = World(tmp_path)
     with pytest.raises(RunError, match=message):
-        Budget("kwh", amount).check_first_rung(racing.standing(world.race()))
-    Budget("kwh", 2.75).check_first_rung(racing.standing(world.race()))
-    with pytest.raises(RunError, match=r"tiny takes 1 kWh, above .* 900 Wh; it is the cheapest"):
-        Budget("kwh", 0.9).check_first_rung(racing.standing(world.race("exact")))
+        world.run(budget=Budget("kwh", amount))
+    with pytest.raises(RunError, match=r"training tiny to epoch 4, .* takes 1 kWh, above .* 900"):
+        world.run("exact", budget=Budget("kwh", 0.9))
+    assert not world.trained
+    world.run(budget=Budget("kwh", 2.75))
+    assert len(world.trained) == 4
 
 
 def test_a_race_stops_before_its_budget_and_a_larger_one_goes_on(tmp_path):
@@ -266,18 +272,19 @@ def test_a_race_stops_before_its_budget_and_a_larger_one_goes_on(tmp_path):
 
 def test_a_budget_of_costs_that_nobody_knows_is_held_against_two_of_them(tmp_path):
     world = World(tmp_path)
-    with pytest.raises(RunError, match=r"would take about 1.5 kWh, as tiny, small took 750"):
-        world.run(known=False, budget=Budget("kwh", 1.0))
+    found = world.run(known=False, budget=Budget("kwh", 1.0))
     assert world.trained == [("tiny-1", 1), ("small-1", 1)]
+    assert found["undecided_because"].startswith(
+        "750 Wh of the budget of 1 kWh are spent, and training 2 to epoch 1 would take 750 Wh more"
+    )
 
 
 def test_finishing_trains_the_eliminated_and_keeps_the_winner(tmp_path):
     world = World(tmp_path, FIELD | {"large": (3.0, (0.69, 0.9, 0.9, 1.0))})  # 0.667 in the end
     world.run()
-    race = racing.resumed(world.race())
-    now, why = racing.finish(race, world.progress())
-    found = racing.as_dict(now, why)
-    assert (found["winner"], found["leader"], why) == ("small", "large", "")
+    found = world.run(finish=True)
+    assert (found["winner"], found["leader"]) == ("small", "large")
+    assert found["undecided_because"] is None
     assert found["training_all"]["candidates_forecast"] == 0
     # What the race took is known afterwards too, against all as measured.
     assert found["share_of_training_all"] == pytest.approx(4.5 / 11)

@@ -180,14 +180,38 @@ def test_runs_pause_after_an_epoch_and_the_next_sweep_finishes_them(sweep, tmp_p
     _write(NAMES[0], tmp_path)  # is done: nothing is left of it to do
     _pause(NAMES[1], tmp_path, epochs=3)  # is further than asked
     _pause(NAMES[2], tmp_path, epochs=1)
-    found, workers = sweep(RUNS[:4], _pause, seconds=_second, until_epoch=2)
+    until = dict.fromkeys([IDS[name] for name in NAMES[:4]], 2)
+    found, workers = sweep(RUNS[:4], _pause, seconds=_second, until=lambda _failed: until)
     assert [record.epochs_done for record in found.done] == [0, 3, 2, 2]
     assert list(chain(*workers.kernels)) == [NAMES[2], NAMES[3]]
-    assert sweep(RUNS[:4], _pause, until_epoch=2)[1].kernels == []
+    assert sweep(RUNS[:4], _pause, until=lambda _failed: until)[1].kernels == []
     found, workers = sweep(RUNS[:4], _write, seconds=_second)
     assert {record.status for record in found.done} == {"done"}
     assert list(chain(*workers.kernels)) == NAMES[1:4]
     assert {record.attempt for record in found.done} == {1}  # no attempt has failed
+
+
+def test_what_is_wanted_is_asked_again_when_a_run_has_ended(sweep, tmp_path):
+    """One epoch of three runs, one of which fails; then the second epoch of the last."""
+    asked, epochs = [], dict.fromkeys(NAMES, 0)
+
+    def until(failed):
+        asked.append(failed)
+        if failed and epochs[NAMES[2]]:
+            return {IDS[NAMES[2]]: 2}
+        return dict.fromkeys([IDS[name] for name in NAMES[:3]], 1)
+
+    def measure(name, folder):
+        if name == NAMES[1]:
+            return _raise(name, folder)
+        epochs[name] += 1
+        return _pause(name, folder, epochs[name])
+
+    found, workers = sweep(RUNS[:4], measure, until=until, attempts=2)
+    assert asked[-1] == {IDS[NAMES[1]]}
+    assert epochs == dict.fromkeys(NAMES, 0) | {NAMES[0]: 1, NAMES[2]: 2}
+    assert [record.epochs_done for record in found.done] == [2]
+    assert list(chain(*workers.kernels)).count(NAMES[1]) == 2
 
 
 def test_a_run_that_fails_after_its_pause_has_its_attempts(sweep, tmp_path):

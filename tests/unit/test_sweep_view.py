@@ -169,6 +169,23 @@ def test_paused_runs_are_open_and_those_that_pause_are_reported():
     assert time_left(progress(state), State(), lambda _run: 100.0, names) == 50.0  # on two slots
     text = _output(State(waiting=waiting(1)), State((half,)))
     assert "paused  vgg11 on derma pretrained 0.1 seed 1: epoch 1, validation accuracy" in text
+    further = half.model_copy(update={"epochs": (*epochs, Epoch(epoch=2, val_accuracy=0.6))})
+    text = _output(State((half,)), State(paused=(half,)), State((further,)))
+    assert text.count("paused  ") == 1
+    assert ": epoch 2, validation accuracy 0.6000" in text
+
+
+def test_what_a_race_says_is_above_the_live_table_which_stays_whole():
+    view = View(io.StringIO(), None, {}, live=True)
+    view.update(progress(State(running=(running(1),))))
+    before = view.stream.getvalue()
+    with view.above():
+        view.stream.write("out: vgg11\n")
+    up, said, drawn = view.stream.getvalue()[len(before) :].partition("out: vgg11\n")
+    assert up == f"\x1b[{before.count(chr(10))}A\x1b[J"
+    assert said
+    assert drawn == before.removesuffix("\x1b[J")
+    assert "to finish" not in before
 
 
 def test_the_end_is_reported_by_the_command():

@@ -17,6 +17,7 @@ from statistics import fmean
 from typing import Any
 
 from pepr_utils.errors import FolderError
+from pepr_utils.measurement.protocols import protocol
 from pepr_utils.measurement.run import Run
 from pepr_utils.measurement.store import (
     ended_unseen,
@@ -73,8 +74,10 @@ class Coordinator:
         The workers.
     job : Job
         What all jobs have in common.
-    attempts, seconds, until_epoch
+    attempts, seconds
         See `sweep`.
+    wanted : mapping
+        What ``until`` of `sweep` has said last: it is assigned anew while the sweep goes on.
     """
 
     def __init__(
@@ -86,12 +89,12 @@ class Coordinator:
         *,
         attempts: int,
         seconds: Callable[[Run], float | None],
-        until_epoch: int | None = None,
+        wanted: Mapping[str, int | None],
     ) -> None:
         self.runs, self.columns, self.workers = runs, columns, workers
         self.job = replace(job, environment=workers.environment)
         self.folder = job.folder
-        self._attempts, self._seconds, self._until_epoch = attempts, seconds, until_epoch
+        self._attempts, self._seconds, self.wanted = attempts, seconds, wanted
         self.given: list[Given] = []  # the jobs that workers have
         self.excluded: dict[str, str] = {}  # why a worker gets no more runs
         self.kernels_left = False  # whether kernels may be alive on workers that do not answer
@@ -119,18 +122,24 @@ class Coordinator:
                 raise FolderError(f"{path} is a folder in place of a record; move it away")
 
     def open(self) -> dict[str, int]:
-        """The runs that are not done and may be tried, with the number of attempts so far."""
+        """The wanted runs that may be tried, with the number of attempts so far."""
         found = {}
-        for name in self.runs:
+        for name, until_epoch in self.wanted.items():
             record = cached_record(record_path(self.folder, name))
             if record is None:
                 found[name] = 0
-            elif record.has_reached(self._until_epoch):
+            elif record.has_reached(until_epoch):
                 took_s = (record.train_time_s or 0.0) + (record.eval_time_s or 0.0)
                 self._lengths.setdefault(name, took_s)
             elif record.status == "paused" or self._may_try(record):
                 found[name] = failed_attempts(record)
         return found
+
+    def without_attempts(self) -> set[str]:
+        """The runs that have failed and have no attempts left."""
+        records = (cached_record(record_path(self.folder, name)) for name in self.runs)
+        failed = (r for r in records if r is not None and r.status == "failed")
+        return {record.run_id for record in failed if not self._may_try(record)}
 
     def _may_try(self, record: Record) -> bool:
         """Whether a failed run has attempts left, or one more since nobody saw its end.
@@ -144,9 +153,12 @@ class Coordinator:
             record.attempt <= self._attempts or record.attempt == self._unseen.get(record.run_id)
         )
 
-    def _length(self, run: Run) -> float | None:
+    def _length(self, name: str) -> float | None:
         """How long a run is expected to take (s): as forecast, else as the last ones took."""
-        if (forecast := self._seconds(run)) is not None or not self._lengths:
+        run, until_epoch = self.runs[name], self.wanted[name]
+        if (forecast := self._seconds(run)) is not None and until_epoch is not None:
+            return forecast * until_epoch / protocol(run.protocol).epochs
+        if forecast is not None or not self._lengths:
             return forecast
         return fmean([*self._lengths.values()][-RECENT:])
 
@@ -230,9 +242,9 @@ class Coordinator:
                 run=self.runs[name],
                 attempt=tried[name],
                 columns=self.columns[name],
-                seconds=self._length(self.runs[name]),
+                seconds=self._length(name),
                 most=1 if tried[name] else min(share, self._most.get(name, KERNEL_RUNS)),
-                until_epoch=self._until_epoch,
+                until_epoch=self.wanted[name],
             )
             for name in islice(free, OFFERS)
         )

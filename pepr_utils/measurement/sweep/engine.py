@@ -43,7 +43,7 @@ def sweep(  # noqa: PLR0913 - the settings of a sweep, each with a default
     scheduler: str | None = None,
     attempts: int = 2,
     time_limit_s: float | None = None,
-    until_epoch: int | None = None,
+    until: Callable[[set[str]], Mapping[str, int | None]] | None = None,
     seconds: Callable[[Run], float | None] | None = None,
     options: Mapping[str, object] | None = None,
     watch: Callable[[Progress], object] | None = None,
@@ -86,9 +86,11 @@ def sweep(  # noqa: PLR0913 - the settings of a sweep, each with a default
     time_limit_s : float, optional
         What a run may take (s) before its kernel is ended, and that attempt has failed; its log
         says where it was. Waiting for the device, or for room on the disk, does not count.
-    until_epoch : int, optional
-        Pause each run after this epoch, unless it is further already; the notebook gets it as a
-        parameter. The same call without it finishes the runs.
+    until : callable, optional
+        Which runs are wanted now, by run_id, and the epoch after which each is paused unless it is
+        further already; None for its last one. Asked again whenever a run has ended, with those
+        that have failed and have no attempts left; the sweep ends when it has them all. By default
+        every run is trained to its end.
     seconds : callable, optional
         Forecast length of a run (s), or None; short ones share a kernel.
     options : mapping, optional
@@ -113,8 +115,6 @@ def sweep(  # noqa: PLR0913 - the settings of a sweep, each with a default
         later is a pause.
     """
     folder, given = Path(folder).absolute(), _options(options or {})
-    if until_epoch is not None:
-        given["until_epoch"] = until_epoch
     if attempts < 1:
         raise SweepError(f"attempts is {attempts}; allowed: at least 1")
     if time_limit_s is not None and not 0 < time_limit_s < MOST_S:
@@ -122,8 +122,9 @@ def sweep(  # noqa: PLR0913 - the settings of a sweep, each with a default
     check_room(folder)
     names, columns = _resolve_all(runs, given.get("weights"))
     source = read_notebook(Path(notebook))
-    found = named_state(folder, names, until_epoch)
-    if len(found.done) == len(names) and not found.broken:
+    wanted = dict.fromkeys(names) if until is None else until(set())
+    found = named_state(folder, {name: names[name] for name in wanted}, wanted)
+    if len(found.done) == len(wanted) and not found.broken:
         if watch is not None:
             watch(Progress(found, "ended", datetime.now(UTC), 0))
         return found
@@ -142,11 +143,10 @@ def sweep(  # noqa: PLR0913 - the settings of a sweep, each with a default
                 workers.stop_waiting = lambda: interrupts.asked == AT_ONCE
                 coordinator = Coordinator(
                     names, columns, workers, job,
-                    attempts=attempts, seconds=seconds or (lambda _run: None),
-                    until_epoch=until_epoch,
+                    attempts=attempts, seconds=seconds or (lambda _run: None), wanted=wanted,
                 )  # fmt: skip
-                reporter = _Reporter(watch, names, folder, workers, until_epoch)
-                _run(coordinator, interrupts, reporter)
+                reporter = _Reporter(watch, coordinator)
+                _run(coordinator, interrupts, reporter, until)
         finally:
             # Kernels that could not be reached still need the file that tells them to stop.
             if coordinator is None or not coordinator.kernels_left:
@@ -158,7 +158,12 @@ def sweep(  # noqa: PLR0913 - the settings of a sweep, each with a default
         return reporter.report("ended", now=True)
 
 
-def _run(coordinator: Coordinator, interrupts: Interrupts, reporter: _Reporter) -> None:
+def _run(
+    coordinator: Coordinator,
+    interrupts: Interrupts,
+    reporter: _Reporter,
+    until: Callable[[set[str]], Mapping[str, int | None]] | None,
+) -> None:
     """Keep the workers busy until nothing is left to do or it is to stop."""
     coordinator.begin()
     stop, looked, doing = coordinator.job.stop, float("-inf"), "running"
@@ -174,6 +179,9 @@ def _run(coordinator: Coordinator, interrupts: Interrupts, reporter: _Reporter) 
                 coordinator.look()
                 paused = coordinator.paused()
                 if not (paused or interrupts.asked):
+                    if until is not None:
+                        reporter.report(doing, now=True)  # before other runs are wanted
+                        coordinator.wanted = until(coordinator.without_attempts())
                     coordinator.give()
                 if not coordinator.given and (interrupts.asked or not coordinator.open()):
                     break
@@ -228,15 +236,9 @@ class _Reporter:
     """Reports the progress when it changes, and every two seconds."""
 
     def __init__(
-        self,
-        watch: Callable[[Progress], object] | None,
-        names: Mapping[str, Run],
-        folder: Path,
-        workers: Workers,
-        until_epoch: int | None = None,
+        self, watch: Callable[[Progress], object] | None, coordinator: Coordinator
     ) -> None:
-        self._watch, self._names, self._folder = watch, names, folder
-        self._until_epoch = until_epoch
+        self._watch, self._coordinator, workers = watch, coordinator, coordinator.workers
         self._slots, self._dashboard = workers.wanted or len(workers.slots()), workers.dashboard()
         self._began, self._reported, self._last = datetime.now(UTC), 0.0, ""
         self.excluded: tuple[str, ...] = ()
@@ -245,7 +247,9 @@ class _Reporter:
         """Report the progress, if it is time or has changed."""
         if not (now or doing != self._last or time.monotonic() - self._reported > WATCH_S):
             return None
-        found = named_state(self._folder, self._names, self._until_epoch)
+        wanted = self._coordinator.wanted
+        names = {name: self._coordinator.runs[name] for name in wanted}
+        found = named_state(self._coordinator.folder, names, wanted)
         self._reported, self._last = time.monotonic(), doing
         if self._watch is not None:
             so_far = found, doing, self._began, self._slots, self._dashboard, self.excluded

@@ -121,9 +121,11 @@ def state(
 
 
 def named_state(
-    folder: Path, runs: Mapping[str, Run] | None, until_epoch: int | None = None
+    folder: Path,
+    runs: Mapping[str, Run] | None,
+    until: Mapping[str, int | None] | None = None,
 ) -> State:
-    """Read how far runs are, given by run_id and perhaps the epoch to pause after; see `state`."""
+    """Read how far runs are, given by run_id, some with the epoch to pause after; see `state`."""
     records: dict[str, Record] = {}
     broken = []
     for path in record_paths(folder):
@@ -134,7 +136,8 @@ def named_state(
             broken.append(path)
         else:
             records[path.stem] = record
-    done = {name for name, record in records.items() if record.has_reached(until_epoch)}
+    epochs = until or {}
+    done = {name for name, record in records.items() if record.has_reached(epochs.get(name))}
     running, killed = {}, []
     for name in noted_runs(folder):
         if name in done or (runs is not None and name not in runs):

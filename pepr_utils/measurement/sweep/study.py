@@ -263,7 +263,7 @@ def shipped_studies() -> list[str]:
     Examples
     --------
     >>> shipped_studies()
-    ['demo', 'paper']
+    ['demo', 'paper', 'race-xray']
     """
     return sorted(path.stem for path in (data_dir() / FOLDER).glob("*.yaml"))
 

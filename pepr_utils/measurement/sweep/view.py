@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -32,8 +33,8 @@ class View:
     ----------
     stream : text stream
         Where to; a table is redrawn in place if it is a terminal, unless `live` says otherwise.
-    seconds : callable
-        Forecast of a run (s), or None without a basis.
+    seconds : callable, optional
+        Forecast of a run (s), or None without a basis; no time left is shown without it.
     names : mapping
         The runs by run_id.
     before : State, optional
@@ -43,7 +44,7 @@ class View:
     def __init__(
         self,
         stream: TextIO,
-        seconds: Seconds,
+        seconds: Seconds | None,
         names: Mapping[str, Run],
         *,
         before: State | None = None,
@@ -53,7 +54,7 @@ class View:
         self.stream, self.clock = stream, clock
         self.seconds, self.names = seconds, names
         self.live = stream.isatty() if live is None else live
-        self.drawn = 0
+        self.drawn: list[str] = []
         self.first, self.before = before, before
         self.dashboard: str | None = None
         self.doing, self.written_at = "", float("-inf")
@@ -61,18 +62,29 @@ class View:
     def update(self, progress: Progress) -> None:
         """Show how far the sweep is."""
         self.first = self.first or progress.state
-        left = time_left(progress, self.first, self.seconds, self.names)
+        left = 0.0
+        if self.seconds is not None:
+            left = time_left(progress, self.first, self.seconds, self.names)
         if self.live:
             size = shutil.get_terminal_size()
             lines = table(progress, left, width=size.columns)[: max(1, size.lines - 1)]
             # Up over the last table; each line is cleared to its end.
-            up = f"\x1b[{self.drawn}A" if self.drawn else ""
-            self.stream.write(up + "".join(f"\r{line}\x1b[K\n" for line in lines) + "\x1b[J")
-            self.drawn = len(lines)
+            up = f"\x1b[{len(self.drawn)}A" if self.drawn else ""
+            self.drawn = [f"\r{line}\x1b[K\n" for line in lines]
+            self.stream.write(up + "".join(self.drawn) + "\x1b[J")
         else:
             self._write(progress, left)
         self.stream.flush()
         self.before, self.doing = progress.state, progress.doing
+
+    @contextmanager
+    def above(self) -> Iterator[None]:
+        """Within the block others write to the terminal: above the table, which is drawn again."""
+        if self.drawn:
+            self.stream.write(f"\x1b[{len(self.drawn)}A\x1b[J")
+        yield
+        self.stream.write("".join(self.drawn))
+        self.stream.flush()
 
     def _write(self, progress: Progress, left: float | None) -> None:
         """Write a line for each run that ended, and sometimes how far the sweep is."""
@@ -119,7 +131,7 @@ def _heading(progress: Progress) -> str:
 
 def _so_far(progress: Progress, left: float | None) -> str:
     """Energy so far, and the time left unless the sweep ends before its runs are done."""
-    if not is_open(progress.state) or progress.doing in ("finishing", "ended"):
+    if left == 0 or progress.doing in ("finishing", "ended"):
         return spent(progress.state)
     forecast = "no forecast yet" if left is None else f"about {duration(left)}"
     return f"{spent(progress.state)}; to finish: {forecast}"
@@ -180,11 +192,11 @@ def ended(state: State, before: State | None) -> list[str]:
     """A line for each run that has ended since."""
     if before is None:
         return []
-    done = {r.run_id for r in before.done}
+    known = {(r.run_id, r.epochs_done) for r in (*before.done, *before.paused)}
     failed = {(r.run_id, r.attempt) for r in before.failed}
     lines = []
     for record in state.done:
-        if record.run_id not in done:
+        if (record.run_id, record.epochs_done) not in known:
             took = (record.train_time_s or 0.0) + (record.eval_time_s or 0.0)
             used, _ = energy_of([record])
             result = f"accuracy {fraction(record.test_accuracy)}"

@@ -163,11 +163,12 @@ def work(job: Job) -> Report:
     with _claimed(job) as offers:
         if not offers:
             return Report()
+        options = dict(job.options) | {"until_epoch": offers[0].until_epoch}
         with tempfile.TemporaryDirectory(prefix="pepr-", dir=_scratch()) as place:
             begun = Path(place) / "begun"
             ended = execute(
                 job.notebook,
-                parameters([offer.run for offer in offers], job.folder, job.options),
+                parameters([offer.run for offer in offers], job.folder, options),
                 job.executed,
                 sweep=job.sweep,
                 environment=environment | _sweep_environment(job, offers, begun, environment),
@@ -211,6 +212,7 @@ def _fits(offer: Offer, taken: Sequence[Offer]) -> bool:
     lengths = [each.seconds for each in runs]
     return (
         shared_parameters(offer.run) == shared_parameters(taken[0].run)
+        and offer.until_epoch == taken[0].until_epoch
         and len(runs) <= min(each.most for each in runs)
         and None not in lengths
         and sum(lengths) <= KERNEL_S
