@@ -309,10 +309,6 @@ def consequences(
     first, *_, last = sets
     gaps = [_gap(values, reading) for reading in (first, last)]
     return {
-        "n-claims": f"{len(statements)}",
-        "n-claims-standing": f"{statements.sum()}",
-        "n-ranks": f"{n_places}",
-        "n-ranks-moving": f"{moved}",
         "stands": stands,
         "consequence": f"{short}; the lead of small models in PePR-E goes from {gaps[0]} to "
         f"{gaps[1]}.",
@@ -697,8 +693,7 @@ def changes_of_results(sets: Mapping[str, ResultSet], values: pd.DataFrame) -> d
             found[f"n-models-{short}"] = table.loc[("figure 2c", "models drawn"), reading]
         if short != "dropped":
             energy = table.loc[("figure 2c", "median energy, large (Wh)"), reading]
-            score = table.loc[("figure 3d", "median PePR-E, large"), reading]
-            found[f"energy-large-{short}"], found[f"pepr-large-{short}"] = energy, score
+            found[f"energy-large-{short}"] = energy
             found[f"total-{short}"] = table.loc[("section 3", "energy of all runs (kWh)"), reading]
     return found
 

@@ -231,6 +231,6 @@ def numbers(result_set: ResultSet, frame: pd.DataFrame, *, alpha: float = 1.0) -
     for column in ("top1", "pepr"):
         for size, median in medians_by_size(frame, column).items():
             found[f"imagenet-{column}-{size}"] = fixed(median, 3)
-        for size, median in medians_by_size(released, column).items():
-            found[f"imagenet-released-{column}-{size}"] = fixed(median, 3)
+    for size, median in medians_by_size(released, "pepr").items():
+        found[f"imagenet-released-pepr-{size}"] = fixed(median, 3)
     return found

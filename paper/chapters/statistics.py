@@ -39,9 +39,7 @@ _GROUPS = {
 def equal_or_undecided(equivalence: pd.DataFrame) -> dict[str, str]:
     """How many comparisons are equal within the margin, how many are not decided, and which."""
     if equivalence.empty:
-        return dict.fromkeys(("equal-verdict", "equal-average"), "Nothing is compared.") | {
-            "n-equivalence": "0"
-        }
+        return dict.fromkeys(("equal-verdict", "equal-average"), "Nothing is compared.")
     equal = equivalence["verdict"] == f"equal within {MARGIN:g}"
     undecided = equivalence["verdict"] == "not decided"
     by_families = equal & (equivalence["by families"] == "within")
@@ -56,9 +54,6 @@ def equal_or_undecided(equivalence: pd.DataFrame) -> dict[str, str]:
         for row in average.to_dict("records")
     ]
     return {
-        "n-equivalence": f"{len(equivalence)}",
-        "n-equal": f"{equal.sum()}",
-        "n-undecided": f"{undecided.sum()}",
         "equal-verdict": f"Of {len(equivalence)} comparisons {equal.sum()} are equal within it, "
         f"{by_families.sum()} of them over resampled families too; {undecided.sum()} are not "
         "decided: the data allow a difference of that size, and none.",

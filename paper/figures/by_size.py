@@ -117,32 +117,35 @@ def scatter(
         tooltip=class_tooltips() + tooltips,
         **class_encodings(frame),
     )
-    summaries = _summaries(base, y, summary) if summary else ()
-    layers = alt.layer(large_shading(frame), *extra, *summaries, points)
+    above = [median_lines(base, y, summary), *_leaders(base, y, summary)] if summary else []
+    layers = alt.layer(large_shading(frame), *extra, *above, points)
     return layers.properties(height=CHART_HEIGHT)
 
 
-def _summaries(base: alt.Chart, y: alt.Y, column: str) -> list[alt.Chart]:
-    """Medians by size as lines, and the name of the highest small and the highest large model."""
+def median_lines(base: alt.Chart, y: alt.Y, column: str) -> alt.Chart:
+    """Medians of small and of large models as lines over their sizes."""
+    median = y.copy()
+    median.shorthand = "median:Q"
     medians = base.transform_aggregate(
         median=f"median({column})",
         left="min(n_parameters)",
         right="max(n_parameters)",
         groupby=["size"],
     )
-    y_median = y.copy()
-    y_median.shorthand = "median:Q"
-    rule = medians.mark_rule(strokeWidth=2.5, color="#222222", opacity=0.85).encode(
-        x="left:Q", x2="right:Q", y=y_median, tooltip=tips("size", "median||.4f")
+    return medians.mark_rule(strokeWidth=2.5, color="#222222", opacity=0.85).encode(
+        x="left:Q", x2="right:Q", y=median, tooltip=tips("size", "median||.4f")
     )
+
+
+def _leaders(base: alt.Chart, y: alt.Y, column: str) -> list[alt.Chart]:
+    """Name the highest small and the highest large model."""
     highest = base.transform_window(
         place="row_number()", sort=[alt.SortField(column, order="descending")], groupby=["size"]
     )
-    names = [
+    return [
         highest.transform_filter(f"datum.place == 1 && datum.size == '{size}'")
         .mark_text(align=align, dx=dx, dy=dy, fontSize=12, **drawn)
         .encode(x="n_parameters:Q", y=y, text="architecture:N")
         for size, align, dx, dy in (("small", "left", -6, -9), ("large", "right", 6, -22))
         for drawn in ({"stroke": "white", "strokeWidth": 3}, {"color": "#1f2933"})
     ]
-    return [rule, *names]

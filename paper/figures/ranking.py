@@ -89,7 +89,10 @@ def chart(frame: pd.DataFrame, *, top: int = TOP) -> alt.LayerChart:
     at = alt.Y("name_at:Q", scale=scale, title="Rank by PePR-E")
     names = [
         named.transform_filter(f"datum.alpha {side} 20").mark_text(
-            align=align, fontSize=10, color="#3e4c59"
+            align=align,
+            fontSize=10,
+            color="#3e4c59",
+            opacity=alt.expr("width > 400 ? 1 : 0"),  # on a phone they would lie on one another
         )
         for side, align in (("<=", "left"), (">", "right"))
     ]
