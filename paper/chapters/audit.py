@@ -29,6 +29,7 @@ from pepr_utils.results import (
 from pepr_utils.results.accuracies import (
     fits,
     fits_other_test_set,
+    off_lattice,
     one_digit_edits,
     stated_lattices,
     test_values,
@@ -52,9 +53,6 @@ from pepr_utils.scoring.uncertainty import FEWEST_RESAMPLES
 from pepr_utils.statistics import STRICT, USUAL, try_test
 from pepr_utils.statistics.tables import format_p
 
-#: A run shorter than this, in s, is too short for a steady mean power.
-BRIEF_S = 30
-
 
 def by_check(findings: Sequence[Finding]) -> pd.DataFrame:
     """One row per check: what it looks for, how many findings and how many runs they concern."""
@@ -65,7 +63,7 @@ def by_check(findings: Sequence[Finding]) -> pd.DataFrame:
             {
                 "check": name,
                 "looks for": (function.__doc__ or "").strip().splitlines()[0],
-                "gravest": mine[0].severity if mine else None,
+                "most severe": mine[0].severity if mine else None,
                 "findings": len(mine),
                 "runs": len({row.run_id for finding in mine for row in finding.rows}),
             }
@@ -264,12 +262,6 @@ def board_power(runs: pd.DataFrame) -> object:
     return declaration.get("board_power_w", NOT_AVAILABLE)
 
 
-def without_source(table: pd.DataFrame) -> int:
-    """How many energies have no run that can have consumed them; `table` as of `origins`."""
-    roles = table.groupby("energy_kwh")["role"]
-    return int(roles.agg(lambda role: (role == "copy").all()).sum())
-
-
 def time_apart(table: pd.DataFrame, power: pd.DataFrame) -> float:
     """Largest relative difference of the times of undecided runs with one energy."""
     undecided = table[table["role"] == "undecided"]
@@ -277,31 +269,72 @@ def time_apart(table: pd.DataFrame, power: pd.DataFrame) -> float:
     return float((times.max() / times.min() - 1).max())
 
 
-def commonest_stray(result_set: ResultSet, stray: pd.DataFrame) -> dict[str, str]:
-    """Quote the value off its lattice that is met most often, and its one-digit edits."""
+def finding(result_set: ResultSet, shared: pd.DataFrame) -> str:
+    """Say how many energies are copies, and how the power tells; `shared` as of `origins`."""
+    runs = f"{len(result_set.finished):,}"
+    copies = shared[shared["role"] == "copy"]
+    if copies.empty:
+        return f"None of {runs} runs carries an energy that is a copy of another run's."
+    over = copies[copies["power_w"] > copies["limit_w"]]
+    return (
+        f"Of {runs} runs {len(copies)} carry the energy of another run: in {len(over)} of them the "
+        f"hardware would have drawn {over['power_w'].min():,.0f} W or more, and it can draw "
+        f"{over['limit_w'].max():,.0f} W at most."
+    )
+
+
+def consequences(
+    sets: Mapping[str, ResultSet], values: pd.DataFrame, *, alpha: float = 1.0
+) -> dict[str, str]:
+    """Say what stands under every reading of the data, and how far the main gap moves."""
+    statements = significance(sets, alpha=alpha)["stands"] == "yes"
+    tables = [rankings(sets, method=method) for method in ("minmax", "max")]
+    moved = sum((table[list(sets)[1:]] != "same").any(axis="columns").sum() for table in tables)
+    n_places = sum(map(len, tables))
+    if statements.all() and not moved:
+        stands = (
+            f"All {len(statements)} statements about differences stand under each reading, and "
+            f"none of {n_places} places in the rankings of Table 1 changes."
+        )
+        short = "Replacing those energies overturns no tested statement and no rank of Table 1"
+    else:
+        stands = (
+            f"{statements.sum()} of {len(statements)} statements about differences stand under "
+            f"each reading, and {moved} of {n_places} places in the rankings of Table 1 change."
+        )
+        short = (
+            f"Replacing those energies overturns {(~statements).sum()} of {len(statements)} tested "
+            f"statements and moves {moved} of {n_places} ranks of Table 1"
+        )
+    first, *_, last = sets
+    gaps = [_gap(values, reading) for reading in (first, last)]
+    return {
+        "stands": stands,
+        "consequence": f"{short}; the lead of small models in PePR-E goes from {gaps[0]} to "
+        f"{gaps[1]}.",
+    }
+
+
+def strays(result_set: ResultSet) -> dict[str, str]:
+    """Name the accuracies off their lattice that no other data set explains."""
+    stray = off_lattice(result_set)
+    elsewhere = fits_other_test_set(result_set)["run_id"]
+    stray = stray[~stray["run_id"].isin(elsewhere)]
     if stray.empty:
-        names = ("value", "run", "edits", "common", "training")
-        return {"stray-times": "0", "stray-common-times": "0"} | {
-            f"stray-{name}": "n/a" for name in names
-        }
+        return {"n-stray": "0", "strays": "All other accuracies fit."}
+    runs = result_set.finished.set_index("run_id")
+    names = ", ".join(sorted(runs.loc[stray["run_id"], "architecture"].unique()))
     cases = stray.groupby(["run_id", "test_accuracy", "n_steps"]).size()
     (run_id, value, n_steps), times = cases.idxmax(), cases.max()
-    run = result_set.finished.set_index("run_id").loc[run_id]
-    same = result_set.finished["run_id"][result_set.finished["dataset"] == run["dataset"]]
-    known = test_values(result_set).loc[same].to_numpy()
-    edits = one_digit_edits(value, n_steps)
-    met = {edit: int((abs(known - edit) < 1e-9).sum()) for edit in edits}
-    common = max(met, key=met.__getitem__, default=float("nan"))
-    epochs = result_set.epochs.set_index("run_id").loc[[run_id], "train_accuracy"].dropna()
+    run = runs.loc[run_id]
+    experiment = experiment_labels(result_set.experiments)[run["experiment"]]
+    edits = " or ".join(f"{edit:.6f}" for edit in one_digit_edits(value, n_steps))
+    remedy = f"One digit changed would make it fit: {edits}." if edits else "No one digit mends it."
     return {
-        "stray-value": f"{value:.6f}",
-        "stray-times": f"{times}",
-        "stray-run": f"{run['architecture']} on "
-        f"{experiment_labels(result_set.experiments)[run['experiment']]}",
-        "stray-edits": " or ".join(f"{edit:.6f}" for edit in edits) or "none",
-        "stray-common": fixed(common, 6),
-        "stray-common-times": f"{met.get(common, 0)}",
-        "stray-training": fixed(epochs.iloc[-1] if len(epochs) else float("nan"), 4),
+        "n-stray": f"{len(stray)}",
+        "strays": f"{len(stray)} accuracies in {stray['run_id'].nunique()} runs of {names} are no "
+        f"such share either. The most frequent is {value:.6f}, in {times} epochs of "
+        f"{run['architecture']} on {experiment}. {remedy} The values are kept as they are.",
     }
 
 
@@ -326,18 +359,25 @@ def levels(table: pd.DataFrame) -> str:
     return "; ".join(parts) or "none is known"
 
 
-def replicates(result_set: ResultSet) -> dict[str, str]:
-    """How far two runs of one network are apart."""
+def replicates(result_set: ResultSet) -> str:
+    """Say how far two runs of one network are apart."""
     table = spread(result_set)
-    first = table.iloc[0] if len(table) else {}
-    return {
-        "replicates": str(first.get("runs", "none")).replace(", ", " and "),
-        "replicates-energy": fixed(100 * first.get("energy", float("nan")), 2),
-        "replicates-time": fixed(100 * first.get("time", float("nan")), 2),
-        "replicates-accuracies": "the same in every epoch"
-        if first.get("epochs") == 0
-        else f"apart by {fixed(first.get('epochs', float('nan')), 4)} (root mean square)",
-    }
+    if table.empty:
+        return "No two names of this set stand for one network."
+    first = table.iloc[0]
+    names = str(first["runs"]).replace(", ", " and ")
+    same = (
+        "Even their accuracies agree in every epoch, so they shared their randomness, and these "
+        "data cannot say how far accuracies spread between runs."
+        if first["epochs"] == 0
+        else f"Their accuracies are {fixed(first['epochs'], 4)} apart (root mean square)."
+    )
+    return (
+        f"{names} are one network with two sets of pretrained weights. From scratch, it was run "
+        f"twice. The energies differ by {fixed(100 * first['energy'], 2)} % and the times by "
+        f"{fixed(100 * first['time'], 2)} %, the data's only evidence of how much two runs of a "
+        f"network differ. {same}"
+    )
 
 
 #: Columns of `energies_by_size`.
@@ -621,7 +661,12 @@ def changes_of_data(sets: Mapping[str, ResultSet]) -> dict[str, str]:
     changed = replaced.changes
     energies = (changed["column"] == "energy_kwh").sum() if len(changed) else 0
     withdrawn = len(published.runs) - len(replaced.runs)
+    counts = matched(printed_scores(sets)).groupby("normalisation")["as printed"]
+    same = (counts.nunique() == 1).all()
     return {
+        "printed-verdict": "As many printed scores come out as before."
+        if same
+        else "Not as many printed scores come out as before.",
         "n-cells-changed": f"{len(changed):,}",
         "n-energies-replaced": f"{energies - withdrawn}",
         "n-rows-withdrawn": f"{withdrawn}",
@@ -631,26 +676,24 @@ def changes_of_data(sets: Mapping[str, ResultSet]) -> dict[str, str]:
     }
 
 
-def changes_of_results(
-    sets: Mapping[str, ResultSet], values: pd.DataFrame, other: pd.DataFrame
-) -> dict[str, str]:
-    """Numbers of the figures under each reading; `other` are those of the other average."""
+def changes_of_results(sets: Mapping[str, ResultSet], values: pd.DataFrame) -> dict[str, str]:
+    """Numbers of the figures under each reading."""
     table = values.set_index(["figure", "quantity"])
     drawn = values[values["quantity"].isin(["points of the front (epoch)", "knee (epoch)"])]
     found = {
         "n-values": f"{len(values)}",
         "n-values-moving": f"{(values['moves'] != '').sum()}",
-        "front-verdict": "move" if (drawn["moves"] != "").any() else "are the same under all three",
+        "front-verdict": "The Pareto front of figure 4a and its knee change."
+        if (drawn["moves"] != "").any()
+        else "The Pareto front of figure 4a and its knee stay as they are.",
     }
     for short, reading in zip(("published", "dropped", "replaced"), sets, strict=True):
         found[f"gap-{short}"] = _gap(values, reading)
-        found[f"other-gap-{short}"] = _gap(other, reading)
         if short != "replaced":
             found[f"n-models-{short}"] = table.loc[("figure 2c", "models drawn"), reading]
         if short != "dropped":
             energy = table.loc[("figure 2c", "median energy, large (Wh)"), reading]
-            score = table.loc[("figure 3d", "median PePR-E, large"), reading]
-            found[f"energy-large-{short}"], found[f"pepr-large-{short}"] = energy, score
+            found[f"energy-large-{short}"] = energy
             found[f"total-{short}"] = table.loc[("section 3", "energy of all runs (kWh)"), reading]
     return found
 
@@ -663,35 +706,19 @@ def _gap(values: pd.DataFrame, reading: str) -> str:
 
 
 def changes_of_gaps(sets: Mapping[str, ResultSet], gaps: pd.DataFrame) -> dict[str, str]:
-    """In which experiments the gap between small and large narrows or widens."""
+    """In how many experiments the gap between small and large narrows or widens."""
     wide = gaps.pivot(index="experiment", columns="reading", values="gap")
     if wide.empty:
-        return {"n-gaps": "0"} | dict.fromkeys(
-            (
-                "gaps-wider",
-                "n-gaps-replaced",
-                "gaps-narrowing",
-                "gaps-widening",
-                "n-gaps-narrowing",
-                "n-gaps-widening",
-            ),
-            "none",
-        )
-    published, dropped, replaced = (wide[name].round(3) for name in sets)
-    # in an experiment whose copies are all withdrawn the last two readings are one
+        return dict.fromkeys(("n-gaps-replaced", "n-gaps-narrowing", "n-gaps-widening"), "0")
+    published, _, replaced = (wide[name].round(3) for name in sets)
+    # in an experiment whose copies are all withdrawn nothing is replaced
     last = list(sets.values())[-1]
     changed = last.changes[last.changes["run_id"].isin(last.runs["run_id"])]
     differ = wide.index.isin(changed["experiment"].map(experiment_labels(last.experiments)))
-    wider = int((dropped[differ] > replaced[differ]).sum())
-    narrows, widens = differ & (replaced < published), differ & (replaced > published)
     return {
-        "n-gaps": f"{len(wide)}",
-        "gaps-wider": f"all {wider}" if wider == differ.sum() else f"{wider} of the {differ.sum()}",
         "n-gaps-replaced": f"{differ.sum()}",
-        "gaps-narrowing": "; ".join(wide.index[narrows]) or "none",
-        "gaps-widening": "; ".join(wide.index[widens]) or "none",
-        "n-gaps-narrowing": f"{narrows.sum()}",
-        "n-gaps-widening": f"{widens.sum()}",
+        "n-gaps-narrowing": f"{(differ & (replaced < published)).sum()}",
+        "n-gaps-widening": f"{(differ & (replaced > published)).sum()}",
     }
 
 

@@ -26,6 +26,14 @@ _MARKS = {
     NOT_CHECKABLE: "",
 }
 
+#: Claims that the page names first where they do not hold as worded.
+_NAMED = {
+    "normalisation": "the scores of Table 1 under the paper's own definition",
+    "total-energy": "the total energy",
+    "total-carbon": "the total emissions",
+    "no-other-efficient-pepr-e": "that no grouping but size matters",
+}
+
 #: Names of the counts, by outcome.
 _COUNTS = {
     REPRODUCED: "n-reproduced",
@@ -117,6 +125,27 @@ def numbers(checked: Sequence[Checked]) -> dict[str, str]:
         if one.missing:
             found[f"{one.claim.id}-missing"] = one.missing
     return found
+
+
+def sentences(checked: Sequence[Checked]) -> dict[str, str]:
+    """Values of claims in parts: ``-short``, ``-detail``, ``-rest``, and a sentence of two."""
+    found = {}
+    for name, value in numbers(checked).items():
+        short, bracket, detail = value.partition(" (")
+        if bracket:
+            found[f"{name}-short"], found[f"{name}-detail"] = short, detail.removesuffix(")")
+        if name.endswith("-missing"):
+            found[f"{name.removesuffix('missing')}rest"] = value.partition("; ")[2]
+    failing = {one.claim.id for one in checked if one.outcome not in (REPRODUCED, NOT_CHECKABLE)}
+    named = [words for claim, words in _NAMED.items() if claim in failing]
+    found["fails"] = f"What fails by name: {'; '.join(named)}." if named else ""
+    if "time-of-ten-epochs-detail" not in found:
+        return found | {"time-sentence": "This set has no times to check it by."}
+    return found | {
+        "time-sentence": "T is called the time of ten epochs. The energies cannot have been drawn "
+        f"in that time ({found['time-of-ten-epochs-worded-detail']}), and can in ten times as "
+        f"long ({found['time-of-ten-epochs-detail']})."
+    }
 
 
 def _printed(one: Checked) -> str:

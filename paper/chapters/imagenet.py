@@ -197,6 +197,19 @@ def by_size(frame: pd.DataFrame, value: str) -> Tested | None:
     return Tested(comparison=comparison, **compare_samples(samples, comparison))
 
 
+def _verdict(frame: pd.DataFrame) -> str:
+    """Say whether accuracy and score point the same way."""
+    tested = [by_size(frame, value) for value in ("top1", "pepr")]
+    if None in tested:
+        return "This set has too few models to compare."
+    higher = [one.conclusion() for one in tested]
+    if higher == ["second higher", "first higher"]:
+        return "So small models have the better trade-off, and are not as accurate."
+    if higher[0] == higher[1]:
+        return "Accuracy and score point the same way."
+    return "Accuracy and score do not point the same way."
+
+
 def numbers(result_set: ResultSet, frame: pd.DataFrame, *, alpha: float = 1.0) -> dict[str, str]:
     """Every number that the pages quote of this figure."""
     released = data(result_set, join="released", alpha=alpha)
@@ -214,9 +227,10 @@ def numbers(result_set: ResultSet, frame: pd.DataFrame, *, alpha: float = 1.0) -
     for value in ("top1", "pepr"):
         tested = by_size(frame, value)
         found[f"imagenet-p-{value}"] = NOT_AVAILABLE if tested is None else format_p(tested.p)
+    found["imagenet-verdict"] = _verdict(frame)
     for column in ("top1", "pepr"):
         for size, median in medians_by_size(frame, column).items():
             found[f"imagenet-{column}-{size}"] = fixed(median, 3)
-        for size, median in medians_by_size(released, column).items():
-            found[f"imagenet-released-{column}-{size}"] = fixed(median, 3)
+    for size, median in medians_by_size(released, "pepr").items():
+        found[f"imagenet-released-pepr-{size}"] = fixed(median, 3)
     return found

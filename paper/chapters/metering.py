@@ -108,10 +108,10 @@ def how_methods_agree(table: pd.DataFrame, first: str) -> dict[str, str]:
         "power-low": fixed(low, 2),
         "power-high": fixed(high, 2),
         "power-spread": fixed(100 * (high / low - 1), 2),
-        "comparison": f"stand beside each other in {both} runs of {where} at hand, and differ by "
-        f"at most {apart} %"
+        "comparison": f"A GPU's counter and its samples are both known in {both} runs of {where} "
+        f"at hand, and differ by at most {apart} %."
         if both
-        else f"stand beside each other in no run of {where} at hand: there is nothing to compare",
+        else f"A GPU's counter and its samples are both known in no run of {where} at hand.",
     }
 
 

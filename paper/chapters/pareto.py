@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from paper.site import NOT_AVAILABLE, fixed
@@ -9,6 +10,8 @@ from pepr_utils.errors import InfeasibleBudgetError
 from pepr_utils.results import ResultSet, curve_experiment, experiment_labels, learning_curves
 from pepr_utils.scoring import pareto_front, pareto_knee, select
 
+#: How often the test images are drawn anew.
+RESAMPLES = 1000
 #: The budget that the text works through.
 LIMITS = {"energy_kwh": 0.020, "reserved_memory_gb": 8.0}
 
@@ -27,6 +30,28 @@ def models(result_set: ResultSet, *, experiment: str = "") -> pd.DataFrame:
     return runs.drop_duplicates("architecture").set_index("architecture")
 
 
+def stays(frame: pd.DataFrame, result_set: ResultSet) -> pd.Series:
+    """Share of resamplings of the test images in which each point is on the front.
+
+    The right answers of each point are drawn anew from a binomial distribution. Null where the
+    number of test images is unknown.
+    """
+    runs = result_set.finished.set_index("run_id")
+    n_test = frame["run_id"].map(runs["n_test"])
+    if n_test.isna().any():
+        return pd.Series(float("nan"), index=frame.index)
+    n = n_test.to_numpy(int)
+    right = np.random.default_rng(0).binomial(
+        n, frame["test_accuracy"], size=(RESAMPLES, len(frame))
+    )
+    on_front = pareto_front(
+        (right / n).ravel(),
+        np.tile(frame["cost"], RESAMPLES),
+        by=np.repeat(np.arange(RESAMPLES), len(frame)),
+    )
+    return pd.Series(on_front.reshape(RESAMPLES, -1).mean(axis=0), index=frame.index)
+
+
 def front_table(frame: pd.DataFrame) -> pd.DataFrame:
     """The points of the front, from cheap to expensive, for a page."""
     front = frame[frame["role"] != "other"]
@@ -38,6 +63,7 @@ def front_table(frame: pd.DataFrame) -> pd.DataFrame:
             "R": front["resource"],
             "test accuracy": front["test_accuracy"],
             "PePR-E": front["pepr"],
+            "stays": front.get("stays"),
             "": front["role"].where(front["role"] == "knee", ""),
         }
     )

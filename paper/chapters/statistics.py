@@ -11,7 +11,6 @@ from paper.site import NOT_AVAILABLE, fixed
 from pepr_utils.results import ResultSet
 from pepr_utils.statistics import (
     AVERAGE,
-    DATASETS,
     MARGIN,
     USUAL,
     Comparison,
@@ -22,37 +21,56 @@ from pepr_utils.statistics import (
     primary_family,
 )
 from pepr_utils.statistics.comparisons import GROUPS, PERFORMANCES
-from pepr_utils.statistics.tables import finding, format_p, interval
+from pepr_utils.statistics.tables import format_p, interval
 
 All = Mapping[str, Tested | None]
 
 
+#: Both groups of each factor, as sentences name them.
+_GROUPS = {
+    "pretraining": ("fine-tuned models", "models trained from scratch"),
+    "fraction": ("models trained on all images", "those trained on a tenth"),
+    "size": ("small models", "large ones"),
+    "type": ("CNNs", "other models"),
+    "efficient": ("efficient models", "others"),
+}
+
+
 def equal_or_undecided(equivalence: pd.DataFrame) -> dict[str, str]:
-    """How many comparisons are equal within the margin, and how many are not decided."""
-    verdicts = equivalence["verdict"] if len(equivalence) else pd.Series(dtype=str)
-    equal = equivalence[verdicts == f"equal within {MARGIN:g}"]
-    return {
-        "n-equivalence": f"{len(equivalence)}",
-        "n-equal": f"{len(equal)}",
-        "n-equal-by-families": f"{(equal['by families'] == 'within').sum()}" if len(equal) else "0",
-        "n-undecided": f"{(verdicts == 'not decided').sum()}",
-        **_undecided_by_type(equivalence),
-    }
-
-
-def _undecided_by_type(equivalence: pd.DataFrame) -> dict[str, str]:
-    """On how many data sets CNN and Other by PePR-E are neither told apart nor equal."""
-    rows = equivalence[
-        (equivalence["factor"] == " against ".join(GROUPS["type"]))
-        & (equivalence["performance"] == PERFORMANCES["pepr_e"])
-        & equivalence["on"].isin(DATASETS)
+    """How many comparisons are equal within the margin, how many are not decided, and which."""
+    if equivalence.empty:
+        return dict.fromkeys(("equal-verdict", "equal-average"), "Nothing is compared.")
+    equal = equivalence["verdict"] == f"equal within {MARGIN:g}"
+    undecided = equivalence["verdict"] == "not decided"
+    by_families = equal & (equivalence["by families"] == "within")
+    average = equivalence[
+        (equivalence["performance"] == PERFORMANCES["accuracy"])
+        & (equivalence["on"] == "mean")
+        & equivalence["factor"].isin(" against ".join(GROUPS[f]) for f in _BY_MODEL)
     ]
-    undecided = rows[rows["verdict"] == "not decided"]
+    words = [
+        f"{row['factor']} {_VERDICTS.get(row['verdict'], 'differ')} "
+        f"(p {row[f'p, within {MARGIN:g}']})"
+        for row in average.to_dict("records")
+    ]
     return {
-        "type-pepr-undecided": ", ".join(undecided["on"]) or "none",
-        "n-type-pepr-undecided": f"{len(undecided)}",
-        "n-type-pepr": f"{len(rows)}",
+        "equal-verdict": f"Of {len(equivalence)} comparisons {equal.sum()} are equal within it, "
+        f"{by_families.sum()} of them over resampled families too; {undecided.sum()} are not "
+        "decided: the data allow a difference of that size, and none.",
+        "equal-average": f"{'; '.join(words)}." if words else "nothing is compared.",
     }
+
+
+_BY_MODEL = ("size", "efficient", "type")
+_VERDICTS = {f"equal within {MARGIN:g}": "are equal", "not decided": "are not decided"}
+
+
+def changes(table: pd.DataFrame, moved: Iterable[bool], *extra: str) -> str:
+    """Say in how many rows of a table the answer changes, and name them."""
+    rows = table[list(moved)]
+    if rows.empty:
+        return f"No answer of {len(table)} changes." if len(table) else "Nothing is compared."
+    return f"{len(rows)} of {len(table)} answers change: {named_rows(rows, *extra)}."
 
 
 def largest_family(result_set: ResultSet) -> str:
@@ -79,29 +97,38 @@ def primary_family_in_words(result_set: ResultSet, tested: All) -> dict[str, str
     significant = known[known["p_holm"] < USUAL]
     lost = known[(known["p"] < USUAL) & ~(known["p_holm"] < USUAL)]
     named = [
-        f"{row['comparison']} ({format_p(row['p'])}, adjusted {format_p(row['p_holm'])})"
+        f"{_sentence(row['factor'], row['performance'], [row['scope']], row['difference'] > 0)} "
+        f"({format_p(row['p'])}, adjusted {format_p(row['p_holm'])})"
         for row in lost.to_dict("records")
     ]
     return {
         "n-primary": f"{len(table)}",
         "n-primary-tested": f"{len(known)}",
         "n-primary-significant": f"{len(significant)}",
-        "primary-significant": "; ".join(_phrases(significant)) or "none",
-        "n-lost": f"{len(lost)}",
-        "lost": "; ".join(named) or "none",
+        "primary-significant": " ".join(_sentences(significant)),
+        "lost": f"Before the adjustment it would be {len(lost)} more: {'; '.join(named)}."
+        if named
+        else "The adjustment changes no answer.",
     }
 
 
-def _phrases(significant: pd.DataFrame) -> list[str]:
-    """Say of each factor and performance which group is higher and where, in one phrase each."""
-    phrases = []
+def _sentences(significant: pd.DataFrame) -> list[str]:
+    """Say of each factor and performance which group is higher and where, in one sentence each."""
+    said = []
     for (factor, performance), part in significant.groupby(["factor", "performance"], sort=False):
         for conclusion, same in part.groupby("conclusion", sort=False):
-            comparison = Comparison(factor, performance, same["scope"].iloc[0])
-            where = ["the mean" if s == AVERAGE else s for s in same["scope"]]
-            words = comparison.label.split(",")[0]
-            phrases.append(f"{finding(comparison, conclusion)} by {words} on {', '.join(where)}")
-    return phrases
+            words = _sentence(factor, performance, same["scope"], conclusion == "first higher")
+            said.append(f"{words[0].upper()}{words[1:]}.")
+    return said
+
+
+def _sentence(factor: str, performance: str, scopes: Iterable[str], first: bool) -> str:
+    """Say that one group is higher: ``small models score higher by PePR-E than large ones``."""
+    higher, other = _GROUPS[factor] if first else _GROUPS[factor][::-1]
+    verb = "are more accurate" if performance == "accuracy" else "score higher by PePR-E"
+    *others, last = ["average" if scope == AVERAGE else scope for scope in scopes]
+    where = f"{', '.join(others)} and {last}" if others else last
+    return f"{higher} {verb} than {other} on {where}"
 
 
 def arms_of_figure_3(tested: All) -> dict[str, str]:
@@ -132,11 +159,10 @@ def size(result_set: ResultSet, tested: All) -> dict[str, str]:
     shares = [one.cost_share for one in each]
     known = [one for one in each if one.above_a is not None]
     return {
-        "size-p-highest": at_most(max((one.p for one in each), default=float("nan"))),
         "size-share-lowest": _percent(shares, min),
         "size-share-highest": _percent(shares, max),
         "size-above": "; ".join(
-            f"{one.above_a} of {one.n_a} small and {one.above_b} of {one.n_b} large ones on "
+            f"{one.above_a} of {one.n_a} small and {one.above_b} of {one.n_b} large models on "
             f"{one.comparison.scope}"
             for one in known
         )
@@ -153,8 +179,10 @@ def efficient(result_set: ResultSet, tested: All) -> dict[str, str]:
     higher = (family.loc[names, "conclusion"] == "first higher").sum()
     return {
         "efficient-significant": f"{higher} of {len(adjusted)}",
-        "efficient-p-highest": at_most(max((one.p for one in each), default=float("nan"))),
-        "efficient-holm-highest": at_most(adjusted.max()),
+        "efficient-sentence": f"efficient models score significantly higher on {higher} of "
+        f"{len(adjusted)} data sets (adjusted p {at_most(adjusted.max())})."
+        if len(adjusted)
+        else "this set has no efficient models to compare.",
         "efficient-share-lowest": _percent([one.cost_share for one in each], min),
         "efficient-share-highest": _percent([one.cost_share for one in each], max),
     }
@@ -189,7 +217,10 @@ def gaps_in_words(gaps: pd.DataFrame) -> dict[str, str]:
         for key, name in names.items()
     }
     if any(name not in parts for name in names.values()):
-        return found | {"gap-verdict": "This result set has no small and large models to compare."}
+        return found | {
+            "gap-verdict": "This result set has no small and large models to compare.",
+            "gap-sentence": "So there is no gap to draw.",
+        }
     score, alone, accuracy = (parts[name] for name in names.values())
     higher = score["low"] > 0
     cost = alone["gap"].reindex(score.index) >= score["gap"]
@@ -206,4 +237,13 @@ def gaps_in_words(gaps: pd.DataFrame) -> dict[str, str]:
         )
     else:
         verdict = f"Small models score higher on {int(higher.sum())} of {len(higher)} data sets."
-    return found | {"gap-verdict": verdict}
+    sentence = (
+        f"On the {len(score)} data sets their median leads by {_span(score['gap'])} in PePR-E. "
+        f"If every model were perfect it would lead by {_span(alone['gap'])}; in accuracy the "
+        f"difference is {_span(accuracy['gap'])}."
+    )
+    return found | {"gap-verdict": verdict, "gap-sentence": sentence}
+
+
+def _span(values: pd.Series) -> str:
+    return f"{values.min():.3f} to {values.max():.3f}"

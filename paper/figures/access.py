@@ -12,33 +12,32 @@ from paper.site.theme import PALETTE
 YEAR_COLOURS = {"2013": PALETTE[7], "2022": PALETTE[5]}
 
 
-def chart(frame: pd.DataFrame) -> alt.Chart:
-    """Bars by region, both years beside each other, the region with most in the last year first."""
+def chart(frame: pd.DataFrame) -> alt.LayerChart:
+    """A line from the first year to the last for each region, the highest first."""
     last = frame["year"].max()
     order = frame[frame["year"] == last].sort_values("per_million", ascending=False)["region"]
-    return (
-        alt.Chart(frame.assign(year=frame["year"].astype(str)))
-        .mark_bar()
-        .encode(
-            y=alt.Y("region:N", title=None, sort=order.tolist(), axis=alt.Axis(labelLimit=170)),
-            yOffset=alt.YOffset("year:N"),
-            x=alt.X("per_million:Q", title="Publications per million inhabitants"),
-            color=alt.Color(
-                "year:N",
-                title="Year",
-                scale=colours(YEAR_COLOURS),
-            ),
-            tooltip=tips(
-                "region",
-                "year",
-                "countries|countries|",
-                "publications||,",
-                "population||,",
-                "per_million|per million|,.1f",
-            ),
-        )
-        .properties(height=30 * frame["region"].nunique())
+    base = alt.Chart(frame.assign(year=frame["year"].astype(str))).encode(
+        y=alt.Y("region:N", title=None, sort=order.tolist(), axis=alt.Axis(labelLimit=175)),
+        x=alt.X(
+            "per_million:Q",
+            title="Per million (log scale)",
+            scale=alt.Scale(type="log"),
+            axis=alt.Axis(values=[1, 10, 100, 1000], format=","),
+        ),
+        tooltip=tips(
+            "region",
+            "year",
+            "countries|countries|",
+            "publications||,",
+            "population||,",
+            "per_million|per million|,.1f",
+        ),
     )
+    lines = base.mark_line(color="#b8c0c9", strokeWidth=3).encode(detail="region:N")
+    points = base.mark_point(filled=True, size=90, opacity=1).encode(
+        color=alt.Color("year:N", title="Year", scale=colours(YEAR_COLOURS))
+    )
+    return alt.layer(lines, points)
 
 
 def describe(frame: pd.DataFrame) -> str:
@@ -46,9 +45,9 @@ def describe(frame: pd.DataFrame) -> str:
     wide = frame.pivot(index="region", columns="year", values="per_million")
     first, last = wide.columns.min(), wide.columns.max()
     ordered = wide.sort_values(last, ascending=False)
-    parts = [f"{region} {row[first]:.0f} and {row[last]:.0f}" for region, row in ordered.iterrows()]
+    parts = [f"{region} {row[first]:.3g} and {row[last]:.3g}" for region, row in ordered.iterrows()]
     return (
-        f"Bars of publications per million inhabitants in {first} and {last}, by region: "
+        f"Publications per million inhabitants in {first} and {last}, by region, on a log scale: "
         + "; ".join(parts)
         + "."
     )

@@ -35,7 +35,7 @@ def energy_chart(frame: pd.DataFrame) -> alt.LayerChart:
         .encode(x="median:Q", tooltip=tips("median|median parameters|,"))
     )
     tooltips = tips("energy_wh", "pepr")
-    return _scatter(frame, y, tooltips, line)
+    return scatter(frame, y, tooltips, line)
 
 
 def accuracy_chart(frame: pd.DataFrame) -> alt.LayerChart:
@@ -43,9 +43,9 @@ def accuracy_chart(frame: pd.DataFrame) -> alt.LayerChart:
     y = alt.Y(
         "test_accuracy:Q",
         title=_mean_title("Test accuracy", frame),
-        scale=alt.Scale(zero=False, padding=10),
+        scale=alt.Scale(zero=False, padding=28),
     )
-    return _scatter(frame, y, tips("test_accuracy"))
+    return scatter(frame, y, tips("test_accuracy"), summary="test_accuracy")
 
 
 def score_chart(frame: pd.DataFrame, *, alpha: float = 1.0, cost: str = "E") -> alt.LayerChart:
@@ -57,7 +57,7 @@ def score_chart(frame: pd.DataFrame, *, alpha: float = 1.0, cost: str = "E") -> 
     y = alt.Y("score:Q", title=_mean_title(name, frame), scale=_score_scale(frame))
     tooltips = tips(f"score|{name}|.4f", "test_accuracy", "energy_wh")
     expression = f"({' + '.join(terms)}) / {len(terms)}"
-    chart = _scatter(frame.drop(columns="pepr"), y, tooltips, calculate=expression)
+    chart = scatter(frame.drop(columns="pepr"), y, tooltips, summary="score", calculate=expression)
     return chart.add_params(alpha_slider(alpha))
 
 
@@ -67,7 +67,7 @@ def _score_scale(frame: pd.DataFrame) -> alt.Scale:
     lowest = sum(frame[p] / (1 + frame[f"R{p[1:]}"]) for p in performance) / len(performance)
     low, high = lowest.min(), frame["test_accuracy"].max()
     margin = 0.05 * (high - low) + 0.005
-    return alt.Scale(domain=[max(0.0, low - margin), min(1.0, high + margin)], nice=False)
+    return alt.Scale(domain=[max(0.0, low - margin), min(1.0, high + 2 * margin)], nice=False)
 
 
 def _mean_title(what: str, frame: pd.DataFrame) -> str:
@@ -95,13 +95,19 @@ def describe(frame: pd.DataFrame, column: str, what: str, *, digits: int) -> str
     return start + "on a log scale. " + " ".join(groups)
 
 
-def _scatter(
+def scatter(
     frame: pd.DataFrame,
     y: alt.Y,
     tooltips: list[alt.Tooltip],
     *extra: alt.Chart,
+    summary: str | None = None,
     calculate: str | None = None,
 ) -> alt.LayerChart:
+    """Models by size, in the colours and shapes of their classes.
+
+    With `summary`, the name of what is drawn, the medians of small and of large models are lines,
+    and the highest model of either size is named. `calculate` is the expression of ``score``.
+    """
     base = alt.Chart(frame)
     if calculate:
         base = base.transform_calculate(score=calculate)
@@ -111,4 +117,35 @@ def _scatter(
         tooltip=class_tooltips() + tooltips,
         **class_encodings(frame),
     )
-    return alt.layer(large_shading(frame), *extra, points).properties(height=CHART_HEIGHT)
+    above = [median_lines(base, y, summary), *_leaders(base, y, summary)] if summary else []
+    layers = alt.layer(large_shading(frame), *extra, *above, points)
+    return layers.properties(height=CHART_HEIGHT)
+
+
+def median_lines(base: alt.Chart, y: alt.Y, column: str) -> alt.Chart:
+    """Medians of small and of large models as lines over their sizes."""
+    median = y.copy()
+    median.shorthand = "median:Q"
+    medians = base.transform_aggregate(
+        median=f"median({column})",
+        left="min(n_parameters)",
+        right="max(n_parameters)",
+        groupby=["size"],
+    )
+    return medians.mark_rule(strokeWidth=2.5, color="#222222", opacity=0.85).encode(
+        x="left:Q", x2="right:Q", y=median, tooltip=tips("size", "median||.4f")
+    )
+
+
+def _leaders(base: alt.Chart, y: alt.Y, column: str) -> list[alt.Chart]:
+    """Name the highest small and the highest large model."""
+    highest = base.transform_window(
+        place="row_number()", sort=[alt.SortField(column, order="descending")], groupby=["size"]
+    )
+    return [
+        highest.transform_filter(f"datum.place == 1 && datum.size == '{size}'")
+        .mark_text(align=align, dx=dx, dy=dy, fontSize=12, **drawn)
+        .encode(x="n_parameters:Q", y=y, text="architecture:N")
+        for size, align, dx, dy in (("small", "left", -6, -9), ("large", "right", 6, -22))
+        for drawn in ({"stroke": "white", "strokeWidth": 3}, {"color": "#1f2933"})
+    ]

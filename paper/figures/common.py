@@ -45,11 +45,15 @@ def class_encodings(frame: pd.DataFrame) -> dict[str, object]:
     Models that the paper does not classify have a colour and a shape of their own, in the legend
     only where there are any.
     """
+    one = alt.Legend(columns=1)  # both fit beside each other on a phone
     return {
-        "color": alt.Color("type:N", title="Type", scale=_scale(TYPE_COLOURS, frame["type"])),
+        "color": alt.Color(
+            "type:N", title="Type", legend=one, scale=_scale(TYPE_COLOURS, frame["type"])
+        ),
         "shape": alt.Shape(
             "efficient:N",
             title="Efficiency",
+            legend=one,
             scale=_scale(EFFICIENT_SHAPES, frame["efficient"]),
         ),
     }
@@ -110,7 +114,7 @@ def score_colour(field: str) -> alt.Color:
         field,
         title="PePR",
         scale=alt.Scale(domain=[0, 1], range=["#86a5c4", "#ffffff"], interpolate="rgb"),
-        legend=alt.Legend(gradientLength=160, orient="top"),
+        legend=alt.Legend(gradientLength=110, orient="top"),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import altair as alt
 import pandas as pd
 
+from paper.figures.by_size import median_lines
 from paper.figures.common import (
     BLUE,
     CHART_HEIGHT,
@@ -194,21 +195,9 @@ def score_chart(frame: pd.DataFrame) -> alt.LayerChart:
         )
         .add_params(pick)
     )
-    spans = frame.groupby("size")["n_parameters"].agg(["min", "max"])
-    medians = frame.groupby(["reading", "size"], as_index=False)["pepr"].median()
-    medians = medians.join(spans, on="size")
-    rule = (
-        alt.Chart(medians)
-        .transform_filter("datum.reading == reading")
-        .mark_rule(strokeWidth=3, color="#222222")
-        .encode(
-            x="min:Q",
-            x2="max:Q",
-            y=y,
-            tooltip=tips("size", "reading", "pepr|median PePR-E|.3f"),
-        )
-    )
-    return alt.layer(large_shading(frame), rule, points).properties(height=CHART_HEIGHT)
+    base = alt.Chart(frame).transform_filter("datum.reading == reading")
+    layers = alt.layer(large_shading(frame), median_lines(base, y, "pepr"), points)
+    return layers.properties(height=CHART_HEIGHT)
 
 
 def describe_scores(frame: pd.DataFrame) -> str:

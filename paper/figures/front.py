@@ -17,10 +17,10 @@ def chart(frame: pd.DataFrame, *, alpha: float = 1.0, enlarged: bool = False) ->
     if enlarged:
         frame = corner(frame)
     reach = float(frame["resource"].max()) if enlarged else 1.0
-    low = max(0.0, float(frame["test_accuracy"].min()) - 0.02)
+    low, below = _floor(frame["test_accuracy"])
     high = min(1.0, float(frame["test_accuracy"].max()) + 0.02)
     columns = ["architecture", "epoch", "resource", "test_accuracy", "role"]
-    base = alt.Chart(frame[columns]).transform_calculate(
+    base = alt.Chart(frame.loc[frame["test_accuracy"] >= low, columns]).transform_calculate(
         score="alpha * datum.test_accuracy / (alpha + datum.resource)"
     )
     place = {"x": "resource:Q", "y": "test_accuracy:Q"}
@@ -37,6 +37,7 @@ def chart(frame: pd.DataFrame, *, alpha: float = 1.0, enlarged: bool = False) ->
         fill=alt.Fill(
             "role:N",
             title=None,
+            legend=alt.Legend(columns=1),
             scale=alt.Scale(domain=["Pareto front", "knee"], range=[ORANGE, VERMILION]),
         ),
         tooltip=tooltips,
@@ -45,7 +46,7 @@ def chart(frame: pd.DataFrame, *, alpha: float = 1.0, enlarged: bool = False) ->
     background = profile.shading(grid).encode(
         x=alt.X(
             "r_from:Q",
-            title="Cumulative energy, normalised over all models and epochs",
+            title="R: cumulative energy, normalised",
             scale=alt.Scale(domain=[0, reach], nice=False),
         ),
         y=alt.Y(
@@ -54,8 +55,31 @@ def chart(frame: pd.DataFrame, *, alpha: float = 1.0, enlarged: bool = False) ->
             scale=alt.Scale(domain=[low, high], nice=False, zero=False),
         ),
     )
-    layers = alt.layer(background, others, steps, points)
+    layers = alt.layer(background, others, steps, points, *_not_drawn(frame.loc[below], low))
     return layers.add_params(alpha_slider(alpha)).properties(height=CHART_HEIGHT + 40)
+
+
+def _floor(accuracy: pd.Series) -> tuple[float, pd.Series]:
+    """Where the axis begins, and which few points lie far below it: they would stretch it."""
+    low, high = accuracy.quantile(0.005), accuracy.max()
+    below = accuracy < low - 0.5 * (high - low)
+    return max(0.0, float(accuracy[~below].min()) - 0.02), below
+
+
+def _not_drawn(frame: pd.DataFrame, low: float) -> list[alt.Chart]:
+    """Arrows at the lower edge for points below it, the lowest of them in words."""
+    if frame.empty:
+        return []
+    lowest = frame.nsmallest(1, "test_accuracy").iloc[0]
+    others = f" and {len(frame) - 1} more" if len(frame) > 1 else ""
+    words = f"{lowest['architecture']}{others}, down to {lowest['test_accuracy']:.3f}"
+    edge = frame.assign(low=low, words="").reset_index(drop=True)
+    edge.loc[0, "words"] = words
+    base = alt.Chart(edge).encode(x="resource:Q", y="low:Q")
+    arrows = base.mark_point(shape="triangle-down", filled=True, size=70, color="#323f4b", dy=-6)
+    text = base.mark_text(align="left", dx=8, dy=-9, fontSize=11, color="#1f2933")
+    tooltips = tips("architecture", "epoch", "resource", "test_accuracy")
+    return [arrows.encode(tooltip=tooltips), text.encode(text="words:N")]
 
 
 def corner(frame: pd.DataFrame) -> pd.DataFrame:

@@ -7,15 +7,8 @@ import pandas as pd
 
 from paper.chapters.imagenet import NOTHING
 from paper.figures.by_size import describe as describe_by_size
-from paper.figures.common import (
-    CHART_HEIGHT,
-    class_encodings,
-    class_tooltips,
-    large_shading,
-    nothing_to_draw,
-    size_axis,
-    tips,
-)
+from paper.figures.by_size import scatter
+from paper.figures.common import nothing_to_draw, tips
 
 
 def chart(frame: pd.DataFrame, value: str, title: str) -> alt.LayerChart | alt.Chart:
@@ -23,24 +16,18 @@ def chart(frame: pd.DataFrame, value: str, title: str) -> alt.LayerChart | alt.C
     known = frame.dropna(subset=[value, "n_parameters"])
     if known.empty:
         return nothing_to_draw(NOTHING)
-    points = (
-        alt.Chart(known)
-        .mark_point(filled=True, size=55, opacity=0.8)
-        .encode(
-            x=size_axis(known),
-            y=alt.Y(f"{value}:Q", title=title, scale=alt.Scale(zero=False, padding=10)),
-            tooltip=class_tooltips()
-            + tips(
-                "matched|weights|",
-                "image_size|validated at (px)|",
-                "top1|top-1|.4f",
-                "reserved_memory_gb|memory (GB)|.1f",
-                "pepr|PePR-M|.4f",
-            ),
-            **class_encodings(known),
-        )
+    return scatter(
+        known,
+        alt.Y(f"{value}:Q", title=title, scale=alt.Scale(zero=False, padding=28)),
+        tips(
+            "matched|weights|",
+            "image_size|validated at (px)|",
+            "top1|top-1|.4f",
+            "reserved_memory_gb|memory (GB)|.1f",
+            "pepr|PePR-M|.4f",
+        ),
+        summary=value,
     )
-    return alt.layer(large_shading(known), points).properties(height=CHART_HEIGHT)
 
 
 def describe(frame: pd.DataFrame, value: str, what: str) -> str:

@@ -40,12 +40,16 @@ def chart(frame: pd.DataFrame, *, quantity: str) -> alt.Chart:
         if few
         else alt.value("#777777")
     )
+    # On a linear axis one model with a large loss would flatten the others.
+    loss = quantity == "train_loss" and (frame[quantity].dropna() > 0).all()
+    title = f"{QUANTITIES[quantity]} (log scale)" if loss else QUANTITIES[quantity]
+    scale = alt.Scale(type="log") if loss else alt.Scale(zero=False)
     return (
         alt.Chart(frame)
         .mark_line(point=True, opacity=0.9 if few else 0.4)
         .encode(
             x=alt.X("epoch:Q", title="Epoch", axis=alt.Axis(format="d", tickMinStep=1)),
-            y=alt.Y(f"{quantity}:Q", title=QUANTITIES[quantity], scale=alt.Scale(zero=False)),
+            y=alt.Y(f"{quantity}:Q", title=title, scale=scale),
             color=colour,
             detail="run_id:N",
             tooltip=tips(

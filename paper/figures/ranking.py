@@ -63,18 +63,39 @@ def chart(frame: pd.DataFrame, *, top: int = TOP) -> alt.LayerChart:
         scale=alt.Scale(type="log", domain=[1, max(ALPHAS)], nice=False),
         axis=alt.Axis(values=[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]),
     )
+    scale = alt.Scale(domain=[3 * top + 0.5, 0.5], nice=False)
     y = alt.Y(
         "rank:Q",
         title="Rank by PePR-E",
-        scale=alt.Scale(domain=[3 * top + 0.5, 0.5], nice=False),
+        scale=scale,
         axis=alt.Axis(values=[1, *range(top, 3 * top + 1, top)]),
     )
     tooltips = tips("architecture", "alpha||.3g", "rank", "pepr", "test_accuracy", "resource")
     base = alt.Chart(shown)
     others = base.transform_filter("!isValid(datum.leader)").mark_line(
-        strokeWidth=1.5, color="#b8c0c9", clip=True
+        strokeWidth=1.5, color="#b8c0c9", clip=True, interpolate="step-after"
     )
-    leading = base.transform_filter("isValid(datum.leader)").mark_line(strokeWidth=3, clip=True)
+    leading = base.transform_filter("isValid(datum.leader)").mark_line(
+        strokeWidth=3, clip=True, interpolate="step-after"
+    )
+    # A line that never leads has its name where it is highest, away from the edges.
+    best = shown[shown["leader"].isna()].sort_values(["rank", "alpha"], kind="stable")
+    best = best.assign(from_edge=(np.log10(best["alpha"]) - 1.2).abs())
+    best = best[best["rank"] == best.groupby("architecture")["rank"].transform("min")]
+    best = best.sort_values("from_edge", kind="stable").drop_duplicates("architecture")
+    best = best.sort_values("alpha", kind="stable")
+    below = best.groupby("rank").cumcount() % 2  # names of one rank: above its line and below
+    named = alt.Chart(best.assign(name_at=best["rank"] - 0.28 + 0.6 * below))
+    at = alt.Y("name_at:Q", scale=scale, title="Rank by PePR-E")
+    names = [
+        named.transform_filter(f"datum.alpha {side} 20").mark_text(
+            align=align,
+            fontSize=10,
+            color="#3e4c59",
+            opacity=alt.expr("width > 400 ? 1 : 0"),  # on a phone they would lie on one another
+        )
+        for side, align in (("<=", "left"), (">", "right"))
+    ]
     colour = alt.Color(
         "leader:N", title="leads", scale=alt.Scale(domain=list(first), range=palette)
     )
@@ -82,6 +103,7 @@ def chart(frame: pd.DataFrame, *, top: int = TOP) -> alt.LayerChart:
     return alt.layer(
         others.encode(x=x, y=y, detail="architecture:N"),
         leading.encode(x=x, y=y, color=colour),
+        *(name.encode(x=x, y=at, text="architecture:N") for name in names),
         targets.encode(x=x, y=y, tooltip=tooltips),
     ).properties(height=CHART_HEIGHT)
 

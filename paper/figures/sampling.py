@@ -74,6 +74,7 @@ def chart(frame: pd.DataFrame, *, few_samples: int) -> alt.LayerChart:
             color=alt.Color(
                 "share:N",
                 title="In",
+                legend=alt.Legend(columns=1),
                 scale=alt.Scale(domain=list(_SHARES), range=[BLUE, VERMILION]),
             ),
             tooltip=tips(

@@ -25,7 +25,7 @@ Place = tuple[Path, int]
 _CELL = re.compile(r"^```\{code-cell\}.*?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 _CELL_HEADER = re.compile(r"\A(---\n.*?^---\n|(:\w+:[^\n]*\n)+)", re.MULTILINE | re.DOTALL)
 # What the page of claims appends to the name of a claim.
-_SUFFIX = re.compile("-(worded|printed|missing)$")
+_SUFFIX = re.compile("(-(worded|printed|missing|short|detail|rest))+$")
 # A dotted name in highlighted code, and what follows it.
 _NAME = re.compile(
     r'(?:<span class="nn?">[\w.]+</span>(?:<span class="o">\.</span>)?)+'

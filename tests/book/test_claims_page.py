@@ -19,7 +19,7 @@ _CHOOSE = """(() => {{
 
 
 def test_rows_are_chosen_by_outcome_and_section(visit):
-    page, claims = visit("file", "notebooks/claims"), load_claims()
+    page, claims = visit("file", "notebooks/claims_tables"), load_claims()
     assert len(page.ask(_SHOWN)) == len(claims)
     options = "[...document.querySelector('.pepr-filter select').options].map(o => o.value)"
     assert set(page.ask(options)) == {"all", *OUTCOMES}
@@ -35,7 +35,7 @@ def test_rows_are_chosen_by_outcome_and_section(visit):
 
 
 def test_without_scripts_every_row_stands_in_the_page(site):
-    text = (site / "notebooks" / "claims.html").read_text("utf-8")
+    text = (site / "notebooks" / "claims_tables.html").read_text("utf-8")
     for claim in load_claims():
         assert f">{html.escape(claim.statement)}</a>" in text, claim.id
     assert "<tr hidden" not in text

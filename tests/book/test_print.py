@@ -5,7 +5,10 @@ import pytest
 pytestmark = [pytest.mark.book, pytest.mark.slow]
 
 #: The pages with the longest and the widest tables.
-PAGES = ("claims", "statistics", "audit", "table_1", "race", "study", "curve", "model_space")
+PAGES = (
+    "claims_tables", "statistics_tables", "audit_tables", "table_1", "race", "study", "curve",
+    "model_space",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -117,7 +117,8 @@ def test_alternative_texts_are_computed(frame, own, published):
     assert f"{frame['energy_wh'].max():.1f}" in text
     assert "no data set with both" in arms.describe(fraction_arms(own), arms=FRACTION_ARMS)
     tuned = arms.describe(pretraining_arms(published), arms=PRETRAINING_ARMS)
-    assert "fine-tuned: 131 models" in tuned
+    assert "of 131 models" in tuned
+    assert "115 models are better fine-tuned" in tuned
 
 
 #: Scores of small, large and tiny on ward and on clinic, by hand: see SMALL_SET in conftest.py.
@@ -245,12 +246,13 @@ def test_arms_by_hand(small_set, data, names, colours, first, second):
     assert wide[names[0]].tolist() == pytest.approx(first)
     assert wide[names[1]].tolist() == pytest.approx(second)
     assert set(frame["datasets"]) == {"ward"}
+    paired = arms.data(frame, arms=names).set_index("architecture").loc[MODELS, "difference"]
+    differences = [a - b for a, b in zip(first, second, strict=True)]
+    assert paired.tolist() == pytest.approx(differences)
     spec = arms.chart(frame, arms=names).to_dict()
-    scale = spec["layer"][1]["encoding"]["color"]["scale"]
-    assert dict(zip(scale["domain"], scale["range"], strict=True)) == colours
-    medians = spec["datasets"][spec["layer"][-1]["data"]["name"]]
-    drawn = {m["arm"]: m["test_accuracy"] for m in medians}
-    assert drawn == pytest.approx({names[0]: sorted(first)[1], names[1]: sorted(second)[1]})
+    assert spec["layer"][1]["mark"]["color"] == colours[names[0]]
+    (median,) = spec["datasets"][spec["layer"][-1]["data"]["name"]]
+    assert median["difference"] == pytest.approx(sorted(differences)[1])
 
 
 def test_arms_of_each_model_against_the_authors_table(published, raw):
@@ -278,3 +280,5 @@ def test_names_with_quotes_and_slashes_are_drawn(tmp_path):
     assert "P: St John's \\ 1/2" in frame
     svg = vl_convert.vegalite_to_svg(by_size.score_chart(frame).to_dict())
     assert svg.count('aria-roledescription="point"') == 2
+    assert ">a</text>" in svg  # either leads its size, and is named
+    assert ">b</text>" in svg

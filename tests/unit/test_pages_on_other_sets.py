@@ -75,4 +75,7 @@ def test_the_repaired_set_in_the_results(page_numbers):
 def test_the_repaired_set_in_the_audit(page_numbers):
     """A set in which nothing is a copy leaves the tables of copies empty and says so."""
     found = page_numbers("audit", result_set="published-repaired")
-    assert (found["n-copies"], found["n-gaps"], found["n-cells-changed"]) == ("0", "0", "0")
+    assert (found["n-copies"], found["n-gaps-replaced"]) == ("0", "0")
+    assert found["n-cells-changed"] == "0"
+    assert found["finding"].startswith("None of")
+    page_numbers("audit_tables", result_set="published-repaired")

@@ -155,7 +155,7 @@ def test_the_numbers_of_the_chapter(published, tested, shown):
     )
     assert (found["n-primary"], found["n-primary-tested"]) == ("20", "20")
     assert found["efficient-significant"] == "3 of 3"
-    assert found["lost"] == "test accuracy, CNN / Other, pneumonia (0.017, adjusted 0.207)"
+    assert "(0.017, adjusted 0.207)" in found["lost"]
     assert (tables.averaging(tested)["changes"] != "").sum() == 2
     assert statistics_numbers.largest_family(published) == "31"
     family = tables.family_table(published, tested)
@@ -170,7 +170,7 @@ def test_the_numbers_of_the_chapter(published, tested, shown):
     control = tested["size-pepr_e-lidc"].control_difference
     assert of_pepr.loc["lidc", "P = 1"] == pytest.approx(control)
     assert family["P = 1"].isna().sum() == 11  # differences in accuracy have no cost in them
-    assert (found["n-type-pepr-undecided"], found["n-type-pepr"]) == ("3", "3")
+    assert "CNN against Other are not decided" in found["equal-average"]
     controls = tables.control_table(tested, shown)
     row = controls[(controls["factor"] == "small against large") & (controls["on"] == "lidc")].iloc[
         0
