@@ -5,14 +5,40 @@
   "use strict";
   const here = document.currentScript.src;
 
-  // Without a server a page may not read its neighbours, so the search shows titles only.
-  if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") {
-    DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
-  }
-
   // What the chart library loads data with: nothing.
   const none = () => Promise.reject(new Error("charts carry their data and load nothing"));
   const loader = { load: none, http: none, file: none, sanitize: async (uri) => ({ href: uri }) };
+
+  const isDark = () => document.documentElement.dataset.theme === "dark";
+
+  // A colour for the dark theme: greys change sides, colours become light enough to be seen.
+  function darkened(colour) {
+    const [r, g, b] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255);
+    const [high, low] = [Math.max(r, g, b), Math.min(r, g, b)];
+    const light = (high + low) / 2;
+    const wanted = high - low < 0.2 ? 0.95 - 0.82 * light : Math.max(light, 0.6);
+    const mix = (part) => { // towards white, or towards a grey of that lightness
+      const mixed = high - low < 0.2 ? wanted : part + ((1 - part) * (wanted - light)) / (1 - light || 1);
+      return Math.round(255 * mixed).toString(16).padStart(2, "0");
+    };
+    return `#${mix(r)}${mix(g)}${mix(b)}`;
+  }
+
+  // The chart's specification in the theme of the page, its data by rows again.
+  function specification(chart) {
+    const text = chart.querySelector("script").textContent;
+    const spec = JSON.parse(!isDark() ? text : text
+      .replaceAll('"white"', '"#ffffff"')
+      .replace(/"#[0-9a-f]{6}"/gi, (colour) => `"${darkened(colour.slice(1, -1))}"`));
+    if (isDark()) spec.config.background = "transparent";
+    for (const [name, columns] of Object.entries(spec.datasets || {})) {
+      if (Array.isArray(columns)) continue;
+      const rows = Object.values(columns)[0].map(() => ({}));
+      for (const [key, values] of Object.entries(columns)) values.forEach((value, i) => { rows[i][key] = value; });
+      spec.datasets[name] = rows;
+    }
+    return spec;
+  }
 
   // On a phone, legends wrap and axis titles must not push the plot aside.
   function fitted(spec, width) {
@@ -32,7 +58,7 @@
     drawn.get(chart)?.finalize();
     delete chart.dataset.drawn;
     chart.querySelector(".pepr-live")?.remove();
-    const spec = JSON.parse(chart.querySelector("script").textContent);
+    const spec = specification(chart);
     const live = document.createElement("div");
     live.className = "pepr-live";
     chart.append(live);
@@ -42,8 +68,13 @@
         downloadFileName: chart.dataset.name,
         loader,
         renderer: "svg",
+        tooltip: { theme: isDark() ? "dark" : "light" },
       });
       picture.hidden = true;
+      live.querySelector("summary")?.setAttribute("aria-label", "Save this chart");
+      for (const mark of live.querySelectorAll("[role=graphics-symbol]:not([aria-label])")) {
+        mark.setAttribute("aria-hidden", "true"); // a line or a box of no data
+      }
       chart.dataset.drawn = "true";
       if (spec.width === "container" && !drawn.has(chart)) follow(chart);
       drawn.set(chart, result);
@@ -71,7 +102,21 @@
     charts.forEach((chart) => chart.addEventListener("pepr-redraw", () => draw(chart)));
     const library = document.createElement("script");
     library.src = new URL("pepr-vega.js", here).href;
-    library.onload = () => charts.forEach(draw);
+    const all = async () => { // one after the other, so that the first is seen at once
+      for (const chart of charts) {
+        await draw(chart);
+        await new Promise((done) => setTimeout(done));
+      }
+    };
+    library.onload = () => {
+      all();
+      let dark = isDark();
+      new MutationObserver(() => {
+        if (dark === isDark()) return;
+        dark = isDark();
+        all();
+      }).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    };
     document.head.append(library);
   }
 
