@@ -40,14 +40,27 @@
     return spec;
   }
 
-  // On a phone, legends wrap and axis titles must not push the plot aside.
+  // A text in lines of at most so many characters, as the library takes it.
+  function lines(text, most) {
+    const found = [""];
+    for (const word of text.split(" ")) {
+      const longer = `${found[found.length - 1]} ${word}`.trim();
+      if (longer.length > most) found.push(word); else found[found.length - 1] = longer;
+    }
+    return found.filter(Boolean);
+  }
+
+  // On a phone, legends stand below one another, and titles of axes take several lines.
   function fitted(spec, width) {
     if (width > 480) return spec;
+    const most = Math.floor((width - 90) / 7);
+    const text = JSON.stringify(spec, (key, value) => (key === "title" && typeof value === "string"
+      && value.length > most ? lines(value, most) : value));
     const config = { ...spec.config };
-    config.legend = { ...config.legend, columns: 2, labelLimit: width / 2 - 40 };
+    config.legend = { ...config.legend, columns: 2, columnPadding: 6, labelFontSize: 11, labelLimit: width / 2 - 36, layout: { top: { direction: "vertical", margin: 4 } } };
     config.axis = { ...config.axis, labelFontSize: 11, titleFontSize: 12 };
     config.axisQuantitative = { ...config.axisQuantitative, tickCount: 4 };
-    return { ...spec, config };
+    return { ...JSON.parse(text), config };
   }
 
   const drawn = new WeakMap(); // what the library gave for each chart
@@ -96,7 +109,19 @@
     }).observe(chart);
   }
 
+  // An equation that is wider than its column is set smaller, rather than cut.
+  function fitEquations() {
+    for (const equation of document.querySelectorAll("mjx-container[display=true]")) {
+      equation.style.fontSize = "";
+      const part = equation.clientWidth / equation.scrollWidth;
+      if (part < 1) equation.style.fontSize = `${Math.floor(parseFloat(getComputedStyle(equation).fontSize) * part * 0.98)}px`;
+    }
+    document.documentElement.dataset.typeset = "true";
+  }
+
   function start() {
+    window.MathJax?.startup?.promise?.then(fitEquations);
+    window.addEventListener("resize", fitEquations);
     const charts = document.querySelectorAll(".pepr-chart");
     if (!charts.length) return;
     charts.forEach((chart) => chart.addEventListener("pepr-redraw", () => draw(chart)));

@@ -43,8 +43,11 @@ def test_no_page_scrolls_sideways(seen, docname, width):
 
 
 @every_page
-def test_charts_follow_their_column(seen, docname):
-    assert seen("file", docname, 375).charts_too_wide == []
+def test_a_phone_shows_charts_equations_and_titles_whole(seen, docname):
+    page = seen("file", docname, 375)
+    assert page.charts_too_wide == []
+    assert page.cut_equations == []
+    assert page.cut_titles == []
 
 
 @both_schemes
