@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from docutils import nodes
 from myst_nb.ext.glue.roles import PasteTextRole
 from myst_nb.ext.glue.utils import PendingGlueReference
@@ -89,8 +90,8 @@ class CaptionedTables(SphinxTransform):
 def add_commit(app: Sphinx, config: Any) -> None:
     """Note the commit that the site is built from, the repository, and the chart library."""
     config.pepr_commit = config.pepr_commit or describe_commit(_root(app))
-    given = config.html_theme_options.get("repository_url", "")
-    config.pepr_repository = repository_address(_root(app), given)
+    given = yaml.safe_load((_root(app) / "_config.yml").read_text("utf-8")).get("repository", {})
+    config.pepr_repository = repository_address(_root(app), given.get("url") or "")
     config.html_theme_options |= theme_options(config.pepr_repository)
     config.myst_substitutions = substitutions(config.pepr_repository)
     config.html_static_path.append(str(_chart_library(Path(app.outdir).parent)))
