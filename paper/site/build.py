@@ -80,14 +80,15 @@ def describe_commit(root: Path) -> str:
     str
         Such as ``"1a2b3c4"`` or ``"1a2b3c4 + uncommitted changes"``; ``"unknown"`` outside git.
     """
-    top = _git(root, "rev-parse", "--show-toplevel")
-    commit = _git(root, "rev-parse", "--short", "HEAD")
+    top = run_git(root, "rev-parse", "--show-toplevel")
+    commit = run_git(root, "rev-parse", "--short", "HEAD")
     if not commit or Path(top).resolve() != root.resolve():
         return "unknown"
-    return f"{commit} + uncommitted changes" if _git(root, "status", "--porcelain") else commit
+    return f"{commit} + uncommitted changes" if run_git(root, "status", "--porcelain") else commit
 
 
-def _git(root: Path, *arguments: str) -> str:
+def run_git(root: Path, *arguments: str) -> str:
+    """Return what a git command prints; empty where it fails or there is no git."""
     try:
         done = subprocess.run(
             ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False

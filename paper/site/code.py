@@ -6,6 +6,7 @@ import ast
 import html
 import math
 import re
+import textwrap
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import zip_longest
@@ -19,6 +20,9 @@ from pepr_utils.ledger import load_claims
 
 ROOT = Path(__file__).resolve().parents[2]
 
+#: Characters of an expression that are shown where a number is pointed at.
+MOST = 160
+
 #: A line of a file.
 Place = tuple[Path, int]
 
@@ -26,6 +30,8 @@ _CELL = re.compile(r"^```\{code-cell\}.*?\n(?P<code>.*?)^```$", re.MULTILINE | r
 _CELL_HEADER = re.compile(r"\A(---\n.*?^---\n|(:\w+:[^\n]*\n)+)", re.MULTILINE | re.DOTALL)
 # What the page of claims appends to the name of a claim.
 _SUFFIX = re.compile("(-(worded|printed|missing|short|detail|rest))+$")
+# Tokens that have the text's own colour.
+_PLAIN = re.compile(r'<span class="(?:nn?|p|w)">([^<]*)</span>')
 # A dotted name in highlighted code, and what follows it.
 _NAME = re.compile(
     r'(?:<span class="nn?">[\w.]+</span>(?:<span class="o">\.</span>)?)+'
@@ -151,6 +157,34 @@ def origin(notebook: Path, key: str) -> Place:
 
 
 @cache
+def expression(place: Place, key: str) -> str:
+    """Return the code of a number's value at the line that computes it, in one line.
+
+    Parameters
+    ----------
+    place : tuple
+        What `origin` gives.
+    key : str
+        The number's name, which chooses where several are computed in one line.
+    """
+    file, line = place
+    text = code_of(file) if file.suffix == ".md" else file.read_text("utf-8")
+    found = {}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Dict):
+            items = zip(node.keys, node.values, strict=True)
+            found |= {ast.unparse(k): v for k, v in items if k and k.lineno == line}
+        elif isinstance(node, ast.Assign) and node.lineno == line:
+            target = node.targets[0]
+            found[ast.unparse(getattr(target, "slice", target))] = node.value
+        elif isinstance(node, ast.FunctionDef) and node.lineno == line:
+            return f"{node.name}({ast.unparse(node.args)})"
+    value = found.get(repr(key), next(iter(found.values()), None))
+    code = text.splitlines()[line - 1] if value is None else ast.unparse(value)
+    return textwrap.shorten(code, MOST, placeholder=" …")
+
+
+@cache
 def _checks() -> dict[str, str]:
     """The function that computes each claim of the ledger."""
     return {claim.id: claim.check for claim in load_claims() if claim.check}
@@ -215,6 +249,7 @@ def source_pages(notebooks: Iterable[Path], root: Path) -> Iterator[tuple[str, s
 
 def _page(file: str, highlighted: str, names: dict[str, str]) -> tuple[str, str]:
     linked = link_names(highlighted, names, f"code/{file}", calls=file.endswith(".py"))
+    linked = _PLAIN.sub(r"\1", linked)
     lines = [f'<span id="L{i}">{line}</span>' for i, line in enumerate(linked.splitlines(), 1)]
     return file, "\n".join(lines)
 

@@ -1,8 +1,9 @@
 """How a chart reaches a page: live, as a picture, in words, and as the data behind it.
 
 `show` is the last line of every figure's cell. The page's script draws the Vega-Lite
-specification that it puts out; without the script the reader sees the same chart as an SVG,
-and where HTML cannot be shown, a PNG or the alternative text.
+specification that it puts out; without the script the reader sees the same chart as a picture,
+and where HTML cannot be shown, the alternative text. The fragment holds everything, so that a
+notebook is whole; on the site, pictures and tables are files beside the pages (`site_files`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 #: Width in pixels of the pictures; on a page a chart is as wide as its column.
 PICTURE_WIDTH = 640
+#: A picture with more bytes than this as SVG, such as one of a thousand cells, is a PNG.
+MOST_BYTES = 150_000
+#: Significant digits of the data that a page draws; the CSV has them as they are.
+DIGITS = 7
 
 
 def show(chart: TopLevelMixin, frame: pd.DataFrame, *, name: str, alt: str) -> ShownChart:
@@ -78,25 +83,25 @@ class ShownChart:
         fluid = self.spec.get("width") == "container"
         return self.spec | {"width": PICTURE_WIDTH} if fluid else self.spec
 
-    def svg(self) -> str:
-        """Draw the chart as an SVG document."""
+    def picture(self) -> tuple[str, bytes]:
+        """Draw the chart as an SVG, or a PNG of twice its size: media type and content."""
         import vl_convert
 
-        return vl_convert.vegalite_to_svg(self._picture)
-
-    def png(self) -> bytes:
-        """Draw the chart as a PNG, at twice its nominal size."""
-        import vl_convert
-
-        return vl_convert.vegalite_to_png(self._picture, scale=2)
+        svg = vl_convert.vegalite_to_svg(self._picture).encode()
+        if len(svg) <= MOST_BYTES:
+            return "image/svg+xml", svg
+        return "image/png", vl_convert.vegalite_to_png(self._picture, scale=2)
 
     def html(self) -> str:
         """Write the fragment of a page: picture, specification and the line of links."""
-        picture = base64.b64encode(self.svg().encode()).decode()
-        spec = json.dumps(self.spec, separators=(",", ":")).replace("</", "<\\/")
+        kind, content = self.picture()
+        address = f"data:{kind};base64,{base64.b64encode(content).decode()}"
+        datasets = {key: by_column(rows) for key, rows in self.spec.get("datasets", {}).items()}
+        spec = self.spec | ({"datasets": datasets} if datasets else {})
+        spec = json.dumps(spec, separators=(",", ":")).replace("</", "<\\/")
         return (
             f'<div class="pepr-chart" data-name="{self.name}">\n'
-            f'<img src="data:image/svg+xml;base64,{picture}" alt="{html.escape(self.alt)}">\n'
+            f'<img src="{address}" alt="{html.escape(self.alt)}">\n'
             f'<script type="application/json">{spec}</script>\n'
             f"</div>\n{self.links}"
         )
@@ -104,7 +109,6 @@ class ShownChart:
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
         return {
             "text/html": self.html(),
-            "image/png": base64.b64encode(self.png()).decode(),
             "text/plain": self.alt,
         }
 
@@ -129,6 +133,23 @@ def specification(chart: TopLevelMixin, description: str) -> dict[str, Any]:
         spec["width"] = "container"
         spec.setdefault("autosize", {"type": "fit-x", "contains": "padding"})
     return spec
+
+
+def by_column(rows: list[dict[str, Any]]) -> list[dict[str, Any]] | dict[str, list[Any]]:
+    """Write rows as columns, a third of the size; the page's script turns them back.
+
+    Examples
+    --------
+    >>> by_column([{"x": 1 / 3, "name": "a"}, {"x": None, "name": "b"}])
+    {'x': [0.3333333, None], 'name': ['a', 'b']}
+    """
+    if not rows or any(row.keys() != rows[0].keys() for row in rows):
+        return rows
+    columns = {key: [row[key] for row in rows] for key in rows[0]}
+    return {
+        key: [float(f"{v:.{DIGITS}g}") if isinstance(v, float) else v for v in values]
+        for key, values in columns.items()
+    }
 
 
 def csv_link(frame: pd.DataFrame, name: str) -> str:

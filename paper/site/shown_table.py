@@ -110,8 +110,9 @@ class ShownTable:
         """Write the fragment of a page: the table in its box and the line of links."""
         tall = " pepr-tall" if len(self.frame) > TALL else ""
         places = f' data-filters="{" ".join(map(str, self.filters))}"' if self.filters else ""
+        apart = self.table.replace("><t", ">\n<t")  # or the search takes a row's texts for one word
         return (
-            f'<div class="pepr-table-box{tall}" tabindex="0"{places}>\n{self.table}\n</div>\n'
+            f'<div class="pepr-table-box{tall}" tabindex="0"{places}>\n{apart}\n</div>\n'
             f"{self.links}"
         )
 
@@ -183,6 +184,8 @@ def _header(frame: pd.DataFrame) -> str:
     """Write the header row."""
     heads = [
         f'<th scope="col"{_NUMERIC if _is_number(column) else ""}>{html.escape(str(name))}</th>'
+        if str(name)
+        else "<td></td>"
         for name, column in frame.items()
     ]
     return f"<tr>{''.join(heads)}</tr>"

@@ -5,7 +5,9 @@
   shown code to its definition, and an entry of the API pages to its source.
 - A captioned cell output of the class `pepr-table` is numbered as a table, not as a figure.
 - The line under a figure links to the notebook that made it.
-- The chart library is written into the site, and loaded by pages that have a chart.
+- The chart library is written into the site, and loaded by pages that have a chart; pictures and
+  tables are files beside the pages.
+- Where the repository's address is known, pages have buttons that lead to it.
 """
 
 from __future__ import annotations
@@ -13,9 +15,12 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from docutils import nodes
 from myst_nb.ext.glue.roles import PasteTextRole
 from myst_nb.ext.glue.utils import PendingGlueReference
@@ -23,8 +28,15 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
 import pepr_utils
-from paper.site import code
+from paper.site import code, site_files
 from paper.site.build import describe_commit
+from paper.site.repository import (
+    clone_cell,
+    launch_buttons,
+    repository_address,
+    substitutions,
+    theme_options,
+)
 
 _CODE = re.compile(r'<div class="highlight-ipython3.*?</pre>', re.DOTALL)
 _NOTEBOOK_LINK = re.compile(r'<span class="pepr-notebook" data-name="(?P<name>[^"]*)"></span>')
@@ -76,8 +88,12 @@ class CaptionedTables(SphinxTransform):
 
 
 def add_commit(app: Sphinx, config: Any) -> None:
-    """Note the commit that the site is built from, and where the chart library is."""
+    """Note the commit that the site is built from, the repository, and the chart library."""
     config.pepr_commit = config.pepr_commit or describe_commit(_root(app))
+    given = yaml.safe_load((_root(app) / "_config.yml").read_text("utf-8")).get("repository", {})
+    config.pepr_repository = repository_address(_root(app), given.get("url") or "")
+    config.html_theme_options |= theme_options(config.pepr_repository)
+    config.myst_substitutions = substitutions(config.pepr_repository)
     config.html_static_path.append(str(_chart_library(Path(app.outdir).parent)))
     # Jupyter Book loads every script on every page.
     config.html_js_files = [f for f in config.html_js_files if f not in list(PAGE_SCRIPTS)]
@@ -98,7 +114,14 @@ class Number(PasteTextRole):
         place = code.origin(root / f"{docname}.md", key)
         uri = code.address(place, env.docname, root)
         link = nodes.reference("", "", *number, internal=True, refuri=uri, classes=["pepr-number"])
-        link["reftitle"] = f"{key}: {code.name_of(place[0], root)}, line {place[1]}"
+        made = _made(env.doc2path(docname)).get("result_set")
+        link["reftitle"] = " · ".join(
+            [
+                f"{key} = {code.expression(place, key)}",
+                *([f"result set {made}"] if made else []),
+                f"{code.name_of(place[0], root)}, line {place[1]}",
+            ]
+        )
         return [link], []
 
 
@@ -109,11 +132,19 @@ def note_sources(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def write_source_pages(app: Sphinx, failed: Exception | None) -> None:
-    """Write the page of each source file; without the theme, which would take longest."""
+    """Write the page of each source file, without the theme, which would take longest; tidy up."""
     if failed:
         return
-    notebooks = [p for name in sorted(app.env.found_docs) if (p := _notebook(app, name))]
-    for file, lines in code.source_pages(notebooks, _root(app)):
+    texts = {name: p for name in sorted(app.env.found_docs) if (p := _notebook(app, name))}
+    site, first = Path(app.outdir), clone_cell(app.config.pepr_repository)
+    for name, text in texts.items():
+        download = site / "_sources" / f"{name}.md"
+        shutil.copyfile(text, download)
+        slim = site_files.slim_notebook(Path(app.env.doc2path(name)).read_text("utf-8"), first)
+        download.with_suffix(".ipynb").write_text(slim, "utf-8")
+    site_files.drop_unused(site)
+    site_files.mend_pages(site)
+    for file, lines in code.source_pages(texts.values(), _root(app)):
         page = Path(app.outdir, "code", f"{file}.html")
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(
@@ -139,6 +170,14 @@ def source_of(domain: str, info: dict[str, str]) -> str | None:
     return code.address(place, "book/api/page") if place else None
 
 
+def add_buttons(
+    app: Sphinx, pagename: str, _template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Add what opens a notebook elsewhere to the buttons of the page's head."""
+    if doctree is not None and _notebook(app, pagename):
+        context["header_buttons"] += launch_buttons(app.config.pepr_repository, pagename)
+
+
 def finish_page(
     app: Sphinx, pagename: str, _template: str, context: dict[str, Any], doctree: Any
 ) -> None:
@@ -152,11 +191,16 @@ def finish_page(
         address = context["pathto"](f"_sources/{maker}.ipynb", 1)
         return f' · <a download href="{address}">Notebook (ipynb)</a>' if maker else ""
 
-    body = _NOTEBOOK_LINK.sub(link, context["body"])
+    top = "../" * pagename.count("/")
+    body = site_files.take_out(context["body"], top, pagename, Path(app.outdir))
+    body = _NOTEBOOK_LINK.sub(link, body)
     for script, mark in PAGE_SCRIPTS.items():
         if mark in body:
             app.add_js_file(script, loading_method="defer")
     if notebook := _notebook(app, pagename):
+        # What is edited is the text; the theme offers both to download.
+        context |= {"page_source_suffix": ".md", "ipynb_source": f"{pagename}.ipynb"}
+        context["sourcename"] = f"{pagename}.md"
         names = code.bindings(code.code_of(notebook))
         body = _CODE.sub(lambda block: code.link_names(block[0], names, pagename), body)
     made = [made for name in sources if (made := _made(app.env.doc2path(name)))]
@@ -177,6 +221,7 @@ def _maker(app: Sphinx, name: str, docnames: list[str]) -> str | None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.add_config_value("pepr_commit", "", "html", types=[str])
+    app.add_config_value("pepr_repository", "", "html", types=[str])
     app.add_enumerable_node(
         CaptionedTable,
         "table",
@@ -191,6 +236,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.config.linkcode_resolve = source_of
     app.setup_extension("sphinx.ext.linkcode")
     app.connect("html-page-context", finish_page)
+    app.connect("html-page-context", add_buttons, priority=502)  # after the theme's own
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -199,6 +245,7 @@ def _root(app: Sphinx) -> Path:
     return Path(app.srcdir).parents[1]
 
 
+@cache
 def _made(source: str) -> dict[str, Any]:
     """What a chapter was made from, as its execution noted; nothing for prose."""
     if not source.endswith(".ipynb"):

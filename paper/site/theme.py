@@ -45,6 +45,8 @@ CONFIG: dict[str, Any] = {
         "labelFontSize": 12,
         "labelLimit": 260,
         "orient": "top",
+        "symbolBaseFillColor": _QUIET,
+        "symbolBaseStrokeColor": _QUIET,
         "symbolSize": 90,
         "titleColor": _INK,
         "titleFontSize": 12,
@@ -52,7 +54,9 @@ CONFIG: dict[str, Any] = {
     "line": {"strokeWidth": 2.5},
     "mark": {"color": PALETTE[0]},
     "point": {"filled": True, "size": 60},
+    "rule": {"color": _INK},
     "range": {"category": list(PALETTE), "heatmap": {"scheme": "viridis"}},
+    "text": {"color": _INK},
     "title": {"anchor": "start", "color": _INK, "fontSize": 15, "fontWeight": 600},
 }
 

@@ -119,6 +119,15 @@ _FACTS = {
     "'.pepr-live [role=graphics-document][aria-label]').length",
     "provenance": "document.querySelector('.pepr-provenance')?.textContent",
     "width": "document.documentElement.scrollWidth",
+    "cut_equations": """[...document.querySelectorAll("mjx-container[display=true]")].filter(
+        e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)""",
+    "cut_titles": """[...document.querySelectorAll(
+        ".pepr-live svg :is(.role-axis-title, .role-legend-label, .role-legend-title) text")]
+        .filter(t => {
+          const [b, s] = [t, t.closest("svg")].map(e => e.getBoundingClientRect());
+          const beyond = b.left < s.left - 1 || b.right > s.right + 1;
+          return b.width && (beyond || /…$/.test(t.textContent));
+        }).map(t => t.textContent)""",
     "charts_too_wide": """[...document.querySelectorAll(".pepr-chart")].filter(
         c => c.scrollWidth > c.clientWidth + 1).map(c => c.dataset.name)""",
 }
@@ -145,7 +154,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 # Charts are drawn and formulas typeset, as far as the page has any.
 _SETTLED = """(document.readyState === "complete"
   && [...document.querySelectorAll(".pepr-chart")].every(c => c.dataset.drawn)
-  && (!document.querySelector(".math") || !!document.querySelector("mjx-container")))"""
+  && (!document.querySelector(".math") || !!document.documentElement.dataset.typeset))"""
 
 
 def _wait(page, condition, seconds=15):

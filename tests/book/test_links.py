@@ -1,6 +1,5 @@
 """Links, downloads and addresses in the built pages, read without a browser."""
 
-import base64
 import re
 from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag
@@ -64,13 +63,21 @@ def test_each_figure_offers_its_data_and_its_notebook(pages):
         if "code" in path.parts:
             continue
         figures = path.read_text("utf-8").count('class="pepr-links"')
-        tables = [a for a in page.downloads if a.startswith("data:text/csv;base64,")]
+        tables = [a for a in page.downloads if re.search(r"figures/[\w-]+\.csv$", a)]
         notebooks = [a for a in page.downloads if a.endswith(".ipynb") and "_sources/" in a]
         assert len(tables) == figures, path.name
         assert len(notebooks) >= figures, path.name
         for address in tables:
-            text = base64.b64decode(address.split(",", 1)[1]).decode()
+            text = (path.parent / address).read_text("utf-8")
             assert text.count("\n") > 1, path.name
+
+
+def test_each_chapters_notebook_and_text_can_be_downloaded(site):
+    for page in (site / "notebooks").glob("*.html"):
+        text = page.read_text("utf-8")
+        for kind in ("md", "ipynb"):
+            assert f"_sources/notebooks/{page.stem}.{kind}" in text
+            assert (site / "_sources" / "notebooks" / f"{page.stem}.{kind}").is_file()
 
 
 def test_no_chapter_wrote_to_stderr_or_names_this_machine(site):

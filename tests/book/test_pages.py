@@ -43,8 +43,11 @@ def test_no_page_scrolls_sideways(seen, docname, width):
 
 
 @every_page
-def test_charts_follow_their_column(seen, docname):
-    assert seen("file", docname, 375).charts_too_wide == []
+def test_a_phone_shows_charts_equations_and_titles_whole(seen, docname):
+    page = seen("file", docname, 375)
+    assert page.charts_too_wide == []
+    assert page.cut_equations == []
+    assert page.cut_titles == []
 
 
 @both_schemes
@@ -86,11 +89,26 @@ def test_every_kind_of_control_redraws_its_chart(visit, docname, control):
     assert page.ask(path) != before
 
 
+def test_charts_follow_the_theme(visit):
+    page = visit("file", "notebooks/results")
+    ink = "document.querySelector('.pepr-live .role-axis-title text').getAttribute('fill')"
+    shades = []
+    for theme in ("dark", "light"):
+        page.ask(f"(document.documentElement.dataset.theme = '{theme}')")
+        end = time.monotonic() + 10
+        while page.ask(ink) in [None, *shades] and time.monotonic() < end:
+            time.sleep(0.1)
+        shades.append(page.ask(ink))
+    dark, light = (int(shade[1:3], 16) for shade in shades)
+    assert dark > 128 > light
+
+
 @both_schemes
-def test_the_search_works_without_a_network(visit, scheme):
-    page = visit(scheme, "search", query="?q=accuracy")
+@pytest.mark.parametrize("query", ["accuracy", "dpn68b"])
+def test_the_search_finds_texts_and_tables_and_shows_them(visit, scheme, query):
+    page = visit(scheme, "search", query=f"?q={query}")
     end = time.monotonic() + 10
-    found = "document.querySelectorAll('#search-results a').length"
+    found = "document.querySelectorAll('#search-results p.context').length"
     while not page.ask(found) and time.monotonic() < end:
         time.sleep(0.1)
     assert page.ask(found) > 0

@@ -94,3 +94,10 @@ def test_names_in_shown_code_become_links():
     assert f'<a href="{address}"><span class="n">a</span>' in linked
     assert re.sub("<[^>]+>", "", linked) == re.sub("<[^>]+>", "", shown)
     assert linked.count("<a ") == 3  # the package, the alias, the call
+
+
+def test_the_expression_of_a_number_is_what_computes_it(tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text(NOTEBOOK.replace('{"n-runs": "1"}', '{"n-runs": len(runs), "n": 2}'))
+    assert code.expression(code.origin(path, "n-runs"), "n-runs") == "len(runs)"
+    assert code.expression(code.origin(path, "n"), "n") == "2"

@@ -143,3 +143,10 @@ def test_binder_installs_the_lock_and_the_package():
     post_build = ROOT / "binder/postBuild"
     assert os.access(post_build, os.X_OK)
     assert "pip install --no-deps --no-build-isolation" in post_build.read_text()
+
+
+def test_the_version_is_the_same_wherever_it_is_said():
+    version = PROJECT["version"]
+    assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"version = {{{version}}}" in (ROOT / "book" / "cite.md").read_text()
+    assert f"## [{version}] - " in (ROOT / "CHANGELOG.md").read_text()

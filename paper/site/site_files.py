@@ -1,0 +1,186 @@
+"""Files beside the pages: what a notebook's output carries in itself, and what nobody loads.
+
+A notebook is whole: its charts hold their picture, their specification and their data. On the site
+pictures, tables and framed pages are files of the folder ``figures``, so that a page opens at once.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+from bs4 import BeautifulSoup
+
+from paper.site.chapters import BookError
+
+#: The folder of the site that holds them.
+FOLDER = "figures"
+#: A framed page with more characters than this is a file.
+_LONG = 20_000
+
+_PICTURE = re.compile(
+    r'data-name="(?P<name>[^"]+)">\n<img src="(?P<data>data:image/(?P<kind>svg|png)[^,"]*;base64,'
+    r'(?P<content>[^"]*))"'
+)
+_TABLE = re.compile(
+    r'download="(?P<name>[^"]+)\.(?P<kind>csv)" href="(?P<data>data:text/csv;base64,'
+    r'(?P<content>[^"]*))"'
+)
+_FRAME = re.compile(r'srcdoc="(?P<page>[^"]*)"')
+_SPECIFICATION = re.compile(r'<script type="application/json">.*?</script>\n', re.DOTALL)
+#: Of MathJax what `tex-chtml.js` loads; extensions of TeX only where a formula asks for one.
+_MATHS = re.compile(r"tex-chtml\.js|output/chtml/fonts/woff-v2/.*|input/tex/extensions/\w+\.js")
+#: What browsers take another form of, or only a debugger asks for.
+_UNUSED = ("*.map", "*.ttf")
+
+
+def take_out(body: str, top: str, page: str, site: Path) -> str:
+    """Write what a page's fragments carry as files, and let the page name these.
+
+    Parameters
+    ----------
+    body : str
+        The page's HTML.
+    top : str
+        The way from the page to the site's folder: ``"../"`` for ``notebooks/score``.
+    page : str
+        The page's name, for those that it frames.
+    site : pathlib.Path
+        The site's folder.
+
+    Raises
+    ------
+    BookError
+        If two figures or tables of one name differ.
+    """
+    folder = site / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def write(name: str, content: bytes) -> str:
+        file = folder / name
+        if file.is_file() and file.read_bytes() != content:
+            raise BookError(f"{page}: another figure or table is named {file.stem!r}; rename one")
+        file.write_bytes(content)
+        return f"{top}{FOLDER}/{name}"
+
+    def name_file(match: re.Match[str]) -> str:
+        name = f"{match['name']}.{match['kind']}"
+        return match[0].replace(match["data"], write(name, base64.b64decode(match["content"])))
+
+    def name_page(match: re.Match[str]) -> str:
+        if len(match["page"]) < _LONG:
+            return match[0]
+        name = f"{page.rpartition('/')[2]}-page.html"
+        return f'src="{write(name, html.unescape(match["page"]).encode())}"'
+
+    body = _PICTURE.sub(lambda match: f'{name_file(match)} loading="lazy"', body)
+    return _FRAME.sub(name_page, _TABLE.sub(name_file, body))
+
+
+def slim_notebook(text: str, first: str = "") -> str:
+    """Leave out of an executed notebook what only a page uses: specifications and CSV links.
+
+    Parameters
+    ----------
+    text : str
+        The notebook as JSON.
+    first : str
+        Code to put in a cell before all others.
+    """
+    notebook = nbformat.reads(text, as_version=4)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if markup := output.get("data", {}).get("text/html"):
+                markup = _SPECIFICATION.sub("", markup)
+                output.data["text/html"] = re.sub(r'<p class="pepr-links">.*?</p>', "", markup)
+    if first:
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(first, id="set-up"))
+    return f"{nbformat.writes(notebook)}\n"
+
+
+def drop_unused(site: Path) -> None:
+    """Remove files of the theme and of MathJax that no page loads."""
+    static, maths = site / "_static", site / "_static" / "mathjax"
+    unused = [p for p in maths.rglob("*") if not _MATHS.fullmatch(p.relative_to(maths).as_posix())]
+    unused += [p for pattern in _UNUSED for p in static.rglob(pattern)]
+    for path in filter(Path.is_file, unused):
+        path.unlink()
+    shutil.rmtree(static / "locales", ignore_errors=True)
+
+
+#: What every page of the theme loads for a search while typing, which this book does not have.
+_SEARCH = re.compile(
+    r'^ *<script src="[./]*(_static/(searchtools|language_data)|searchindex)\.js"></script>\n',
+    re.MULTILINE,
+)
+#: What a reader of the theme's pages with a screen reader, or by voice, cannot name: what is seen,
+#: and what it becomes.
+_MENDED = {
+    ' aria-label="Toggle hidden content"': "",
+    'search-button-field search-button__button pst-js-only" title="Search" aria-label="Search"': (
+        'search-button-field search-button__button pst-js-only" title="Search"'
+    ),
+    'data-mode="light" title="Light"': 'data-mode="light"',
+    'data-mode="dark"  title="Dark"': 'data-mode="dark"',
+    'data-mode="auto"  title="System Settings"': 'data-mode="auto"',
+    '<summary><span class="toctree-toggle"': (
+        '<summary aria-label="Show or hide its pages"><span class="toctree-toggle"'
+    ),
+    'class="sidebar-primary-items__start sidebar-primary__section"': (
+        'class="sidebar-primary-items__start sidebar-primary__section" role="region" '
+        'aria-label="Sidebar"'
+    ),
+    '<div role="list" class="citation-list">': '<div class="citation-list">',
+    ' role="doc-biblioentry"': "",
+}
+_NOT_TEXT = ".cell_input, .headerlink, .pepr-links, .pepr-chart, .pepr-provenance, script, style"
+_INLINE = ("a", "abbr", "code", "em", "span", "strong", "sub", "sup")
+#: Without a server no page may read another: the search shows texts that are in a script.
+_TEXTS = """\
+const peprTexts = {texts};
+if (location.protocol === "file:") {{
+  window.fetch = async (page) => new Response(peprTexts[page.replace(/^(\\.\\/)+/, "")] ?? "");
+}}
+"""
+
+
+def mend_pages(site: Path) -> None:
+    """Mend the theme's pages, take out what they do not use, and let the search show texts."""
+    texts = {}
+    for page in sorted(site.rglob("*.html")):
+        name = page.relative_to(site).as_posix()
+        if name.startswith(("code/", "_static/", f"{FOLDER}/")):
+            continue
+        text = page.read_text("utf-8")
+        for seen, mended in _MENDED.items():
+            text = text.replace(seen, mended)
+        if name == "search.html":
+            text = text.replace("</head>", '<script src="search-texts.js"></script>\n</head>')
+        else:
+            text = _SEARCH.sub("", text)
+            texts[name] = _text(text)
+        page.write_text(text, "utf-8")
+    script = _TEXTS.format(texts=json.dumps(texts, ensure_ascii=False, separators=(",", ":")))
+    (site / "search-texts.js").write_text(script, "utf-8")
+
+
+def _text(page: str) -> str:
+    """What a page says, with its sections, as the search looks them up."""
+    article = BeautifulSoup(page, "html.parser").select_one("article")
+    if article is None:
+        return ""
+    for element in article.select(_NOT_TEXT):
+        element.decompose()
+    for element in article.find_all(True):
+        if element.name == "section":
+            element.attrs = {"id": element.get("id", "")}
+        else:
+            if element.name not in _INLINE:
+                element.insert_after(" ")
+            element.unwrap()
+    return f'<div role="main">{" ".join(article.decode_contents().split())}</div>'
