@@ -24,7 +24,7 @@ DRAWS = 25
 #: Validation images that a small study has.
 IMAGES = 500
 #: The real race and the full study of the same field, by name.
-REAL, REAL_ALL = "race-xray", "race-xray-all"
+REAL, REAL_ALL = "race-xray", "xray"
 #: How the reason in the record of an eliminated run begins.
 ELIMINATED = "eliminated in a race: "
 

@@ -263,7 +263,7 @@ def shipped_studies() -> list[str]:
     Examples
     --------
     >>> shipped_studies()
-    ['demo', 'paper', 'race-xray']
+    ['demo', 'paper', 'xray']
     """
     return sorted(path.stem for path in (data_dir() / FOLDER).glob("*.yaml"))
 
