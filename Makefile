@@ -15,10 +15,10 @@ LOCKED_EXTRAS := book dev meter parquet report sweep tables train
 LOCK_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env paper pdf test test-all lint format lock clean distclean
+.PHONY: help env paper pdf test test-all bench gpu-check lint format lock clean distclean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "Another Python (3.11 or newer): make PYTHON=python3.12 paper"
 
@@ -38,6 +38,14 @@ test: $(READY) ## Run the fast tests, on every core
 
 test-all: $(READY) ## Run all tests: every architecture, whole sweeps, the site in a browser
 	@$(RUN) pytest -n logical --dist loadfile --no-loadscope-reorder
+
+bench: $(READY) ## Measure speed anew, 15 minutes: benchmarks/results.json, which a chapter shows
+	@for script in "training" "scoring" "tables" "metering" "metering --real" "sweep" \
+	  "sweep --real --runs 6"; do set -- $$script; name=$$1; shift; \
+	  $(VENV)/bin/python benchmarks/$$name.py "$$@" --json benchmarks/results.json || exit 1; done
+
+gpu-check: $(READY) ## Try meter, speed and training on a GPU, 8 minutes: results/gpu-check/verdict.md
+	@$(VENV)/bin/python benchmarks/gpu_check.py $(if $(DATA),--data phantom $(DATA))
 
 lint: $(READY) ## Check style, formatting and types
 	@$(RUN) ruff check .

@@ -9,15 +9,13 @@ temporary folder. What a driver takes to answer comes on top; `--real` leaves th
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
-import os
-import platform
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from common import machine, options, report
 
 from pepr_utils.measurement.metering import INTERVAL_S, meter, rapl
 
@@ -82,27 +80,25 @@ def cost(seconds: float, window: float) -> dict[str, float]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print a table in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--window", type=float, nargs="+", default=[1, 5])
     parser.add_argument("--real", action="store_true", help="leave the hardware as it is")
     asked = parser.parse_args(arguments)
-    print(
-        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
-        f"a sample every {INTERVAL_S:g} s\n"
-    )
-    print("| windows | start | per window | sampling | share of the run |")
-    print("| ---: | ---: | ---: | ---: | ---: |")
+    about = machine("carbontracker") | {
+        "hardware": "as it is" if asked.real else "a simulated GPU, two RAPL domains",
+        "interval_s": INTERVAL_S,
+    }
+    columns = {
+        "windows": "{windows} of {window_s:g} s", "start": "{start_s:.2f} s",
+        "per window": "{per_window_ms:.1f} ms", "sampling": "{sampling_ms_per_s:.2f} ms/s",
+        "share of the run": "{share_percent:.2f} %",
+    }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         if not asked.real:
             make_up_hardware(Path(folder))
-        for window in asked.window:
-            found = cost(asked.seconds, window)
-            print(
-                f"| {found['windows']} of {window:g} s | {found['start_s']:.1f} s "
-                f"| {found['per_window_ms']:.1f} ms | {found['sampling_ms_per_s']:.2f} ms/s "
-                f"| {found['share_percent']:.2f} % |"
-            )
+        rows = [{"window_s": window} | cost(asked.seconds, window) for window in asked.window]
+    report("meter" + (", real" if asked.real else ""), rows, columns, about, asked)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """How long scoring by group and the Pareto front take, and how much memory, at up to 10^7 rows.
 
     python benchmarks/scoring.py [--rows N] [--groups G ...] [--front N ...] [--repeats K]
+        [--json FILE]
 
 Times are processor time, so that other work on the machine counts for little (nothing here uses
 more than one core): the best of a few runs after one to warm up; the per-group loop, which is the
@@ -10,16 +11,15 @@ result included, over the size of the input.
 
 from __future__ import annotations
 
-import argparse
 import gc
-import os
-import platform
 import time
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from common import machine, options, report
 
 from pepr_utils.scoring import normalize, pareto_front, pepr
 
@@ -61,20 +61,37 @@ def peak_bytes(call: Callable[[], object]) -> int:
     return peak
 
 
-def one_pass(rows: int, repeats: int) -> float:
-    """Time of one plain pass over memory: two columns read and added, one written."""
-    rng = np.random.default_rng(0)
-    first, second, out = rng.random(rows), rng.random(rows), np.empty(rows)
-    return seconds(lambda: np.add(first, second, out=out), repeats)
+def bare(p: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """Score one group in NumPy alone, without a check: as fast as it can be."""
+    low, high = cost.min(), cost.max()
+    return p / (1 + (cost - low) / (high - low))
 
 
-def scoring_by_group(rows: int, groups: list[int], repeats: int) -> None:
+def transform(frame: pd.DataFrame) -> pd.Series:
+    """Score by group as someone who knows pandas would: vectorised."""
+    cost = frame["cost"].groupby(frame["by"])
+    low, high = cost.transform("min"), cost.transform("max")
+    return frame["p"] / (1 + (frame["cost"] - low) / (high - low))
+
+
+def ungrouped(rows: int, repeats: int) -> list[dict[str, Any]]:
+    """One group, against NumPy without checks, in double and in single precision."""
+    rng = np.random.default_rng(1)
+    found = []
+    for kind in ("float64", "float32"):
+        p, cost = rng.random(rows).astype(kind), rng.lognormal(size=rows).astype(kind)
+        took = seconds(lambda p=p, cost=cost: pepr(p, normalize(cost)), repeats)
+        least = seconds(lambda p=p, cost=cost: bare(p, cost), repeats)
+        found.append({"rows": rows, "type": kind, "s": took, "numpy_s": least,
+                      "over_numpy": took / least})  # fmt: skip
+    return found
+
+
+def scoring_by_group(rows: int, groups: list[int], repeats: int) -> list[dict[str, Any]]:
+    """Scores within groups, against a loop over them and against vectorised pandas."""
     rng = np.random.default_rng(1)
     p, cost = rng.random(rows), rng.lognormal(size=rows)
-    unit = one_pass(rows, repeats)
-    print(f"One pass over memory at {rows:,} rows: {unit * 1e3:.0f} ms\n")
-    print("| groups | labels | scoring | in passes | per-group loop | ratio | peak / input |")
-    print("| ---: | --- | ---: | ---: | ---: | ---: | ---: |")
+    found = []
     for n_groups in groups:
         whole = rng.integers(0, n_groups, rows)
         # Labels that are no run of whole numbers have to be looked up.
@@ -83,23 +100,32 @@ def scoring_by_group(rows: int, groups: list[int], repeats: int) -> None:
         begin = time.process_time()
         expected = score_in_a_loop(frame)
         loop = time.process_time() - begin
-        del frame
         for name, by in labels.items():
+            frame["by"] = by
             np.testing.assert_allclose(score(p, cost, by), expected, rtol=1e-12)
             took = seconds(lambda by=by: score(p, cost, by), repeats)
+            pandas_s = seconds(lambda frame=frame: transform(frame), repeats)
             peak = peak_bytes(lambda by=by: score(p, cost, by))
-            share = peak / (p.nbytes + cost.nbytes + by.nbytes)
-            print(
-                f"| {n_groups:,} | {name} | {took:.3f} s | {took / unit:.0f} | {loop:.2f} s "
-                f"| {loop / took:.0f} | {share:.1f} |",
-                flush=True,
+            found.append(
+                {
+                    "rows": rows,
+                    "groups": n_groups,
+                    "labels": name,
+                    "s": took,
+                    "loop_s": loop,
+                    "pandas_s": pandas_s,
+                    "loop_over_ours": loop / took,
+                    "pandas_over_ours": pandas_s / took,
+                    "peak_over_input": peak / (p.nbytes + cost.nbytes + by.nbytes),
+                }
             )
+    return found
 
 
-def front(sizes: list[int], repeats: int) -> None:
+def front(sizes: list[int], repeats: int) -> list[dict[str, Any]]:
+    """Pareto fronts of few points, of all points, and with many ties."""
     rng = np.random.default_rng(2)
-    print("\n| points | on the front | time | time / (n log2 n) | peak / input |")
-    print("| --- | ---: | ---: | ---: | ---: |")
+    found = []
     for size in sizes:
         cost = rng.random(size)
         cases = {
@@ -111,28 +137,41 @@ def front(sizes: list[int], repeats: int) -> None:
             x = np.round(cost, 3) if name == "many ties" else cost
             took = seconds(lambda p=p, x=x: pareto_front(p, x), repeats)
             peak = peak_bytes(lambda p=p, x=x: pareto_front(p, x))
-            per_step = took / (size * np.log2(size))
-            print(
-                f"| {size:,}, {name} | {pareto_front(p, x).sum():,} | {took:.4f} s "
-                f"| {per_step * 1e9:.1f} ns | {peak / (p.nbytes + x.nbytes):.1f} |",
-                flush=True,
+            found.append(
+                {
+                    "points": size,
+                    "case": name,
+                    "on_front": int(pareto_front(p, x).sum()),
+                    "s": took,
+                    "peak_over_input": peak / (p.nbytes + x.nbytes),
+                }
             )
+    return found
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure and print two tables in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Measure, print three tables in Markdown, and write them as JSON where asked."""
+    parser = options(__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--groups", type=int, nargs="+", default=[8, 1_000, 100_000])
     parser.add_argument("--front", type=int, nargs="+", default=[10**5, 10**6, 10**7])
     parser.add_argument("--repeats", type=int, default=3)
     asked = parser.parse_args(arguments)
-    print(
-        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
-        f"NumPy {np.__version__}, pandas {pd.__version__}\n"
-    )
-    scoring_by_group(asked.rows, asked.groups, asked.repeats)
-    front(asked.front, asked.repeats)
+    about = machine("numpy", "pandas") | {"n": asked.repeats, "time": "processor time, the best"}
+    seconds_of = {"ours": "{s:.3f} s"}
+    columns = {"rows": "{rows:,}", "type": "{type}", **seconds_of, "NumPy": "{numpy_s:.3f} s",
+               "ours / NumPy": "{over_numpy:.2f}"}  # fmt: skip
+    report("scoring", ungrouped(asked.rows, asked.repeats), columns, about, asked)
+    columns = {
+        "groups": "{groups:,}", "labels": "{labels}", **seconds_of, "pandas": "{pandas_s:.2f} s",
+        "pandas / ours": "{pandas_over_ours:.1f}", "loop": "{loop_s:.2f} s",
+        "loop / ours": "{loop_over_ours:.0f}", "peak / input": "{peak_over_input:.1f}",
+    }  # fmt: skip
+    rows = scoring_by_group(asked.rows, asked.groups, asked.repeats)
+    report("scoring by group", rows, columns, about, asked)
+    columns = {"points": "{points:,}, {case}", "on the front": "{on_front:,}",
+               "time": "{s:.4f} s", "peak / input": "{peak_over_input:.1f}"}  # fmt: skip
+    report("Pareto front", front(asked.front, asked.repeats), columns, about, asked)
 
 
 if __name__ == "__main__":

@@ -10,15 +10,15 @@ start, a look at the data, and making each model come on top.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import os
-import platform
 import tempfile
 import time
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+
+from common import machine, options, report
 
 from pepr_utils.measurement import Run, select_architectures
 from pepr_utils.measurement.sweep import sweep
@@ -47,7 +47,7 @@ def asleep(n: int, seconds: float, slots: int, folder: Path) -> dict[str, float]
         "kernels": len(list(folder.glob("notebooks/*.ipynb"))),
         "wall_s": wall,
         "begin_s": windows[0][1] - began,
-        "between_s": median(gaps) if slots == 1 else float("nan"),
+        "between_s": median(gaps) if slots == 1 else None,
         "end_s": began + wall - windows[-1][2],
         "per_run_s": (wall * slots - sum(end - begin for _, begin, end, _ in windows)) / n,
     }
@@ -69,44 +69,38 @@ def trained(n: int, folder: Path) -> dict[str, float]:
         "kernels": len(list(folder.glob("notebooks/*.ipynb"))),
         "wall_s": wall,
         "begin_s": next(at for at, running in told if running) - began,
-        "between_s": float("nan"),
-        "end_s": float("nan"),
+        "between_s": None,
+        "end_s": None,
         "per_run_s": (wall - training) / max(1, len(found.done)),
     }
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print a table in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--runs", type=int, nargs="+", default=[20, 60])
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--real", action="store_true", help="train, instead of sleeping")
     asked = parser.parse_args(arguments)
-    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}\n")
-    print("| runs | kernels | all | before the first | between two | after the last | per run |")
-    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    rows = []
     for n in asked.runs:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["TMPDIR"] = folder  # locks of devices that no other sweep waits for
-            found = (
+            rows.append(
                 trained(n, Path(folder))
                 if asked.real
                 else asleep(n, asked.seconds, asked.slots, Path(folder))
             )
-        print(
-            f"| {found['runs']} | {found['kernels']} | {found['wall_s']:.1f} s "
-            f"| {found['begin_s']:.1f} s | {_ms(found['between_s'])} | {_s(found['end_s'])} "
-            f"| {found['per_run_s']:.2f} s |"
-        )
-
-
-def _ms(seconds: float) -> str:
-    return "-" if seconds != seconds else f"{1000 * seconds:.0f} ms"
-
-
-def _s(seconds: float) -> str:
-    return "-" if seconds != seconds else f"{seconds:.1f} s"
+    about = machine("distributed", "papermill") | {
+        "runs": "demo trainings" if asked.real else f"asleep for {asked.seconds:g} s",
+        "slots": 1 if asked.real else asked.slots,
+    }
+    columns = {
+        "runs": "{runs}", "kernels": "{kernels}", "all": "{wall_s:.1f} s",
+        "before the first": "{begin_s:.1f} s", "beyond training, per run": "{per_run_s:.2f} s",
+    }  # fmt: skip
+    report("sweep" + (", real" if asked.real else ""), rows, columns, about, asked)
 
 
 if __name__ == "__main__":

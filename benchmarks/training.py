@@ -9,30 +9,26 @@ Per architecture, image size and grey or colour, four ways to take the same step
 - timm: the same with timm's optimizer and channels-last order, as its train.py has them;
 - bare: forward, backward and Adam step alone, on one batch that is ready, in the protocol's order.
 
-A figure is the median, over rounds, of a rival's processor time over ours: above 1, ours is faster.
+A figure is the median, over rounds, of a rival's time over ours: above 1, ours is faster.
 Processor time of all threads, so that other work on the machine counts for little. Evaluations are
 left out, but for one image that `train` has to have.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
+from common import machine, options, report
 from torch.utils.data import DataLoader, TensorDataset
 
 from pepr_utils.measurement import protocol
 from pepr_utils.measurement.architectures import find_architecture, timm
-from pepr_utils.measurement.metering.cpu import processor_name
 from pepr_utils.measurement.training.batches import Batches, memory_layout
 from pepr_utils.measurement.training.loop import Splits, Task, train
 from pepr_utils.measurement.training.model import make_model
@@ -54,7 +50,9 @@ class NoMeter:
         return nullcontext()
 
 
-def ways(name: str, recipe, pixels: np.ndarray, labels: np.ndarray) -> dict[str, Callable]:
+def ways(
+    name: str, recipe, pixels: np.ndarray, labels: np.ndarray, device: torch.device = CPU
+) -> dict[str, Callable]:
     """Return one function per way, each of which takes the steps of one epoch."""
     layout, size, n_channels = memory_layout(recipe), pixels.shape[1], pixels.shape[3]
 
@@ -63,12 +61,14 @@ def ways(name: str, recipe, pixels: np.ndarray, labels: np.ndarray) -> dict[str,
         made = make_model(
             find_architecture(name), image_size=size, n_channels=n_channels, n_outputs=1
         )
-        return made.to(memory_format=order)
+        return made.to(device, memory_format=order)
 
     ours, everything = model(layout), np.arange(len(labels))
-    batches = Batches(pixels, labels, everything, recipe, CPU)
-    one = Batches(pixels, labels, everything[:1], recipe, CPU)
-    chosen = choose_precision(ours, lambda: next(batches.ordered())[0], recipe, CPU, n_steps=10_000)
+    batches = Batches(pixels, labels, everything, recipe, device)
+    one = Batches(pixels, labels, everything[:1], recipe, device)
+    chosen = choose_precision(
+        ours, lambda: next(batches.ordered())[0], recipe, device, n_steps=10_000
+    )
 
     def by_us() -> None:
         train(
@@ -87,8 +87,9 @@ def ways(name: str, recipe, pixels: np.ndarray, labels: np.ndarray) -> dict[str,
         optimizer = optimizer_of(rival)
 
         def epoch() -> None:
-            for given, wanted in loader:
-                images = torch.empty(given.shape, memory_format=order).copy_(given)
+            for given, truth in loader:
+                images = torch.empty(given.shape, memory_format=order, device=device).copy_(given)
+                wanted = truth.to(device)
                 optimizer.zero_grad()
                 loss = TASK.loss(rival(images), wanted)
                 loss.backward()
@@ -124,20 +125,36 @@ def ways(name: str, recipe, pixels: np.ndarray, labels: np.ndarray) -> dict[str,
     } | ({"bf16": chosen} if chosen.note else {})
 
 
-def measured(name: str, recipe, n_channels: int, size: int, rounds: int, steps: int) -> dict:
+def clock(device: torch.device) -> float:
+    """Processor time of all threads; on a GPU the time when it has finished."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+        return time.perf_counter()
+    return time.process_time()
+
+
+def measured(
+    name: str,
+    recipe,
+    n_channels: int,
+    size: int,
+    rounds: int,
+    steps: int,
+    device: torch.device = CPU,
+) -> dict:
     """Time all ways in turn; return images per second of ours, and the rivals' time over ours."""
     recipe = replace(recipe, image_size=size, epochs=1)
     n = steps * recipe.batch_size
     rng = np.random.default_rng(1)
     pixels = rng.integers(0, 256, (n, size, size, n_channels), dtype=np.uint8)
-    found = ways(name, recipe, pixels, np.arange(n) % 2)
+    found = ways(name, recipe, pixels, np.arange(n) % 2, device)
     chosen = found.pop("bf16", None)
     seconds = {way: [] for way in found}
     for _ in range(1 + rounds):
         for way, epoch in found.items():
-            begin = time.process_time()
+            begin = clock(device)
             epoch()
-            seconds[way].append(time.process_time() - begin)
+            seconds[way].append(clock(device) - begin)
     taken = {way: values[1:] for way, values in seconds.items()}  # the first warms up
     ratios = {
         f"{way}_over_ours": median(a / b for a, b in zip(taken[way], taken["ours"], strict=True))
@@ -147,9 +164,10 @@ def measured(name: str, recipe, n_channels: int, size: int, rounds: int, steps: 
     return {
         "architecture": name,
         "protocol": recipe.label,
+        "device": device.type,
         "channels": n_channels,
         "image_size": size,
-        "images_per_cpu_s": n / median(taken["ours"]),
+        "images_per_s": n / median(taken["ours"]),
         "bf16_training": bool(chosen and chosen.training),
         **ratios,
     }
@@ -157,7 +175,7 @@ def measured(name: str, recipe, n_channels: int, size: int, rounds: int, steps: 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print a table in Markdown; write it as JSON where asked."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--architectures", nargs="+", default=ARCHITECTURES)
     parser.add_argument("--protocols", nargs="+", default=["paper", "fast", "demo"])
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64])
@@ -165,35 +183,26 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     asked = parser.parse_args(arguments)
     torch.set_num_threads(asked.threads)
-    about = {
-        "machine": f"{processor_name() or 'unknown CPU'}, {os.cpu_count()} cores, "
-        f"{asked.threads} thread(s) used",
-        "versions": {"torch": torch.__version__, "timm": timm().__version__},
-        "rounds": asked.rounds,
-        "steps": asked.steps,
-    }
-    print(about["machine"], about["versions"], "\n")
-    print("| architecture | protocol | channels | px | img/CPU s | plain | timm | bare | bf16 |")
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |")
-    rows = []
-    for name in asked.architectures:
-        for n_channels in asked.channels:
-            for size in asked.sizes:
-                for recipe in map(protocol, asked.protocols):
-                    row = measured(name, recipe, n_channels, size, asked.rounds, asked.steps)
-                    rows.append(row)
-                    print(
-                        f"| {name} | {row['protocol']} | {n_channels} | {size} "
-                        f"| {row['images_per_cpu_s']:.0f} | {row['plain_over_ours']:.2f} "
-                        f"| {row['timm_over_ours']:.2f} | {row['bare_over_ours']:.2f} "
-                        f"| {'yes' if row['bf16_training'] else ''} |",
-                        flush=True,
-                    )
-    if asked.json:
-        asked.json.write_text(json.dumps(about | {"training": rows}, indent=1) + "\n")
+    about = machine("torch", "timm") | {
+        "threads": asked.threads, "n": asked.rounds, "steps": asked.steps,
+        "time": "processor time, median of ratios",
+    }  # fmt: skip
+    rows = [
+        measured(name, recipe, n_channels, size, asked.rounds, asked.steps)
+        for name in asked.architectures
+        for n_channels in asked.channels
+        for size in asked.sizes
+        for recipe in map(protocol, asked.protocols)
+    ]
+    columns = {
+        "architecture": "{architecture}", "protocol": "{protocol}", "channels": "{channels}",
+        "px": "{image_size}", "images/s": "{images_per_s:.0f}",
+        "plain / ours": "{plain_over_ours:.2f}", "timm / ours": "{timm_over_ours:.2f}",
+        "bare / ours": "{bare_over_ours:.2f}", "bf16": "{bf16_training}",
+    }  # fmt: skip
+    report("training", rows, columns, about, asked)
 
 
 if __name__ == "__main__":

@@ -206,7 +206,7 @@ def measured_race(raced: ResultSet, full: ResultSet | None) -> RealRace:
         Records of the race, with validation accuracies and costs by epoch, and `race.json` in its
         folder: without it the rule is halving, and the cost energy.
     full : ResultSet, optional
-        Records of the same candidates, all trained to the end.
+        A set with runs of the same candidates under the same settings, all trained to the end.
     """
     path = raced.folder / "race.json" if raced.folder else None
     told = json.loads(path.read_text("utf-8")) if path and path.is_file() else {}
@@ -258,21 +258,29 @@ def measured_race(raced: ResultSet, full: ResultSet | None) -> RealRace:
         f"of the {fixed(all_s, 0)} s that training all was forecast at. What the score weighs is "
         f"the {'time' if cost == 'train_time_s' else 'energy'} of training. The winner is {winner}."
     )
-    if full is None:
+    done = None if full is None else _same_runs(full, runs)
+    if done is None or done.empty:
         sentence += " What training all of them takes and finds has not been measured yet."
     else:
         spent = (winner, cost, float(seconds.sum()), float(options.get("alpha", 1.0)))
-        table, compared = _against(full, table, *spent)
+        table, compared = _against(done, table, *spent)
         sentence += compared
     order = ["epochs", "score"]
     return RealRace(table.sort_values(order, ascending=False, ignore_index=True), sentence)
 
 
+def _same_runs(full: ResultSet, raced: pd.DataFrame) -> pd.DataFrame:
+    """The finished runs of another set that the runs of a race would have become."""
+    keys = ["architecture", "dataset_hash", "pretrained", "train_fraction", "seed", "protocol"]
+    wanted = pd.MultiIndex.from_frame(raced[keys])
+    return full.finished[pd.MultiIndex.from_frame(full.finished[keys]).isin(wanted)]
+
+
 def _against(
-    full: ResultSet, table: pd.DataFrame, winner: str, cost: str, spent_s: float, alpha: float
+    done: pd.DataFrame, table: pd.DataFrame, winner: str, cost: str, spent_s: float, alpha: float
 ) -> tuple[pd.DataFrame, str]:
     """Add the full study's score of each candidate, by test accuracy, and compare the winners."""
-    done = full.finished.drop_duplicates("architecture").set_index("architecture")
+    done = done.drop_duplicates("architecture").set_index("architecture")
     done = done.reindex(table["architecture"]).dropna(subset=["test_accuracy", cost])
     scores = pepr(
         done["test_accuracy"].astype(float), normalize(done[cost].astype(float)), alpha=alpha

@@ -1,0 +1,350 @@
+"""What the chapter on seeds shows: how much of a measured ranking the seed and the images make.
+
+A set with several seeds per model is laid out as an array, models x seeds; luck with the test
+images is resampled from which images each run classifies correctly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from pepr_utils.audit import audit
+from pepr_utils.errors import DataUnavailableError
+from pepr_utils.results import ResultSet
+from pepr_utils.results.predictions import correct_images, read_predictions
+from pepr_utils.results.result_set import fine_tuned, on_all_images
+from pepr_utils.scoring import normalize, pepr
+from pepr_utils.statistics.rankings import rank_agreement
+
+N_RESAMPLES = 2000
+#: What models are ranked by: the name, and the column of its cost.
+MEASURES = {"accuracy": None, "PePR-T": "train_time_s", "PePR-M": "resident_memory_gb"}
+#: How often a model must be first to be counted as one that could be.
+COULD_LEAD = 0.05
+
+
+@dataclass(frozen=True)
+class Field:
+    """Models that were trained with the same seeds.
+
+    Attributes
+    ----------
+    runs : pandas.DataFrame
+        Their runs, by architecture and seed.
+    accuracy : numpy.ndarray, shape (models, seeds)
+    costs : dict of str to numpy.ndarray, shape (models, seeds)
+        By the column's name.
+    correct : numpy.ndarray of bool, shape (models, seeds, images)
+    """
+
+    runs: pd.DataFrame
+    accuracy: np.ndarray
+    costs: dict[str, np.ndarray]
+    correct: np.ndarray
+
+    @property
+    def models(self) -> list[str]:
+        """Names, in the order of the arrays."""
+        return list(dict.fromkeys(self.runs["architecture"]))
+
+    def values(self, measure: str) -> np.ndarray:
+        """The measure, each seed scored as a table of its own; models x seeds."""
+        return self._scored(measure, self.accuracy)
+
+    def resampled(self, measure: str, seed: int = 0) -> np.ndarray:
+        """The measure for resampled test images; resamples x models x seeds."""
+        return self._scored(measure, self.resampled_accuracy(seed))
+
+    def resampled_accuracy(self, seed: int = 0) -> np.ndarray:
+        """Accuracies on test images drawn with replacement, the same for all runs."""
+        n = self.correct.shape[-1]
+        counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES)
+        return np.moveaxis(self.correct @ counts.T / n, -1, 0)
+
+    def resource(self, measure: str) -> np.ndarray:
+        """Min-max of the cost among the models of one seed; models x seeds."""
+        costs = self.costs[MEASURES[measure]]
+        return np.stack([normalize(column) for column in costs.T], axis=1)
+
+    def _scored(self, measure: str, accuracy: np.ndarray) -> np.ndarray:
+        if MEASURES[measure] is None:
+            return accuracy
+        return np.asarray(pepr(accuracy, np.broadcast_to(self.resource(measure), accuracy.shape)))
+
+
+def field(result_set: ResultSet) -> Field:
+    """The experiment with the most models that share two or more seeds.
+
+    Raises
+    ------
+    DataUnavailableError
+        If there is none, or its runs have no predictions.
+    """
+    size, runs = 0, result_set.finished[:0]
+    for _, group in result_set.finished.groupby("experiment"):
+        seeds = group.groupby("architecture")["seed"].nunique()
+        models = seeds.index[seeds == seeds.max()]
+        if seeds.max() > 1 and len(models) > size:
+            size, runs = len(models), group[group["architecture"].isin(models)]
+    if size < 3:
+        raise DataUnavailableError(f"{result_set.name}: no three models with two seeds")
+    runs = runs.sort_values(["architecture", "seed"])
+    correct = correct_images(result_set, runs)
+    if correct is None:
+        raise DataUnavailableError(f"{result_set.name}: no predictions for the test images")
+    shape = (size, -1)
+    return Field(
+        runs,
+        runs["test_accuracy"].to_numpy(float).reshape(shape),
+        {c: runs[c].to_numpy(float).reshape(shape) for c in MEASURES.values() if c},
+        correct.reshape(*shape, correct.shape[-1]),
+    )
+
+
+def variance_split(found: Field) -> pd.DataFrame:
+    """Split the variance of a measure between architecture, seed and test images.
+
+    One-way analysis of variance with the architecture as a random effect (Searle, Casella and
+    McCulloch, 1992): the seeds' part is the mean square within; the architectures' is what the
+    mean square between exceeds it by, over the number of seeds, less the part of the images. That
+    one is the bootstrap variance of a model's mean over its seeds against the mean of all models.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per measure: standard deviations by source, and the seeds' and images' share of
+        the variance of one run.
+    """
+    rows = []
+    for measure in MEASURES:
+        values = found.values(measure)
+        n_seeds = values.shape[1]
+        within = float(values.var(axis=1, ddof=1).mean())
+        means = found.resampled(measure).mean(axis=2)
+        images = float((means - means.mean(axis=1, keepdims=True)).var(axis=0).mean())
+        between = max(float(values.mean(axis=1).var(ddof=1)) - within / n_seeds - images, 0.0)
+        total = between + within + images
+        rows.append(
+            {
+                "measure": measure,
+                "sd of architectures": between**0.5,
+                "sd of seeds": within**0.5,
+                "sd of test images": images**0.5,
+                "share of seeds": within / total,
+                "share of test images": images / total,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def first_places(found: Field) -> pd.DataFrame:
+    """How often each model is first when one seed is drawn for each, and then the images too.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per measure and model that is first in any draw: ``measure``, ``model``, ``mean``
+        over its seeds, ``first by seeds`` and ``first by seeds and images``, in [0, 1].
+    """
+    rng = np.random.default_rng(1)
+    n_models, n_seeds = found.accuracy.shape
+    drawn = rng.integers(n_seeds, size=(N_RESAMPLES, n_models))
+    chosen = np.arange(n_models), drawn
+    by_images = found.resampled_accuracy()
+    accuracies = {
+        "first by seeds": found.accuracy[chosen],
+        "first by seeds and images": by_images[np.arange(N_RESAMPLES)[:, None], *chosen],
+    }
+    rows = []
+    for measure, cost in MEASURES.items():
+        shares = {}
+        for name, accuracy in accuracies.items():
+            score = accuracy
+            if cost is not None:
+                costs = found.costs[cost][chosen]
+                low, high = costs.min(axis=1, keepdims=True), costs.max(axis=1, keepdims=True)
+                score = np.asarray(pepr(accuracy, (costs - low) / (high - low)))
+            shares[name] = np.bincount(score.argmax(axis=1), minlength=n_models) / N_RESAMPLES
+        mean = found.values(measure).mean(axis=1)
+        table = pd.DataFrame({"measure": measure, "model": found.models, "mean": mean, **shares})
+        first = table[list(shares)].max(axis=1) > 0
+        rows.append(table[first].sort_values("mean", ascending=False))
+    return pd.concat(rows, ignore_index=True)
+
+
+def seed_agreement(found: Field) -> pd.DataFrame:
+    """Kendall's tau-b between the rankings of each two seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per measure and for the cost alone: ``mean``, ``lowest``, ``highest``, and ``same
+        order``, the share of pairs of models that all seeds put in the same order.
+    """
+    alone = {f"{m}, cost alone": -found.resource(m) for m, cost in MEASURES.items() if cost}
+    rows = []
+    for name, values in ({m: found.values(m) for m in MEASURES} | alone).items():
+        pairs = list(combinations(values.T, 2))
+        taus = [float(stats.kendalltau(a, b).statistic) for a, b in pairs]
+        first, second = np.triu_indices(len(values), k=1)
+        order = np.sign(values[first] - values[second])
+        rows.append(
+            {
+                "ranked by": name,
+                "mean": float(np.mean(taus)),
+                "lowest": min(taus),
+                "highest": max(taus),
+                "same order": float((order == order[:, :1]).all(axis=1).mean()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def published_leads(found: Field, published: ResultSet) -> pd.DataFrame:
+    """Leads among the published fine-tuned models, beside the spread of seeds measured here.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per data set: ``models``, ``lead`` of the most accurate, ``seeds alone`` (what 5 %
+        of pairs of single runs of one model differ by, from the spread here), and ``pairs closer``
+        than that, as a share of all pairs.
+    """
+    seeds = float(found.accuracy.var(axis=1, ddof=1).mean()) ** 0.5
+    alone = 1.96 * 2**0.5 * seeds
+    runs = published.finished
+    rows = []
+    for dataset, group in runs[fine_tuned(runs) & on_all_images(runs)].groupby("dataset"):
+        accuracy = group["test_accuracy"].to_numpy(float)
+        ordered = np.sort(accuracy)[::-1]
+        first, second = np.triu_indices(len(accuracy), k=1)
+        rows.append(
+            {
+                "data set": dataset,
+                "models": len(accuracy),
+                "lead": ordered[0] - ordered[1],
+                "seeds alone": alone,
+                "pairs closer": float((np.abs(accuracy[first] - accuracy[second]) < alone).mean()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def fine_tuning(result_set: ResultSet) -> pd.DataFrame:
+    """Mean accuracy of the models that were trained both ways, over their seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per model: ``fine-tuned``, ``from scratch``, the ``difference`` with its 95 %
+        interval (Student's, paired by seed).
+    """
+    runs = result_set.finished
+    wide = (
+        runs.pivot_table(
+            index=["architecture", "dataset", "seed"], columns="pretrained", values="test_accuracy"
+        )
+        .reindex(columns=[True, False])
+        .dropna()
+    )
+    rows = []
+    for name, group in wide.groupby("architecture"):
+        gain = (group[True] - group[False]).to_numpy()
+        half = stats.t.ppf(0.975, len(gain) - 1) * stats.sem(gain) if len(gain) > 1 else np.nan
+        rows.append(
+            {
+                "model": name,
+                "seeds": len(gain),
+                "fine-tuned": group[True].mean(),
+                "from scratch": group[False].mean(),
+                "difference": gain.mean(),
+                "from": gain.mean() - half,
+                "to": gain.mean() + half,
+            }
+        )
+    return pd.DataFrame(
+        rows,
+        columns=["model", "seeds", "fine-tuned", "from scratch", "difference", "from", "to"],
+    )
+
+
+def against_published(found: Field, published: ResultSet, dataset: str) -> pd.DataFrame:
+    """Kendall's tau between the means over our seeds and the published runs of a data set.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per quantity: ``models`` in both, ``tau`` with its 95 % interval.
+    """
+    runs = published.finished
+    theirs = runs[fine_tuned(runs) & on_all_images(runs) & (runs["dataset"] == dataset)]
+    theirs = theirs.drop_duplicates("architecture").set_index("architecture")
+    ours = pd.DataFrame(
+        {measure: found.values(measure).mean(axis=1) for measure in MEASURES}
+        | {name: costs.mean(axis=1) for name, costs in found.costs.items()},
+        index=found.models,
+    )
+    both = ours.join(theirs, how="inner", rsuffix="_theirs")
+    if len(both) < 5:
+        return pd.DataFrame(columns=["compared", "models", "tau", "from", "to"])
+    accuracy = both["test_accuracy"].astype(float)
+
+    def score(cost: str) -> np.ndarray:
+        return np.asarray(pepr(accuracy, normalize(both[cost].astype(float))))
+
+    pairs = {
+        "test accuracy": (both["accuracy"], accuracy),
+        "time here, energy there": (both["train_time_s"], both["energy_kwh"].astype(float)),
+        "memory": (both["resident_memory_gb"], both["reserved_memory_gb"].astype(float)),
+        "PePR-T here, PePR-E there": (both["PePR-T"], score("energy_kwh")),
+        "PePR-M": (both["PePR-M"], score("reserved_memory_gb")),
+    }
+    rows = []
+    for name, (here, there) in pairs.items():
+        agreement = rank_agreement(here.to_numpy(), np.asarray(there))
+        rows.append(
+            {
+                "compared": name,
+                "models": len(both),
+                "tau": agreement["kendall"],
+                "from": agreement["kendall_low"],
+                "to": agreement["kendall_high"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def standing(result_set: ResultSet) -> pd.DataFrame:
+    """Each experiment's accuracies beside a model that always answers the most common class."""
+    rows = []
+    for experiment, runs in result_set.finished.groupby("experiment"):
+        accuracy = runs["test_accuracy"]
+        labels = read_predictions(result_set.folder, runs["run_id"].iloc[0])["labels"]
+        rows.append(
+            {
+                "experiment": experiment,
+                "models": runs["architecture"].nunique(),
+                "runs": len(runs),
+                "images": int(runs["n_test"].iloc[0]),
+                "most common class": np.bincount(labels.astype(int)).max() / len(labels),
+                "lowest": accuracy.min(),
+                "median": accuracy.median(),
+                "highest": accuracy.max(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def audited(result_set: ResultSet) -> pd.DataFrame:
+    """What the audit found in the set: findings and runs by check."""
+    rows = [(f.check, f.severity, len(f.rows)) for f in audit(result_set)]
+    table = pd.DataFrame(rows, columns=["check", "severity", "runs"])
+    counts = table.groupby(["check", "severity"], as_index=False).agg(
+        findings=("runs", "size"), runs=("runs", "sum")
+    )
+    return counts.sort_values("findings", ascending=False, ignore_index=True)

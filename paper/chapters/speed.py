@@ -1,0 +1,85 @@
+"""What the chapter on speed shows: the figures that `make bench` left, as tables."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+
+from paper.site import NOT_AVAILABLE, fixed
+from pepr_utils.paths import ROOT
+
+RESULTS = ROOT / "benchmarks" / "results.json"
+#: The rivals of our training, weakest first, by the column that holds their time over ours.
+RIVALS = {
+    "plain_over_ours": "plain loop",
+    "timm_over_ours": "timm's step",
+    "bare_over_ours": "bare step",
+}
+
+
+def figures() -> dict[str, dict[str, Any]]:
+    """Read the figures by the name of their table."""
+    return json.loads(RESULTS.read_text("utf-8"))
+
+
+def rows(found: dict[str, dict[str, Any]], name: str) -> pd.DataFrame:
+    """The rows of one table."""
+    return pd.DataFrame(found[name]["rows"])
+
+
+def ratios(training: pd.DataFrame) -> pd.DataFrame:
+    """One row per trained case and rival: the rival's time over ours."""
+    keys = ["architecture", "protocol", "channels", "image_size"]
+    long = training.melt(keys, list(RIVALS), var_name="rival", value_name="ratio")
+    return long.assign(rival=long["rival"].map(RIVALS))
+
+
+def summary(training: pd.DataFrame) -> pd.DataFrame:
+    """Median, lowest and highest ratio by protocol and rival, over architectures and images."""
+    by = ratios(training).groupby(["protocol", "rival"], sort=False)["ratio"]
+    return by.agg(median="median", lowest="min", highest="max", cases="size").reset_index()
+
+
+def numbers(found: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Format what the prose quotes."""
+    table = summary(rows(found, "training")).set_index(["protocol", "rival"])
+    fast = next(name for name, _ in table.index if name.startswith("fast"))
+    plain, bare = table.loc[fast, "plain loop"], table.loc[fast, "bare step"]
+    scoring, front = rows(found, "scoring"), rows(found, "Pareto front")
+    by_group, tables = rows(found, "scoring by group"), rows(found, "tables").set_index("file")
+    largest = front[front["points"] == front["points"].max()].set_index("case")["s"]
+    about = found["training"]
+    real = rows(found, "meter, real")
+    return {
+        "machine": f"{about['processor']}, {about['cores']} cores",
+        "versions": ", ".join(f"{name} {v}" for name, v in about["versions"].items()),
+        "n": f"{about['n']}",
+        "n-cases": f"{int(plain['cases'])}",
+        "fast-plain": fixed(plain["median"], 2),
+        "fast-plain-low": fixed(plain["lowest"], 2),
+        "fast-plain-high": fixed(plain["highest"], 2),
+        "fast-bare": fixed(bare["median"], 2),
+        "rows": f"{int(scoring['rows'].max()):,}",
+        "over-numpy": fixed(scoring["over_numpy"][0], 2),
+        "pandas-low": fixed(by_group["pandas_over_ours"].min(), 1),
+        "pandas-high": fixed(by_group["pandas_over_ours"].max(), 1),
+        "loop-low": fixed(by_group["loop_over_ours"].min(), 0),
+        "loop-high": fixed(by_group["loop_over_ours"].max(), 0),
+        "front-points": f"{int(front['points'].max()):,}",
+        "front-random": fixed(largest["random"], 2),
+        "front-all": fixed(largest["all on the front"], 2),
+        "csv-s": fixed(tables.loc["csv", "s"], 1),
+        "csv-ratio": fixed(tables.loc["csv", "time_over_pandas"], 1),
+        "csv-memory": fixed(tables.loc["csv", "memory_over_pandas"], 1),
+        "parquet-ratio": fixed(tables.loc["parquet", "time_over_pandas"], 1),
+        "meter-start": fixed(real["start_s"].iloc[-1], 2),
+        "meter-share": fixed(rows(found, "meter")["share_percent"].max(), 2),
+        "meter-real-share": fixed(real["share_percent"].max(), 2),
+        "sweep-begin": fixed(rows(found, "sweep")["begin_s"].iloc[-1], 1),
+        "sweep-per-run": fixed(rows(found, "sweep")["per_run_s"].iloc[-1], 2),
+        "sweep-real": fixed(rows(found, "sweep, real")["per_run_s"].iloc[-1], 1)
+        if "sweep, real" in found
+        else NOT_AVAILABLE,
+    }

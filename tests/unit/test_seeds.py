@@ -1,0 +1,124 @@
+"""The chapter on seeds by hand: variance, first places and agreement of records."""
+
+import numpy as np
+import pytest
+
+from paper.chapters import seeds as page
+from paper.figures import seeds as figure
+from pepr_utils.errors import DataUnavailableError
+from pepr_utils.measurement.predictions import Predictions, write_predictions
+from pepr_utils.results import Record, load_result_set, write_record
+
+N = 100
+LABELS = np.arange(N) % 2
+
+
+def add(folder, model, seed, n_correct, *, seconds, memory=1.0, pretrained=False):
+    """A finished run that gets the first `n_correct` of 100 images right."""
+    run_id = f"{model}-{seed}-{pretrained:d}"
+    predicted = np.where(np.arange(N) < n_correct, LABELS, 1 - LABELS)
+    logits = np.where(predicted == 1, 1.0, -1.0).astype(np.float32)[:, None]
+    write_predictions(folder, run_id, Predictions(logits, LABELS))
+    write_record(
+        Record(
+            run_id=run_id, architecture=model, dataset="clinic", status="done", seed=seed,
+            pretrained=pretrained, train_fraction=1.0, n_test=N, n_train=50, n_classes=2,
+            test_accuracy=n_correct / N, train_time_s=seconds, resident_memory_gb=memory,
+            energy_kwh=seconds / 1000,
+        ),
+        folder,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for model, first, second, seconds in (
+        ("a", 70, 74, 1.0),
+        ("b", 80, 76, 2.0),
+        ("c", 90, 94, 3.0),
+    ):
+        add(tmp_path, model, 1, first, seconds=seconds, memory=seconds)
+        add(tmp_path, model, 2, second, seconds=seconds, memory=seconds)
+    return tmp_path
+
+
+@pytest.fixture
+def found(folder):
+    return page.field(load_result_set(folder))
+
+
+def test_runs_are_laid_out_by_model_and_seed(found):
+    assert found.models == ["a", "b", "c"]
+    assert found.accuracy.tolist() == [[0.70, 0.74], [0.80, 0.76], [0.90, 0.94]]
+    assert found.correct.mean(axis=2).tolist() == found.accuracy.tolist()
+    assert found.values("PePR-T")[:, 0] == pytest.approx([0.70, 0.80 / 1.5, 0.90 / 2])
+
+
+def test_variance_is_split_between_architectures_seeds_and_images(found):
+    row = page.variance_split(found).set_index("measure").loc["accuracy"]
+    # Within: each model's two seeds differ by 0.04, so that the mean square is 0.04^2 / 2.
+    within = 0.04**2 / 2
+    assert row["sd of seeds"] == pytest.approx(within**0.5)
+    # Between: means 0.72, 0.78 and 0.92, less the seeds' and the images' part.
+    between = np.var([0.72, 0.78, 0.92], ddof=1) - within / 2 - row["sd of test images"] ** 2
+    assert row["sd of architectures"] == pytest.approx(between**0.5)
+    assert row["share of seeds"] == pytest.approx(
+        within / (between + within + row["sd of test images"] ** 2)
+    )
+
+
+def test_the_part_of_the_images_is_that_of_a_difference(found):
+    # Model c is right wherever the others are; by hand: var((x_m - mean of x) of one image) / n.
+    each = found.correct.mean(axis=1)
+    expected = (each - each.mean(axis=0)).var(axis=1).mean() / N
+    row = page.variance_split(found).set_index("measure").loc["accuracy"]
+    assert row["sd of test images"] ** 2 == pytest.approx(expected, rel=0.1)
+
+
+def test_first_places(found):
+    first = page.first_places(found).set_index(["measure", "model"])
+    assert first.loc[("accuracy", "c"), "first by seeds"] == 1.0
+    assert first.loc[("PePR-T", "a"), "first by seeds"] == 1.0  # 0.70 beats 0.80 / 1.5
+    sums = first.groupby("measure")[["first by seeds", "first by seeds and images"]].sum()
+    assert sums.to_numpy() == pytest.approx(1.0)
+
+
+def test_seeds_agree_on_an_order(found):
+    rows = page.seed_agreement(found).set_index("ranked by")
+    assert rows.loc["accuracy", ["mean", "same order"]].tolist() == [1.0, 1.0]
+    assert rows.loc["PePR-T, cost alone", "mean"] == 1.0
+
+
+def test_a_pair_that_swaps_with_the_seed_counts_as_no_agreement(folder):
+    add(folder, "d", 1, 75, seconds=4.0)
+    add(folder, "d", 2, 73, seconds=4.0)  # above a by one seed, below it by the other
+    rows = page.seed_agreement(page.field(load_result_set(folder))).set_index("ranked by")
+    assert rows.loc["accuracy", "same order"] == pytest.approx(5 / 6)
+    assert rows.loc["accuracy", "mean"] == pytest.approx(4 / 6)
+
+
+def test_fine_tuning_is_paired_by_seed(folder):
+    for seed, n in ((1, 80), (2, 88)):
+        add(folder, "a", seed, n, seconds=1.0, pretrained=True)
+    (row,) = page.fine_tuning(load_result_set(folder)).to_dict("records")
+    assert (row["model"], row["seeds"]) == ("a", 2)
+    assert row["difference"] == pytest.approx(0.12)  # 0.10 and 0.14
+    assert row["to"] - row["difference"] == pytest.approx(12.7062 * 0.02, rel=1e-4)
+
+
+def test_accuracies_stand_beside_the_most_common_class(folder):
+    (row,) = page.standing(load_result_set(folder)).to_dict("records")
+    assert (row["most common class"], row["lowest"], row["highest"]) == (0.5, 0.70, 0.94)
+
+
+def test_a_set_with_one_seed_has_no_such_page(tmp_path):
+    for model in "abc":
+        add(tmp_path, model, 1, 80, seconds=1.0)
+    with pytest.raises(DataUnavailableError, match="no three models with two seeds"):
+        page.field(load_result_set(tmp_path))
+
+
+def test_the_figure_says_who_is_first(found):
+    drawn = figure.data(found)
+    assert figure.describe(drawn).startswith("PePR-T of 3 models with 2 seeds each. a has the")
+    assert len(figure.chart(drawn).to_dict()["layer"]) == 2
