@@ -522,6 +522,25 @@ def test_other_processes_on_the_gpu_are_seen_in_mid_window_too(monkeypatch, doub
 # -- memory ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak can be reset on Linux")
+def test_a_small_model_after_a_large_one_does_not_need_the_large_ones_memory():
+    """Freed blocks below a kept one stay in the process until they are asked for."""
+    code = (
+        "import ctypes; from pepr_utils.measurement.metering import memory\n"
+        "libc = ctypes.CDLL('libc.so.6'); libc.malloc.restype = ctypes.c_void_p\n"
+        "blocks = [libc.malloc(100_000) for _ in range(2_000)]\n"
+        "for block in blocks: ctypes.memset(ctypes.c_void_p(block), 1, 100_000)\n"
+        "for block in blocks[:-1]: libc.free(ctypes.c_void_p(block))\n"
+        "before = memory.resident_peak(); reset = memory.reset_peaks()\n"
+        "print(reset, before - memory.resident_peak())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    reset, freed = done.stdout.split()
+    if reset == "False":
+        pytest.skip("this system does not let a process reset its peak")
+    assert int(freed) > 150_000_000
+
+
 def test_gpus_finish_their_work_before_each_reading_and_forget_their_peaks_first(
     monkeypatch, doubles, tmp_path
 ):
