@@ -6,6 +6,7 @@ images is resampled from which images each run classifies correctly.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -106,13 +107,15 @@ def field(result_set: ResultSet) -> Field:
     )
 
 
-def variance_split(found: Field) -> pd.DataFrame:
+def variance_split(found: Field, measures: Iterable[str] = MEASURES) -> pd.DataFrame:
     """Split the variance of a measure between architecture, seed and test images.
 
-    One-way analysis of variance with the architecture as a random effect (Searle, Casella and
-    McCulloch, 1992): the seeds' part is the mean square within; the architectures' is what the
-    mean square between exceeds it by, over the number of seeds, less the part of the images. That
-    one is the bootstrap variance of a model's mean over its seeds against the mean of all models.
+    Analysis of variance with random effects (Searle, Casella and McCulloch, 1992). The images'
+    part is the variance over bootstrap samples of a run against the mean of all runs. What it is
+    of a run beyond what it is of a model's mean over k seeds, times k / (k - 1), depends on the
+    seed; the rest is common to a model's runs. The seeds' part is the mean square within models
+    less the former; the architectures' is the variance of the models' means less the images' part
+    of a mean and the seeds' part over k.
 
     Returns
     -------
@@ -121,21 +124,24 @@ def variance_split(found: Field) -> pd.DataFrame:
         the variance of one run.
     """
     rows = []
-    for measure in MEASURES:
-        values = found.values(measure)
-        n_seeds = values.shape[1]
+    for measure in measures:
+        values, drawn = found.values(measure), found.resampled(measure)
+        k = values.shape[1]
+        relative = drawn - drawn.mean(axis=(1, 2), keepdims=True)
+        images = float(relative.var(axis=0).mean())
+        images_of_a_mean = float(relative.mean(axis=2).var(axis=0).mean())
         within = float(values.var(axis=1, ddof=1).mean())
-        means = found.resampled(measure).mean(axis=2)
-        images = float((means - means.mean(axis=1, keepdims=True)).var(axis=0).mean())
-        between = max(float(values.mean(axis=1).var(ddof=1)) - within / n_seeds - images, 0.0)
-        total = between + within + images
+        seeds = max(within - (images - images_of_a_mean) * k / (k - 1), 0.0)
+        of_means = float(values.mean(axis=1).var(ddof=1))
+        architectures = max(of_means - images_of_a_mean - seeds / k, 0.0)
+        total = architectures + seeds + images
         rows.append(
             {
                 "measure": measure,
-                "sd of architectures": between**0.5,
-                "sd of seeds": within**0.5,
+                "sd of architectures": architectures**0.5,
+                "sd of seeds": seeds**0.5,
                 "sd of test images": images**0.5,
-                "share of seeds": within / total,
+                "share of seeds": seeds / total,
                 "share of test images": images / total,
             }
         )
@@ -317,6 +323,33 @@ def against_published(found: Field, published: ResultSet, dataset: str) -> pd.Da
             }
         )
     return pd.DataFrame(rows)
+
+
+def carried_over(against: pd.DataFrame) -> str:
+    """Say which orders agree with the published ones, by whether the interval excludes zero."""
+    if against.empty:
+        return "Too few architectures are in both for a comparison"
+    agree = against[against["from"] > 0]["compared"].tolist()
+    rest = against[~(against["from"] > 0)]["compared"].tolist()
+    if not rest:
+        return "All of these orders agree by more than chance"
+    if not agree:
+        return "None of these orders agrees by more than chance"
+    return f"By more than chance agree: {', '.join(agree)}. Not: {', '.join(rest)}"
+
+
+def merit(agreement: pd.DataFrame) -> str:
+    """Compare how well seeds agree on PePR-T with how well they agree on time alone."""
+    tau = agreement.set_index("ranked by")["mean"]
+    score, alone = tau["PePR-T"], tau["PePR-T, cost alone"]
+    if alone > score:
+        return (
+            "That seeds agree on PePR-T is no merit of the score: they agree still better on a "
+            f"ranking by time alone (tau {alone:.2f}, PePR-T {score:.2f})"
+        )
+    return (
+        f"Seeds agree on PePR-T at least as well as on time alone (tau {score:.2f} and {alone:.2f})"
+    )
 
 
 def standing(result_set: ResultSet) -> pd.DataFrame:
