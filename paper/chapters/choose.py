@@ -35,6 +35,7 @@ SETS = {
     "published": "Published data, as released",
     "published-repaired": "Published data, repaired",
     "demo": "Demo, measured when this site was built",
+    "xray": "Measured here, no GPU: time and memory count, energy is an estimate",
 }
 WORDS = {
     "derma": "Derma (skin lesions)",

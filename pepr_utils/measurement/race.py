@@ -257,7 +257,7 @@ def training_cost(
     (60.0, 40.0)
     """
     if cost == "memory":
-        return record.reserved_memory_gb
+        return record.reserved_memory_gb or record.resident_memory_gb
     values = [e.train_time_s if cost == "time" else e.energy_kwh for e in record.epochs[:of_first]]
     factor = record.carbon_intensity_g_per_kwh if cost == "co2" else 1.0
     return None if not values or None in (factor, *values) else factor * fmean(values) * epochs

@@ -8,11 +8,12 @@ from pepr_utils.errors import InvalidTableError, ScoreInputError, unknown_name
 from pepr_utils.results.tables import shorten
 from pepr_utils.scoring import normalize, pepr
 
-#: Cost columns by the letter of the score, in order of preference: PePR-E, -C, -M, -T, -D.
+#: Cost columns by the letter of the score, in order of preference: PePR-E, -C, -M, -T, -D. Memory
+#: is the GPU's, or without one that of the process.
 COST_COLUMNS = {
     "E": ("energy_kwh",),
     "C": ("co2eq_g",),
-    "M": ("reserved_memory_gb",),
+    "M": ("reserved_memory_gb", "resident_memory_gb"),
     "T": ("train_time_s", "released_train_time_s"),
     "D": ("n_train",),
 }
