@@ -27,7 +27,7 @@ from pepr_utils.measurement.sweep.plan import REQUESTED, write_requested
 from pepr_utils.measurement.sweep_environment import in_sweep, stop_requested, wait_to_retry
 from pepr_utils.results import Record, ResultSet
 from pepr_utils.results.atomic import write_whole
-from pepr_utils.results.export import safe_csv
+from pepr_utils.results.export import without_formulas
 from pepr_utils.results.load import of_records
 from pepr_utils.results.record_files import data_warnings_path, record_paths
 
@@ -249,14 +249,18 @@ def _name_files(images: Images, folder: Path) -> None:
     path = data_warnings_path(folder, source.name, source.content_hash)
     if len(files) and not path.exists():
         with folder_errors(folder):
-            write_whole(path, safe_csv(files).encode("utf-8", "backslashreplace"))
+            text = without_formulas(files).to_csv(index=False)
+            write_whole(path, text.encode("utf-8", "backslashreplace"))
 
 
-def _measure(run: ResolvedRun, folder: Path, images: Images, **options: Any) -> Record:
+def _measure(
+    run: ResolvedRun, folder: Path, images: Images | None = None, **options: Any
+) -> Record:
     """Measure one run; in a sweep, wait while the folder takes no files."""
     while True:
         try:
-            _name_files(images, folder)
+            if images is not None:
+                _name_files(images, folder)
             return measure(run, folder, images=images, **options)
         except FolderError:
             if not wait_to_retry():

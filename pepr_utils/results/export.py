@@ -85,7 +85,7 @@ def write_table(table: UserTable, added: pd.DataFrame, target: Path) -> None:
 
 def _write(frame: pd.DataFrame, added: list[str], suffix: str, path: Path) -> None:
     if suffix == ".csv":
-        path.write_text(safe_csv(frame), encoding="utf-8", newline="")
+        without_formulas(frame).to_csv(path, index=False, encoding="utf-8")
     elif suffix == ".parquet":
         frame.to_parquet(path, index=False, engine="pyarrow", write_page_checksum=True)
     elif suffix == ".json":
@@ -100,20 +100,18 @@ def _write(frame: pd.DataFrame, added: list[str], suffix: str, path: Path) -> No
         path.write_text(_document(frame, added, suffix), encoding="utf-8")
 
 
-def safe_csv(frame: pd.DataFrame) -> str:
-    """Write a table as CSV in which no text is a formula for a spreadsheet.
+def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table in which no text is a formula for a spreadsheet.
 
     Examples
     --------
-    >>> print(safe_csv(pd.DataFrame({"file": ["a.png", "=1+1"], "n": [1, 2]})), end="")
-    file,n
-    a.png,1
-    '=1+1,2
+    >>> without_formulas(pd.DataFrame({"file": ["a.png", "=1+1"]}))["file"].tolist()
+    ['a.png', "'=1+1"]
     """
     text = frame.select_dtypes(["object", "string"]).columns
     safe = frame.assign(**{name: frame[name].map(_harmless, na_action="ignore") for name in text})
     safe.columns = safe.columns.map(_harmless)
-    return safe.to_csv(index=False, lineterminator="\n")
+    return safe
 
 
 def _document(frame: pd.DataFrame, added: list[str], suffix: str) -> str:

@@ -302,8 +302,8 @@ class _TextReader:
         self.no_rows: list[int] = []  # those below the header that are empty or comments
         self.n = 0
         how: Any = {"delimiter": separator, "skipinitialspace": True, "strict": True}
-        try:
-            with one_error(name), self._below() as text:
+        with one_error(name), self._below() as text:
+            try:
                 rows = csv.reader(text, **how)
                 self._name_columns(next(rows, []))
                 first = self._checked(list(islice(rows, _SAMPLED_ROWS)))
@@ -312,9 +312,9 @@ class _TextReader:
                 rows = csv.reader(chain(lines, text), **how)
                 while chunk := list(islice(rows, _CHUNK)):
                     self._checked(chunk)
-        except csv.Error as error:
-            reason = "a quote is not closed" if "end of data" in str(error) else error
-            raise InvalidTableError(f"{name}: not a readable CSV table ({reason})") from None
+            except csv.Error as error:
+                reason = "a quote is not closed" if "end of data" in str(error) else error
+                raise InvalidTableError(f"{name}: not a readable CSV table ({reason})") from None
         values = [row[: len(self.columns)] for row in first]
         self.sample = pd.DataFrame(values, columns=pd.Index(self.columns), dtype="string")
         self.sample = self.sample.apply(_without_apostrophes)
