@@ -8,6 +8,7 @@ import numpy as np
 
 from pepr_utils.audit.finding import Finding, count, counted, rows_of, some
 from pepr_utils.audit.registry import check
+from pepr_utils.errors import InvalidTableError
 from pepr_utils.results.accuracies import (
     RULES,
     can_distinguish,
@@ -23,6 +24,8 @@ from pepr_utils.results.accuracies import (
     training_images,
 )
 from pepr_utils.results.experiments import experiment_labels
+from pepr_utils.results.predictions import read_predictions
+from pepr_utils.results.record_files import PREDICTIONS_FOLDER
 from pepr_utils.results.result_set import ResultSet
 
 
@@ -138,6 +141,20 @@ def last_epoch(result_set: ResultSet) -> Iterator[Finding]:
 
 def _count(values: np.ndarray, wanted: float) -> int:
     return int((np.abs(values - wanted) < 1e-9).sum())
+
+
+@check("predictions")
+def predictions(result_set: ResultSet) -> Iterator[Finding]:
+    """Files of test predictions that are damaged, or that do not give their record's accuracy."""
+    runs, folder = result_set.finished, result_set.folder
+    for run_id in map(str, runs["run_id"] if folder else ()):
+        if not (folder / PREDICTIONS_FOLDER / f"{run_id}.npz").exists():
+            continue
+        try:
+            read_predictions(folder, run_id)
+        except InvalidTableError as error:
+            rows = rows_of(runs[runs["run_id"] == run_id])
+            yield Finding("predictions", "error", rows, ("test_accuracy",), str(error))
 
 
 @check("test-images")

@@ -8,6 +8,7 @@ from pepr_utils.audit.finding import Finding, count, rows_of, some
 from pepr_utils.audit.learning import learning
 from pepr_utils.audit.registry import check
 from pepr_utils.results.experiments import experiment_labels
+from pepr_utils.results.record_files import data_warnings_path
 from pepr_utils.results.result_set import ResultSet
 
 #: Peak memory of one architecture differs by less between experiments with the same images.
@@ -61,6 +62,26 @@ def training_accuracy(result_set: ResultSet) -> Iterator[Finding]:
             f"{run.architecture} on {labels[run.experiment]}: {at['train_accuracy']:.4f} on the "
             f"training images in epoch {int(at['epoch'])}, and {at['test_accuracy']:.4f} on the "
             "test images",
+        )
+
+
+@check("data-warnings")
+def data_warnings(result_set: ResultSet) -> Iterator[Finding]:
+    """Runs on images in which copies across splits, or one patient in two, were found before."""
+    runs, labels = result_set.finished, experiment_labels(result_set.experiments)
+    names = ["experiment", "dataset", "data_warnings"]
+    for (key, dataset, text), part in runs.dropna(subset=["data_warnings"]).groupby(names):
+        files = ""
+        if result_set.folder:
+            content = part["dataset_hash"].iloc[0]
+            path = data_warnings_path(result_set.folder, dataset, content)
+            files = f"; the files: {path}" if path.is_file() else ""
+        yield Finding(
+            "data-warnings",
+            "warning",
+            rows_of(part),
+            ("test_accuracy",),
+            f"{labels[key]}: {text}{files}",
         )
 
 

@@ -11,8 +11,14 @@ import click
 
 from pepr_utils.commands.intensity import intensity_option
 from pepr_utils.commands.text_table import count
+from pepr_utils.printable import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pepr_utils.measurement.datasets.prepare import Images
+    from pepr_utils.measurement.datasets.report import Report
+    from pepr_utils.measurement.run import ResolvedRun
     from pepr_utils.results import Record
 
 
@@ -57,7 +63,12 @@ keep_checkpoints_option = click.option(
 @click.option("--until-epoch", type=click.IntRange(min=1), metavar="N",
               help="Pause runs after epoch N; without it the same command goes on.")  # fmt: skip
 @click.option("--check", is_flag=True, help="Check everything and stop before training.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of the runs.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print a JSON array of the runs; with --check, what was found in the data.",
+)
 def run(dataset: str, architectures: str, where: str | None, output: str, **options: Any) -> None:
     """Train and meter ARCHITECTURES on a data set, one record each.
 
@@ -88,8 +99,10 @@ def run(dataset: str, architectures: str, where: str | None, output: str, **opti
         "device": options["device"],
         "any_device": options["any_device"],
     }
-    _, ready = check_all(runs, folder, weights_folder=options["weights"], **shared)
+    data, ready = check_all(runs, folder, weights_folder=options["weights"], **shared)
     if options["check"]:
+        if options["as_json"]:
+            click.echo(json.dumps(_checked(data, ready), indent=1))
         click.echo(f"{count(len(ready), 'run')} ready to start", err=True)
         return
     more = ("carbon_intensity", "until_epoch", "keep_checkpoints")
@@ -103,6 +116,8 @@ def run(dataset: str, architectures: str, where: str | None, output: str, **opti
 
 def _show(records: list[Record], *, as_json: bool, output: Path) -> None:
     """Print the runs with their scores among themselves."""
+    from pepr_utils.results.record_files import data_warnings_path
+
     rows = _rows(records) if records else []
     if as_json:
         click.echo(json.dumps(rows, indent=1))
@@ -121,6 +136,10 @@ def _show(records: list[Record], *, as_json: bool, output: Path) -> None:
     methods = sorted({r.energy_method for r in records if r.energy_method})
     click.echo(f"energy: {'; '.join(methods) or 'not measured'}")
     click.echo(f"records: {output / 'runs'}")
+    for record in {r.data_warnings: r for r in records if r.data_warnings}.values():
+        files = data_warnings_path(output, record.dataset, record.dataset_hash)
+        named = f"; the files: {files}" if files.is_file() else ""
+        click.echo(f"warning: {clean(record.data_warnings)}{named}")
     _show_notes(records)
 
 
@@ -135,13 +154,29 @@ def _show_notes(records: list[Record]) -> None:
         show_notes(score(of_records(done, "these runs").runs).notes)
 
 
+def _checked(data: Report, ready: Sequence[tuple[ResolvedRun, Images]]) -> dict[str, Any]:
+    """What was found before training: the data set, its faults with their files, and the runs."""
+    source = ready[0][1].source
+    return {
+        "dataset": source.name,
+        "dataset_hash": source.content_hash,
+        "classes": data.balance.to_dict("records"),
+        "majority_accuracy": data.majority_accuracy,
+        "warnings": list(data.warnings),
+        "notes": list(data.notes),
+        "files": data.files.to_dict("records"),
+        "runs": [{"run_id": run.run_id, "architecture": run.run.architecture} for run, _ in ready],
+    }
+
+
 def _rows(records: list[Record]) -> list[dict[str, Any]]:
     import pandas as pd
 
     from pepr_utils.results import experiment_key, score_runs
 
     columns = ("run_id", "status", "failure_reason", "architecture", "test_accuracy", "test_auc",
-               "energy_kwh", "energy_method", "train_time_s", "n_parameters")  # fmt: skip
+               "energy_kwh", "energy_method", "train_time_s", "n_parameters",
+               "data_warnings")  # fmt: skip
     table = pd.DataFrame([r.model_dump(include=set(columns)) for r in records])[list(columns)]
     table["experiment"] = [experiment_key(r.model_dump()) for r in records]
     if table["energy_kwh"].notna().any():

@@ -149,7 +149,7 @@ def measure(  # noqa: PLR0913 - the settings of a run, each with a default
         part = Part(checkpoint, start, until_epoch, keep_checkpoints)
         with time_limit():
             record, predictions = _perform(run, known, chosen, part=part, **options)
-        write_result(folder, record, predictions)
+        record = write_result(folder, record, predictions)
         if record.status == "done":
             with suppress(OSError):
                 checkpoint.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,8 +80,8 @@ class Predictions:
         return float(np.mean(areas)) if areas else None
 
 
-def write_predictions(folder: Path, run_id: str, predictions: Predictions) -> Path:
-    """Write ``folder/predictions/<run_id>.npz``: a few kilobytes, written whole.
+def write_predictions(folder: Path, run_id: str, predictions: Predictions) -> str:
+    """Write ``folder/predictions/<run_id>.npz``, a few kilobytes, whole; return its SHA-256.
 
     Accuracy and AUC of the record follow from the logits in it to the last digit.
 
@@ -100,4 +101,5 @@ def write_predictions(folder: Path, run_id: str, predictions: Predictions) -> Pa
         predicted=predictions.predicted.astype(np.uint16),
         labels=predictions.labels.astype(np.uint16),
     )
-    return write_whole(Path(folder) / FOLDER / f"{run_id}.npz", buffer.getvalue())
+    write_whole(Path(folder) / FOLDER / f"{run_id}.npz", buffer.getvalue())
+    return hashlib.sha256(buffer.getvalue()).hexdigest()

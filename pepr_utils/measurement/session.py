@@ -26,8 +26,10 @@ from pepr_utils.measurement.store import folder_errors, record_killed, supersede
 from pepr_utils.measurement.sweep.plan import REQUESTED, write_requested
 from pepr_utils.measurement.sweep_environment import in_sweep, stop_requested, wait_to_retry
 from pepr_utils.results import Record, ResultSet
+from pepr_utils.results.atomic import write_whole
+from pepr_utils.results.export import without_formulas
 from pepr_utils.results.load import of_records
-from pepr_utils.results.record_files import record_paths
+from pepr_utils.results.record_files import data_warnings_path, record_paths
 
 #: The set that `make paper` makes: it holds what the notebook asks for and nothing else.
 DEMO = "demo"
@@ -241,11 +243,25 @@ def _remove_others(folder: Path, wanted: set[str]) -> None:
     shutil.rmtree(folder / REQUESTED, ignore_errors=True)
 
 
-def _measure(run: ResolvedRun, folder: Path, **options: Any) -> Record:
+def _name_files(images: Images, folder: Path) -> None:
+    """Write the CSV file with the images behind the warnings on a data set, if there are any."""
+    source, files = images.source, report(images).files
+    path = data_warnings_path(folder, source.name, source.content_hash)
+    if len(files) and not path.exists():
+        with folder_errors(folder):
+            text = without_formulas(files).to_csv(index=False)
+            write_whole(path, text.encode("utf-8", "backslashreplace"))
+
+
+def _measure(
+    run: ResolvedRun, folder: Path, images: Images | None = None, **options: Any
+) -> Record:
     """Measure one run; in a sweep, wait while the folder takes no files."""
     while True:
         try:
-            return measure(run, folder, **options)
+            if images is not None:
+                _name_files(images, folder)
+            return measure(run, folder, images=images, **options)
         except FolderError:
             if not wait_to_retry():
                 raise

@@ -188,15 +188,15 @@ def _supersede_damaged(folder: Path, run_id: str) -> None:
         supersede(path)
 
 
-def write_result(folder: Path, record: Record, predictions: Predictions | None) -> None:
+def write_result(folder: Path, record: Record, predictions: Predictions | None) -> Record:
     """Write record and predictions of a run; in a sweep, wait for room rather than lose them.
 
-    Elsewhere the error names a temporary folder that they were saved to instead.
+    Outside of a sweep the error names a temporary folder that they were saved to instead. Returns
+    the record as it was written, with the SHA-256 of the predictions.
     """
     while True:
         try:
-            _write(folder, record, predictions)
-            return
+            return _write(folder, record, predictions)
         except OSError as error:
             if not wait_to_retry(even_if_stopping=True):
                 place = _rescue(record, predictions)
@@ -207,16 +207,18 @@ def write_result(folder: Path, record: Record, predictions: Predictions | None) 
                 ) from None
 
 
-def _write(folder: Path, record: Record, predictions: Predictions | None) -> None:
+def _write(folder: Path, record: Record, predictions: Predictions | None) -> Record:
     """Write the record last: once it exists, the run has ended."""
     from pepr_utils.measurement.predictions import write_predictions
 
     if predictions is not None:
-        write_predictions(folder, record.run_id, predictions)
+        digest = write_predictions(folder, record.run_id, predictions)
+        record = record.model_copy(update={"predictions_sha256": digest})
     manifest = Path(folder) / MANIFEST
     if record.device is not None and not (manifest.is_file() and record_paths(folder)):
         write_whole(manifest, (json.dumps({"device": record.device}) + "\n").encode())
     write_record(record, folder)
+    return record
 
 
 def _rescue(record: Record, predictions: Predictions | None) -> Path | None:

@@ -85,14 +85,9 @@ def write_table(table: UserTable, added: pd.DataFrame, target: Path) -> None:
 
 def _write(frame: pd.DataFrame, added: list[str], suffix: str, path: Path) -> None:
     if suffix == ".csv":
-        text = frame.select_dtypes("string").columns
-        safe = frame.assign(
-            **{name: frame[name].map(_harmless, na_action="ignore") for name in text}
-        )
-        safe.columns = safe.columns.map(_harmless)
-        safe.to_csv(path, index=False, encoding="utf-8")
+        without_formulas(frame).to_csv(path, index=False, encoding="utf-8")
     elif suffix == ".parquet":
-        frame.to_parquet(path, index=False, engine="pyarrow")
+        frame.to_parquet(path, index=False, engine="pyarrow", write_page_checksum=True)
     elif suffix == ".json":
         path.write_text(to_json(frame) + "\n", encoding="utf-8")
     elif suffix == ".xlsx":
@@ -103,6 +98,20 @@ def _write(frame: pd.DataFrame, added: list[str], suffix: str, path: Path) -> No
             frame.to_excel(writer, sheet_name="models", index=False)
     else:
         path.write_text(_document(frame, added, suffix), encoding="utf-8")
+
+
+def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table in which no text is a formula for a spreadsheet.
+
+    Examples
+    --------
+    >>> without_formulas(pd.DataFrame({"file": ["a.png", "=1+1"]}))["file"].tolist()
+    ['a.png', "'=1+1"]
+    """
+    text = frame.select_dtypes(["object", "string"]).columns
+    safe = frame.assign(**{name: frame[name].map(_harmless, na_action="ignore") for name in text})
+    safe.columns = safe.columns.map(_harmless)
+    return safe
 
 
 def _document(frame: pd.DataFrame, added: list[str], suffix: str) -> str:

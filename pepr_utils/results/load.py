@@ -15,6 +15,7 @@ from pepr_utils.errors import InvalidTableError, ScoreInputError, UnknownNameErr
 from pepr_utils.paths import data_dir
 from pepr_utils.results import published
 from pepr_utils.results.experiments import KEY_COLUMNS, experiment_keys
+from pepr_utils.results.file_content import read_regular
 from pepr_utils.results.record_files import RUNS_FOLDER, read_record, record_paths
 from pepr_utils.results.repair import repair
 from pepr_utils.results.result_set import ResultSet
@@ -70,7 +71,7 @@ def load_result_set(name_or_path: str | os.PathLike[str], **options: Any) -> Res
     >>> load_result_set("published").runs.shape[0]
     1048
     """
-    kind, path = _locate(name_or_path)
+    (kind, path), taken = _locate(name_or_path), ()
     if options and kind != "file":
         raise ScoreInputError(
             f"{name_or_path} is a result set, which is read in one way; leave out "
@@ -83,13 +84,14 @@ def load_result_set(name_or_path: str | os.PathLike[str], **options: Any) -> Res
     elif kind == "file":
         return of_table(read_table_files(path, **options))
     else:
-        runs, epochs, digest = read_folder(path)
+        runs, epochs, digest, taken = read_folder(path)
     return ResultSet(
         str(name_or_path),
         _complete(runs, "runs"),
         _complete(epochs, "epochs"),
         digest,
         folder=path if kind == "folder" else None,
+        taken=taken,
     )
 
 
@@ -231,8 +233,8 @@ def _complete(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     return kept[[*spec, *(c for c in kept if c not in spec)]]
 
 
-def read_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    """Read all records of a folder into the tables `runs` and `epochs`, with the content hash."""
+def read_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, str, tuple[str, ...]]:
+    """Read all records of a folder: tables `runs` and `epochs`, content hash, and what to note."""
     paths = record_paths(folder)
     records = [read_record(path) for path in paths]
     if not records:
@@ -244,7 +246,13 @@ def read_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
             raise InvalidTableError(
                 f"{path.name}: run_id is {record.run_id!r}; it has to be the file's name"
             )
-    return *tabulate(records, source=str(folder)), folder_hash(folder)
+    unknown = sorted({name for record in records for name in record.unknown_fields})
+    n_newer = sum(bool(record.unknown_fields) for record in records)
+    taken = (
+        f"{n_newer} records of a newer version of this project, without their fields "
+        f"{', '.join(unknown)}, which are not known here"
+    )
+    return *tabulate(records, source=str(folder)), folder_hash(folder), (taken,) * bool(unknown)
 
 
 def tabulate(records: Sequence[Record], *, source: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -275,5 +283,5 @@ def folder_hash(folder: Path) -> str:
     """SHA-256 over the names and contents of a folder's records."""
     digest = hashlib.sha256()
     for path in record_paths(folder):
-        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(read_regular(path)).digest())
     return digest.hexdigest()

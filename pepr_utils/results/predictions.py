@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from pepr_utils.errors import InvalidTableError
+from pepr_utils.results.file_content import one_error, read_regular
 from pepr_utils.results.record_files import PREDICTIONS_FOLDER as FOLDER
+from pepr_utils.results.record_files import read_record, record_path
 from pepr_utils.results.result_set import ResultSet
+from pepr_utils.results.schema import Record
+
+_FIX = "restore it, or remove it and the record, and the run is measured again"
 
 
 def read_predictions(folder: Path, run_id: str) -> dict[str, np.ndarray]:
-    """Read the predictions of a run.
+    """Read the predictions of a run, and compare them with its record where there is one.
 
     Returns
     -------
@@ -26,19 +33,69 @@ def read_predictions(folder: Path, run_id: str) -> dict[str, np.ndarray]:
     Raises
     ------
     InvalidTableError
-        If there are none, or the file is damaged.
+        If there are none, the file is damaged or contradicts itself, or its predictions are not
+        those that the record's accuracy is of, such as another run's.
     """
     path = Path(folder) / FOLDER / f"{run_id}.npz"
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in ("predicted", "labels")}
-            if "logits" not in file:
-                return found | {"probabilities": file["probabilities"]}
-            logits = file["logits"]
-        several = found["labels"].ndim == 2
-        return found | {"logits": logits, "probabilities": probabilities(logits, several)}
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise InvalidTableError(f"{path}: no readable predictions ({error})") from None
+    content, of_run = read_regular(path), record_path(folder, run_id)
+    record = read_record(of_run) if of_run.exists() else None
+    stated = record.predictions_sha256 if record else None
+    if stated not in (None, hashlib.sha256(content).hexdigest()):
+        raise InvalidTableError(
+            f"{path}: damaged, or the predictions of another run: the record of {run_id} states "
+            f"another SHA-256; {_FIX}"
+        )
+    with one_error(path, _FIX, what="no readable predictions"):
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            outputs = "logits" if "logits" in file else "probabilities"
+            found = {name: file[name] for name in ("predicted", "labels", outputs)}
+        _check(*found.values())
+        if outputs == "logits":
+            found["probabilities"] = probabilities(found[outputs], found["labels"].ndim == 2)
+        if record is not None:
+            _compare(found, record)
+    return found
+
+
+def _check(predicted: np.ndarray, labels: np.ndarray, outputs: np.ndarray) -> None:
+    """Raise a ValueError unless arrays of predictions agree with one another."""
+    several, n = labels.ndim == 2, len(labels)
+    if not (n and outputs.ndim == 2 and labels.ndim < 3 and len(outputs) == n):
+        raise ValueError(f"labels of shape {labels.shape}, outputs of shape {outputs.shape}")
+    if predicted.shape != (n,) or (several and labels.shape != outputs.shape):
+        raise ValueError(f"labels of shape {labels.shape}, predictions of {predicted.shape}")
+    if {labels.dtype.kind, predicted.dtype.kind} - set("iu") or outputs.dtype.kind != "f":
+        raise ValueError("labels or predictions are not whole numbers, or outputs not floats")
+    if not np.isfinite(outputs).all():
+        raise ValueError("outputs that are not finite")
+    of_one_output = outputs.shape[1] == 1
+    n_classes = 2 if several or of_one_output else outputs.shape[1]
+    if labels.min() < 0 or labels.max() >= n_classes:
+        raise ValueError(f"a label that is not from 0 to {n_classes - 1}")
+    scores = np.hstack([0 * outputs, outputs]) if of_one_output else outputs
+    if not ((predicted >= 0) & (predicted < scores.shape[1])).all():
+        raise ValueError(f"a prediction that is not from 0 to {scores.shape[1] - 1}")
+    # Of equal outputs any is right: earlier versions kept them in half precision.
+    if (scores[np.arange(n), predicted] < scores.max(axis=1)).any():
+        raise ValueError("predictions that are not the largest output")
+
+
+def _compare(found: dict[str, np.ndarray], record: Record) -> None:
+    """Raise a ValueError unless predictions are of the record's images and give its accuracy."""
+    labels, several = found["labels"], found["labels"].ndim == 2
+    outputs = found["probabilities"].shape[1]
+    if record.n_test not in (None, len(labels)) or record.n_classes not in (None, outputs):
+        raise ValueError(
+            f"{len(labels)} images, {outputs} classes; the record has {record.n_test} images, "
+            f"{record.n_classes} classes"
+        )
+    if several and "logits" not in found:
+        return  # half precision does not say on which side of one half a probability was
+    accuracy = ((found["logits"] > 0) == labels if several else found["predicted"] == labels).mean()
+    if record.test_accuracy is not None and abs(accuracy - record.test_accuracy) > 1e-9:
+        raise ValueError(
+            f"their accuracy is {accuracy:.6g}, and the record's {record.test_accuracy:.6g}"
+        )
 
 
 def log_odds(logits: np.ndarray, multi_label: bool = False) -> np.ndarray:
@@ -102,7 +159,7 @@ def correct_images(result_set: ResultSet, runs: pd.DataFrame) -> np.ndarray | No
     Returns
     -------
     numpy.ndarray of bool, shape (n runs, n images), or None
-        None unless every run has predictions with one label an image, and all were made for the
+        None unless every run has predictions with one label to an image, and all were made for the
         same images in the same order.
 
     Raises

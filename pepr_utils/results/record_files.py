@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from pepr_utils.errors import InvalidTableError
 from pepr_utils.results.atomic import replacing
-from pepr_utils.results.schema import Record
+from pepr_utils.results.file_content import parse_json, read_regular
+from pepr_utils.results.schema import NEWER, SCHEMA_VERSION, Record
 
 #: Folders of a result set's records and of its test predictions.
 RUNS_FOLDER, PREDICTIONS_FOLDER = "runs", "predictions"
@@ -24,6 +28,11 @@ def record_path(folder: Path, run_id: str) -> Path:
     return Path(folder) / RUNS_FOLDER / f"{run_id}.json"
 
 
+def data_warnings_path(folder: Path, dataset: str, dataset_hash: str | None) -> Path:
+    """Path of the CSV file that names the images behind the `data_warnings` of records."""
+    return Path(folder) / "data-warnings" / f"{dataset[:50]}-{(dataset_hash or '')[:12]}.csv"
+
+
 def write_record(record: Record, folder: Path) -> Path:
     """Write a record to ``folder/runs/<run_id>.json``, atomically.
 
@@ -33,8 +42,19 @@ def write_record(record: Record, folder: Path) -> Path:
     target = record_path(folder, record.run_id)
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as temporary:
-        temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(record_text(record), encoding="utf-8")
     return target
+
+
+def record_text(record: Record) -> str:
+    """Write a record as JSON, with its SHA-256."""
+    text = record.model_dump_json(indent=1)
+    return f'{{\n "sha256": "{_sha256(json.loads(text))}",' + text[1:] + "\n"
+
+
+def _sha256(content: dict[str, Any]) -> str:
+    """SHA-256 of the fields and their values, whatever the order and the white space."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def read_record(path: Path) -> Record:
@@ -43,16 +63,46 @@ def read_record(path: Path) -> Record:
     Raises
     ------
     InvalidTableError
-        If the file is not JSON, a field is missing, unknown or not allowed; the message names the
-        file, the field and the value.
+        If the file is not JSON, is not what was written, or a field is missing, unknown or not
+        allowed; the message names the file, the field and the value.
     """
     path = Path(path)
+    return parse_record(path.name, read_regular(path))
+
+
+def parse_record(name: str, content: bytes) -> Record:
+    """Read a record from the content of its file.
+
+    Records of earlier versions, and those written by hand, have no checksum. What a newer version
+    has added is kept; see `Record.unknown_fields`.
+    """
     try:
-        return Record.model_validate_json(path.read_bytes())
+        found = parse_json(name, content.decode())
+    except InvalidTableError:
+        raise
+    except ValueError as error:
+        raise InvalidTableError(f"{name}: not valid JSON, perhaps truncated: {error}") from None
+    if not isinstance(found, dict):
+        raise InvalidTableError(f"{name}: no record; allowed: one JSON object")
+    stated = found.pop("sha256", None)
+    if stated is not None and stated != _sha256(found):
+        raise InvalidTableError(
+            f"{name}: damaged, or changed after it was written: its content does not have the "
+            "SHA-256 that it states; restore it, or remove its field 'sha256' if the change is "
+            "yours"
+        )
+    version = found.setdefault("schema_version", 1)
+    newer = isinstance(version, int) and version > SCHEMA_VERSION
+    try:
+        return Record.model_validate_json(json.dumps(found), context=NEWER if newer else None)
     except ValidationError as error:
-        raise InvalidTableError(f"{path.name}: {_first_error(error)}") from None
-    except OSError as error:
-        raise InvalidTableError(f"{path}: cannot be read ({error.strerror})") from None
+        why = _first_error(error)
+    if newer:
+        why += (
+            f"; the record is of schema version {version}, and {SCHEMA_VERSION} is the newest "
+            "known here: update this project"
+        )
+    raise InvalidTableError(f"{name}: {why}")
 
 
 def _first_error(error: ValidationError) -> str:
@@ -67,8 +117,6 @@ def _first_error(error: ValidationError) -> str:
         return f"not valid JSON, perhaps truncated: {why}{more}"
     if first["type"] == "missing":
         return f"no field {place!r}; it is required{more}"
-    if first["type"] == "extra_forbidden":
-        return f"unknown field {place!r}; see the data dictionary for the names{more}"
     if first["type"] == "value_error":
         return f"{why}{more}"
     return f"field {place!r} is {shorten(first['input'])}; {first['msg'].lower()}{more}"

@@ -6,15 +6,20 @@ Column names carry their unit; 1 GB = 10^9 bytes. What was not measured is null,
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
+
+#: The version of the records that are written here; a record without one is of version 1.
+SCHEMA_VERSION = 2
+#: The validation context in which fields that are not known are kept; see `_Row`.
+NEWER = {"newer": True}
 
 
 def _field(meaning: str, default: Any = ..., *, unit: str = "", doubt: str = "") -> Any:
@@ -23,7 +28,18 @@ def _field(meaning: str, default: Any = ..., *, unit: str = "", doubt: str = "")
 
 
 class _Row(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    """A row of a table; an unknown field is an error, except in a record of a newer version."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    @model_validator(mode="after")
+    def _knows_every_field(self, info: ValidationInfo) -> Self:
+        if self.model_extra and info.context != NEWER:
+            raise ValueError(
+                f"unknown field {next(iter(self.model_extra))!r}; see the data dictionary for the "
+                "names"
+            )
+        return self
 
 
 class Epoch(_Row):
@@ -159,6 +175,11 @@ class Run(_Row):
         "images or that they did not fit on the device",
         None,
     )
+    data_warnings: str | None = _field(
+        "what was found in the images before training and makes the accuracies doubtful, such as "
+        "test images that are copies of training images",
+        None,
+    )
     versions: dict[str, str] | None = _field("versions of the software that measured", None)
     git_commit: str | None = _field("commit of this project that measured", None)
 
@@ -193,6 +214,18 @@ class Record(Run):
     energy_components: tuple[EnergyComponent, ...] = _field(
         "energy by device and kind of window: only in the record, not in the tables", ()
     )
+    predictions_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = _field(
+        "SHA-256 of the file of its test predictions: only in the record", None
+    )
+    schema_version: Count = _field(
+        "version of the record's form; 1 where there is none", SCHEMA_VERSION
+    )
+
+    @property
+    def unknown_fields(self) -> tuple[str, ...]:
+        """Names of the fields that a newer version of the project wrote, and this one keeps."""
+        rows = (self, *self.epochs, *self.energy_components)
+        return tuple(sorted({name for row in rows for name in row.model_extra or ()}))
 
     @property
     def epochs_done(self) -> int:

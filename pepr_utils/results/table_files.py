@@ -16,10 +16,10 @@ import lzma
 import re
 import sys
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from itertools import chain, islice, repeat
 from operator import itemgetter
@@ -28,7 +28,8 @@ from typing import Any
 
 import pandas as pd
 
-from pepr_utils.errors import InvalidTableError, NotInstalledError, PeprError, how_to_install
+from pepr_utils.errors import InvalidTableError, NotInstalledError, how_to_install
+from pepr_utils.results.file_content import one_error, parse_json
 from pepr_utils.results.table_numbers import MISSING
 from pepr_utils.results.tables import shorten
 
@@ -37,10 +38,6 @@ SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "spa
 _SAMPLED_ROWS = 500
 _CHUNK = 256
 _STANDARD_INPUT = ("-", "/dev/stdin")
-_DAMAGED = (
-    OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError,
-    NotImplementedError, ValueError,
-)  # fmt: skip
 Opener = Callable[[], Any]
 _QUOTED = r"^'(?=[=+@\-\t\r])"
 
@@ -95,7 +92,7 @@ def open_table(path: Path, *, sep: str | None = None, sheet: str | None = None) 
         If a package is needed that is not installed.
     """
     name = "standard input" if str(path) in _STANDARD_INPUT else path.name
-    with _readable(name):
+    with one_error(name):
         opener, head, member = _uncompressed(name, _opener(path))
     is_sheet = head.startswith(b"\xd0\xcf\x11\xe0") or member == "a spreadsheet"
     if is_sheet or head.startswith(b"PAR1"):
@@ -118,17 +115,6 @@ def open_table(path: Path, *, sep: str | None = None, sheet: str | None = None) 
 def _only_for_text(name: str, given: str | None, option: str) -> None:
     if given is not None:
         raise InvalidTableError(f"{name}: {option} is given, but it is no text file; leave it out")
-
-
-@contextmanager
-def _readable(name: str) -> Iterator[None]:
-    try:
-        yield
-    except PeprError:
-        raise
-    except _DAMAGED as error:
-        reason = getattr(error, "strerror", None) or str(error) or "it ends early"
-        raise InvalidTableError(f"{name}: cannot be read ({reason})") from None
 
 
 def _opener(path: Path) -> Opener:
@@ -208,20 +194,20 @@ def need_pyarrow() -> None:
 
 
 def _open_text(name: str, opener: Opener, head: bytes, sep: str | None) -> TableFile:
-    with _readable(name):
+    with one_error(name):
         encoding = _encoding(name, opener, head)
     lines = _lines(opener, encoding)
-    with _readable(name):
+    with one_error(name):
         top = list(islice(lines, _SAMPLED_ROWS))
     first = next((line.strip() for line in top if line.strip()), "")
     taken = [] if encoding == "utf-8-sig" else [f"text in {encoding}"]
     if first[:1] in ("{", "["):
         _only_for_text(name, sep, "--sep")
-        with _readable(name), opener() as file:
+        with one_error(name), opener() as file:
             return _open_json(name, file.read().decode(encoding), taken)
     tex = "\\begin{tabular}" in "".join(top)
     if tex or first.startswith("|"):
-        with _readable(name):
+        with one_error(name):
             rows = _document_rows(name, list(_lines(opener, encoding)), tex=tex)
         kind = "a LaTeX table" if tex else "a Markdown table"
         return _in_memory(name, rows[0], pd.DataFrame(rows[1:], dtype="string"), [*taken, kind])
@@ -316,8 +302,8 @@ class _TextReader:
         self.no_rows: list[int] = []  # those below the header that are empty or comments
         self.n = 0
         how: Any = {"delimiter": separator, "skipinitialspace": True, "strict": True}
-        try:
-            with _readable(name), self._below() as text:
+        with one_error(name), self._below() as text:
+            try:
                 rows = csv.reader(text, **how)
                 self._name_columns(next(rows, []))
                 first = self._checked(list(islice(rows, _SAMPLED_ROWS)))
@@ -326,9 +312,9 @@ class _TextReader:
                 rows = csv.reader(chain(lines, text), **how)
                 while chunk := list(islice(rows, _CHUNK)):
                     self._checked(chunk)
-        except csv.Error as error:
-            reason = "a quote is not closed" if "end of data" in str(error) else error
-            raise InvalidTableError(f"{name}: not a readable CSV table ({reason})") from None
+            except csv.Error as error:
+                reason = "a quote is not closed" if "end of data" in str(error) else error
+                raise InvalidTableError(f"{name}: not a readable CSV table ({reason})") from None
         values = [row[: len(self.columns)] for row in first]
         self.sample = pd.DataFrame(values, columns=pd.Index(self.columns), dtype="string")
         self.sample = self.sample.apply(_without_apostrophes)
@@ -458,11 +444,11 @@ def _in_memory(name: str, columns: list[str], frame: pd.DataFrame, taken: list[s
 
 def _open_json(name: str, text: str, taken: list[str]) -> TableFile:
     try:
-        content = _parsed(name, text)
+        content = parse_json(name, text)
     except json.JSONDecodeError as whole:
         lines = [line for line in text.splitlines() if line.strip()]
         try:
-            content = [_parsed(name, line) for line in lines]
+            content = [parse_json(name, line) for line in lines]
         except json.JSONDecodeError as error:
             first = whole if whole.lineno == 1 else error
             raise InvalidTableError(f"{name}: not readable JSON ({first})") from None
@@ -479,21 +465,6 @@ def _open_json(name: str, text: str, taken: list[str]) -> TableFile:
     return _in_memory(name, [str(column) for column in frame.columns], frame, taken)
 
 
-def _parsed(name: str, text: str) -> Any:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [key for key, _ in pairs]
-            twice = next(key for key in names if names.count(key) > 1)
-            raise InvalidTableError(f"{name}: key {twice!r} appears twice in one object; keep one")
-        return found
-
-    try:
-        return json.loads(text, object_pairs_hook=unique)
-    except RecursionError:
-        raise InvalidTableError(f"{name}: not readable JSON (nested too deep)") from None
-
-
 def _rows_of(content: dict[str, Any]) -> list[dict[str, Any]]:
     """Rows of an object of columns, each a list or, as pandas writes them, an object."""
     kinds = {type(value) for value in content.values()}
@@ -508,7 +479,7 @@ def _rows_of(content: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _open_sheet(name: str, opener: Opener, sheet: str | None) -> TableFile:
     calamine = need("python_calamine", "a spreadsheet", "tables")
-    try:
+    with one_error(name, what="not a readable spreadsheet"):
         with opener() as file:
             book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(file.read()))
         names = book.sheet_names
@@ -516,8 +487,8 @@ def _open_sheet(name: str, opener: Opener, sheet: str | None) -> TableFile:
         if sheet is not None and not rows and sheet.isdigit() and 0 < int(sheet) <= len(names):
             chosen = names[int(sheet) - 1]
             rows = {chosen: book.get_sheet_by_name(chosen).to_python()}
-    except (calamine.CalamineError, OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InvalidTableError(f"{name}: not a readable spreadsheet ({error})") from None
+    if not names:
+        raise InvalidTableError(f"{name}: a spreadsheet without a sheet; save it anew")
     if sheet is not None and not rows:
         listed = ", ".join(map(repr, names))
         raise InvalidTableError(
@@ -551,16 +522,11 @@ def _open_parquet(name: str, opener: Opener) -> TableFile:
     need_pyarrow()
     import pyarrow.parquet
 
-    @contextmanager
-    def reading() -> Iterator[None]:
-        try:
-            yield
-        except (OSError, ValueError, TypeError, KeyError, NotImplementedError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-            raise InvalidTableError(f"{name}: not a readable Parquet file ({reason})") from None
+    checked = partial(pyarrow.parquet.ParquetFile, page_checksum_verification=True)
+    reading = partial(one_error, name, what="not a readable Parquet file")
 
     def read(names: list[str], n_rows: int | None = None) -> pd.DataFrame:
-        with reading(), opener() as source, pyarrow.parquet.ParquetFile(source) as parquet:
+        with reading(), opener() as source, checked(source) as parquet:
             wanted = [stored[n] for n in names]
             if n_rows is None:
                 found = parquet.read(columns=wanted)
@@ -580,7 +546,7 @@ def _open_parquet(name: str, opener: Opener) -> TableFile:
         return frame
 
     with reading(), opener() as source:
-        schema = pyarrow.parquet.ParquetFile(source).schema_arrow
+        schema = checked(source).schema_arrow
         # An index without a name, or named like a column that there is, says nothing.
         given = [n for n in schema.names if not re.fullmatch(r"__index_level_\d+__", n)]
     stored = {str(n): n for n in given}

@@ -72,7 +72,10 @@ def load_user_table(
     name = os.fspath(name_or_path)
     path = Path(name).expanduser()
     if name in available_result_sets() or (path.is_dir() and not any(path.glob("*.log"))):
-        return UserTable(name, load_result_set(name, **options).runs.reset_index(drop=True))
+        loaded = load_result_set(name, **options)
+        table = UserTable(name, loaded.runs.reset_index(drop=True))
+        table.say(*loaded.taken)
+        return table
     for file in (path, *map(Path, join)):
         if str(file) != "-" and not file.expanduser().exists():
             raise unknown_name(

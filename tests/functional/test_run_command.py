@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from pepr_utils.audit import audit
 from pepr_utils.cli import main
 from pepr_utils.commands.status import status
 from pepr_utils.results import load_result_set
@@ -84,6 +85,58 @@ def test_a_folder_is_trained_resumed_and_scored(folder, tmp_path, monkeypatch, c
     assert [row["status"] for row in rows] == ["done", "done"]
     assert max(row["pepr_e"] for row in rows) <= 1
     assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "runs").iterdir()}
+
+
+@pytest.fixture
+def leaking(folder, tmp_path):
+    """The user's folder, split by hand, with two test images that are training images."""
+    given, names = tmp_path / "given", sorted(p.name for p in (folder / "dark").glob("?.png"))
+    for split, part in (("train", names[:5]), ("val", names[5:7]), ("test", names[5:])):
+        for of in ("dark", "bright"):
+            (given / split / of).mkdir(parents=True)
+            for name in part:
+                (given / split / of / name).write_bytes((folder / of / name).read_bytes())
+    return given
+
+
+def test_what_is_found_in_the_data_is_printed_as_json_before_training(
+    leaking, tmp_path, monkeypatch, capsys
+):
+    arguments = ["--data", leaking, "--architectures", "test_resnet", "--protocol", "demo",
+                 "--scratch", "--output", tmp_path / "out"]  # fmt: skip
+    code, out, err = _called(monkeypatch, capsys, *arguments, "--check", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["warnings"] == ["4 of 10 test images are copies of val images"]
+    assert [row["class"] for row in found["classes"]] == ["bright", "dark"]
+    assert found["files"][0] == {
+        "finding": "copy",
+        "split": "test", "file": found["files"][0]["file"],
+        "other_split": "val", "other_file": found["files"][0]["file"].replace("test", "val"),
+    }  # fmt: skip
+    assert [row["architecture"] for row in found["runs"]] == ["test_resnet"]
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_what_was_found_in_the_data_stays_found(leaking, tmp_path, monkeypatch, capsys):
+    output = tmp_path / "out"
+    arguments = ["--data", leaking, "--architectures", "test_resnet", "--protocol", "demo",
+                 "--scratch", "--output", output]  # fmt: skip
+    code, out, err = _called(monkeypatch, capsys, *arguments)
+    assert code == 0, err
+    text = "4 of 10 test images are copies of val images"
+    results = load_result_set(output)
+    assert results.runs["data_warnings"].tolist() == [text]
+    (files,) = (output / "data-warnings").iterdir()
+    assert f"warning: {text}; the files: {files}" in out
+    lines = files.read_text().splitlines()
+    assert lines[0] == "finding,split,file,other_split,other_file"
+    assert len(lines) == 5
+    (finding,) = audit(results, ["data-warnings"])
+    assert finding.evidence.endswith(f"{text}; the files: {files}")
+    (record,) = (output / "runs").iterdir()
+    assert json.loads(record.read_text())["predictions_sha256"]
+    assert audit(results, ["predictions"]) == []
 
 
 def test_every_error_is_reported_before_anything_is_trained(tmp_path, monkeypatch, capsys):
@@ -179,7 +232,7 @@ def test_real_chest_x_rays(tmp_path):
         "--train-fraction", "0.1", "--output", tmp_path, "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "8 val images are copies of train images" in done.stderr
+    assert "8 of 524 val images are copies of train images" in done.stderr
     (run,) = load_result_set(tmp_path).runs.to_dict("records")
     assert (run["n_classes"], run["n_train"], run["n_test"]) == (2, 388, 624)
     assert run["test_accuracy"] >= 0.37

@@ -1,5 +1,6 @@
 """Folders of images: what would be left out or altered is noted before training, or refused."""
 
+import gzip
 import os
 import struct
 import unicodedata
@@ -11,6 +12,7 @@ from PIL import ExifTags, Image
 from pepr_utils.measurement.datasets import describe_dataset, image_file, load_dataset
 from pepr_utils.measurement.datasets.folder import list_folder
 from pepr_utils.measurement.datasets.prepare import prepare
+from pepr_utils.measurement.datasets.report import report
 from pepr_utils.measurement.datasets.source import DatasetError
 
 
@@ -358,3 +360,92 @@ def test_all_images_that_cannot_be_decoded_are_named_at_once(tmp_path):
     with pytest.raises(DatasetError, match="and 2 more that cannot be read: ") as caught:
         prepare(load_dataset(folder), 16)
     assert all(str(path) in str(caught.value) for path in cut)
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("{patient}/{k}.png", "a/0"),  # folders, three of several images in a class
+        ("patient{n:02}/{k}.png", "patient00"),
+        ("scan/P07-patient{n:02}_{k}.png", "patient00"),
+        ("BACTERIA-{n}-{k:04}.png", "BACTERIA-0"),
+    ],
+)
+def test_folders_and_names_that_look_like_patients_are_warned_of(tmp_path, name, first):
+    for i, of in enumerate(("benign", "malignant")):
+        for j in range(36):
+            n, k = divmod(j, 6)
+            path = tmp_path / of / name.format(n=n, k=k, patient=f"{'ab'[i]}/{n}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture(100 * i + j).save(path)
+    found = report(prepare(load_dataset(tmp_path), 12))
+    (warning,) = found.warnings
+    assert warning.startswith("14 of 14 test images and 8 of 8 val images are, by the names of")
+    assert f"have training images too ({first}, " in warning
+    assert "make train, val and test folders by patient" in warning
+    assert set(found.files["finding"]) == {"same patient"}
+    row = found.files[found.files["split"] == "test"].iloc[0]
+    assert (tmp_path / row["file"]).is_file()
+    assert (tmp_path / row["other_file"]).is_file()
+
+
+@pytest.mark.parametrize("name", ["{k}.png", "img_{k}.png", "more/{k}.png", "class{i}_{k}.png"])
+def test_ordinary_names_are_not_taken_for_patients(tmp_path, name):
+    for i, of in enumerate(("benign", "malignant", "other")):
+        for k in range(10):
+            path = tmp_path / of / name.format(i=i, k=k)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture(100 * i + k).save(path)
+    assert report(prepare(load_dataset(tmp_path), 12)).warnings == ()
+
+
+def test_patients_of_given_splits_are_compared_too(tmp_path):
+    folder = given(tmp_path)
+    for k, (split, name) in enumerate(
+        [("train", 1), ("train", 2), ("val", 3), ("test", 1), ("test", 4)]
+    ):
+        picture(9000 + k).save(folder / split / "benign" / f"patient{name}.png")
+    (warning,) = report(prepare(load_dataset(folder), 12)).warnings
+    assert warning.startswith("1 of 12 test images are, by the names of folders or files,")
+    assert "(patient1)" in warning
+
+
+def _dicom():
+    return b"\0" * 128 + b"DICM" + b"\2\0\0\0UL\4\0" + b"\0" * 300
+
+
+def _nifti():
+    return struct.pack("<i", 348) + b"\0" * 340 + b"n+1\0" + b"\0" * 64
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("{}.dcm", _dicom(), "DICOM"),
+        ("IM{:06}", _dicom(), "DICOM"),
+        ("{}.nii", _nifti(), "NIfTI"),
+        ("{}.nii.gz", gzip.compress(_nifti()), "NIfTI"),
+        ("{}.dcm", b"\x08\0\5\0CS\x0a\0" + b"\0" * 200, "DICOM"),  # of before there was a preamble
+        ("{}.png", _dicom(), "DICOM"),
+    ],
+)
+@pytest.mark.parametrize("place", ["ill", ""], ids=["in-classes", "flat"])
+def test_medical_formats_are_recognised_and_refused_with_what_to_do(
+    tmp_path, name, content, kind, place
+):
+    for k in range(50):
+        for folder in {tmp_path / place, tmp_path / ("well" if place else "")}:
+            folder.mkdir(exist_ok=True)
+            (folder / name.format(k)).write_bytes(content)
+    message = rf": a {kind} file, which is not read here; save its .* as PNG"
+    with pytest.raises(DatasetError, match=message):
+        load_dataset(tmp_path)
+
+
+def test_medical_files_beside_the_classes_do_no_harm(tmp_path):
+    folder = fill(tmp_path)
+    (folder / "original.dcm").write_bytes(_dicom())
+    assert load_dataset(folder).n_classes == 2
+    (folder / "benign" / "original.dcm").write_bytes(_dicom())
+    with pytest.raises(DatasetError, match=r"original\.dcm: a DICOM file.*\(1 such file\); keep"):
+        load_dataset(folder)

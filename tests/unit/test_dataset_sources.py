@@ -241,7 +241,7 @@ def test_duplicates_across_splits_are_counted():
     changed = type(source)(**{**vars(source), "images": images})
     found = report(prepare(changed, 64))
     assert found.duplicates == {"val in train": 1, "test in train": 3, "test in val": 0}
-    assert "warning: 3 test images are copies of train images" in found.lines()
+    assert "warning: 3 of 96 test images are copies of train images" in found.lines()
 
 
 labels_and_seeds = (

@@ -7,12 +7,13 @@ Where there is only a folder per class the images are split here: a fixed draw, 
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -37,6 +38,14 @@ _SPLIT_SEED = 0
 _GIVEN_VERSION = "given-2"
 _NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
           "test": "test"}  # fmt: skip
+
+
+#: What the name of a folder or file with a patient's images has in it.
+_PATIENT = re.compile(
+    r"(?<![a-z])(?:patient|pat|person|participant|subject|subj|sub|case|mrn|pid)[-_ ]?\d+", re.I
+)
+#: A name that may be a patient's with the number of an image behind it.
+_NUMBERED = re.compile(r"(.*\d.*)[-_ ]\d{1,5}")
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,9 @@ def load(folder: Path) -> Source:
         for split in SPLITS
     }
     check_labels(labels, listing.class_names, name=str(folder))
+    files = {
+        s: [item.path.relative_to(folder).as_posix() for item in listing.items[s]] for s in SPLITS
+    }
     return Source(
         folder.resolve().name,
         listing.content_hash,
@@ -108,7 +120,51 @@ def load(folder: Path) -> Source:
         labels,
         n_channels,
         notes=(*listing.notes, *_notes_on_images(headers, n_channels, deep_range)),
+        files=files,
+        patients=patients(files, depth=2 if _split_folders(folder) else 1),
     )
+
+
+def patients(files: Mapping[str, Sequence[str]], *, depth: int) -> dict[str, list[str]]:
+    """Whose each image may be: by a name such as ``patient07``, a folder, or a numbered name.
+
+    A folder or numbered name counts only if a class has at least three of several images.
+
+    Parameters
+    ----------
+    files : mapping of str to sequence of str
+        Paths of images by split, below the data set's folder.
+    depth : int
+        How many folders of a path are not a patient's: those of split and class.
+
+    Returns
+    -------
+    dict of str to list of str
+        The same with a name for each image, or "".
+
+    Examples
+    --------
+    >>> patients({"train": ["ill/patient07/1.png", "ill/a.png"], "test": ["ill/P-patient07.png"]},
+    ...          depth=1)
+    {'train': ['patient07', ''], 'test': ['patient07']}
+    >>> patients({"all": [f"ill/{scan}_{i}.png" for scan in ("s1", "s2") for i in (1, 2)]}, depth=1)
+    {'all': ['', '', '', '']}
+    """
+    named: dict[str, str] = {}
+    guessed: dict[str, tuple[str, str]] = {}  # with the folder of the class
+    for path in (PurePosixPath(name) for names in files.values() for name in names):
+        folders, stem = path.parts[depth:-1], path.stem
+        found = next(filter(None, map(_PATIENT.search, (*folders, stem))), None)
+        numbered = _NUMBERED.fullmatch(stem)
+        if found:
+            named[str(path)] = found[0].lower()
+        elif folders or numbered:
+            name = "/".join(folders) or numbered[1]
+            guessed[str(path)] = path.parts[depth - 1], name
+    several = [pair for pair, n in Counter(guessed.values()).items() if n > 1]
+    if max(Counter(name for name, _ in several).values(), default=0) > 2:
+        named |= {path: name for path, (_, name) in guessed.items()}
+    return {split: [named.get(name, "") for name in names] for split, names in files.items()}
 
 
 def _notes_on_images(headers: list[Header], n_channels: int, deep_range: int) -> list[str]:
@@ -209,6 +265,7 @@ def _files(
                 images.append(path)
             elif path.is_file() or path.is_symlink():  # a link to nowhere or to a folder
                 passed_over.append(path)
+    _refuse_medical(passed_over, folder, has_images=any(files.values()))
     for parent in {folder, *splits.values()}:
         passed_over += [p for p in parent.iterdir() if p.is_file() and _is_image(p)]
     if "all" not in splits:
@@ -216,6 +273,18 @@ def _files(
     shown = [p.relative_to(folder) for p in sorted(passed_over) if not p.name.startswith(".")]
     note = "passed over, since not an image file in the folder of a class: "
     return files, [note + listed(shown)] if shown else []
+
+
+def _refuse_medical(passed_over: list[Path], folder: Path, *, has_images: bool) -> None:
+    """Refuse DICOM and NIfTI files in the folder of a class; in the folder itself, if alone."""
+    paths = passed_over if has_images else [*passed_over, *folder.iterdir()]
+    found = [(path, kind) for path in sorted(paths) if (kind := image_file.medical_format(path))]
+    if found:
+        path, kind = found[0]
+        raise DatasetError(
+            f"{path}: {image_file.not_an_image(kind)} ({len(found)} such "
+            f"file{'s' * (len(found) > 1)}); keep the originals outside of this folder"
+        )
 
 
 def _is_image(path: Path) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +84,40 @@ def read_header(path: Path) -> Header:
             is_inverted=_is_inverted(image),
             has_more_pages=_has_more_pages(image),  # last: it may stop at a damaged page
         )
+
+
+def medical_format(path: Path) -> str:
+    """``DICOM`` or ``NIfTI`` by a file's first bytes, else by its name; "" if it is neither."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096) if path.is_file() else b""
+        if head.startswith(b"\x1f\x8b"):
+            head = zlib.decompressobj(31).decompress(head, 512)
+    except (OSError, zlib.error):
+        return ""
+    if head[128:132] == b"DICM":
+        return "DICOM"
+    if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0"):
+        return "NIfTI"
+    name = path.name.lower()
+    if head and name.endswith((".dcm", ".nii", ".nii.gz")):
+        return "DICOM" if name.endswith(".dcm") else "NIfTI"
+    return ""
+
+
+def not_an_image(kind: str) -> str:
+    """What to do with a file of a medical format.
+
+    Examples
+    --------
+    >>> not_an_image("NIfTI")
+    'a NIfTI file, which is not read here; save its slices as PNG of 8 or 16 bits, ...'
+    """
+    return (
+        f"a {kind} file, which is not read here; save its {'slices' * (kind == 'NIfTI') or 'image'}"
+        " as PNG of 8 or 16 bits, for CT with a window such as -1000 to 400 HU for lung or -160 to "
+        "240 HU for soft tissue, and all of one patient in one split"
+    )
 
 
 def _is_inverted(image: Image.Image) -> bool:
@@ -250,6 +285,8 @@ def _upright(path: Path, image: Image.Image) -> Image.Image:
 
 
 def _damaged(path: Path, error: Exception) -> DatasetError:
+    if kind := medical_format(path):
+        return DatasetError(f"{path}: {not_an_image(kind)}")
     why = "of no known kind" if isinstance(error, UnidentifiedImageError) else error
     return DatasetError(
         f"{path}: not a readable image ({why}); repair it, save it as PNG, or remove it"

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from pepr_utils.measurement.datasets.prepare import Images, subset
-from pepr_utils.measurement.datasets.source import SPLITS, Source
+from pepr_utils.measurement.datasets.source import SPLITS, Source, listed
 from pepr_utils.measurement.protocols import protocol
 from pepr_utils.measurement.run import Run
 from pepr_utils.printable import clean
 
+#: Splits that should have no image in common.
+_PAIRS = (("val", "train"), ("test", "train"), ("test", "val"))
 #: Classes whose share is shown one by one.
 _MANY = 20
 
@@ -31,6 +34,10 @@ class Report:
     notes: tuple[str, ...]  #: what was found while reading
     multi_label: bool = False  #: whether an image may have several labels, each counted by itself
     contradictions: int = 0  #: images with a pixel-by-pixel copy that has another label
+    #: What makes accuracies doubtful, as records keep it; copies and contradictions are in it.
+    warnings: tuple[str, ...] = ()
+    #: A row per image behind the warnings: `finding`, and `split` and `file` of it and of another.
+    files: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def lines(self) -> list[str]:
         """Return it as lines of text, without control characters."""
@@ -49,13 +56,7 @@ class Report:
             lines.append(
                 f"always predicting the most common class: accuracy {self.majority_accuracy:.3f}"
             )
-        lines += [
-            f"warning: {n:,} {pair.split()[0]} images are copies of {pair.split()[2]} images"
-            for pair, n in self.duplicates.items()
-            if n
-        ]
-        if self.contradictions:
-            lines.append(f"warning: {self.contradictions:,} images have a copy with another label")
+        lines += [f"warning: {clean(warning)}" for warning in self.warnings]
         return lines + [f"note: {clean(note)}" for note in self.notes]
 
 
@@ -83,22 +84,51 @@ def share_lines(images: Images, run: Run) -> list[str]:
 
 
 def report(images: Images) -> Report:
-    """Count classes and copies of a prepared data set."""
+    """Count classes and copies of a prepared data set; computed once for each."""
+    kept = vars(images)  # it is frozen, and its images do not change
+    if "_report" not in kept:
+        kept["_report"] = _report(images)
+    return kept["_report"]
+
+
+def _report(images: Images) -> Report:
     source, labels = images.source, images.labels
     counts = {split: _counts(labels[split], source) for split in SPLITS}
     majority = None
     if not source.multi_label:
         majority = float((labels["test"] == counts["train"].argmax()).mean())
     digests = {split: [_digest(image) for image in images.pixels[split]] for split in SPLITS}
-    pairs = (("val", "train"), ("test", "train"), ("test", "val"))
-    known = {split: set(found) for split, found in digests.items()}
+    copies = {(a, b): _shared(digests[a], digests[b]) for a, b in _PAIRS}
+    who = source.patients or dict.fromkeys(SPLITS, ())
+    patients = {(a, b): _shared(who[a], who[b]) for a, b in _PAIRS}
+    contradictions = _contradictions(digests, labels)
+    found = [
+        f"{len(these):,} of {len(labels[a]):,} {a} images are copies of {b} images"
+        for (a, b), these in copies.items()
+        if these
+    ]
+    if contradictions:
+        found.append(f"{len(contradictions):,} images have a copy with another label")
+    found += _patients_lines(source, patients)
+    rows = [
+        (finding, a, source.image_name(a, i), b, source.image_name(b, j))
+        for finding, pairs in (("copy", copies), ("same patient", patients))
+        for (a, b), these in pairs.items()
+        for i, j in these.items()
+    ]
+    rows += [
+        ("copy with another label", a, source.image_name(a, i), b, source.image_name(b, j))
+        for (a, i), (b, j) in contradictions.items()
+    ]
     return Report(
         pd.DataFrame({"class": list(source.class_names)} | counts),
         majority,
-        {f"{a} in {b}": sum(d in known[b] for d in digests[a]) for a, b in pairs},
+        {f"{a} in {b}": len(these) for (a, b), these in copies.items()},
         source.notes,
         source.multi_label,
-        _contradictions(digests, labels),
+        len(contradictions),
+        tuple(found),
+        pd.DataFrame(rows, columns=["finding", "split", "file", "other_split", "other_file"]),
     )
 
 
@@ -109,17 +139,46 @@ def _counts(labels: np.ndarray, source: Source) -> np.ndarray:
     return np.bincount(labels, minlength=source.n_classes)
 
 
-def _contradictions(digests: dict[str, list[bytes]], labels: dict[str, np.ndarray]) -> int:
-    """Count images that have a copy with another label, in any split."""
-    every = [
-        (digest, np.asarray(label).tobytes())
-        for split in SPLITS
-        for digest, label in zip(digests[split], labels[split], strict=True)
+def _shared(these: Sequence[Hashable], others: Sequence[Hashable]) -> dict[int, int]:
+    """Places of what is also in another sequence, with its first place there; "" is nothing."""
+    first = {value: j for j, value in reversed(list(enumerate(others))) if value}
+    return {i: first[value] for i, value in enumerate(these) if value in first}
+
+
+def _patients_lines(source: Source, shared: Mapping[tuple[str, str], dict[int, int]]) -> list[str]:
+    """A warning where folders or names of files look like patients who are in two splits."""
+    found = {split: shared[split, "train"] for split in ("test", "val")}
+    if source.patients is None or not any(found.values()):
+        return []
+    names = sorted({source.patients[split][i] for split, these in found.items() for i in these})
+    counts = " and ".join(
+        f"{len(these):,} of {len(source.labels[split]):,} {split} images"
+        for split, these in found.items()
+        if these
+    )
+    return [
+        f"{counts} are, by the names of folders or files, of patients who have training images "
+        f"too ({listed(names)}): if these are patients, make train, val and test folders by patient"
     ]
-    by_digest = defaultdict(set)
-    for digest, label in every:
-        by_digest[digest].add(label)
-    return sum(len(by_digest[digest]) > 1 for digest, _ in every)
+
+
+def _contradictions(
+    digests: dict[str, list[bytes]], labels: dict[str, np.ndarray]
+) -> dict[tuple[str, int], tuple[str, int]]:
+    """Images that have a copy with another label, in any split, each with one such copy."""
+    places: dict[bytes, dict[bytes, tuple[str, int]]] = defaultdict(dict)
+    every = [
+        (split, i, digest, np.asarray(label).tobytes())
+        for split in SPLITS
+        for i, (digest, label) in enumerate(zip(digests[split], labels[split], strict=True))
+    ]
+    for split, i, digest, label in every:
+        places[digest].setdefault(label, (split, i))
+    return {
+        (split, i): next(place for other, place in places[digest].items() if other != label)
+        for split, i, digest, label in every
+        if len(places[digest]) > 1
+    }
 
 
 def _digest(image: np.ndarray) -> bytes:

@@ -43,6 +43,10 @@ class Source:
     n_channels: Literal[1, 3]  #: of all images
     licence: str = ""  #: under which the images come, where known
     notes: tuple[str, ...] = ()  #: what was found while reading and whoever trains should know
+    #: Names of the images' files by split, in the order of the images, where each is a file.
+    files: Mapping[str, Sequence[str]] | None = None
+    #: Whose each image is, as far as folders and names of files say so; "" where they do not.
+    patients: Mapping[str, Sequence[str]] | None = None
 
     @property
     def multi_label(self) -> bool:
@@ -53,6 +57,10 @@ class Source:
     def n_classes(self) -> int:
         """Number of classes, or of labels."""
         return len(self.class_names)
+
+    def image_name(self, split: str, index: int) -> str:
+        """The file of an image, or its place in an array."""
+        return self.files[split][index] if self.files else f"{split}_images[{index}]"
 
     def sizes(self) -> dict[str, int]:
         """Number of images in each split."""

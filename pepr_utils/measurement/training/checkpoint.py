@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -25,6 +24,7 @@ from pepr_utils.measurement.protocols import Protocol
 from pepr_utils.measurement.sweep_environment import wait_to_retry
 from pepr_utils.results import Record
 from pepr_utils.results.atomic import replacing
+from pepr_utils.results.record_files import parse_record, record_text
 
 _REMEDY = "remove it, and the run begins with its first epoch"
 
@@ -148,7 +148,7 @@ def write_checkpoint(
     tensors = {n: t.detach().to("cpu", copy=True).contiguous() for n, t in tensors.items()}
     _, keys, *others = np.random.get_state()  # noqa: NPY002
     generators = {"python": random.getstate(), "numpy": [keys.tolist(), *others]}
-    metadata = {"record": record.model_dump_json(), "random": json.dumps(generators)}
+    metadata = {"record": record_text(record), "random": json.dumps(generators)}
     digest = hashlib.sha256()
     for name in sorted(tensors):
         _add(digest, name, tensors[name])
@@ -193,8 +193,8 @@ def read_checkpoint(path: Path, run_id: str, device: str) -> Checkpoint | None:
                 _add(digest, name, file.get_tensor(name))
         expected = metadata.pop("sha256", "")
         whole = expected == _finish(digest, metadata)
-        record = Record.model_validate_json(metadata["record"]) if whole else None
-    except (SafetensorError, OSError, KeyError, ValidationError) as error:
+        record = parse_record("its record", metadata["record"].encode()) if whole else None
+    except Exception as error:  # noqa: BLE001 - a damaged file can raise anything
         raise RunError(f"the checkpoint {path} is damaged ({_line(error)}); {_REMEDY}") from None
     if record is None:
         raise RunError(f"the checkpoint {path} is damaged: its SHA-256 differs; {_REMEDY}")

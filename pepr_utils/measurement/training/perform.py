@@ -11,6 +11,7 @@ from pepr_utils.errors import PeprError, RunError
 from pepr_utils.measurement import datasets
 from pepr_utils.measurement.datasets.medmnist_sets import split_size
 from pepr_utils.measurement.datasets.prepare import Images, prepare, subset
+from pepr_utils.measurement.datasets.report import report
 from pepr_utils.measurement.metering import meter
 from pepr_utils.measurement.predictions import Predictions
 from pepr_utils.measurement.progress import Step, Watch
@@ -75,6 +76,7 @@ def perform(
             "n_classes": images.source.n_classes,
             "n_train": len(chosen),
             "n_test": len(images.labels["test"]),
+            "data_warnings": "; ".join(report(images).warnings) or None,
         }
         tell(Step("model"))
         with devices.deterministic(
