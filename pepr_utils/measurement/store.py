@@ -263,7 +263,7 @@ def run_lock(
         If the lock cannot be taken or the note cannot be written.
     """
     # `record_killed` takes a lock for a moment, to look at the note: hence a second.
-    with device_lock(), _exclusive(_running(folder, run_id, "lock"), timeout_s=1) as free:
+    with device_lock(), exclusive(_running(folder, run_id, "lock"), timeout_s=1) as free:
         if not free:
             holder = read_note(folder, run_id)
             who = f" (process {holder['pid']} on {holder['host']})" if holder else ""
@@ -290,7 +290,7 @@ def run_lock(
 
 
 @contextmanager
-def _exclusive(path: Path, *, timeout_s: float = 0) -> Iterator[bool]:
+def exclusive(path: Path, *, timeout_s: float = 0) -> Iterator[bool]:
     """Hold a lock for the block, unless another process has it; give whether it is held here."""
     from filelock import FileLock, Timeout
 
@@ -314,7 +314,7 @@ def claim(folder: Path, run_id: str) -> Iterator[bool]:
     processes from measuring it.
     """
     path = _running(folder, run_id, "claim")
-    with _exclusive(path) as free:
+    with exclusive(path) as free:
         try:
             yield free
         finally:
@@ -340,7 +340,7 @@ def is_locked(path: Path) -> bool:
     except ImportError:  # no flock on this system: take the lock for a moment
         if not path.is_file():
             return False
-        with _exclusive(path) as free:
+        with exclusive(path) as free:
             return not free
     try:
         with path.open("rb") as file:
@@ -408,7 +408,7 @@ def record_killed(
     for run_id in noted_runs(folder):
         if only is not None and run_id not in only:
             continue
-        with _exclusive(_running(folder, run_id, "lock")) as free, folder_errors(folder):
+        with exclusive(_running(folder, run_id, "lock")) as free, folder_errors(folder):
             if not free:
                 continue
             note = read_note(folder, run_id)
@@ -435,7 +435,7 @@ def _has_ended(folder: Path, run_id: str, noted: Mapping[str, Any]) -> bool:
 def remove_notes(folder: Path, runs: Collection[str]) -> None:
     """Remove the notes of runs that were ended on purpose: they have not failed."""
     for run_id in runs:
-        with _exclusive(_running(folder, run_id, "lock")) as free, folder_errors(folder):
+        with exclusive(_running(folder, run_id, "lock")) as free, folder_errors(folder):
             if free:
                 note_path(folder, run_id).unlink(missing_ok=True)
 

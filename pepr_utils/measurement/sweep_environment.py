@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -164,6 +165,27 @@ def waiting_path(stop: Path, log: Path) -> Path:
     return stop.with_name(f"{log.stem}.waiting")
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder that is this user's alone; in TMPDIR another may have made it before.
+
+    Raises
+    ------
+    RunError
+        If it is another user's, or no folder but a link to one.
+    OSError
+        If it cannot be made.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != getattr(os, "getuid", lambda: 0)():
+        raise RunError(
+            f"{folder} is not a folder of yours but a link or another user's; remove it, or let "
+            "TMPDIR name another folder"
+        )
+    if stat.S_IMODE(found.st_mode) != 0o700:
+        folder.chmod(0o700)
+
+
 @contextmanager
 def device_lock() -> Iterator[None]:
     """Hold this kernel's device, so that no two runs are metered on it at the same time.
@@ -186,7 +208,7 @@ def device_lock() -> Iterator[None]:
     path = Path(os.environ[DEVICE_LOCK])
     lock, waiting = FileLock(path), waiting_path(Path(os.environ[STOP]), Path(os.environ[LOG]))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         while not lock.is_locked:
             try:
                 lock.acquire(timeout=1)

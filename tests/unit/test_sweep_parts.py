@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import signal
+import socket
+import ssl
 import tempfile
 import threading
 from pathlib import Path
@@ -534,3 +536,91 @@ def test_sighup_is_ignored_under_nohup():
             assert interrupts.asked == GO_ON
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+# -- other users of the machine --------------------------------------------------------------------
+
+
+@pytest.fixture
+def locks(tmp_path, monkeypatch):
+    folder = tmp_path / "pepr-devices"
+    monkeypatch.setattr(cluster, "LOCKS", folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_own_workers_refuse_a_client_without_their_certificate(tmp_path, locks):
+    from distributed import Client
+
+    with cluster.own_workers(1, (), tmp_path / "out", hide_gpus=True) as workers:
+        address = workers.client.scheduler.address
+        assert address.startswith("tls://127.0.0.1:")
+        (slot,) = workers.slots()
+        assert slot.address.startswith("tls://127.0.0.1:")
+        assert workers.client.submit(pow, 2, 5).result(timeout=60) == 32
+        nanny = next(iter(workers.cluster.workers.values())).address
+        for place in (address, slot.address, nanny):
+            with pytest.raises(OSError), cluster.quiet():
+                Client(place.replace("tls", "tcp"), timeout=0.5, set_as_default=False)
+            # Without a certificate, and asking for none.
+            anyone = ssl.create_default_context()
+            anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+            host, port = place.removeprefix("tls://").split(":")
+            with (
+                pytest.raises(ssl.SSLError, match="certificate required"),
+                socket.create_connection((host, int(port)), timeout=10) as plain,
+                anyone.wrap_socket(plain) as encrypted,
+            ):
+                encrypted.recv(1)
+        assert [path.stat().st_mode & 0o777 for path in [locks, *locks.glob("sweep-*[!k]")]] == [
+            0o700, 0o700
+        ]  # fmt: skip
+    assert not list(locks.iterdir())
+
+
+def test_a_worker_killed_while_it_starts_is_started_again(tmp_path, locks, monkeypatch):
+    tried = []
+
+    def start(**_options):
+        tried.append(len(list(locks.glob("sweep-*"))))
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr("distributed.deploy.spec.SpecCluster", start)
+    with (
+        pytest.raises(SweepError, match=r"no worker can be started .*Nanny failed to start"),
+        cluster.own_workers(1, (), tmp_path, hide_gpus=True),
+    ):
+        pass
+    assert tried == [2, 2]  # with the folder and its lock, which are gone now
+    assert not list(locks.iterdir())
+
+
+def test_what_a_killed_sweep_left_is_removed_and_what_a_living_one_uses_is_not(locks):
+    with cluster._scratch() as living:
+        dead = living.with_name(f"{living.name}x")
+        dead.mkdir()
+        (dead / "file").touch()
+        Path(f"{dead}.lock").touch()
+        elsewhere = locks / "sweep-another-host-1.lock"
+        elsewhere.touch()
+        with cluster._scratch() as second:
+            assert sorted(locks.iterdir()) == sorted(
+                [living, Path(f"{living}.lock"), second, Path(f"{second}.lock"), elsewhere]
+            )
+
+
+def test_a_folder_of_locks_is_this_users_alone_or_refused(tmp_path):
+    loose = tmp_path / "loose"
+    loose.mkdir()
+    loose.chmod(0o777)
+    sweep_environment.make_private(loose)
+    assert loose.stat().st_mode & 0o777 == 0o700
+    (tmp_path / "link").symlink_to(loose)
+    with pytest.raises(RunError, match="is not a folder of yours"):
+        sweep_environment.make_private(tmp_path / "link")
+
+
+def test_a_folder_of_another_user_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getuid", lambda: 12345, raising=False)
+    with pytest.raises(RunError, match="another user's"):
+        sweep_environment.make_private(tmp_path)

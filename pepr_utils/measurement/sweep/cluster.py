@@ -7,8 +7,10 @@ import json
 import logging
 import os
 import re
-import tempfile
+import shutil
+import socket
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
@@ -18,9 +20,11 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
+from pepr_utils.measurement.store import exclusive, folder_errors
 from pepr_utils.measurement.sweep.notebook import end_kernels
 from pepr_utils.measurement.sweep.state import SweepError
-from pepr_utils.measurement.sweep.worker import LOG, SET_BY_DASK, Job, Report, work
+from pepr_utils.measurement.sweep.worker import LOCKS, LOG, SET_BY_DASK, Job, Report, work
+from pepr_utils.measurement.sweep_environment import make_private
 
 #: Seconds after which a scheduler that does not answer is taken to be gone.
 ANSWER_S = 10
@@ -186,13 +190,18 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
     """Start a worker process for each slot on this machine, and end them with the block.
 
     The worker of a GPU sees that GPU only, from before anything is imported in it. Every port is
-    bound to this machine's own address. `gpus` are names for CUDA_VISIBLE_DEVICES; without any
-    there are `n` slots on the processor.
+    bound to this machine's own address, and takes only whoever has the certificate that is made
+    here and kept in memory: other users of the machine reach its own address too. `gpus` are names
+    for CUDA_VISIBLE_DEVICES; without any there are `n` slots on the processor.
     """
     _start_quiet_tracker()  # before an import starts it
+    import cryptography  # noqa: F401 - it makes the certificate
     import dask
     from distributed import Client, Nanny, Scheduler
     from distributed.deploy.spec import SpecCluster
+    from distributed.security import Security
+
+    security = Security.temporary()
 
     envs: dict[str, dict[str, str]] = {
         f"gpu-{i}": {"CUDA_VISIBLE_DEVICES": name} for i, name in enumerate(gpus)
@@ -207,6 +216,7 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
                 "env": env | {LOG: str(logs / f"worker-{name}.log")},
                 "preload": ["pepr_utils.measurement.sweep.worker"],
                 "host": "127.0.0.1",
+                "security": security,
                 "dashboard": False,
                 "silence_logs": logging.CRITICAL,
             },
@@ -215,7 +225,13 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
     }
     scheduler = {
         "cls": Scheduler,
-        "options": {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"},
+        "options": {
+            "protocol": "tls://",
+            "host": "127.0.0.1",
+            "port": 0,
+            "security": security,
+            "dashboard_address": "127.0.0.1:0",
+        },
     }
     settings = {
         "distributed.scheduler.allowed-failures": 0,  # the records say what is to be repeated
@@ -232,26 +248,55 @@ def own_workers(n: int, gpus: Sequence[str], folder: Path, *, hide_gpus: bool) -
         cores = len(affinity(0)) if affinity else (os.cpu_count() or 1)
         threads = {"OMP_NUM_THREADS": str(max(1, cores // len(envs)))} | threads
     with (
-        tempfile.TemporaryDirectory(prefix="pepr-", ignore_cleanup_errors=True) as scratch,
-        dask.config.set(settings | {"temporary-directory": scratch}),
+        _scratch() as scratch,
+        dask.config.set(settings | {"temporary-directory": str(scratch)}),
         quiet(),
     ):
-        try:
-            cluster = SpecCluster(
-                workers=workers,
-                scheduler=scheduler,
-                name="pepr",
-                silence_logs=logging.CRITICAL,
-                shutdown_on_close=False,  # it is closed below
-            )
-        except (RuntimeError, OSError) as error:
-            raise SweepError(f"no worker can be started on this machine ({error})") from error
+        for again in (True, False):  # a worker that is killed while it starts ends the cluster
+            try:
+                cluster = SpecCluster(
+                    workers=workers,
+                    scheduler=scheduler,
+                    security=security,
+                    name="pepr",
+                    silence_logs=logging.CRITICAL,
+                    shutdown_on_close=False,  # it is closed below
+                )
+                break
+            except (RuntimeError, OSError) as error:
+                if not again:
+                    raise SweepError(
+                        f"no worker can be started on this machine ({error})"
+                    ) from error
         try:
             with Client(cluster, timeout=30) as client:
                 yield OwnWorkers(client, "this machine", threads, len(envs), cluster=cluster)
         finally:
             with suppress(Exception):
                 cluster.close(timeout=5)
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for the workers' files, and an end to those of sweeps that were killed."""
+    with folder_errors(LOCKS):
+        make_private(LOCKS)
+    prefix = f"sweep-{socket.gethostname()}-"  # another machine's locks may not be seen here
+    for lock in LOCKS.glob(f"{prefix}*.lock"):
+        with exclusive(lock) as free:
+            if free:
+                shutil.rmtree(str(lock).removesuffix(".lock"), ignore_errors=True)
+                lock.unlink(missing_ok=True)
+    place = LOCKS / f"{prefix}{uuid.uuid4().hex[:8]}"
+    lock = place.with_name(f"{place.name}.lock")
+    with exclusive(lock):
+        try:
+            with folder_errors(LOCKS):
+                place.mkdir(mode=0o700)
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+            lock.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -303,7 +348,8 @@ def connect(scheduler: str, timeout_s: float) -> Any:
     except (OSError, ValueError, TypeError, OverflowError) as error:
         raise SweepError(
             f"no scheduler answers at {scheduler} ({type(error).__name__}); start one with "
-            "dask scheduler, or leave --scheduler out to use this machine"
+            "dask scheduler (a tls:// one needs your certificate here too, see the chapter Run the "
+            "study), or leave --scheduler out to use this machine"
         ) from None
 
 

@@ -17,7 +17,7 @@ ROOM_BYTES = 20_000_000
 #: kernels on workers that could not be reached may still need them.
 KEPT_S = 30 * 86400
 LEFTOVERS = ("running/*.stop", "running/*.here", "running/*.waiting", "running/*.claim",
-             "notebooks/*.log", ".*.tmp", "*/.*.tmp")  # fmt: skip
+             "running/*.lock", "notebooks/*.log", ".*.tmp", "*/.*.tmp")  # fmt: skip
 
 
 def touch(path: Path) -> None:
@@ -34,7 +34,7 @@ def tidy(folder: Path) -> None:
         with suppress(OSError):  # another sweep has removed it
             found = path.stat()
             needed = path.suffix == ".log" and found.st_size
-            if path.suffix == ".claim":
+            if path.suffix in (".claim", ".lock"):
                 needed = is_locked(path)
             if not needed and time.time() - found.st_mtime > KEPT_S:
                 path.unlink()
