@@ -86,7 +86,7 @@ def _is_missing(value: Any) -> bool:
 
 
 def as_pandas(values: Any) -> Any:
-    """Return the pandas form of a frame or column of another library (``to_pandas``, as Polars')."""
+    """Return the pandas form of a frame or column of another library, such as Polars."""
     return values.to_pandas() if hasattr(values, "to_pandas") else values
 
 

@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 
 from pepr_utils.errors import ScoreInputError, unknown_name
-from pepr_utils.scoring.arrays import as_pandas, group_codes, pandas_index, sorted_by_group, to_floats
+from pepr_utils.scoring.arrays import (
+    as_pandas,
+    group_codes,
+    pandas_index,
+    sorted_by_group,
+    to_floats,
+)
 
 #: Which direction of (performance, cost) is better, by default: higher accuracy, lower energy.
 BETTER = ("high", "low")
