@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,43 +17,50 @@ from pepr_utils.errors import PeprError
 def reading_options(command: Callable) -> Callable:
     """Add the options that say how a file is read; the command gets them as ``reading``.
 
-    They are the keyword arguments of `pepr_utils.results.user_table.load_user_table`.
+    They are the fields of `pepr_utils.results.table_reader.Reading`.
     """
+    options = {
+        "percent": click.option(
+            "--percent", metavar="COL", multiple=True,
+            help="Column of percentages, divided by 100; may be given several times."),
+        "mapping": click.option(
+            "--map", "mapping", metavar="NEW=COL", multiple=True, callback=_pairs,
+            help="Call a column NEW; COL may end in its unit or %, as in accuracy=top1%."),
+        "join": click.option(
+            "--join", metavar="FILE", multiple=True, type=click.Path(path_type=Path),
+            help="Add the columns of a further table, by --on."),
+        "on": click.option("--on", metavar="COL", help="Column that the tables share, or A=B."),
+        "sep": click.option(
+            "--sep", metavar="CHAR", help="Separator of a text file.  [default: as found]"),
+        "decimal": click.option(
+            "--decimal", type=click.Choice([",", "."]),
+            help="Decimal mark of a text file.  [default: as found]"),
+        "sheet": click.option(
+            "--sheet", metavar="NAME", help="Sheet of a spreadsheet, by name or number."),
+    }  # fmt: skip
 
     @functools.wraps(command)
-    def run(*, percent, mapping, join, sep, decimal, sheet, on, **own):
-        pairs = {}
-        for text in mapping:
-            new, equals, column = (part.strip() for part in text.partition("="))
-            if not (new and equals and column) or new in pairs:
-                raise click.UsageError(
-                    f"--map is {text!r}; allowed: NEW=COL, each NEW once, such as --map "
-                    "accuracy=top1% or --map energy_kwh='consumed (Wh)'"
-                )
-            pairs[new] = column
-        reading = {
-            "sep": sep, "decimal": decimal, "sheet": sheet, "on": on,
-            "percent": percent, "join": join, "mapping": pairs,
-        }  # fmt: skip
+    def run(**own):
+        reading = {name: own.pop(name) for name in options}
         return command(reading={k: v for k, v in reading.items() if v}, **own)
 
-    options = [
-        click.option("--percent", metavar="COL", multiple=True,
-                     help="Column of percentages, divided by 100; may be given several times."),
-        click.option("--map", "mapping", metavar="NEW=COL", multiple=True,
-                     help="Call a column NEW; COL may end in its unit or %, as in accuracy=top1%."),
-        click.option("--join", metavar="FILE", multiple=True, type=click.Path(path_type=Path),
-                     help="Add the columns of a further table, by --on."),
-        click.option("--on", metavar="COL", help="Column that the tables share, or A=B."),
-        click.option("--sep", metavar="CHAR",
-                     help="Separator of a text file.  [default: as found]"),
-        click.option("--decimal", type=click.Choice([",", "."]),
-                     help="Decimal mark of a text file.  [default: as found]"),
-        click.option("--sheet", metavar="NAME", help="Sheet of a spreadsheet, by name or number."),
-    ]  # fmt: skip
-    for option in reversed(options):
+    for option in reversed(options.values()):
         run = option(run)
     return run
+
+
+def _pairs(_context: Any, _option: Any, texts: tuple[str, ...]) -> dict[str, str]:
+    """New name -> column, from ``--map``."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        new, equals, column = (part.strip() for part in text.partition("="))
+        if not (new and equals and column) or new in pairs:
+            raise click.UsageError(
+                f"--map is {text!r}; allowed: NEW=COL, each NEW once, such as --map "
+                "accuracy=top1% or --map energy_kwh='consumed (Wh)'"
+            )
+        pairs[new] = column
+    return pairs
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from pepr_utils.results.record_files import RUNS_FOLDER, read_record, record_pat
 from pepr_utils.results.repair import repair
 from pepr_utils.results.result_set import ResultSet
 from pepr_utils.results.schema import Epoch, Record, Run
-from pepr_utils.results.table_reader import REQUIRED_IN_TABLE, UserTable, read_table_files
+from pepr_utils.results.table_reader import REQUIRED_IN_TABLE, Reading, UserTable, read_table_files
 from pepr_utils.results.tables import check_table, columns
 
 PUBLISHED = "published"
@@ -82,7 +82,7 @@ def load_result_set(name_or_path: str | os.PathLike[str], **options: Any) -> Res
     if kind == "published":
         runs, epochs, digest = published.read()
     elif kind == "file":
-        return of_table(read_table_files(path, **options))
+        return of_table(read_table_files(path, Reading(**options)))
     else:
         runs, epochs, digest, taken = read_folder(path)
     return ResultSet(

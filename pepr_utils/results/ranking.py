@@ -14,6 +14,7 @@ from pepr_utils.results.models import Models, Question, Scale, find_models
 from pepr_utils.results.notes import Note, notes
 from pepr_utils.results.table_reader import UserTable
 from pepr_utils.scoring import normalize, pepr, weighted_resource
+from pepr_utils.scoring.arrays import as_pandas
 from pepr_utils.scoring.normalization import NORMALIZATIONS, between
 
 #: Coverage of the intervals, and the standard errors that a normal distribution takes for it.
@@ -276,8 +277,7 @@ def score(  # noqa: PLR0913 (one for each option of the command)
     >>> [note.kind for note in ranked.notes]
     ['two-models']
     """
-    if not isinstance(table, pd.DataFrame) and hasattr(table, "to_pandas"):
-        table = table.to_pandas()  # of Polars, and other libraries
+    table = as_pandas(table)
     if not isinstance(table, pd.DataFrame):
         raise InvalidTableError(
             f"table is a {type(table).__name__}; allowed: a DataFrame of pandas, or of a library "

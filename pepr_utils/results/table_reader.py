@@ -421,28 +421,55 @@ def _is_text_or_made(table: UserTable, name: str) -> bool:
     )
 
 
-def read_table_files(
-    path: Path,
-    *,
-    sep: str | None = None,
-    decimal: str | None = None,
-    sheet: str | None = None,
-    percent: Collection[str] = (),
-    mapping: Mapping[str, str] | None = None,
-    join: Collection[str | os.PathLike[str]] = (),
-    on: str | None = None,
-) -> UserTable:
+@dataclass(frozen=True)
+class Reading:
+    """How files are read: the options of every function and command that reads a table.
+
+    Attributes
+    ----------
+    sep, decimal : str, optional
+        Separator and decimal mark of a text file, where they are not to be found out.
+    sheet : str, optional
+        Name or number, from 1, of a spreadsheet's sheet.
+    percent : str or collection of str, optional
+        Columns that hold percentages.
+    mapping : mapping, optional
+        New name -> column, with the unit that its values are in where its name does not end in
+        it: ``{"accuracy": "top1 %", "energy_kwh": "consumed (Wh)"}``.
+    join : str, path or collection of them, optional
+        Files with further columns of the same models.
+    on : str, optional
+        Column by which they are joined, or ``A=B`` where it has two names.
+    """
+
+    sep: str | None = None
+    decimal: str | None = None
+    sheet: str | None = None
+    percent: str | Collection[str] = ()
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    join: str | os.PathLike[str] | Collection[str | os.PathLike[str]] = ()
+    on: str | None = None
+
+    @property
+    def joined(self) -> list[Path]:
+        """The files of `join`."""
+        files = [self.join] if isinstance(self.join, str | os.PathLike) else self.join
+        return [Path(file).expanduser() for file in files]
+
+
+def read_table_files(path: Path, reading: Reading) -> UserTable:
     """Read a table from a file, and join others to it; see `load_user_table`."""
-    sep = _separator(sep)
+    sep, decimal, join = _separator(reading.sep), reading.decimal, reading.joined
     if decimal not in (None, ",", "."):
         raise ScoreInputError(f"decimal is {decimal!r}; allowed: ',' or '.'")
-    if bool(join) != bool(on):
+    if bool(join) != bool(reading.on):
         missing = "--on COL, the column that both have" if join else "--join FILE"
         raise ScoreInputError(f"{'--join' if join else '--on'} needs {missing}")
-    table = _read_one(path, sep, decimal, sheet)
-    for other in join:
-        table = _joined(table, _read_one(Path(other).expanduser(), None, decimal, None), str(on))
-    return _with_options(table, percent, mapping or {})
+    table = _read_one(path, sep, decimal, reading.sheet)
+    for file in join:
+        table = _joined(table, _read_one(file, None, decimal, None), str(reading.on))
+    percent = [reading.percent] if isinstance(reading.percent, str) else reading.percent
+    return _with_options(table, percent, reading.mapping or {})
 
 
 def _separator(sep: str | None) -> str | None:

@@ -6,27 +6,17 @@ Only the columns that a question needs are read and checked, each as a whole.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from pepr_utils.errors import unknown_name
 from pepr_utils.results.load import available_result_sets, load_result_set
-from pepr_utils.results.table_reader import UserTable, read_table_files
+from pepr_utils.results.table_reader import Reading, UserTable, read_table_files
 
 
-def load_user_table(
-    name_or_path: str | os.PathLike[str],
-    *,
-    sep: str | None = None,
-    decimal: str | None = None,
-    sheet: str | None = None,
-    percent: Collection[str] = (),
-    mapping: Mapping[str, str] | None = None,
-    join: Collection[str | os.PathLike[str]] = (),
-    on: str | None = None,
-) -> UserTable:
+def load_user_table(name_or_path: str | os.PathLike[str], **options: Any) -> UserTable:
     """Load a table by path, or the runs of a result set by name or folder.
 
     Parameters
@@ -36,19 +26,10 @@ def load_user_table(
         a spreadsheet, Parquet, JSON or JSON lines, also compressed; ``-`` for standard input;
         carbontracker's logs or a folder of them; or the name of a result set or a folder of
         records, as for `load_result_set`. What it was taken for is in `UserTable.taken`.
-    sep, decimal : str, optional
-        Separator and decimal mark of a text file, where they are not to be found out.
-    sheet : str, optional
-        Name or number, from 1, of a spreadsheet's sheet.
-    percent : collection of str, optional
-        Columns that hold percentages.
-    mapping : mapping, optional
-        New name -> column, with the unit that its values are in where its name does not end in
-        it: ``{"accuracy": "top1 %", "energy_kwh": "consumed (Wh)"}``.
-    join : collection of str or path, optional
-        Files with further columns of the same models.
-    on : str, optional
-        Column by which they are joined, or ``A=B`` where it has two names.
+    **options
+        How files are read: what `pepr_utils.results.table_reader.Reading` lists, such as
+        ``decimal=","``, ``percent=["accuracy"]``, ``mapping={"accuracy": "top1 %"}`` or
+        ``join=["energies.csv"], on="model"``.
 
     Raises
     ------
@@ -64,28 +45,25 @@ def load_user_table(
     >>> load_user_table("published").rows.shape[0]  # doctest: +SKIP
     1048
     """
-    given = {
-        "sep": sep, "decimal": decimal, "sheet": sheet, "on": on,
-        "percent": percent, "mapping": mapping, "join": join,
-    }  # fmt: skip
-    options = {option: value for option, value in given.items() if value}
+    reading = Reading(**options)
     name = os.fspath(name_or_path)
     path = Path(name).expanduser()
     if name in available_result_sets() or (path.is_dir() and not any(path.glob("*.log"))):
-        loaded = load_result_set(name, **options)
+        given = {option: value for option, value in options.items() if value}
+        loaded = load_result_set(name, **given)
         table = UserTable(name, loaded.runs.reset_index(drop=True))
         table.say(*loaded.taken)
         return table
-    for file in (path, *map(Path, join)):
-        if str(file) != "-" and not file.expanduser().exists():
+    for file in (path, *reading.joined):
+        if str(file) != "-" and not file.exists():
             raise unknown_name(
                 "file or result set", str(file), available_result_sets(),
                 also="the path of a table (CSV, spreadsheet, Parquet, JSON) or a folder of records",
             )  # fmt: skip
-    return read_table_files(path, **options)
+    return read_table_files(path, reading)
 
 
-def read_table(name_or_path: str | os.PathLike[str], **options: object) -> pd.DataFrame:
+def read_table(name_or_path: str | os.PathLike[str], **options: Any) -> pd.DataFrame:
     """Read a table of models, one row each: a file of any kind, or a result set's runs.
 
     Parameters
@@ -111,5 +89,5 @@ def read_table(name_or_path: str | os.PathLike[str], **options: object) -> pd.Da
     >>> read_table("published").shape[0]
     1048
     """
-    table = load_user_table(name_or_path, **options)  # type: ignore[arg-type]
-    return table.with_numbers(options.get("mapping") or ())  # type: ignore[arg-type]
+    table = load_user_table(name_or_path, **options)
+    return table.with_numbers(options.get("mapping") or ())

@@ -85,6 +85,11 @@ def _is_missing(value: Any) -> bool:
     return value is None or type(value).__name__ == "NAType"
 
 
+def as_pandas(values: Any) -> Any:
+    """Return the pandas form of a frame or column of another library, such as Polars."""
+    return values.to_pandas() if hasattr(values, "to_pandas") else values
+
+
 def check_unit_interval(array: np.ndarray, values: Any, what: str, fix: str) -> None:
     """Raise `ScoreInputError` unless every element lies in [0, 1]; `fix` is the remedy."""
     if array.min() < 0 or array.max() > 1:

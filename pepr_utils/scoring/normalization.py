@@ -9,6 +9,7 @@ import numpy as np
 
 from pepr_utils.errors import ScoreInputError, unknown_name
 from pepr_utils.scoring.arrays import (
+    as_pandas,
     first,
     group_codes,
     like_input,
@@ -89,6 +90,7 @@ def normalize(
     _check_outside(outside, method)
     lower = None if lower is None else to_number(lower, "lower")
     upper = None if upper is None else to_number(upper, "upper")
+    cost, by = as_pandas(cost), as_pandas(by)
     index = pandas_index(cost, by)
     values = to_floats(cost, "cost", keep_float32=True)
     check_sign(values, cost, strictly=method == "log")

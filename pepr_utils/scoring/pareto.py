@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 
 from pepr_utils.errors import ScoreInputError, unknown_name
-from pepr_utils.scoring.arrays import group_codes, pandas_index, sorted_by_group, to_floats
+from pepr_utils.scoring.arrays import (
+    as_pandas,
+    group_codes,
+    pandas_index,
+    sorted_by_group,
+    to_floats,
+)
 
 #: Which direction of (performance, cost) is better, by default: higher accuracy, lower energy.
 BETTER = ("high", "low")
@@ -34,7 +40,7 @@ def pareto_front(
 
     Parameters
     ----------
-    performance : array_like or pandas.Series, shape (n,)
+    performance : array_like or pandas.Series, shape (n,), or what has ``to_pandas``
         Any number of each model, in any unit; not normalised.
     cost : array_like, pandas.Series or pandas.DataFrame, shape (n,) or (n, k)
         Likewise one cost, or several: one kind on each position of the last axis.
@@ -69,6 +75,7 @@ def pareto_front(
     >>> pareto_front([0.9, 0.8, 0.8, 0.7], [[3, 5], [1, 5], [2, 4], [1, 6]]).tolist()
     [True, True, True, False]
     """
+    performance, cost, by = map(as_pandas, (performance, cost, by))
     of_cost = [cost[name] for name in cost] if hasattr(cost, "columns") else [cost]
     index = pandas_index(performance, *of_cost, by)
     p, c, present = _values(performance, cost, better, missing)
@@ -125,6 +132,7 @@ def pareto_knee(
     >>> pareto_knee([0.5, 0.9], [1.0, 10.0]) is None
     True
     """
+    performance, cost = as_pandas(performance), as_pandas(cost)
     p, c, present = _values(performance, cost, better, missing)
     if c.ndim != 1:
         raise ScoreInputError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pepr_utils.errors import InfeasibleBudgetError, ScoreInputError, unknown_name
-from pepr_utils.scoring.arrays import to_floats, to_number
+from pepr_utils.scoring.arrays import as_pandas, to_floats, to_number
 from pepr_utils.scoring.normalization import check_finds_bounds, normalize
 from pepr_utils.scoring.pareto import pareto_front
 from pepr_utils.scoring.score import pepr, weighted_resource
@@ -64,7 +64,7 @@ def select(
 
     Parameters
     ----------
-    table : pandas.DataFrame
+    table : pandas.DataFrame, or what has ``to_pandas``, as Polars' has
         One row per model, all of one experiment.
     performance : str
         Column of the performance (in [0, 1]).
@@ -112,6 +112,7 @@ def select(
     'b'
     """
     check_finds_bounds(method)
+    table = as_pandas(table)
     if not hasattr(table, "columns"):
         raise ScoreInputError(
             f"table is a {type(table).__name__}; allowed: a pandas DataFrame, one row per model"

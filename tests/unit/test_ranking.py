@@ -230,11 +230,19 @@ def test_a_meter_gives_a_row_of_a_table():
     assert len(score(pd.DataFrame(rows), "accuracy", "energy_kwh")) == 2
 
 
-def test_a_frame_of_another_library_is_scored_as_its_pandas_form():
-    class Frame:
-        def to_pandas(self):
-            return SEEDS
-
-    assert score(Frame()).equals(score(SEEDS))
+def test_frames_of_other_libraries_are_taken_as_their_pandas_form():
+    """Those of Arrow, which have `to_pandas` as Polars' have, and nothing else of pandas."""
+    pyarrow = pytest.importorskip("pyarrow")
+    other = pyarrow.Table.from_pandas(SEEDS)
+    assert score(other).equals(score(SEEDS))
+    asked = {"performance": "acc", "cost": "kwh", "maximum": {"kwh": 2.0}}
+    assert pu.select(other, **asked).ranking.equals(pu.select(SEEDS, **asked).ranking)
+    for arguments in (["acc", "kwh"], ["acc", ["kwh", "seed"]]):
+        of = [[frame[name] if isinstance(name, str) else frame.select(name) for name in arguments]
+              for frame in (other,)] + [[SEEDS[name] for name in arguments]]  # fmt: skip
+        front, same = (pu.pareto_front(*columns) for columns in of)
+        assert front.equals(same)
+    by = pu.normalize(other["kwh"], by=other["model"])
+    assert by.equals(pu.normalize(SEEDS["kwh"], by=SEEDS["model"]))
     with pytest.raises(InvalidTableError, match="table is a list; allowed: a DataFrame"):
         score([1])
