@@ -71,11 +71,11 @@
     drawn.get(chart)?.finalize();
     delete chart.dataset.drawn;
     chart.querySelector(".pepr-live")?.remove();
-    const spec = specification(chart);
     const live = document.createElement("div");
     live.className = "pepr-live";
     chart.append(live);
     try {
+      const spec = specification(chart);
       const result = await vegaEmbed(live, fitted(spec, chart.clientWidth), {
         actions: { export: { svg: true, png: true }, source: false, compiled: false, editor: false },
         downloadFileName: chart.dataset.name,

@@ -11,6 +11,8 @@ from pepr_utils.results.result_set import fine_tuned
 
 #: In how many of the resamples a model has to lead to be counted as one that could.
 COULD_LEAD = 0.01
+#: Two leads are close if they differ by less than this part.
+CLOSE = 0.1
 
 
 def controls_table(controls: pd.DataFrame) -> pd.DataFrame:
@@ -73,6 +75,7 @@ def numbers(
         "difference-alone": fixed(here["P = 1, difference"], 3),
         "lead-pepr": _share(here, "PePR"),
         "lead-alone": _share(here, "P = 1"),
+        "lead-verdict": _lead_verdict(here),
         "shift-max": _largest_shift(rules, "max"),
         "shift-log": _largest_shift(rules, "log"),
         "how-resampled": _how_resampled(table, intervals),
@@ -89,6 +92,18 @@ def _share(row: pd.Series, name: str) -> str:
     return NOT_AVAILABLE if pd.isna(share) else f"{share:.1%}".replace("%", " %")
 
 
+def _lead_verdict(row: pd.Series) -> str:
+    """Say what of the small models' lead in score is cost."""
+    lead, alone = (row[f"{name}, difference"] / row[f"{name}, small"] for name in ("PePR", "P = 1"))
+    if not lead > 0:
+        return "Small models have no lead in PePR-E here."
+    if abs(alone - lead) < CLOSE * lead:
+        return "These are close: the lead in PePR-E is a lead in cost."
+    if alone > lead:
+        return "Cost alone would make a wider lead; accuracy narrows it."
+    return "Cost makes a part of the lead only."
+
+
 def _largest_shift(rules: pd.DataFrame, rule: str) -> str:
     shifts = rules.loc[rules["rule"] == rule, "largest shift"].dropna()
     return f"{int(shifts.max())}" if len(shifts) else NOT_AVAILABLE
@@ -96,10 +111,10 @@ def _largest_shift(rules: pd.DataFrame, rule: str) -> str:
 
 def _how_resampled(table: pd.DataFrame, intervals: pd.DataFrame) -> str:
     if len(intervals) and intervals["by_image"].all():
-        return "the test images are resampled, the same ones for all models"
+        return "The test images are resampled, the same ones for all models."
     counts = table["n_test"].dropna().unique()
     images = f"{int(counts[0]):,} " if len(counts) == 1 else ""
-    return f"accuracies are resampled as binomial counts over the {images}test images"
+    return f"Accuracies are resampled as binomial counts over the {images}test images."
 
 
 def _cost_spread(table: pd.DataFrame) -> str:
@@ -107,11 +122,11 @@ def _cost_spread(table: pd.DataFrame) -> str:
     if not repeated:
         return (
             "The energy is taken as measured: no run was repeated, so that its spread is not known "
-            "and the true intervals are wider"
+            "and the true intervals are wider."
         )
     return (
         f"The energy of the {repeated} models that ran more than once is resampled among their "
-        "runs; few runs understate its spread"
+        "runs; few runs understate its spread."
     )
 
 
@@ -139,9 +154,9 @@ def _bounds(scored: dict[str, pd.DataFrame], bounds: pd.DataFrame) -> dict[str, 
         "alpha-lowest": fixed(alphas.min(), 2),
         "alpha-highest": fixed(alphas.max(), 2),
         "largest-change": fixed(rows["largest change of a score"].max(), 3),
-        "leaders-changed": "the leader stays the same in each"
+        "leaders-changed": "The leader stays the same in each."
         if changed == 0
-        else f"another model leads in {changed} of them",
+        else f"Another model leads in {changed} of them.",
     }
 
 
@@ -196,6 +211,27 @@ def benchmark() -> pd.DataFrame:
             "sd": table["accuracy_sd_224"] / 100,
         }
     )
+
+
+def seeds_in_words(seeds: pd.DataFrame) -> dict[str, str]:
+    """Say on which data sets another seed moves an accuracy by more than the first model leads."""
+    if seeds.empty:
+        unknown = "What another seed does is known for none of these data sets."
+        return {"seeds-verdict": unknown, "seeds-within": "n/a"}
+    longer = seeds["lead"] < seeds["seeds alone"]
+    moved, firm = (" and ".join(seeds.loc[rows, "data set"]) for rows in (longer, ~longer))
+    can = (
+        f"On {moved} another seed alone can move an accuracy by more than the first model leads, "
+        "so one seed does not tell which is the most accurate"
+    )
+    cannot = f"On {firm} the most accurate model leads by more than another seed alone does"
+    within = [
+        f"{row['within it']} of {row['models']} on {row['data set']}" for _, row in seeds.iterrows()
+    ]
+    return {
+        "seeds-verdict": "; ".join(said for said, on in ((can, moved), (cannot, firm)) if on) + ".",
+        "seeds-within": " and ".join(within),
+    }
 
 
 def other_seeds(result_set: ResultSet) -> pd.DataFrame:

@@ -49,20 +49,25 @@ def equal_or_undecided(equivalence: pd.DataFrame) -> dict[str, str]:
         & equivalence["factor"].isin(" against ".join(GROUPS[f]) for f in _BY_MODEL)
     ]
     words = [
-        f"{row['factor']} {_VERDICTS.get(row['verdict'], 'differ')} "
-        f"(p {row[f'p, within {MARGIN:g}']})"
+        _VERDICTS.get(row["verdict"], "{} models differ").format(
+            row["factor"].replace(" against ", " and ")
+        )
+        + f" (p {row[f'p, within {MARGIN:g}']})"
         for row in average.to_dict("records")
     ]
     return {
         "equal-verdict": f"Of {len(equivalence)} comparisons {equal.sum()} are equal within it, "
         f"{by_families.sum()} of them over resampled families too; {undecided.sum()} are not "
-        "decided: the data allow a difference of that size, and none.",
+        "decided, since the data allow a difference of that size and none.",
         "equal-average": f"{'; '.join(words)}." if words else "nothing is compared.",
     }
 
 
 _BY_MODEL = ("size", "efficient", "type")
-_VERDICTS = {f"equal within {MARGIN:g}": "are equal", "not decided": "are not decided"}
+_VERDICTS = {
+    f"equal within {MARGIN:g}": "{} models are equal",
+    "not decided": "for {} models it is not decided",
+}
 
 
 def changes(table: pd.DataFrame, moved: Iterable[bool], *extra: str) -> str:
@@ -70,7 +75,8 @@ def changes(table: pd.DataFrame, moved: Iterable[bool], *extra: str) -> str:
     rows = table[list(moved)]
     if rows.empty:
         return f"No answer of {len(table)} changes." if len(table) else "Nothing is compared."
-    return f"{len(rows)} of {len(table)} answers change: {named_rows(rows, *extra)}."
+    change = "answers changes" if len(rows) == 1 else "answers change"
+    return f"{len(rows)} of {len(table)} {change}: {named_rows(rows, *extra)}."
 
 
 def largest_family(result_set: ResultSet) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from paper.figures.common import colours, tips
+from paper.figures.common import ROW_HEIGHT, colours, tips
 from paper.site.theme import PALETTE
 
 #: Of both years; no group of models has these.
@@ -37,7 +37,7 @@ def chart(frame: pd.DataFrame) -> alt.LayerChart:
     points = base.mark_point(filled=True, size=90, opacity=1).encode(
         color=alt.Color("year:N", title="Year", scale=colours(YEAR_COLOURS))
     )
-    return alt.layer(lines, points)
+    return alt.layer(lines, points).properties(height=ROW_HEIGHT * len(order))
 
 
 def describe(frame: pd.DataFrame) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from paper.figures.common import BLUE, GREEN, VERMILION, colours, tips
+from paper.figures.common import BLUE, GREEN, ROW_HEIGHT, VERMILION, colours, tips
 from pepr_utils.ledger import ANOTHER_READING, NOT_CHECKABLE, NOT_REPRODUCED, OUTCOMES, REPRODUCED
 
 #: Short names of the outcomes, and their colours.
@@ -32,6 +32,7 @@ def chart(counts: pd.DataFrame) -> alt.Chart:
             order="order:Q",
             tooltip=tips("section", "outcome", "n|claims|d"),
         )
+        .properties(height=ROW_HEIGHT * len(sections))
     )
 
 

@@ -19,6 +19,8 @@ ARM_COLOURS = {"fine-tuned": BLUE, "from scratch": VERMILION, "100 %": BLUE, "10
 SIZE_COLOURS = {"small": GREEN, "large": PURPLE}
 
 CHART_HEIGHT = 340
+#: Of one row of a chart with names on its axis: a height in steps makes Vega-Lite warn.
+ROW_HEIGHT = 22
 
 
 def size_axis(frame: pd.DataFrame) -> alt.X:

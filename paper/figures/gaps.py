@@ -5,7 +5,15 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from paper.figures.common import BLUE, GREEN, VERMILION, colours, nothing_to_draw, tips
+from paper.figures.common import (
+    BLUE,
+    GREEN,
+    ROW_HEIGHT,
+    VERMILION,
+    colours,
+    nothing_to_draw,
+    tips,
+)
 from paper.figures.medians import NOTHING
 from pepr_utils.errors import NotAvailableError
 from pepr_utils.results import ResultSet
@@ -83,7 +91,7 @@ def chart(frame: pd.DataFrame) -> alt.LayerChart | alt.Chart:
         x="gap:Q", shape=alt.Shape("measure:N", scale=colours(_SHAPES), legend=None)
     )
     zero = alt.Chart().mark_rule(color="#7b8794", strokeDash=[4, 3]).encode(x=alt.datum(0))
-    return alt.layer(zero, bars, points)
+    return alt.layer(zero, bars, points).properties(height=ROW_HEIGHT * len(rows))
 
 
 def describe(frame: pd.DataFrame) -> str:

@@ -94,6 +94,7 @@ def chart(frame: pd.DataFrame) -> alt.LayerChart | alt.Chart:
         place=[3.0 * order.index(d) for d in dict.fromkeys(frame["dataset"])],
         words=[_words(row) for row in placed.drop_duplicates("dataset").to_dict("records")],
     )
+    heads["short"] = heads["words"].str.partition(", p ")[0]
     left = max(0.0, float(np.nanmin(frame[["low", "median", "cost_alone", "majority"]])) - 0.03)
     scale = alt.Scale(domain=[left, 1.0], nice=False, zero=False)
     y = alt.Y(
@@ -144,8 +145,9 @@ def chart(frame: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     )
     text = (
         alt.Chart(heads.assign(left=left))
+        .transform_calculate(shown="width < 320 ? datum.short : datum.words")  # on a phone
         .mark_text(align="left", fontSize=12, fontWeight=600, color="#1f2933")
-        .encode(y=y, x=x("left"), text="words:N")
+        .encode(y=y, x=x("left"), text="shown:N")
     )
     return alt.layer(majority, bars, points, alone, text).properties(height=80 * len(order) + 30)
 

@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from paper.figures.common import BLUE, CHART_HEIGHT, nothing_to_draw, tips
+from paper.figures.common import BLUE, CHART_HEIGHT, ROW_HEIGHT, nothing_to_draw, tips
 from paper.site.theme import PALETTE
 from pepr_utils.scoring import leaders_by_alpha, pepr, ranks
 
@@ -165,7 +165,7 @@ def interval_chart(frame: pd.DataFrame, *, shown: int = 20) -> alt.LayerChart:
     points = base.mark_point(filled=True, size=60, color=BLUE, opacity=1).encode(
         x="pepr:Q", y=y, tooltip=tooltips
     )
-    return alt.layer(bars, points)
+    return alt.layer(bars, points).properties(height=ROW_HEIGHT * len(first))
 
 
 def describe_intervals(frame: pd.DataFrame, *, shown: int = 20) -> str:

@@ -142,8 +142,10 @@ def by_column(rows: list[dict[str, Any]]) -> list[dict[str, Any]] | dict[str, li
     --------
     >>> by_column([{"x": 1 / 3, "name": "a"}, {"x": None, "name": "b"}])
     {'x': [0.3333333, None], 'name': ['a', 'b']}
+    >>> by_column([{}])  # altair's data of a mark without any
+    [{}]
     """
-    if not rows or any(row.keys() != rows[0].keys() for row in rows):
+    if not rows or not rows[0] or any(row.keys() != rows[0].keys() for row in rows):
         return rows
     columns = {key: [row[key] for row in rows] for key in rows[0]}
     return {

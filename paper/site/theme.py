@@ -25,7 +25,7 @@ CONFIG: dict[str, Any] = {
     "background": "white",
     "font": "Helvetica Neue, Helvetica, Arial, sans-serif",
     "padding": 8,
-    "view": {"stroke": None, "continuousHeight": 340, "discreteHeight": {"step": 22}},
+    "view": {"stroke": None, "continuousHeight": 340},
     "axis": {
         "domainColor": "#9aa5b1",
         "gridColor": "#e4e7eb",

@@ -143,7 +143,7 @@ def test_chapters_numbers(published, scored):
     assert found["most-expensive"] == "convmixer_768_32"
     assert (found["most-expensive-bounds"], found["n-experiments"]) == ("4", "4")
     assert (found["alpha-lowest"], found["alpha-highest"]) == ("0.71", "0.94")
-    assert found["leaders-changed"] == "the leader stays the same in each"
+    assert found["leaders-changed"] == "The leader stays the same in each."
     frame = scored["derma, pretrained"]
     assert found["n-below-majority"] == str((frame["pepr"] <= 1328 / 1984).sum())
     assert found["n-below-majority-accuracy"] == str((frame["test_accuracy"] <= 1328 / 1984).sum())
@@ -154,12 +154,13 @@ def test_chapters_numbers(published, scored):
     gap = frame["pepr"][~large].median() - frame["pepr"][large].median()
     assert found["difference-pepr"] == f"{gap:.3f}"
     assert found["n-test"] == "1,984"
-    assert found["how-resampled"].endswith("binomial counts over the 1,984 test images")
+    assert found["how-resampled"].endswith("binomial counts over the 1,984 test images.")
     assert found["cost-spread"].startswith("The energy is taken as measured: no run was repeated")
     small, alone = frame["pepr"][~large].median(), 1 / (1 + frame["resource"])
     assert found["lead-pepr"] == f"{100 * gap / small:.1f} %"
     lead = 1 - alone[large].median() / alone[~large].median()
     assert found["lead-alone"] == f"{100 * lead:.1f} %"
+    assert found["lead-verdict"] == "These are close: the lead in PePR-E is a lead in cost."
     assert found["shift-max"] == "6"
 
 

@@ -170,7 +170,7 @@ def test_the_numbers_of_the_chapter(published, tested, shown):
     control = tested["size-pepr_e-lidc"].control_difference
     assert of_pepr.loc["lidc", "P = 1"] == pytest.approx(control)
     assert family["P = 1"].isna().sum() == 11  # differences in accuracy have no cost in them
-    assert "CNN against Other are not decided" in found["equal-average"]
+    assert "for CNN and Other models it is not decided" in found["equal-average"]
     controls = tables.control_table(tested, shown)
     row = controls[(controls["factor"] == "small against large") & (controls["on"] == "lidc")].iloc[
         0
