@@ -73,7 +73,7 @@ def data_warnings(result_set: ResultSet) -> Iterator[Finding]:
     for (key, dataset, text), part in runs.dropna(subset=["data_warnings"]).groupby(names):
         files = ""
         if result_set.folder:
-            content = part["dataset_hash"].iloc[0]
+            content = part["dataset_hash"].fillna("").iloc[0]
             path = data_warnings_path(result_set.folder, dataset, content)
             files = f"; the files: {path}" if path.is_file() else ""
         yield Finding(

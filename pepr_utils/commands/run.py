@@ -137,7 +137,7 @@ def _show(records: list[Record], *, as_json: bool, output: Path) -> None:
     click.echo(f"energy: {'; '.join(methods) or 'not measured'}")
     click.echo(f"records: {output / 'runs'}")
     for record in {r.data_warnings: r for r in records if r.data_warnings}.values():
-        files = data_warnings_path(output, record.dataset, record.dataset_hash)
+        files = data_warnings_path(output, record.dataset, record.dataset_hash or "")
         named = f"; the files: {files}" if files.is_file() else ""
         click.echo(f"warning: {clean(record.data_warnings)}{named}")
     _show_notes(records)

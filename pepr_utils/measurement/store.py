@@ -5,6 +5,7 @@
     runs/<run_id>.json         record of a run that has ended, done or failed
     predictions/<run_id>.npz   its test predictions
     checkpoints/<run_id>.safetensors   what a paused run needs to go on; gone when it is done
+    data-warnings/<dataset>-<hash>.csv   images behind the `data_warnings` of records
     superseded/<run_id>.json   a record that no longer counts, such as a damaged one
     running/<run_id>.lock      locked, by the operating system, by the process that measures the run
     running/<run_id>.claim     locked by the worker of a sweep that has claimed the run

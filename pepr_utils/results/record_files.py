@@ -28,9 +28,9 @@ def record_path(folder: Path, run_id: str) -> Path:
     return Path(folder) / RUNS_FOLDER / f"{run_id}.json"
 
 
-def data_warnings_path(folder: Path, dataset: str, dataset_hash: str | None) -> Path:
+def data_warnings_path(folder: Path, dataset: str, dataset_hash: str) -> Path:
     """Path of the CSV file that names the images behind the `data_warnings` of records."""
-    return Path(folder) / "data-warnings" / f"{dataset[:50]}-{(dataset_hash or '')[:12]}.csv"
+    return Path(folder) / "data-warnings" / f"{dataset[:50]}-{dataset_hash[:12]}.csv"
 
 
 def write_record(record: Record, folder: Path) -> Path:

@@ -382,3 +382,7 @@ def test_records_that_the_project_writes_can_be_audited(tmp_path, clean_tables):
             Record.model_validate(run | {"epochs": tuple(mine.to_dict("records"))}), tmp_path
         )
     assert audit(load_result_set(tmp_path)) == []
+    record = Record.model_validate(run | {"data_warnings": "2 images have a copy"})
+    write_record(record, tmp_path)
+    (finding,) = audit(load_result_set(tmp_path))
+    assert finding.evidence.endswith(": 2 images have a copy")
