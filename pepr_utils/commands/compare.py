@@ -20,6 +20,7 @@ from pepr_utils.commands.comparison import (
 from pepr_utils.commands.text_table import clean, count, echo, fraction, lines, wrapped
 
 if TYPE_CHECKING:
+    from pepr_utils.results.ranking import Ranking
     from pepr_utils.statistics.rankings import Compared
 
 
@@ -68,10 +69,18 @@ def compare(
         echo(json.dumps([_as_json(one) for one in found], indent=1, allow_nan=False))
         return
     names = [clean(ranking.models.table.name) for ranking in rankings]
-    text = [*wrapped(f"A: {names[0]}, B: {names[1]}; ranks among the models in both"), ""]
+    how = "; of several models of one name the best" if any(map(_repeats, rankings)) else ""
+    text = [*wrapped(f"A: {names[0]}, B: {names[1]}; ranks among the models in both{how}"), ""]
     for one in found:
         text += [*_as_text(one, top, rankings[0].models.performance), ""]
     echo("\n".join(text[:-1]))
+
+
+def _repeats(ranking: Ranking) -> bool:
+    """Whether several models of a group have one name."""
+    models = ranking.models
+    names = models.numbers.assign(model=models.model, group=models.groups)[models.known]
+    return bool(names.duplicated(["model", "group"]).any())
 
 
 def _chart(found: Compared) -> dict[str, Any]:
@@ -121,8 +130,8 @@ def _as_text(one: Compared, top: int, performance: str) -> list[str]:
         test = one.tests[name]
         text += wrapped(
             f"{shown}, A minus B: {test['difference']:+.4f}"
-            f"{_interval(test['t_low'], test['t_high'])}, paired t p {_p(test['p_paired'])}, "
-            f"Wilcoxon p {_p(test['p_wilcoxon'])}"
+            f"{_interval(test['t_low'], test['t_high'])}, paired t: p {_p(test['p_paired'])}, "
+            f"Wilcoxon: p {_p(test['p_wilcoxon'])}"
         )
     return text
 
@@ -132,7 +141,7 @@ def _interval(low: float, high: float) -> str:
 
 
 def _p(value: float) -> str:
-    return "unknown" if value != value else "< 0.001" if value < 0.001 else f"= {value:.3f}"
+    return "not defined" if value != value else "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
 
 def _as_json(one: Compared) -> dict[str, Any]:

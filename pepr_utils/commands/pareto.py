@@ -33,11 +33,11 @@ ADDED = ["pareto", "knee"]
 @comparing(any_numbers=True)
 @click.option(
     "--better",
-    metavar="P,C",
+    metavar="P[,C]",
     default="high,low",
     show_default=True,
-    help="Which direction of performance and of cost is better: high or low; of several costs one "
-    "for all or one for each.",
+    help="Which direction of performance is better, high or low; and of cost, where that is not "
+    "low: one for all costs or one for each.",
 )
 @click.option("--all", "everything", is_flag=True, help="Show all models, the front marked.")
 @output_options
@@ -58,7 +58,7 @@ def pareto(
     \b
     Example:
       pepr pareto models.csv --performance accuracy --cost energy_wh
-      pepr pareto models.csv --performance loss --cost gb --better low,low
+      pepr pareto models.csv --performance loss --cost gb --better low
       pepr pareto models.csv --performance auc --cost kwh --cost gb
       pepr pareto published --cost M --all
     """
@@ -66,6 +66,7 @@ def pareto(
 
     comparison = read()
     check_output(comparison.table, ADDED, output)
+    better = better if "," in better else f"{better},low"
     found = _front(comparison, tuple(word.strip() for word in better.split(",")))
     order = comparison.numbers.sort_values(
         [*comparison.costs, comparison.performance],

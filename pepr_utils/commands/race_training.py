@@ -254,7 +254,7 @@ def _decision(found: dict[str, Any]) -> list[str]:
     if (sure := found["confidence"]) is not None:
         images = count(sure["validation_images"], "validation image")
         sure_of_it = "not sure" if sure["noise"] >= sure["lead"] else "sure"
-        behind = "behind" if sure["lead"] >= 0 else "ahead by its cost as measured since"
+        behind = "behind" if sure["lead"] >= 0 else "ahead of it, by the costs as measured since,"
         said.append(
             f"the closest to {found['leader']} is {sure['closest']}, {abs(sure['lead']):.4f} "
             f"{behind} after epoch {sure['after_epoch']}; the noise of {images} is "

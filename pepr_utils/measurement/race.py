@@ -127,6 +127,8 @@ def resumed(race: Race) -> Race:
         ]
     except FileNotFoundError:
         return race
+    except NotADirectoryError:
+        raise FolderError(f"--output {race.folder} is a file; name a folder") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InvalidTableError(
             f"{path} is damaged; remove it, and the same command begins the race again with the "

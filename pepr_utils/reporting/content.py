@@ -15,7 +15,7 @@ from pepr_utils.errors import InvalidTableError
 from pepr_utils.printable import clean, count, fraction, number
 from pepr_utils.results.experiments import experiment_labels
 from pepr_utils.results.models import Models
-from pepr_utils.results.notes import Note
+from pepr_utils.results.notes import Note, Ranked
 from pepr_utils.results.power import implied_power
 from pepr_utils.results.ranking import Ranking
 from pepr_utils.results.result_set import ResultSet
@@ -263,13 +263,13 @@ def _how_firm(ranking: Ranking, frame: pd.DataFrame) -> str:
             "of a model nor the number of test images"
         )
     else:
-        near = (table["pepr_high"].iloc[1:] >= table["pepr_low"].iloc[0]).to_numpy()
-        text += f"the 95 % interval of its score is {_interval(table.iloc[0])}, " + (
-            f"which overlaps with that of {counted(int(near.sum()), 'other model')} "
-            f"({some(frame['model'].iloc[1:][near], 4)})"
-            if near.any()
-            else "clear of every other model's"
-        )
+        near = Ranked(ranking).near_leader[frame.index[1:]].to_numpy()
+        text += f"the 95 % interval of its score is {_interval(table.iloc[0])}, and its lead over "
+        if near.any():
+            names = some(frame["model"].iloc[1:][near], 4)
+            text += f"{counted(int(near.sum()), 'other model')} ({names}) may be chance"
+        else:
+            text += "every other model is more than chance"
     return clean(text)
 
 

@@ -233,7 +233,9 @@ def find_models(table: UserTable, asked: Question, kind: type[Kind] = Models) ->
     model, named = _names(table, asked.label, used | set(asked.by))
     left_out, averaged = _left_out(table, numbers, failed, known), None
     if not asked.each_row and named and model.duplicated().any():
-        averaged = _averaged(table, numbers, known, _same_model(table, model, groups, used))
+        keys = _same_model(table, model, groups, used)
+        remarks = (*remarks, *_variants(keys))
+        averaged = _averaged(table, numbers, known, keys)
     if averaged is not None:
         table, numbers, remark = averaged.table, averaged.numbers, averaged.remark
         remarks, known, first = (*remarks, remark), averaged.known, numbers.index
@@ -281,7 +283,7 @@ def _default(table: UserTable, option: str, name: str) -> str:
     numeric = ", ".join(table.numeric_columns()) or "none"
     raise PeprError(
         f"{option} is needed, since {table.name} has no column {column!r}; "
-        f"its numeric columns: {numeric}"
+        f"its numeric columns: {numeric}; one of another file: --join FILE --on COL"
     )
 
 
@@ -403,6 +405,22 @@ def _same_model(
             if not keys.assign(**{column: values}, seed=seed).duplicated().any():
                 return keys.assign(**{column: values})
     return keys.assign(**shared)
+
+
+def _variants(keys: pd.DataFrame) -> tuple[str, ...]:
+    """What is to be said of names that several models of a group have."""
+    distinct = keys.drop_duplicates()
+    own = [name for name in keys if name.startswith("own ")]
+    each = distinct.groupby([name for name in keys if name not in own], sort=False)
+    several = each.size() > 1
+    if not several.any():
+        return ()
+    by = [name.removeprefix("own ") for name in own if (each[name].nunique() > 1).any()]
+    n = int(several.sum())
+    return (
+        f"{n:,} name{' is that' if n == 1 else 's are those'} of several models, which differ in "
+        f"{', '.join(by[:3])}{', ...' if len(by) > 3 else ''}",
+    )
 
 
 def _text(values: pd.Series) -> pd.Series:

@@ -98,7 +98,7 @@ def notes(ranking: Any, *, chance: float | None = None, among: Any = None) -> li
     list of Note
         At most one of each kind.
     """
-    found = [*_of_numbers(ranking.models), *_of_ranking(_Ranked(ranking, among), chance)]
+    found = [*_of_numbers(ranking.models), *_of_ranking(Ranked(ranking, among), chance)]
     return sorted(found, key=lambda note: SEVERITIES.index(note.severity))
 
 
@@ -210,7 +210,7 @@ def _zeros(models: Models, cost: str) -> Iterator[Note]:
         )  # fmt: skip
 
 
-class _Ranked:
+class Ranked:
     """The models that are scored, with the leader of each group."""
 
     def __init__(self, ranking: Any, among: Any = None) -> None:
@@ -262,6 +262,32 @@ class _Ranked:
         gap = score[best].to_numpy() - score[self.leader[best.index]].to_numpy()
         return best[gap > TRAILS]
 
+    @property
+    def near_leader(self) -> pd.Series | None:
+        """Whether the lead over each model may be noise: of a difference, in one direction.
+
+        None where no spread is known.
+        """
+        table, first = self.table, self.groups.loc[self.among].map(self.leader)
+        if "pepr_low" not in table:
+            return None
+        lead = table.loc[first, "pepr"].to_numpy() - table.loc[first.index, "pepr"]
+        down = (table["pepr"] - table["pepr_low"])[first].to_numpy()
+        up = (table["pepr_high"] - table["pepr"])[first.index].to_numpy()
+        shared = self._of_images()
+        both = shared[first].to_numpy() * shared[first.index].to_numpy()
+        return lead < ONE_SIDED * np.sqrt(down**2 + up**2 - 2 * SAME_IMAGES * both)
+
+    def _of_images(self) -> pd.Series:
+        """Half the interval of each score that is due to images which a group shares, else 0."""
+        if self.models.n_test is None:
+            return pd.Series(0.0, index=self.index)
+        n = self.models.n_test.loc[self.index]
+        one = n.groupby(self.groups).transform("nunique") == 1
+        factor = 1 / (1 + self.table["resource"] / self.rule.alpha)
+        half = 1.959964 * factor * np.sqrt(self.p * (1 - self.p) / n)
+        return half.where(one & n.notna(), 0.0)
+
     def where(self, hit: pd.Series) -> tuple[str, Any]:
         """The groups in which something was found, as text, and the first of them by name."""
         codes = sorted(hit.index[hit], key=lambda code: self.labels[code])
@@ -273,7 +299,7 @@ class _Ranked:
         return f"in {len(codes):,} of {len(hit):,} groups, such as {label}", codes[0]
 
 
-def _of_ranking(ranked: _Ranked, chance: float | None) -> Iterator[Note]:
+def _of_ranking(ranked: Ranked, chance: float | None) -> Iterator[Note]:
     yield from _chance(ranked, chance)
     yield from _far_from_best(ranked)
     if ranked.rule.method in ("minmax", "log", "quantile"):
@@ -282,7 +308,7 @@ def _of_ranking(ranked: _Ranked, chance: float | None) -> Iterator[Note]:
     yield from _noise(ranked)
 
 
-def _chance(ranked: _Ranked, given: float | None) -> Iterator[Note]:
+def _chance(ranked: Ranked, given: float | None) -> Iterator[Note]:
     """Leaders that do no better than a constant answer."""
     levels = ranked.leader.map(lambda row: _level(ranked.models, row) if given is None else given)
     p, images = ranked.p[ranked.leader].to_numpy(), ranked.models.n_test
@@ -323,7 +349,7 @@ def _number(value: Any) -> float:
     return float(pd.to_numeric(value, errors="coerce")) if pd.notna(value) else np.nan
 
 
-def _floor(ranked: _Ranked, p: float) -> str:
+def _floor(ranked: Ranked, p: float) -> str:
     """What asks for a better performance than P, in the user's own numbers."""
     scale, performance = ranked.models.scale, ranked.models.performance
     part = min(max(p, 0.0), 1.0) * (scale.upper - scale.lower)
@@ -332,7 +358,7 @@ def _floor(ranked: _Ranked, p: float) -> str:
     return f"`pepr select --min {performance}={scale.lower + part:.3g}`"
 
 
-def _far_from_best(ranked: _Ranked) -> Iterator[Note]:
+def _far_from_best(ranked: Ranked) -> Iterator[Note]:
     """Leaders that are cheap rather than good."""
     best = ranked.leaders(ranked.p, ranked.table["resource"])
     gap = ranked.p[best].to_numpy() - ranked.p[ranked.leader[best.index]].to_numpy()
@@ -349,7 +375,7 @@ def _far_from_best(ranked: _Ranked) -> Iterator[Note]:
         )  # fmt: skip
 
 
-def _stretch(ranked: _Ranked) -> Iterator[Note]:
+def _stretch(ranked: Ranked) -> Iterator[Note]:
     """Costs that hardly differ, or of two models only, and become R = 0 and R = 1."""
     for cost, weight in ranked.rule.weights.items():
         each = ranked.numbers[cost].groupby(ranked.groups)
@@ -376,7 +402,7 @@ def _stretch(ranked: _Ranked) -> Iterator[Note]:
         )  # fmt: skip
 
 
-def _unstable(ranked: _Ranked) -> Iterator[Note]:
+def _unstable(ranked: Ranked) -> Iterator[Note]:
     """Leaders that other rules replace."""
     if ranked.size.max() < 3:
         return
@@ -384,9 +410,10 @@ def _unstable(ranked: _Ranked) -> Iterator[Note]:
     own = method if method != "fixed" else "minmax"
     # Not log: it asks another question, and answers otherwise in four of five healthy tables.
     other = "minmax" if method == "max" else "max"
+    words = {"max": "shares of the highest", "minmax": "0 to 1 from the lowest to the highest"}
     others = {
-        f"with --normalize {other}": ranked.under(other, alpha),
-        f"with --alpha {2 * alpha:g}": ranked.under(own, 2 * alpha),
+        f"with costs as {words[other]} (--normalize {other})": ranked.under(other, alpha),
+        f"where performance counts double (--alpha {2 * alpha:g})": ranked.under(own, 2 * alpha),
     }
     first = ranked.numbers[ranked.models.costs[0]]
     if (rest := first < first.groupby(ranked.groups).transform("max")).any():
@@ -395,49 +422,33 @@ def _unstable(ranked: _Ranked) -> Iterator[Note]:
     hit = changed.notna().any(axis=1) & (ranked.size >= 3)
     if hit.any():
         where, label = ranked.where(hit)
-        instead = [f"{ranked.names[row]} {way}" for way, row in changed.loc[label].dropna().items()]
+        instead = [
+            f"{way} it is {ranked.names[row]}" for way, row in changed.loc[label].dropna().items()
+        ]
         yield Note(
             "unstable", "note",
-            f"{where}that {ranked.names[ranked.leader[label]]} leads depends on the rule; it is "
+            f"{where}that {ranked.names[ranked.leader[label]]} leads depends on the rule: "
             f"{', '.join(instead)}",
             "report them together, or fix the bounds with --normalize fixed",
         )  # fmt: skip
 
 
-def _noise(ranked: _Ranked) -> Iterator[Note]:
-    """Leads that lie within the spread of images or runs: of a difference, in one direction."""
-    table = ranked.table
-    if "pepr_low" not in table:
+def _noise(ranked: Ranked) -> Iterator[Note]:
+    """Leads that lie within the spread of images or runs."""
+    table, within = ranked.table, ranked.near_leader
+    if within is None:
         return
     second = ranked.leaders(table["pepr"], table["resource"], ~ranked.index.isin(ranked.leader))
-    first = ranked.groups.loc[ranked.among].map(ranked.leader)
-    lead = table.loc[first, "pepr"].to_numpy() - table.loc[first.index, "pepr"]
-    down = (table["pepr"] - table["pepr_low"])[first].to_numpy()
-    up = (table["pepr_high"] - table["pepr"])[first.index].to_numpy()
-    shared = _of_images(ranked)
-    both = shared[first].to_numpy() * shared[first.index].to_numpy()
-    within = lead < ONE_SIDED * np.sqrt(down**2 + up**2 - 2 * SAME_IMAGES * both)
     hit = within[second].set_axis(second.index)
     if hit.any():
         where, label = ranked.where(hit)
-        mine = (first == ranked.leader[label]) & (first.index != ranked.leader[label])
+        mine = (ranked.groups == label)[within.index] & (within.index != ranked.leader[label])
+        n, close = int(mine.sum()), int(within[mine].sum())
         spread = "repeated runs" if ranked.models.n_test is None else "test images"
         yield Note(
             "noise", "note",
             f"{where}the lead of {ranked.names[ranked.leader[label]]} over "
-            f"{ranked.names[second[label]]} is within the noise of the {spread}, as over "
-            f"{int(within[mine].sum()):,} of {int(mine.sum()):,} in all",
+            f"{ranked.names[second[label]]} is within the noise of the {spread}"
+            + (f", and so for {close:,} of the {n:,} others" if close > 1 else ""),
             "treat them as equal, or decide by more test images or seeds",
         )  # fmt: skip
-
-
-def _of_images(ranked: _Ranked) -> pd.Series:
-    """Half the interval of each score that is due to images which a group shares, else 0."""
-    images = ranked.models.n_test
-    if images is None:
-        return pd.Series(0.0, index=ranked.index)
-    n = images.loc[ranked.index]
-    one = n.groupby(ranked.groups).transform("nunique") == 1
-    factor = 1 / (1 + ranked.table["resource"] / ranked.rule.alpha)
-    half = 1.959964 * factor * np.sqrt(ranked.p * (1 - ranked.p) / n)
-    return half.where(one & n.notna(), 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -67,7 +68,8 @@ def are_numbers(text: pd.Series, *, plainly: bool = False) -> bool:
     head = text.iloc[:100]
     if len(head) < len(text) and not (is_missing(head).all() or are_numbers(head)):
         return False
-    typed = pd.to_numeric(text, errors="coerce")
+    typed = pd.to_numeric(text, errors="coerce").astype("float64")
+    typed = typed.where(typed.abs() < math.inf)  # a model may be called Infinity
     if is_missing(text[typed.isna()]).all():
         return bool(typed.notna().any())
     values = [] if plainly else _plain_values(text)

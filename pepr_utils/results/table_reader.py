@@ -538,20 +538,25 @@ def _joined(left: UserTable, right: UserTable, on: str) -> UserTable:
     other = right.column(other or key, "--on column")
     there = right.labels(other)
     other = right.source(other)
-    twice = there[there.duplicated()]
-    if len(twice) and there.isin(keys).any():
-        raise InvalidTableError(
-            f"{right.name}: row {int(twice.index[0]) + 1}, column {other!r} repeats "
-            f"{str(twice.iloc[0])!r}; allowed: each once in a file that is joined"
-        )
-    at = pd.Series(there.index, index=there)
+    tag = r"(?<=.)\.[^.]*$"  # of weights, as timm names them
+    bare = keys.str.replace(tag, "", regex=True)
+    taken: list[str] = []
+    if not keys.isin(there).any() and bare.isin(there).any():
+        keys = bare
+        taken.append(f"{key} without what follows the point, as {right.name} has it")
     if not keys.isin(there).any():
         raise InvalidTableError(
             f"nothing in column {other!r} of {right.name} ({_some(there)}) is in column {key!r} of "
             f"{left.name} ({_some(keys)}); allowed: the same names; --on A=B names a column of each"
         )
-    rows = keys.map(at)
-    taken = [*left.taken, *(f"{right.name}: {text}" for text in right.taken)]
+    twice = there[there.duplicated()]
+    if len(twice):
+        raise InvalidTableError(
+            f"{right.name}: row {int(twice.index[0]) + 1}, column {other!r} repeats "
+            f"{str(twice.iloc[0])!r}; allowed: each once in a file that is joined"
+        )
+    rows = keys.map(pd.Series(there.index, index=there))
+    taken += [*left.taken, *(f"{right.name}: {text}" for text in right.taken)]
     for table, missing in ((right, keys[rows.isna()]), (left, there[~there.isin(keys)])):
         if len(missing):
             taken.append(f"{len(missing):,} not in {table.name}: {_some(missing)}")

@@ -47,6 +47,14 @@ def test_compare_of_a_set_with_itself_moves_nothing(pepr):
         assert {row["moved"] for row in group["models"]} == {0}
 
 
+def test_one_name_of_several_models_is_pointed_out(pepr, table):
+    sizes = "model,img_size,accuracy,kwh\na,224,0.8,1\na,384,0.9,3\nb,224,0.7,2\n"
+    path = table(sizes)
+    done = pepr("compare", path, path, *COLUMNS)
+    assert done.err.count("1 name is that of several models, which differ in img_size") == 2
+    assert "of several models of one name the best" in " ".join(done.out.split())
+
+
 def test_compare_without_a_common_model_names_the_remedy(pepr, table):
     other = table("model,accuracy,kwh\nx,0.5,1\n", "b.csv")
     done = pepr("compare", table(A, "a.csv"), other, *COLUMNS)

@@ -334,7 +334,8 @@ def test_bad_tables(pepr, table, command, content, message, fix):
     ("arguments", "message"),
     [
         (["score", "FILE"], "--performance is needed, since models.csv has no column "
-         "'test_accuracy'; its numeric columns: accuracy, energy_wh, memory_gb"),
+         "'test_accuracy'; its numeric columns: accuracy, energy_wh, memory_gb; one of another "
+         "file: --join FILE --on COL"),
         (["score", "FILE", "--performance", "accuracy", "--cost", "C"], "unknown cost column"),
         (["score", "nope.csv"], "unknown file or result set 'nope.csv'; allowed: published"),
         (["score", "publishd"], "did you mean 'published'?"),
@@ -361,7 +362,7 @@ def test_bad_tables(pepr, table, command, content, message, fix):
         (["score", *COLUMNS, "FILE", "--weights", "0.5,0.5"], "2 numbers for 1 cost"),
         (["score", *COLUMNS, "FILE", "--weights", "all"], "numbers with commas between"),
         (["pareto", *COLUMNS, "FILE", "--better", "hi,low"], "allowed: high, low"),
-        (["pareto", *COLUMNS, "FILE", "--better", "high"], "a pair of 'high' or 'low'"),
+        (["pareto", *COLUMNS, "FILE", "--better", "low,low,low"], "a pair of 'high'"),
         (["select", *COLUMNS, "FILE", "--max", "memory_gb"], "allowed: COL=VALUE"),
         (["select", *COLUMNS, "FILE", "--max", "memory=8"], "did you mean 'memory_gb'?"),
         (["select", *COLUMNS, "FILE", "--max", "memory_gb=8Wh"], "allowed units of memory: MB, GB"),

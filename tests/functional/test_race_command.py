@@ -48,6 +48,13 @@ def test_what_no_race_can_be_made_of_is_one_error(tmp_path, pepr, untrained, opt
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_is_no_folder_for_the_records(tmp_path, pepr, untrained):
+    (tmp_path / "out").write_text("")
+    found = pepr(*ARGUMENTS, "--architectures", FIELD, "--output", tmp_path / "out")
+    assert found.code == 2
+    assert "out is a file; name a folder" in found.err
+
+
 def test_images_and_a_folder_have_to_be_named(pepr):
     found = pepr("race", "--architectures", FIELD)
     assert found.code == 2

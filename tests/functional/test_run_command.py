@@ -73,6 +73,7 @@ def test_a_folder_is_trained_resumed_and_scored(folder, tmp_path, monkeypatch, c
     assert "class 'unused' has no image: it is left out" in done.stderr
     assert "dark/readme.txt" in done.stderr
     assert "PePR-E" in done.stdout
+    assert "warning: of two models the cheaper one gets R = 0" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     results = load_result_set(tmp_path / "out")
     assert results.runs["architecture"].tolist() == ["test_resnet", "test_vit"]

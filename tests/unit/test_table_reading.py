@@ -220,6 +220,16 @@ def test_files_are_joined_and_what_did_not_match_is_listed(file):
         assert part in said
 
 
+def test_weights_are_joined_by_their_architecture_where_nothing_else_matches(file):
+    """As timm's results name weights and its benchmarks architectures."""
+    left = file("model,acc\na.in1k,0.9\na.in22k,0.8\nb.in1k,0.7\n", "results.csv")
+    right = file("model,ms\na,10\nb,20\n", "benchmark.csv")
+    table = load_user_table(left, join=[right], on="model")
+    assert table.numbers("ms").tolist() == [10, 10, 20]
+    assert table.labels("model")[0] == "a.in1k"
+    assert "model without what follows the point, as benchmark.csv has it" in table.taken
+
+
 def test_repeated_keys_are_joined_from_many_to_one_only(file):
     many = file("model,acc\na,0.9\na,0.8\n", "many.csv")
     one = file("model,kwh\na,1\n", "one.csv")
