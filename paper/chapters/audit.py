@@ -333,7 +333,7 @@ def strays(result_set: ResultSet) -> dict[str, str]:
     return {
         "n-stray": f"{len(stray)}",
         "strays": f"{len(stray)} accuracies in {stray['run_id'].nunique()} runs of {names} are no "
-        f"such share either. The most frequent is {value:.6f}, in {times} epochs of "
+        f"share of their test images. The most frequent is {value:.6f}, in {times} epochs of "
         f"{run['architecture']} on {experiment}. {remedy} The values are kept as they are.",
     }
 
