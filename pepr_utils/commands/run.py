@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pepr_utils.commands.intensity import intensity_option
-from pepr_utils.commands.text_table import count
+from pepr_utils.commands.text_table import count, echo
 
 if TYPE_CHECKING:
     from pepr_utils.results import Record
@@ -83,14 +83,14 @@ def run(dataset: str, architectures: str, where: str | None, output: str, **opti
     runs = [Run(name, dataset, **settings) for name in names]
     folder = Path(output)
     shared = {
-        "say": lambda line: click.echo(line, err=True),
+        "say": lambda line: echo(line, err=True),
         "progress": sys.stderr.isatty(),
         "device": options["device"],
         "any_device": options["any_device"],
     }
     _, ready = check_all(runs, folder, weights_folder=options["weights"], **shared)
     if options["check"]:
-        click.echo(f"{count(len(ready), 'run')} ready to start", err=True)
+        echo(f"{count(len(ready), 'run')} ready to start", err=True)
         return
     more = ("carbon_intensity", "until_epoch", "keep_checkpoints")
     records, not_measured = measure_all(
@@ -105,13 +105,13 @@ def _show(records: list[Record], *, as_json: bool, output: Path) -> None:
     """Print the runs with their scores among themselves."""
     rows = _rows(records) if records else []
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        echo(json.dumps(rows, indent=1))
         return
-    click.echo(f"{'architecture':<28} {'accuracy':>8} {'energy':>12} {'time':>9} {'PePR-E':>7}")
+    echo(f"{'architecture':<28} {'accuracy':>8} {'energy':>12} {'time':>9} {'PePR-E':>7}")
     for row in rows:
         energy, time, score = row["energy_kwh"], row["train_time_s"], row["pepr_e"]
         accuracy = row["test_accuracy"]
-        click.echo(
+        echo(
             f"{row['architecture']:<28} {'-' if accuracy is None else f'{accuracy:.4f}':>8} "
             f"{'-' if energy is None else f'{energy * 1e3:.3f} Wh':>12} "
             f"{'-' if time is None else f'{time:.1f} s':>9} "
@@ -119,8 +119,8 @@ def _show(records: list[Record], *, as_json: bool, output: Path) -> None:
             + ("" if row["status"] == "done" else f"  {row['status']}")
         )
     methods = sorted({r.energy_method for r in records if r.energy_method})
-    click.echo(f"energy: {'; '.join(methods) or 'not measured'}")
-    click.echo(f"records: {output / 'runs'}")
+    echo(f"energy: {'; '.join(methods) or 'not measured'}")
+    echo(f"records: {output / 'runs'}")
     _show_notes(records)
 
 

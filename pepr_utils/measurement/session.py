@@ -25,6 +25,7 @@ from pepr_utils.measurement.run import ResolvedRun, Run
 from pepr_utils.measurement.store import folder_errors, record_killed, supersede
 from pepr_utils.measurement.sweep.plan import REQUESTED, write_requested
 from pepr_utils.measurement.sweep_environment import in_sweep, stop_requested, wait_to_retry
+from pepr_utils.paths import user_path
 from pepr_utils.results import Record, ResultSet
 from pepr_utils.results.load import of_records
 from pepr_utils.results.record_files import record_paths
@@ -140,7 +141,7 @@ def fine_tune(  # noqa: PLR0913 - the parameters of the notebook
         raise RunError(
             "result_set is empty; allowed: a name for a folder under results, or a folder"
         )
-    folder = Path(result_set).expanduser()
+    folder = user_path(result_set)
     if not folder.is_absolute() and len(folder.parts) == 1:
         folder = Path("results") / folder
     names = select_architectures(architectures, where or None)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from pepr_utils.errors import InvalidTableError, ScoreInputError, unknown_name
+from pepr_utils.paths import user_path
 from pepr_utils.results.experiments import KEY_COLUMNS, experiment_keys, experiment_labels
 from pepr_utils.results.scores import COST_COLUMNS, cost_column
 from pepr_utils.results.table_files import SEPARATORS, TableFile, open_table
@@ -441,7 +442,7 @@ def read_table_files(
         raise ScoreInputError(f"{'--join' if join else '--on'} needs {missing}")
     table = _read_one(path, sep, decimal, sheet)
     for other in join:
-        table = _joined(table, _read_one(Path(other).expanduser(), None, decimal, None), str(on))
+        table = _joined(table, _read_one(user_path(other), None, decimal, None), str(on))
     return _with_options(table, percent, mapping or {})
 
 

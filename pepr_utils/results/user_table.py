@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from pepr_utils.errors import unknown_name
+from pepr_utils.paths import user_path
 from pepr_utils.results.load import available_result_sets, load_result_set
 from pepr_utils.results.table_reader import UserTable, read_table_files
 
@@ -70,11 +71,11 @@ def load_user_table(
     }  # fmt: skip
     options = {option: value for option, value in given.items() if value}
     name = os.fspath(name_or_path)
-    path = Path(name).expanduser()
+    path = user_path(name)
     if name in available_result_sets() or (path.is_dir() and not any(path.glob("*.log"))):
         return UserTable(name, load_result_set(name, **options).runs.reset_index(drop=True))
     for file in (path, *map(Path, join)):
-        if str(file) != "-" and not file.expanduser().exists():
+        if str(file) != "-" and not user_path(file).exists():
             raise unknown_name(
                 "file or result set", str(file), available_result_sets(),
                 also="the path of a table (CSV, spreadsheet, Parquet, JSON) or a folder of records",
