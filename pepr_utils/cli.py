@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import io
+import math
 import os
 import sys
 from collections import Counter
@@ -10,6 +12,7 @@ from typing import Any
 
 import click
 
+from pepr_utils.commands.text_table import echo
 from pepr_utils.errors import NotInstalledError, PeprError
 
 #: Extras without which a subcommand cannot do its work; the others work with the base install.
@@ -102,7 +105,7 @@ class _LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         module, attribute, _ = COMMANDS[name]
-        return _refusing_repeats(getattr(importlib.import_module(module), attribute))
+        return _strict(getattr(importlib.import_module(module), attribute))
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -121,10 +124,10 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, entry[2]) for name, entry in COMMANDS.items()])
 
 
-def _refusing_repeats(command: click.Command) -> click.Command:
-    """Make a command refuse an option given twice of which only the last would count."""
+def _strict(command: click.Command) -> click.Command:
+    """Make a command refuse what click takes: an option twice, of which one counts; nan and inf."""
     for inner in getattr(command, "commands", {}).values():
-        _refusing_repeats(inner)
+        _strict(inner)
     make_parser = type(command).make_parser
 
     def checking(ctx: click.Context) -> Any:
@@ -137,6 +140,11 @@ def _refusing_repeats(command: click.Command) -> click.Command:
                 if n > 1 and isinstance(option, click.Option) and _counts_once(option):
                     name = "/".join([*option.opts[-1:], *option.secondary_opts[-1:]])
                     raise click.UsageError(f"{name} is given {n} times; keep one", ctx)
+            for option in set(order):
+                value = values.get(option.name)
+                if isinstance(option.type, click.types.FloatParamType) and _is_no_number(value):
+                    name = option.opts[-1]
+                    raise click.UsageError(f"{name} is {value}; allowed: a finite number", ctx)
             return values, rest, order
 
         parser.parse_args = parse_args
@@ -144,6 +152,13 @@ def _refusing_repeats(command: click.Command) -> click.Command:
 
     command.make_parser = checking
     return command
+
+
+def _is_no_number(value: object) -> bool:
+    try:
+        return not math.isfinite(float(str(value)))
+    except ValueError:
+        return False  # click says what is wrong with it
 
 
 def _counts_once(option: click.Option) -> bool:
@@ -177,18 +192,26 @@ def main() -> None:
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        echo(shown.getvalue().rstrip("\n"), err=True)
         sys.exit(error.exit_code)
     except click.Abort:
-        click.echo("interrupted", err=True)
+        echo("interrupted", err=True)
         sys.exit(130)
     except PeprError as error:
-        click.echo(f"Error: {error}", err=True)
+        echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:  # of a file or the system, such as a name of over 255 bytes
+        if os.environ.get("PEPR_DEBUG"):
+            raise
+        what = f"{error.filename!r}: " if error.filename is not None else ""
+        echo(f"Error: {what}{error.strerror or error}; name another file", err=True)
         sys.exit(2)
     except Exception as error:
         if os.environ.get("PEPR_DEBUG"):
             raise
-        click.echo(
+        echo(
             f"Error: unexpected {type(error).__name__}: {error}; set PEPR_DEBUG=1 to see where",
             err=True,
         )

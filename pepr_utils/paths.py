@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pepr_utils.errors import InvalidTableError, unknown_name
+from pepr_utils.errors import InvalidTableError, PeprError, unknown_name
 
 _PACKAGE = Path(__file__).resolve().parent
+
+
+def user_path(name: str | os.PathLike[str]) -> Path:
+    """Path that a user has named; ``~`` is the home folder, where there is one of that name.
+
+    Raises
+    ------
+    PeprError
+        If the name has a NUL byte.
+
+    Examples
+    --------
+    >>> user_path("~nobody-of-this-name/models.csv").as_posix()
+    '~nobody-of-this-name/models.csv'
+    """
+    if "\0" in os.fspath(name):
+        raise PeprError(f"{os.fspath(name)!r} is no file name: it has a NUL byte; take it out")
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises for ~nobody
 
 
 def data_dir() -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
+from typing import Any
 
 
 def clean(text: str) -> str:
@@ -16,6 +18,43 @@ def clean(text: str) -> str:
     True
     """
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def clean_lines(text: str) -> str:
+    """Clean a text that may have several lines; see `clean`.
+
+    Examples
+    --------
+    >>> clean_lines("one\\ntwo\\x07") == "one\\ntwo\ufffd"
+    True
+    """
+    return text if text.isprintable() else "\n".join(map(clean, text.split("\n")))
+
+
+def json_in_html(value: object, **options: Any) -> str:
+    """Write JSON that no text in it can end or comment out the script element around.
+
+    Examples
+    --------
+    >>> json_in_html(["<!--<script>"])
+    '["\\\\u003c!--\\\\u003cscript>"]'
+    """
+    return json.dumps(value, separators=(",", ":"), **options).replace("<", "\\u003c")
+
+
+#: Begins a cell that a spreadsheet would run as a formula, unless it is a number.
+_FORMULA = re.compile(r"(?=[=+@\-\t\r])(?![-+]?[\d.,]+(?:[eE][-+]?\d+)?\s*%?$)")
+
+
+def for_spreadsheet(value: Any) -> Any:
+    """Put an apostrophe before text that a spreadsheet would run as a formula.
+
+    Examples
+    --------
+    >>> for_spreadsheet("=1+1"), for_spreadsheet("-0.5"), for_spreadsheet(-0.5)
+    ("'=1+1", '-0.5', -0.5)
+    """
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 def fraction(value: float) -> str:

@@ -478,7 +478,10 @@
         [head("Experiment"), ...names.map(head)], element("tbody", {}, ...lines)))];
   }
 
-  const quoted = (value) => (/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+  // A formula to a spreadsheet gets an apostrophe, unless it is a number.
+  const harmless = (value) => (/^[=+@\t\r-]/.test(value) && !/^[-+]?[\d.,]+(?:[eE][-+]?\d+)?\s*%?$/.test(value) ? `'${value}` : value);
+
+  const quoted = (value) => (/[",\n\r]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
 
   /** The table as it stands, with every digit. */
   function csv() {
@@ -486,7 +489,7 @@
     const columns = [...["rank", "model", "score", "performance", "resource"].map((id) => [id, id]), ...own,
       ["within", "within_budget"], ["front", "pareto"], ["stays", "share_on_front"], ["leads", "share_leads"]];
     const lines = matchingRows(found).map((row) => columns.map(([id]) => row[id] ?? ""));
-    return [columns.map(([, name]) => name), ...lines].map((line) => `${line.map((x) => quoted(String(x))).join(",")}\n`).join("");
+    return [columns.map(([, name]) => name), ...lines].map((line) => `${line.map((x) => quoted(harmless(String(x)))).join(",")}\n`).join("");
   }
 
   // --- The chart: the page's Vega-Lite specification, with other data and axes -------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,6 +13,7 @@ import pandas as pd
 from paper.chapters.pareto import models as models_of
 from paper.site import NOT_AVAILABLE, fixed
 from pepr_utils.errors import InfeasibleBudgetError, InvalidTableError, PeprError
+from pepr_utils.printable import json_in_html
 from pepr_utils.results import (
     ResultSet,
     available_result_sets,
@@ -78,7 +78,7 @@ def fragment(results: Iterable[ResultSet]) -> str:
                 {k: v for k, v in e.items() if k == "id" or first.get(e["id"], {}).get(k) != v}
                 for e in table["experiments"]
             ]
-    data = json.dumps(tables, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
+    data = json_in_html(tables, ensure_ascii=False)
     return _PLACE + f'<script type="application/json" id="choose-data">{data}</script>'
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import base64
 import html
-import json
 import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from paper.site.theme import CONFIG, merge
 from pepr_utils.errors import PeprError
+from pepr_utils.printable import for_spreadsheet, json_in_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +98,7 @@ class ShownChart:
         address = f"data:{kind};base64,{base64.b64encode(content).decode()}"
         datasets = {key: by_column(rows) for key, rows in self.spec.get("datasets", {}).items()}
         spec = self.spec | ({"datasets": datasets} if datasets else {})
-        spec = json.dumps(spec, separators=(",", ":")).replace("</", "<\\/")
+        spec = json_in_html(spec)
         return (
             f'<div class="pepr-chart" data-name="{self.name}">\n'
             f'<img src="{address}" alt="{html.escape(self.alt)}">\n'
@@ -160,7 +160,11 @@ def csv_link(frame: pd.DataFrame, name: str) -> str:
     The data is in the link itself, so that it can be saved from a page without a server.
     """
     named_index = any(level is not None for level in frame.index.names)
-    data = base64.b64encode(frame.to_csv(index=named_index).encode()).decode()
+    shown = frame.reset_index(allow_duplicates=True) if named_index else frame
+    shown = shown.rename(columns=for_spreadsheet).apply(
+        lambda c: c if c.dtype.kind in "biufM" else c.map(for_spreadsheet)
+    )
+    data = base64.b64encode(shown.to_csv(index=False).encode()).decode()
     return (
         f'<p class="pepr-links"><a download="{name}.csv" href="data:text/csv;base64,{data}">'
         f'Data (CSV)</a><span class="pepr-notebook" data-name="{name}"></span></p>'

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pepr_utils.commands.table_options import reading_options, say_how_read
+from pepr_utils.commands.text_table import echo
 
 #: How many architectures of a finding are named on the terminal; `--json` has every row.
 _NAMED = 4
@@ -48,7 +49,7 @@ def audit(
 
     if list_checks:
         for name, function in CHECKS.items():
-            click.echo(f"{name:<20} {(function.__doc__ or '').strip().splitlines()[0]}")
+            echo(f"{name:<20} {(function.__doc__ or '').strip().splitlines()[0]}")
         return
     if result_set is None:
         raise click.UsageError("no SET; name one, such as: pepr audit published")
@@ -56,25 +57,25 @@ def audit(
     say_how_read(loaded.name, loaded.taken)
     findings = run_audit(loaded, checks or None)
     if as_json:
-        click.echo(json.dumps([finding.as_dict() for finding in findings], indent=1))
+        echo(json.dumps([finding.as_dict() for finding in findings], indent=1))
     else:
         for finding in findings:
-            click.echo(f"{finding.severity:<8} {finding.check:<20} {finding.evidence}")
+            echo(f"{finding.severity:<8} {finding.check:<20} {finding.evidence}")
             names = list(dict.fromkeys(row.architecture for row in finding.rows))
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            click.echo(
+            echo(
                 f"{'':<8} {count(finding.rows, 'row')} ({', '.join(names[:_NAMED])}{more}); "
                 f"columns {', '.join(finding.columns)}"
             )
         graded = [[f for f in findings if f.severity == severity] for severity in SEVERITIES]
         words = ", ".join(count(g, s) for g, s in zip(graded, SEVERITIES, strict=True))
-        click.echo(
+        echo(
             f"{loaded.name}: {count(loaded.finished, 'finished run')}, "
             f"{count(checks or CHECKS, 'check')}: {words if findings else 'nothing found'}"
         )
         unchecked = implied_power(loaded)["possible"].isna().sum()
         if unchecked:
-            click.echo(
+            echo(
                 f"power could not be checked in {unchecked:,} of them: no time, no energy, or "
                 "nothing known of the device (power_limit_w, or a device of data/devices.toml)"
             )

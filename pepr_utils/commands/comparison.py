@@ -160,7 +160,7 @@ def comparing(*, any_numbers: bool = False, tables: tuple[str, ...] = ("table",)
                 "(the other way round for --better low).  [default: 0,1]",
             ),
             click.option(
-                "--n-test", type=click.IntRange(min=1),
+                "--n-test", type=click.IntRange(1, 10**12),
                 help="Number of test images, for the interval of each score.",
             ),
         ]  # fmt: skip
@@ -260,7 +260,7 @@ def show_notes(found: list[Note]) -> None:
 
     for one in found[:SHOWN]:
         text = wrapped(f"{one.severity}: {one}")
-        click.echo("\n".join([text[0], *(f"  {line}" for line in text[1:])]), err=True)
+        echo("\n".join([text[0], *(f"  {line}" for line in text[1:])]), err=True)
 
 
 def chart_option(function: Callable) -> Callable:

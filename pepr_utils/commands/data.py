@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pepr_utils.commands.table_options import reading_options, say_how_read
+from pepr_utils.commands.text_table import echo
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,7 @@ def verify(as_json: bool, target: Path | None) -> None:
             )
         target.mkdir(parents=True, exist_ok=True)
         release.write_tables(release.embed(files), target)
-        click.echo(f"written: {', '.join(published.TABLES)} in {target}")
+        echo(f"written: {', '.join(published.TABLES)} in {target}")
         return
     found = release.differences(
         files, {name: published.read_text(name) for name in published.TABLES}
@@ -90,7 +91,7 @@ def verify(as_json: bool, target: Path | None) -> None:
         if actual[name] != sums[name]
     ] + found
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        echo(json.dumps(found, indent=1))
     else:
         _show_differences(found, files)
     sys.exit(1 if found else 0)
@@ -101,7 +102,7 @@ def _show_differences(found: list[dict[str, object]], files: dict[str, bytes]) -
     from pepr_utils.commands.text_table import count
 
     if not found:
-        click.echo(f"{len(files)} files: every released value is embedded as it is")
+        echo(f"{len(files)} files: every released value is embedded as it is")
         return
     by_file: dict[object, list[str]] = {}
     for one in found:
@@ -110,8 +111,8 @@ def _show_differences(found: list[dict[str, object]], files: dict[str, bytes]) -
         by_file.setdefault(one["file"], []).append(f"{place}: {text}" if place else text)
     for file, texts in by_file.items():
         more = f"; {len(texts) - SHOWN:,} more (--json has all)" if len(texts) > SHOWN else ""
-        click.echo(f"{file}, {count(len(texts), 'difference')}: {'; '.join(texts[:SHOWN])}{more}")
-    click.echo(f"{count(len(by_file), 'file')} not as embedded")
+        echo(f"{file}, {count(len(texts), 'difference')}: {'; '.join(texts[:SHOWN])}{more}")
+    echo(f"{count(len(by_file), 'file')} not as embedded")
 
 
 @data.command("list")
@@ -146,12 +147,12 @@ def list_(as_json: bool) -> None:
         for file, what in pinned.what.items()
     ]
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        echo(json.dumps(rows, indent=1))
         return
     for row in rows:
-        click.echo(f"{row['kind']:<11} {row['name']:<28} {row['where']}")
+        echo(f"{row['kind']:<11} {row['name']:<28} {row['where']}")
         if row["what"]:
-            click.echo(f"{'':<11} {row['what']}")
+            echo(f"{'':<11} {row['what']}")
 
 
 @data.command()
@@ -187,30 +188,30 @@ def show(result_set: str, as_json: bool, changes: bool, reading: dict[str, Any])
         for key, part in loaded.runs.groupby("experiment", sort=False)
     ]
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        echo(json.dumps(rows, indent=1))
         return
-    click.echo(
+    echo(
         f"{loaded.name}: {len(loaded.runs):,} runs, {len(loaded.epochs):,} epochs, "
         f"content {loaded.content_hash[:12]}"
     )
-    click.echo(
+    echo(
         f"{'experiment':<44} {'runs':>5} {'failed':>6} {'models':>6} {'accuracy':>9} {'energy':>10}"
     )
     for row in rows:
         accuracy, energy = row["median_test_accuracy"], row["median_energy_wh"]
-        click.echo(
+        echo(
             f"{row['experiment']:<44} {row['runs']:>5} {row['failed']:>6} "
             f"{row['architectures']:>6} "
             f"{'-' if accuracy is None else f'{accuracy:.4f}':>9} "
             f"{'-' if energy is None else f'{energy:.2f} Wh':>10}"
         )
     paused = int((loaded.runs["status"] == "paused").sum())
-    click.echo(
+    echo(
         "accuracy and energy are medians over the finished runs of an experiment"
         + (f"; {paused:,} paused" if paused else "")
     )
     if len(loaded.changes):
-        click.echo(f"{len(loaded.changes):,} cells differ from the source: add --changes")
+        echo(f"{len(loaded.changes):,} cells differ from the source: add --changes")
 
 
 def _show_changes(loaded: ResultSet, as_json: bool) -> None:
@@ -222,14 +223,14 @@ def _show_changes(loaded: ResultSet, as_json: bool) -> None:
             {name: None if value != value else value for name, value in row.items()}
             for row in loaded.changes.to_dict("records")
         ]
-        click.echo(json.dumps(rows, indent=1))
+        echo(json.dumps(rows, indent=1))
         return
     labels = experiment_labels(loaded.experiments)
     for row in loaded.changes.itertuples(index=False):
         after = "empty" if math.isnan(row.after) else f"{row.after:.6g}"
-        click.echo(f"{row.architecture:<26} {row.column:<22} {row.before:.6g} -> {after}")
-        click.echo(f"{'':<26} {labels[row.experiment]}: {row.reason}")
-    click.echo(f"{loaded.name}: {len(loaded.changes):,} changed cells")
+        echo(f"{row.architecture:<26} {row.column:<22} {row.before:.6g} -> {after}")
+        echo(f"{'':<26} {labels[row.experiment]}: {row.reason}")
+    echo(f"{loaded.name}: {len(loaded.changes):,} changed cells")
 
 
 def _summary(label: str, runs: pd.DataFrame, finished: pd.DataFrame) -> dict[str, object]:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from pepr_utils.commands.intensity import intensity_option
+from pepr_utils.commands.text_table import clean_lines, echo
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -73,7 +74,7 @@ def meter(command: tuple[str, ...], check: bool, as_json: bool, **options: Any) 
         ) as measured:
             ended = run(command, sys.stderr if as_json else None)
     except CannotRunError as error:
-        click.echo(f"Error: {error}", err=True)
+        echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     report = {"command": list(command), "exit_code": ended.exit_code} | measured.as_dict()
     report["memory"]["resident_bytes"] = ended.resident_bytes
@@ -89,7 +90,7 @@ def meter(command: tuple[str, ...], check: bool, as_json: bool, **options: Any) 
 def _print(text: str, *, err: bool) -> None:
     """Print the report; where its reader has gone, the command's exit code still counts."""
     try:
-        click.echo(text, err=err)
+        click.echo(clean_lines(text), err=err)
     except BrokenPipeError:
         # What is left in the buffer would be an error again when the process ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), (sys.stderr if err else sys.stdout).fileno())
@@ -174,12 +175,12 @@ def _check(*, as_json: bool) -> None:
     """Print what can be measured; the same rows as the book's chapter has."""
     from dataclasses import asdict
 
-    from pepr_utils.commands.text_table import WIDTH, echo
+    from pepr_utils.commands.text_table import WIDTH
     from pepr_utils.measurement.metering.check import possibilities
 
     found = possibilities()
     if as_json:
-        click.echo(json.dumps([asdict(row) for row in found], indent=1))
+        echo(json.dumps([asdict(row) for row in found], indent=1))
         return
     for row in found:
         begin = f"{'yes' if row.available else 'no':<4} {row.part:<8} {row.method:<15} "

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pepr_utils.errors import PeprError
+from pepr_utils.printable import for_spreadsheet
 
 #: The columns of CodeCarbon 3's emissions.csv: codecarbon/output_methods/emissions_data.py.
 CODECARBON = (
@@ -65,7 +66,7 @@ def append(path: Path, layout: str, label: str, report: dict[str, Any]) -> None:
             else:
                 file.seek(-1, os.SEEK_END)
                 text.write("" if file.read(1) == b"\n" else "\n")
-            writer.writerow(row)
+            writer.writerow({name: for_spreadsheet(value) for name, value in row.items()})
             file.write(text.getvalue().encode())
     except OSError as error:
         raise PeprError(f"--append {str(path)!r} cannot be written: {error.strerror}") from None

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pepr_utils.commands.intensity import intensity_option
-from pepr_utils.commands.text_table import count
-from pepr_utils.printable import clean
+from pepr_utils.commands.text_table import count, echo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +93,7 @@ def run(dataset: str, architectures: str, where: str | None, output: str, **opti
     runs = [Run(name, dataset, **settings) for name in names]
     folder = Path(output)
     shared = {
-        "say": lambda line: click.echo(line, err=True),
+        "say": lambda line: echo(line, err=True),
         "progress": sys.stderr.isatty(),
         "device": options["device"],
         "any_device": options["any_device"],
@@ -102,8 +101,8 @@ def run(dataset: str, architectures: str, where: str | None, output: str, **opti
     data, ready = check_all(runs, folder, weights_folder=options["weights"], **shared)
     if options["check"]:
         if options["as_json"]:
-            click.echo(json.dumps(_checked(data, ready), indent=1))
-        click.echo(f"{count(len(ready), 'run')} ready to start", err=True)
+            echo(json.dumps(_checked(data, ready), indent=1))
+        echo(f"{count(len(ready), 'run')} ready to start", err=True)
         return
     more = ("carbon_intensity", "until_epoch", "keep_checkpoints")
     records, not_measured = measure_all(
@@ -120,13 +119,13 @@ def _show(records: list[Record], *, as_json: bool, output: Path) -> None:
 
     rows = _rows(records) if records else []
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        echo(json.dumps(rows, indent=1))
         return
-    click.echo(f"{'architecture':<28} {'accuracy':>8} {'energy':>12} {'time':>9} {'PePR-E':>7}")
+    echo(f"{'architecture':<28} {'accuracy':>8} {'energy':>12} {'time':>9} {'PePR-E':>7}")
     for row in rows:
         energy, time, score = row["energy_kwh"], row["train_time_s"], row["pepr_e"]
         accuracy = row["test_accuracy"]
-        click.echo(
+        echo(
             f"{row['architecture']:<28} {'-' if accuracy is None else f'{accuracy:.4f}':>8} "
             f"{'-' if energy is None else f'{energy * 1e3:.3f} Wh':>12} "
             f"{'-' if time is None else f'{time:.1f} s':>9} "
@@ -134,12 +133,12 @@ def _show(records: list[Record], *, as_json: bool, output: Path) -> None:
             + ("" if row["status"] == "done" else f"  {row['status']}")
         )
     methods = sorted({r.energy_method for r in records if r.energy_method})
-    click.echo(f"energy: {'; '.join(methods) or 'not measured'}")
-    click.echo(f"records: {output / 'runs'}")
+    echo(f"energy: {'; '.join(methods) or 'not measured'}")
+    echo(f"records: {output / 'runs'}")
     for record in {r.data_warnings: r for r in records if r.data_warnings}.values():
         files = data_warnings_path(output, record.dataset, record.dataset_hash or "")
         named = f"; the files: {files}" if files.is_file() else ""
-        click.echo(f"warning: {clean(record.data_warnings)}{named}")
+        echo(f"warning: {record.data_warnings}{named}")
     _show_notes(records)
 
 

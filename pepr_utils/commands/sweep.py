@@ -16,6 +16,7 @@ from pepr_utils.commands.intensity import intensity_option
 from pepr_utils.commands.run import keep_checkpoints_option
 from pepr_utils.commands.text_table import count, echo, note
 from pepr_utils.errors import NotInstalledError
+from pepr_utils.paths import user_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -225,7 +226,7 @@ def run_plan(
         note("no GPU is visible: the runs go to the processor, where 256 px take days; --gpus N "
              "makes that an error")  # fmt: skip
     parameters = {
-        "weights": str(options["weights"].expanduser().resolve()) if options["weights"] else "",
+        "weights": str(user_path(options["weights"]).resolve()) if options["weights"] else "",
         "carbon_intensity": options["carbon_intensity"] or "",
         "any_device": options["any_device"],
     } | ({"keep_checkpoints": True} if options["keep_checkpoints"] else {})

@@ -12,7 +12,13 @@ from typing import TextIO
 import click
 
 from pepr_utils.errors import PeprError
-from pepr_utils.printable import clean, count, fraction, number  # noqa: F401 (all are used from here)
+from pepr_utils.printable import (  # noqa: F401 (all are used from here)
+    clean,
+    clean_lines,
+    count,
+    fraction,
+    number,
+)
 
 WIDTH = 80
 #: A heading longer than this is cut; the line below the table has it in full.
@@ -66,19 +72,23 @@ def wrapped(text: str) -> list[str]:
     return textwrap.wrap(clean(text), WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
-def echo(text: str) -> None:
-    """Print at once, with a substitute for characters that the terminal cannot show.
+def echo(text: str, *, err: bool = False) -> None:
+    """Print at once; every command prints by this, so that no foreign text moves the cursor.
 
-    A closed pipe (``| head``) ends the program as it ends any other.
+    Characters that the terminal cannot show get a substitute. A closed pipe (``| head``) ends the
+    program as it ends any other.
     """
-    encoding = sys.stdout.encoding or "utf-8"
+    stream = sys.stderr if err else sys.stdout
+    encoding = stream.encoding or "utf-8"
     try:
-        click.echo(text.encode(encoding, "replace").decode(encoding))
+        click.echo(clean_lines(text).encode(encoding, "replace").decode(encoding), err=err)
     except BrokenPipeError:
-        _silence(sys.stdout)
+        _silence(stream)
         sys.exit(BROKEN_PIPE)
     except OSError as error:
-        _silence(sys.stdout)
+        _silence(stream)
+        if err:
+            sys.exit(2)
         raise PeprError(f"the output cannot be written: {error.strerror}") from None
 
 
@@ -89,4 +99,4 @@ def _silence(stream: TextIO) -> None:
 
 def note(text: str) -> None:
     """Print a remark on stderr, in one line."""
-    click.echo(clean(text), err=True)
+    echo(clean(text), err=True)

@@ -25,6 +25,7 @@ from pepr_utils.measurement.run import ResolvedRun, Run
 from pepr_utils.measurement.store import folder_errors, record_killed, supersede
 from pepr_utils.measurement.sweep.plan import REQUESTED, write_requested
 from pepr_utils.measurement.sweep_environment import in_sweep, stop_requested, wait_to_retry
+from pepr_utils.paths import user_path
 from pepr_utils.results import Record, ResultSet
 from pepr_utils.results.atomic import write_whole
 from pepr_utils.results.export import without_formulas
@@ -142,7 +143,7 @@ def fine_tune(  # noqa: PLR0913 - the parameters of the notebook
         raise RunError(
             "result_set is empty; allowed: a name for a folder under results, or a folder"
         )
-    folder = Path(result_set).expanduser()
+    folder = user_path(result_set)
     if not folder.is_absolute() and len(folder.parts) == 1:
         folder = Path("results") / folder
     names = select_architectures(architectures, where or None)

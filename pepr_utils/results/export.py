@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pepr_utils.errors import InvalidTableError, PeprError
+from pepr_utils.printable import for_spreadsheet
 from pepr_utils.results.atomic import replacing
 from pepr_utils.results.table_files import need, need_pyarrow
 from pepr_utils.results.table_reader import UserTable
 
 SUFFIXES = (".csv", ".xlsx", ".parquet", ".json", ".md", ".tex")
-#: Begins a cell that a spreadsheet would run as a formula, unless it is a number.
-_FORMULA = re.compile(r"(?=[=+@\-\t\r])(?![-+]?[\d.,]+(?:[eE][-+]?\d+)?\s*%?$)")
 _TEX = str.maketrans(
     {c: rf"\{c}" for c in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -109,8 +107,10 @@ def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
     ['a.png', "'=1+1"]
     """
     text = frame.select_dtypes(["object", "string"]).columns
-    safe = frame.assign(**{name: frame[name].map(_harmless, na_action="ignore") for name in text})
-    safe.columns = safe.columns.map(_harmless)
+    safe = frame.assign(
+        **{name: frame[name].map(for_spreadsheet, na_action="ignore") for name in text}
+    )
+    safe.columns = safe.columns.map(for_spreadsheet)
     return safe
 
 
@@ -128,11 +128,6 @@ def _document(frame: pd.DataFrame, added: list[str], suffix: str) -> str:
     lines = [" & ".join(c.translate(_TEX) for c in row) + r" \\" for row in rows]
     rule, begin = r"\hline", rf"\begin{{tabular}}{{{'l' * len(frame.columns)}}}"
     return "\n".join([begin, rule, lines[0], rule, *lines[1:], rule, r"\end{tabular}"]) + "\n"
-
-
-def _harmless(text: Any) -> Any:
-    """Return text with an apostrophe before it where a spreadsheet would run it as a formula."""
-    return f"'{text}" if isinstance(text, str) and _FORMULA.match(text) else text
 
 
 def to_json(frame: pd.DataFrame) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pepr_utils.errors import InvalidTableError, ScoreInputError, UnknownNameError, unknown_name
-from pepr_utils.paths import data_dir
+from pepr_utils.paths import data_dir, user_path
 from pepr_utils.results import published
 from pepr_utils.results.experiments import KEY_COLUMNS, experiment_keys
 from pepr_utils.results.file_content import read_regular
@@ -130,7 +130,7 @@ def _locate(name_or_path: str | os.PathLike[str]) -> tuple[str, Path]:
     named = available_result_sets()
     if name in (PUBLISHED, REPAIRED):
         return ("published" if name == PUBLISHED else "repaired"), Path()
-    path = named.get(name) or Path(name).expanduser()
+    path = named.get(name) or user_path(name)
     if path.is_dir():
         return "folder", path
     if path.exists() or name == "-":

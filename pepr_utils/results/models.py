@@ -103,7 +103,7 @@ class Models:
         Where repeated rows were averaged: the numbers of each row, and ``row``, the label of its
         model in `numbers`.
     n_copies : int
-        Rows that equal an earlier row of the same model in every column.
+        Rows that equal an earlier row in every column.
     left_out : tuple of str or None
         How many rows of the table are not compared, and why; None where all are.
     remarks : tuple of str
@@ -236,6 +236,11 @@ def find_models(table: UserTable, asked: Question, kind: type[Kind] = Models) ->
         keys = _same_model(table, model, groups, used)
         remarks = (*remarks, *_variants(keys))
         averaged = _averaged(table, numbers, known, keys)
+    n_copies = 0
+    if averaged is not None:
+        n_copies = averaged.n_copies
+    elif any(c not in used for c in table.text_columns()):  # else nothing tells rows apart
+        n_copies = _n_copies(table, numbers.index[numbers.duplicated(keep=False) & known])
     if averaged is not None:
         table, numbers, remark = averaged.table, averaged.numbers, averaged.remark
         remarks, known, first = (*remarks, remark), averaged.known, numbers.index
@@ -246,7 +251,7 @@ def find_models(table: UserTable, asked: Question, kind: type[Kind] = Models) ->
         scale=scale,
         n_test=_images(table, performance, scale, asked.n_test),
         runs=None if averaged is None else averaged.runs,
-        n_copies=0 if averaged is None else averaged.n_copies,
+        n_copies=n_copies,
         left_out=left_out,
         remarks=remarks,
     )  # fmt: skip
@@ -410,8 +415,9 @@ def _same_model(
 def _variants(keys: pd.DataFrame) -> tuple[str, ...]:
     """What is to be said of names that several models of a group have."""
     distinct = keys.drop_duplicates()
-    own = [name for name in keys if name.startswith("own ")]
-    each = distinct.groupby([name for name in keys if name not in own], sort=False)
+    names = [str(name) for name in keys.columns]
+    own = [name for name in names if name.startswith("own ")]
+    each = distinct.groupby([name for name in names if name not in own], sort=False)
     several = each.size() > 1
     if not several.any():
         return ()
@@ -462,17 +468,24 @@ def _averaged(
     of = f" over {', '.join(differ[:3])}{more}" if differ else ""
     same = keys.join(numbers).assign(seed=over and _text(table.values(over)))
     copies = same.index[same.duplicated(keep=False)]
-    names = table.columns if len(copies) else ()
-    every = {c: _comparable(table.values(c)[copies]) for c in names}
     return _Averaged(
         table.with_rows(runs.read),
         numbers[counts].groupby(row[counts]).mean().reindex(kept),
         known.groupby(row).any().reindex(kept),
         numbers[known].assign(row=row[known]),
-        int(pd.DataFrame(every).duplicated().sum()),
+        _n_copies(table, copies),
         f"{len(row):,} rows are {len(kept):,} models, repeated rows of a model averaged{of}; "
         "--each-row to keep them apart",
     )
+
+
+def _n_copies(table: UserTable, among: pd.Index) -> int:
+    """Rows that equal an earlier one in every column."""
+    import pandas as pd
+
+    names = table.columns if len(among) else ()
+    every = {c: _comparable(table.values(c)[among]) for c in names}
+    return int(pd.DataFrame(every).duplicated().sum())
 
 
 @dataclass(frozen=True)

@@ -114,10 +114,11 @@ def _of_numbers(models: Models) -> Iterator[Note]:
         yield from _zeros(models, cost)
     if models.n_copies:
         n = models.n_copies
+        apart = models.runs is None
         yield Note(
             "duplicates", "warning",
             f"{n:,} row{' is an exact copy' if n == 1 else 's are exact copies'} of another, "
-            "counted as a repeated run",
+            + ("ranked as a model of its own" if apart else "counted as a repeated run"),
             "delete the copies",
         )  # fmt: skip
     if models.groups is not None:

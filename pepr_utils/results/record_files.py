@@ -119,4 +119,8 @@ def _first_error(error: ValidationError) -> str:
         return f"no field {place!r}; it is required{more}"
     if first["type"] == "value_error":
         return f"{why}{more}"
-    return f"field {place!r} is {shorten(first['input'])}; {first['msg'].lower()}{more}"
+    rule = first["msg"][:1].lower() + first["msg"][1:]
+    return (
+        f"field {place!r} is {shorten(first['input'])}; {rule}; correct it, or take the file out "
+        f"of the folder{more}"
+    )

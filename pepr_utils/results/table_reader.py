@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from pepr_utils.errors import InvalidTableError, ScoreInputError, unknown_name
+from pepr_utils.paths import user_path
 from pepr_utils.results.experiments import KEY_COLUMNS, experiment_keys, experiment_labels
 from pepr_utils.results.scores import COST_COLUMNS, cost_column
 from pepr_utils.results.table_files import SEPARATORS, TableFile, open_table
@@ -454,7 +455,7 @@ class Reading:
     def joined(self) -> list[Path]:
         """The files of `join`."""
         files = [self.join] if isinstance(self.join, str | os.PathLike) else self.join
-        return [Path(file).expanduser() for file in files]
+        return [user_path(file) for file in files]
 
 
 def read_table_files(path: Path, reading: Reading) -> UserTable:

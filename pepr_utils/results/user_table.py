@@ -6,12 +6,12 @@ Only the columns that a question needs are read and checked, each as a whole.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pepr_utils.errors import unknown_name
+from pepr_utils.paths import user_path
 from pepr_utils.results.load import available_result_sets, load_result_set
 from pepr_utils.results.table_reader import Reading, UserTable, read_table_files
 
@@ -47,7 +47,7 @@ def load_user_table(name_or_path: str | os.PathLike[str], **options: Any) -> Use
     """
     reading = Reading(**options)
     name = os.fspath(name_or_path)
-    path = Path(name).expanduser()
+    path = user_path(name)
     if name in available_result_sets() or (path.is_dir() and not any(path.glob("*.log"))):
         given = {option: value for option, value in options.items() if value}
         loaded = load_result_set(name, **given)

@@ -92,6 +92,15 @@ def test_a_planted_fault_is_noted_and_its_near_twin_is_not(name):
     assert notes(planted)[kind].option
 
 
+def test_copies_that_are_ranked_apart_are_noted():
+    copied = pd.DataFrame({"kind": list("aab"), "accuracy": [0.8, 0.8, 0.9], "wh": [1, 1, 2]})
+    question = {"performance": "accuracy", "cost": "wh"}
+    (copies,) = [n for n in pu.score(copied, **question).notes if n.kind == "duplicates"]
+    assert "1 row is an exact copy of another, ranked as a model of its own" in copies.text
+    unnamed = pu.score(copied.drop(columns="kind"), **question)
+    assert "duplicates" not in {n.kind for n in unnamed.notes}  # equal by chance, perhaps
+
+
 def test_a_cheap_useless_model_is_called_out():
     """0.50 at 10.0 Wh leads before 0.95 at 10.5 Wh under min-max."""
     pair = {"model": ["useless", "good"], "accuracy": [0.50, 0.95], "energy_kwh": [10.0, 10.5]}

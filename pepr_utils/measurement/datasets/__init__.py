@@ -19,6 +19,7 @@ from pepr_utils.measurement.datasets.source import (
     Source,
     check_name,
 )
+from pepr_utils.paths import user_path
 
 __all__ = [
     "DatasetError",
@@ -189,7 +190,7 @@ def dataset_kind(name_or_path: str) -> tuple[str, str | Path | None]:
     flag = ALIASES.get(name, name)
     if "/" not in flag and medmnist_sets.split_size(flag)[0] in medmnist_sets.index():
         return "medmnist", flag
-    path = Path(name).expanduser()
+    path = user_path(name)
     check_name(path.resolve().name, "a data set")
     if path.is_dir():
         return "folder", path

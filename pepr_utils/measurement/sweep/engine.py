@@ -23,6 +23,7 @@ from pepr_utils.measurement.sweep.gpus import find_gpus
 from pepr_utils.measurement.sweep.notebook import read_notebook
 from pepr_utils.measurement.sweep.state import Progress, State, SweepError, named_state
 from pepr_utils.measurement.sweep.worker import Job
+from pepr_utils.paths import user_path
 
 #: Seconds between two looks at the jobs, at the folder with its workers, and two reports.
 TICK_S, LOOK_S, WATCH_S = 0.1, 1.0, 2.0
@@ -261,7 +262,7 @@ def _options(options: Mapping[str, object]) -> dict[str, Any]:
     """The notebook's further parameters; paths are absolute, since kernels may be elsewhere."""
     given = {name: str(v) if isinstance(v, Path) else v for name, v in options.items()}
     if given.get("weights"):
-        given["weights"] = str(Path(str(given["weights"])).expanduser().absolute())
+        given["weights"] = str(user_path(str(given["weights"])).absolute())
     return given
 
 

@@ -48,7 +48,7 @@ from pepr_utils.measurement.datasets import ALIASES, dataset_kind, describe_data
 from pepr_utils.measurement.protocols import PROTOCOLS, protocol
 from pepr_utils.measurement.run import Run, run_id
 from pepr_utils.measurement.sweep.plan import Plan, Planned, StudyError
-from pepr_utils.paths import data_dir
+from pepr_utils.paths import data_dir, user_path
 from pepr_utils.results import load_architectures, load_timm_models
 
 FOLDER = "studies"
@@ -86,7 +86,7 @@ def _collected(check: Callable[[Any], Any]) -> AfterValidator:
 
 def _dataset(name: str, info: ValidationInfo) -> str:
     """A name as it is; a path from the study's folder as an absolute one."""
-    path = (info.context["folder"] / Path(name).expanduser()).resolve()
+    path = (info.context["folder"] / user_path(name)).resolve()
     try:
         if not isinstance(dataset_kind(name)[1], Path):
             return name
@@ -289,7 +289,7 @@ def load_study(name_or_path: str | Path) -> Study:
     >>> sum(len(list(block.runs())) for block in study.blocks.values())
     1048
     """
-    name, path = str(name_or_path), Path(name_or_path).expanduser()
+    name, path = str(name_or_path), user_path(name_or_path)
     if name in shipped_studies():
         path = data_dir() / FOLDER / f"{name}.yaml"
     elif not path.is_file():

@@ -15,6 +15,7 @@ from typing import Any
 
 from pepr_utils.errors import DataUnavailableError, PeprError
 from pepr_utils.measurement.architectures import Architecture, timm
+from pepr_utils.paths import user_path
 
 #: Where in the folder a file of weights is looked for.
 _FORMS = ("{}.safetensors", "{}/model.safetensors", "{}.pth", "{}.pt", "{}.bin",
@@ -61,10 +62,10 @@ def local_weights(architecture: Architecture, folder: Path) -> Path:
     """
     tag = architecture.pinned_weights()
     for form in _FORMS:
-        path = folder.expanduser() / form.format(tag)
+        path = user_path(folder) / form.format(tag)
         if path.is_file():
             return path
-    where = "" if folder.expanduser().is_dir() else " (there is no such folder)"
+    where = "" if user_path(folder).is_dir() else " (there is no such folder)"
     raise DataUnavailableError(
         f"no weights of {architecture.name} in {folder}{where}; expected "
         f"{_FORMS[0].format(tag)}, {_FORMS[1].format(tag)} or {_FORMS[2].format(tag)}; on a "
