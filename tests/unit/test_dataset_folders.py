@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from pepr_utils.measurement.datasets import describe_dataset, image_file, load_dataset
+from pepr_utils.measurement.datasets import dataset_kind, describe_dataset, image_file, load_dataset
 from pepr_utils.measurement.datasets.folder import list_folder
 from pepr_utils.measurement.datasets.prepare import prepare
 from pepr_utils.measurement.datasets.source import DatasetError
@@ -358,3 +358,13 @@ def test_all_images_that_cannot_be_decoded_are_named_at_once(tmp_path):
     with pytest.raises(DatasetError, match="and 2 more that cannot be read: ") as caught:
         prepare(load_dataset(folder), 16)
     assert all(str(path) in str(caught.value) for path in cut)
+
+
+def test_a_home_folder_is_no_data_set(tmp_path, monkeypatch):
+    home = tmp_path / "home" / "me"
+    (home / "images").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("~", home, tmp_path):
+        with pytest.raises(DatasetError, match="your home folder"):
+            dataset_kind(name)
+    assert dataset_kind("~/images") == ("folder", home / "images")
