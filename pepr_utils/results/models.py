@@ -239,8 +239,11 @@ def find_models(table: UserTable, asked: Question, kind: type[Kind] = Models) ->
     n_copies = 0
     if averaged is not None:
         n_copies = averaged.n_copies
-    elif any(c not in used for c in table.text_columns()):  # else nothing tells rows apart
-        n_copies = _n_copies(table, numbers.index[numbers.duplicated(keep=False) & known])
+    elif len(alike := numbers.index[numbers.duplicated(keep=False) & known]) and any(
+        c not in used
+        for c in table.text_columns()  # else nothing tells rows apart
+    ):
+        n_copies = _n_copies(table, alike)
     if averaged is not None:
         table, numbers, remark = averaged.table, averaged.numbers, averaged.remark
         remarks, known, first = (*remarks, remark), averaged.known, numbers.index

@@ -155,17 +155,19 @@ class UserTable:
 
     def read(self, names: Iterable[str]) -> None:
         """Read columns in one go; those that do not exist are passed over."""
-        sources = {self.source(name) for name in names}
-        wanted = [n for n in self.columns if n in sources and n not in self._read]
-        if wanted and self.file:
+        sources = {s for s in map(self.source, names) if s not in self._read}
+        if sources and self.file and (wanted := [n for n in self.columns if n in sources]):
             frame = self.file.read(wanted)
             self._read |= {name: frame[name] for name in wanted}
 
     def read_numbers(self, names: Iterable[str]) -> None:
         """Read columns of plain numbers of a text file in one go, without their text."""
-        sources = {self.source(name) for name in names} - {*self._read, *self._floats}
-        wanted = [n for n in self.columns if n in sources]
-        if self.file and self.file.floats and (wanted := [*filter(self._looks_plain, wanted)]):
+        sources = {
+            s for s in map(self.source, names) if s not in self._read and s not in self._floats
+        }
+        if not (sources and self.file and self.file.floats):
+            return
+        if wanted := [n for n in self.columns if n in sources and self._looks_plain(n)]:
             frame = self.file.floats(wanted)
             self._floats |= {} if frame is None else {name: frame[name] for name in wanted}
 

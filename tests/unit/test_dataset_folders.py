@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from pepr_utils.measurement.datasets import describe_dataset, image_file, load_dataset
+from pepr_utils.measurement.datasets import dataset_kind, describe_dataset, image_file, load_dataset
 from pepr_utils.measurement.datasets.folder import list_folder
 from pepr_utils.measurement.datasets.prepare import prepare
 from pepr_utils.measurement.datasets.report import report
@@ -449,3 +449,13 @@ def test_medical_files_beside_the_classes_do_no_harm(tmp_path):
     (folder / "benign" / "original.dcm").write_bytes(_dicom())
     with pytest.raises(DatasetError, match=r"original\.dcm: a DICOM file.*\(1 such file\); keep"):
         load_dataset(folder)
+
+
+def test_a_home_folder_is_no_data_set(tmp_path, monkeypatch):
+    home = tmp_path / "home" / "me"
+    (home / "images").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("~", home, tmp_path):
+        with pytest.raises(DatasetError, match="your home folder"):
+            dataset_kind(name)
+    assert dataset_kind("~/images") == ("folder", home / "images")

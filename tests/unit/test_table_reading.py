@@ -346,3 +346,23 @@ def test_order_names_and_units_do_not_change_a_ranking(tmp_path_factory, rows, s
         score = pepr(read.numbers("acc"), normalize(read.numbers("energy_kwh")))
         ranked.append(dict(zip(read.labels(name), score.round(9), strict=True)))
     assert ranked[0] == pytest.approx(ranked[1])
+
+
+def test_columns_are_walked_through_equally_often_however_many_there_are(file):
+    """Or 50,000 of them take the square of that."""
+
+    class Counted(list):
+        walks = 0
+
+        def __iter__(self):
+            Counted.walks += 1
+            return super().__iter__()
+
+    def walks(n):
+        rows = [[f"c{i}" for i in range(n)], *([str(i % 7 + r) for i in range(n)] for r in (1, 2))]
+        table = load_user_table(file("\n".join(map(",".join, rows)), f"{n}.csv"))
+        table.columns, Counted.walks = Counted(table.columns), 0
+        assert len(table.numeric_columns()) == n
+        return Counted.walks
+
+    assert walks(20) == walks(60)

@@ -193,6 +193,11 @@ def dataset_kind(name_or_path: str) -> tuple[str, str | Path | None]:
     path = user_path(name)
     check_name(path.resolve().name, "a data set")
     if path.is_dir():
+        if user_path("~").is_relative_to(path.resolve()):
+            raise DatasetError(
+                f"{path} is your home folder, or holds it, and every file in it would be read; "
+                "name the folder that holds the images"
+            )
         return "folder", path
     if path.name == lidc.FILE and path.is_file():
         return "lidc", path
