@@ -410,12 +410,13 @@ def _same_model(
 def _variants(keys: pd.DataFrame) -> tuple[str, ...]:
     """What is to be said of names that several models of a group have."""
     distinct = keys.drop_duplicates()
-    own = [name for name in keys if name.startswith("own ")]
-    each = distinct.groupby([name for name in keys if name not in own], sort=False)
+    names = list(map(str, keys.columns))
+    own = [name for name in names if name.startswith("own ")]
+    each = distinct.groupby([name for name in names if name not in own], sort=False)
     several = each.size() > 1
     if not several.any():
         return ()
-    by = [name.removeprefix("own ") for name in own if (each[name].nunique() > 1).any()]
+    by = [name.removeprefix("own ") for name in own if each[[name]].nunique().gt(1).any(axis=None)]
     n = int(several.sum())
     return (
         f"{n:,} name{' is that' if n == 1 else 's are those'} of several models, which differ in "
