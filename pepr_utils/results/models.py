@@ -424,7 +424,7 @@ def _variants(keys: pd.DataFrame) -> tuple[str, ...]:
     several = each.size() > 1
     if not several.any():
         return ()
-    by = [name.removeprefix("own ") for name in own if (each[name].nunique() > 1).any()]
+    by = [name.removeprefix("own ") for name in own if each[[name]].nunique().gt(1).any(axis=None)]
     n = int(several.sum())
     return (
         f"{n:,} name{' is that' if n == 1 else 's are those'} of several models, which differ in "

@@ -77,13 +77,6 @@ class Ranking:
         keys = (cost, self.table["resource"], -self.table["pepr"])
         return self.table.index[np.lexsort([key.to_numpy() for key in keys])]
 
-    def best_first(self) -> pd.DataFrame:
-        """One row per model, the best score first: group, model, numbers, and `table`."""
-        frame = self.models.numbers.join(self.table)
-        frame.insert(0, "group", None if self.models.groups is None else self.models.groups)
-        frame.insert(1, "model", self.models.model)
-        return frame.loc[self.order]
-
     def notes(self, chance: float | None = None) -> list[Note]:
         """What a reader should know before believing the ranking, the gravest first."""
         return notes(self, chance=chance)

@@ -119,7 +119,7 @@ def test_several_costs_are_one_cost_and_one_model_has_no_rival():
 def test_each_group_has_its_section_and_a_line_of_the_summary(published):
     ranking = pu.score(published.runs).ranking
     content = _content(ranking, audited=published)
-    best = ranking.best_first().groupby("group").head(1).set_index("group")["model"]
+    best = ranking.models.model[ranking.order].groupby(ranking.models.groups).first()
     assert {row[0]: row[1] for row in content.summary[1:]} == best.to_dict()
     assert len(content.sections) == 8
     cautions = {s.label: s.statements[-1] for s in content.sections}
