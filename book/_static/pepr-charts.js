@@ -9,7 +9,15 @@
   const none = () => Promise.reject(new Error("charts carry their data and load nothing"));
   const loader = { load: none, http: none, file: none, sanitize: async (uri) => ({ href: uri }) };
 
-  const isDark = () => document.documentElement.dataset.theme === "dark";
+  const page = document.documentElement.dataset;
+  const isDark = () => page.theme === "dark" || page.printed === "dark";
+
+  // Paper is white: a dark page is printed light, and its charts are inverted (pepr.css).
+  window.addEventListener("beforeprint", () => { if (isDark()) Object.assign(page, { printed: "dark", theme: "light" }); });
+  window.addEventListener("afterprint", () => {
+    if (page.printed) page.theme = page.printed;
+    delete page.printed;
+  });
 
   // A colour for the dark theme: greys change sides, colours become light enough to be seen.
   function darkened(colour) {

@@ -141,7 +141,8 @@ def origin(notebook: Path, key: str) -> Place:
     if notebook.stem == "claims" and (claim := _checks().get(_SUFFIX.sub("", key))):
         return find(f"paper.checks.{claim}") or (notebook, 1)
     places = {notebook: code_of(notebook)}
-    if module := files().get(f"paper.chapters.{notebook.stem}"):
+    chapter = notebook.stem.removesuffix("_tables")  # a chapter and its tables share a module
+    if module := files().get(f"paper.chapters.{chapter}"):
         places[module] = module.read_text("utf-8")
     found = [
         (is_key, fixed, -i, file, line)

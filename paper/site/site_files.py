@@ -118,6 +118,8 @@ _SEARCH = re.compile(
     r'^ *<script src="[./]*(_static/(searchtools|language_data)|searchindex)\.js"></script>\n',
     re.MULTILINE,
 )
+#: Sphinx leaves all numbers out of what is searched for; readers look for those that a page shows.
+_NUMBERS = (r"queryTerm.match(/^\d+$/)", r"queryTerm.match(/^\d{1,2}$/)")
 #: What a reader of the theme's pages with a screen reader, or by voice, cannot name: what is seen,
 #: and what it becomes.
 _MENDED = {
@@ -165,6 +167,9 @@ def mend_pages(site: Path) -> None:
             text = _SEARCH.sub("", text)
             texts[name] = _text(text)
         page.write_text(text, "utf-8")
+    tools = site / "_static" / "searchtools.js"
+    if tools.is_file():
+        tools.write_text(tools.read_text("utf-8").replace(*_NUMBERS), "utf-8")
     script = _TEXTS.format(texts=json.dumps(texts, ensure_ascii=False, separators=(",", ":")))
     (site / "search-texts.js").write_text(script, "utf-8")
 

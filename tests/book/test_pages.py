@@ -104,7 +104,7 @@ def test_charts_follow_the_theme(visit):
 
 
 @both_schemes
-@pytest.mark.parametrize("query", ["accuracy", "dpn68b"])
+@pytest.mark.parametrize("query", ["accuracy", "dpn68b", "0.721"])
 def test_the_search_finds_texts_and_tables_and_shows_them(visit, scheme, query):
     page = visit(scheme, "search", query=f"?q={query}")
     end = time.monotonic() + 10
