@@ -1,10 +1,12 @@
 """axe-core on every page, in both themes: no violation, of the theme's own parts neither."""
 
 import json
+import time
 from importlib.resources import files
 
 import pytest
 
+from tests.book.conftest import _SETTLED, _wait
 from tests.book.test_pages import DOCNAMES
 
 pytestmark = [pytest.mark.book, pytest.mark.slow]
@@ -29,5 +31,7 @@ def test_no_page_has_a_violation(visit, docname):
             "for (const k of ['theme', 'mode']) document.documentElement.dataset[k] = arguments[0]",
             theme,
         )
+        time.sleep(0.2)  # the charts begin to be drawn anew
+        _wait(page, _SETTLED)
         found[theme] = dict(json.loads(page.driver.execute_async_script(_RUN)))
     assert found == {"light": {}, "dark": {}}
