@@ -6,7 +6,7 @@ images is resampled from which images each run classifies correctly.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -15,16 +15,17 @@ import pandas as pd
 from scipy import stats
 
 from pepr_utils.audit import audit
-from pepr_utils.errors import DataUnavailableError
+from pepr_utils.errors import DataUnavailableError, InvalidTableError
 from pepr_utils.results import ResultSet
 from pepr_utils.results.predictions import correct_images, read_predictions
 from pepr_utils.results.result_set import fine_tuned, on_all_images
+from pepr_utils.results.scores import cost_column
 from pepr_utils.scoring import normalize, pepr
 from pepr_utils.statistics.rankings import rank_agreement
 
 N_RESAMPLES = 2000
-#: What models are ranked by: the name, and the column of its cost.
-MEASURES = {"accuracy": None, "PePR-T": "train_time_s", "PePR-M": "resident_memory_gb"}
+#: What models are ranked by: the name, and the letter of its cost.
+MEASURES = {"accuracy": None, "PePR-T": "T", "PePR-M": "M"}
 #: How often a model must be first to be counted as one that could be.
 COULD_LEAD = 0.05
 
@@ -39,7 +40,7 @@ class Field:
         Their runs, by architecture and seed.
     accuracy : numpy.ndarray, shape (models, seeds)
     costs : dict of str to numpy.ndarray, shape (models, seeds)
-        By the column's name.
+        By letter; those that were measured.
     correct : numpy.ndarray of bool, shape (models, seeds, images)
     """
 
@@ -47,6 +48,11 @@ class Field:
     accuracy: np.ndarray
     costs: dict[str, np.ndarray]
     correct: np.ndarray
+
+    @property
+    def measures(self) -> list[str]:
+        """What the models can be ranked by."""
+        return [m for m, cost in MEASURES.items() if cost is None or cost in self.costs]
 
     @property
     def models(self) -> list[str]:
@@ -98,16 +104,22 @@ def field(result_set: ResultSet) -> Field:
     correct = correct_images(result_set, runs)
     if correct is None:
         raise DataUnavailableError(f"{result_set.name}: no predictions for the test images")
-    shape = (size, -1)
-    return Field(
-        runs,
-        runs["test_accuracy"].to_numpy(float).reshape(shape),
-        {c: runs[c].to_numpy(float).reshape(shape) for c in MEASURES.values() if c},
-        correct.reshape(*shape, correct.shape[-1]),
-    )
+    costs = {}
+    for letter in filter(None, MEASURES.values()):
+        with suppress(InvalidTableError):
+            costs[letter] = _by_seed(runs[cost_column(runs, letter)], size)
+    accuracy = runs["test_accuracy"].to_numpy(float).reshape(size, -1)
+    return Field(runs, accuracy, costs, correct.reshape(*accuracy.shape, -1))
 
 
-def variance_split(found: Field, measures: Iterable[str] = MEASURES) -> pd.DataFrame:
+def _by_seed(costs: pd.Series, n_models: int) -> np.ndarray:
+    """Costs by model and seed; where one seed has none, the mean of the model's others."""
+    values = costs.to_numpy(float).reshape(n_models, -1)
+    means = np.nanmean(values, axis=1, keepdims=True)
+    return np.where(np.isnan(values), means, values)
+
+
+def variance_split(found: Field) -> pd.DataFrame:
     """Split the variance of a measure between architecture, seed and test images.
 
     Analysis of variance with random effects (Searle, Casella and McCulloch, 1992). The images'
@@ -124,7 +136,7 @@ def variance_split(found: Field, measures: Iterable[str] = MEASURES) -> pd.DataF
         the variance of one run.
     """
     rows = []
-    for measure in measures:
+    for measure in found.measures:
         values, drawn = found.values(measure), found.resampled(measure)
         k = values.shape[1]
         relative = drawn - drawn.mean(axis=(1, 2), keepdims=True)
@@ -167,8 +179,8 @@ def first_places(found: Field) -> pd.DataFrame:
         "first by seeds and images": by_images[np.arange(N_RESAMPLES)[:, None], *chosen],
     }
     rows = []
-    for measure, cost in MEASURES.items():
-        shares = {}
+    for measure in found.measures:
+        cost, shares = MEASURES[measure], {}
         for name, accuracy in accuracies.items():
             score = accuracy
             if cost is not None:
@@ -192,9 +204,9 @@ def seed_agreement(found: Field) -> pd.DataFrame:
         One row per measure and for the cost alone: ``mean``, ``lowest``, ``highest``, and ``same
         order``, the share of pairs of models that all seeds put in the same order.
     """
-    alone = {f"{m}, cost alone": -found.resource(m) for m, cost in MEASURES.items() if cost}
+    alone = {f"{m}, cost alone": -found.resource(m) for m in found.measures if MEASURES[m]}
     rows = []
-    for name, values in ({m: found.values(m) for m in MEASURES} | alone).items():
+    for name, values in ({m: found.values(m) for m in found.measures} | alone).items():
         pairs = list(combinations(values.T, 2))
         taus = [float(stats.kendalltau(a, b).statistic) for a, b in pairs]
         first, second = np.triu_indices(len(values), k=1)
@@ -291,8 +303,8 @@ def against_published(found: Field, published: ResultSet, dataset: str) -> pd.Da
     theirs = runs[fine_tuned(runs) & on_all_images(runs) & (runs["dataset"] == dataset)]
     theirs = theirs.drop_duplicates("architecture").set_index("architecture")
     ours = pd.DataFrame(
-        {measure: found.values(measure).mean(axis=1) for measure in MEASURES}
-        | {name: costs.mean(axis=1) for name, costs in found.costs.items()},
+        {measure: found.values(measure).mean(axis=1) for measure in found.measures}
+        | {letter: costs.mean(axis=1) for letter, costs in found.costs.items()},
         index=found.models,
     )
     both = ours.join(theirs, how="inner", rsuffix="_theirs")
@@ -305,11 +317,12 @@ def against_published(found: Field, published: ResultSet, dataset: str) -> pd.Da
 
     pairs = {
         "test accuracy": (both["accuracy"], accuracy),
-        "time here, energy there": (both["train_time_s"], both["energy_kwh"].astype(float)),
-        "memory": (both["resident_memory_gb"], both["reserved_memory_gb"].astype(float)),
+        "time here, energy there": (both["T"], both["energy_kwh"].astype(float)),
         "PePR-T here, PePR-E there": (both["PePR-T"], score("energy_kwh")),
-        "PePR-M": (both["PePR-M"], score("reserved_memory_gb")),
     }
+    if "M" in found.costs:
+        pairs["memory"] = both["M"], both["reserved_memory_gb"].astype(float)
+        pairs["PePR-M"] = both["PePR-M"], score("reserved_memory_gb")
     rows = []
     for name, (here, there) in pairs.items():
         agreement = rank_agreement(here.to_numpy(), np.asarray(there))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from paper.site.chapters import BookError, Chapter
+from paper.site.missing_data import without_values_of
 
 
 def prose_files(root: Path) -> list[Path]:
@@ -35,9 +37,15 @@ def stage(chapters: Iterable[Chapter], root: Path, executed: Path, source: Path)
     shutil.rmtree(source, ignore_errors=True)
     for path in {*prose_files(root), *(c.source for c in chapters if not c.is_notebook)}:
         _copy(path, source / _place(path.relative_to(root)))
-    for chapter in chapters:
-        if chapter.is_notebook:
-            _copy(executed / f"{chapter.docname}.ipynb", source / f"{chapter.docname}.ipynb")
+    names = {c.docname: f"{c.docname}.{'ipynb' if c.is_notebook else 'md'}" for c in chapters}
+    made = {c.docname: executed / names[c.docname] for c in chapters if c.is_notebook}
+    for docname, path in made.items():
+        _copy(path, source / names[docname])
+    if missing := {docname for docname, path in made.items() if _is_missing(path)}:
+        for docname, name in names.items():
+            page = source / name
+            text = without_values_of(page.read_text("utf-8"), docname, missing)
+            page.write_text(text, "utf-8")
 
 
 def build_site(root: Path, source: Path, build: Path) -> Path:
@@ -98,6 +106,10 @@ def _place(path: Path) -> Path:
 def _copy(path: Path, to: Path) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, to)
+
+
+def _is_missing(notebook: Path) -> bool:
+    return json.loads(notebook.read_text("utf-8"))["metadata"]["pepr"].get("missing", False)
 
 
 def _complaints(text: str, source: Path) -> str:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from paper.site.chapters import BookError, Chapter
-from pepr_utils.errors import PeprError
+from paper.site.missing_data import without_results
+from pepr_utils.errors import DataUnavailableError, PeprError, UnknownNameError
 
 
 @cache
@@ -53,7 +54,7 @@ _CODE = Path(__file__).resolve().parents[2]
 
 
 def build_chapter(chapter: Chapter, target: Path, root: Path) -> dict[str, Any]:
-    """Execute a chapter into `target`.
+    """Execute a chapter into `target`; where its data are missing, write its text with the reason.
 
     Parameters
     ----------
@@ -67,8 +68,8 @@ def build_chapter(chapter: Chapter, target: Path, root: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``warnings``, what cells wrote to stderr; ``code``, the hash of each file of the project
-        that the notebook imported.
+        ``missing``, whether data were; ``warnings``, what cells wrote to stderr; ``code``, the hash
+        of each file of the project that the notebook imported, or None to execute it next time.
 
     Raises
     ------
@@ -78,22 +79,30 @@ def build_chapter(chapter: Chapter, target: Path, root: Path) -> dict[str, Any]:
     import jupytext
 
     notebook, found = jupytext.read(chapter.source), look_up(chapter.result_set)
-    if isinstance(found, PeprError):
+    code: dict[str, str] | None = {}
+    if missing := isinstance(found, DataUnavailableError | UnknownNameError):
+        made = without_results(notebook, str(found))
+    elif isinstance(found, PeprError):
         raise BookError(f"{chapter.docname}.md: {found}")
-    made, code = _run(chapter, notebook, root)
+    else:
+        try:
+            made, code = _run(chapter, notebook, root)
+        except DataUnavailableError as error:  # of other data than the result set
+            made, code, missing = without_results(notebook, str(error)), None, True
     if chapter.makes:
         look_up.cache_clear()
         found = look_up(chapter.makes)
-    if isinstance(found, PeprError):
+    if isinstance(found, PeprError) and not missing:
         raise BookError(f"{chapter.docname}.md: {found}")
     made.metadata["pepr"] = {
+        "missing": missing,
         "result_set": chapter.result_set or chapter.makes,
-        "content_hash": found,
+        "content_hash": None if missing else found,
         "parameters": _defaults(notebook) | chapter.parameters,
     }
     warnings = _take_stderr(made)
     _write(made, target)
-    return {"warnings": warnings, "code": code}
+    return {"missing": missing, "warnings": warnings, "code": code}
 
 
 def hashes(files: Iterable[str | Path]) -> dict[str, str]:
@@ -123,6 +132,8 @@ def _run(chapter: Chapter, notebook: Any, root: Path) -> tuple[Any, dict[str, st
             extra_arguments=["--log-level=50"],  # the kernel's own chatter
         )
     except PapermillExecutionError as error:
+        if error.ename == DataUnavailableError.__name__ and not chapter.makes:
+            raise DataUnavailableError(error.evalue.strip()) from None
         line = _failing_line(error)
         raise BookError(
             f"{chapter.source.name}, code cell {error.exec_count}: {error.ename}: "

@@ -285,7 +285,8 @@ def _made_from(made: list[dict[str, Any]], commit: str) -> list[str]:
 
 def _result_set(made: dict[str, Any]) -> str:
     name, content = html.escape(str(made["result_set"])), made["content_hash"]
-    return f"Result set <code>{name}</code>, content <code>{html.escape(content[:12])}</code>"
+    state = f"content <code>{html.escape(content[:12])}</code>" if content else "not available"
+    return f"Result set <code>{name}</code>, {state}"
 
 
 def _chart_library(build: Path) -> Path:

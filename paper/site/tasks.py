@@ -114,6 +114,8 @@ class Progress(ZeroReporter):
         self.done += 1
         seconds = time.monotonic() - self.started[task.name]
         done = "built" if task.meta else "executed"
+        if task.values.get("missing"):
+            done = "not executed, its data are missing"
         self.write(f"{_name(task):<32} {done}, {seconds:.1f} s\n")
         self.write("".join(f"  warning: {text}\n" for text in task.values.get("warnings", ())))
         self.outstream.flush()

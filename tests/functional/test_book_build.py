@@ -192,13 +192,23 @@ def test_an_interrupted_build_recovers(book):
     assert book.notebook("constant").read_bytes() == before
 
 
-def test_a_chapter_whose_data_is_missing_stops_the_build_with_the_reason(book):
+def test_a_chapter_whose_data_is_missing_says_so_until_it_comes(book):
     book.write("toy.txt", "lost")
     code, out = book.build()
-    assert code != 0
-    assert "counted.md: " in out
-    assert "toy.csv could not be downloaded" in out
-    assert "Traceback" not in out
+    assert code == 0, out
+    assert "counted                          not executed, its data are missing" in out
+    assert "toy.csv could not be downloaded" in book.page("counted")
+    assert "<em>not available</em>" in book.page("index")
+    assert "alpha-is-2" in book.page("index")
+    assert "n-is-7" not in book.page("index")
+    code, out = book.build()
+    assert out.startswith("nothing to do: file://")
+
+    book.write("toy.txt", "d" * 64)
+    assert book.executed("chapter", "site") == {"counted"}
+    assert "n-is-7" in book.page("index")
+    assert "d" * 12 in book.page("counted")
+    assert "could not be downloaded" not in book.page("counted")
 
 
 def test_a_warning_of_sphinx_fails_the_build(book):

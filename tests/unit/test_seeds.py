@@ -77,7 +77,7 @@ def test_variance_is_recovered_where_it_is_known():
     truth = 0.7 + rng.normal(0, 0.05, (200, 1)) + rng.normal(0, 0.03, (200, 4))
     correct = rng.random((200, 4, 400)) < truth[..., None]
     field = page.Field(pd.DataFrame(), correct.mean(axis=2), {}, correct)
-    row = page.variance_split(field, ["accuracy"]).iloc[0]
+    row = page.variance_split(field).iloc[0]
     assert row["sd of architectures"] == pytest.approx(0.05, rel=0.15)
     assert row["sd of seeds"] == pytest.approx(0.03, rel=0.15)
     assert row["sd of test images"] == pytest.approx((0.7 * 0.3 / 400) ** 0.5, rel=0.1)
@@ -151,3 +151,11 @@ def test_agreement_is_compared_with_that_of_the_cost(found):
     assert said.startswith(
         "Seeds agree on PePR-T at least as well as on time alone (tau 1.00 and 1.00)"
     )
+
+
+def test_a_cost_that_one_seed_lacks_is_that_of_the_models_other_seeds(tmp_path):
+    for model, memory in (("a", None), ("b", 2.0), ("c", 3.0)):
+        add(tmp_path, model, 1, 80, seconds=1.0, memory=memory)
+        add(tmp_path, model, 2, 80, seconds=1.0, memory=5.0)
+    costs = page.field(load_result_set(tmp_path)).costs["M"]
+    assert costs.tolist() == [[5.0, 5.0], [2.0, 5.0], [3.0, 5.0]]
