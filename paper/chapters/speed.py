@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from paper.site import NOT_AVAILABLE, fixed
-from pepr_utils.paths import ROOT
+from paper.site.code import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results.json"
 #: The rivals of our training, weakest first, by the column that holds their time over ours.

@@ -132,7 +132,7 @@ def test_notes_follow_the_table_and_leave_the_json_an_array(pepr, table, command
     [
         (["--performance-range", "1"], "two numbers with a comma between"),
         (["--performance-range", "1,0"], "the smaller first"),
-        (["--n-test", "0"], "x>=1"),
+        (["--n-test", "0"], "range 1<=x"),
         (["--n-test", "50", "--performance-range", "0,7"], "no share of test images"),
         (["--better", "lower"], "'low'"),
     ],

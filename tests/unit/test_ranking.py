@@ -95,7 +95,8 @@ def test_a_column_of_data_sets_makes_groups_unless_together():
     assert apart["resource"].sort_index().tolist() == [0, 1, 0, 1]
     assert pooled["resource"].sort_index().tolist() == pytest.approx([0, 1 / 29, 9 / 29, 1])
     assert "compared within each of 2 data sets (dataset)" in apart.ranking.models.remarks[0]
-    assert pooled.ranking.models.remarks == ()
+    (remark,) = pooled.ranking.models.remarks
+    assert remark == "2 names are those of several models, which differ in dataset"
     assert len(pooled) == 4  # a model of two data sets is not a repeat
 
 
