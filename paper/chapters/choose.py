@@ -35,7 +35,8 @@ SETS = {
     "published": "Published data, as released",
     "published-repaired": "Published data, repaired",
     "demo": "Demo, measured when this site was built",
-    "xray": "Measured here, no GPU: time and memory count, energy is an estimate",
+    "xray": "Measured here without a GPU; energy is an estimate",
+    "xray-extra": "Measured here: fine-tuned, and a control",
 }
 WORDS = {
     "derma": "Derma (skin lesions)",

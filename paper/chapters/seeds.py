@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from scipy import stats
 from pepr_utils.audit import audit
 from pepr_utils.errors import DataUnavailableError, InvalidTableError
 from pepr_utils.results import ResultSet
+from pepr_utils.results.experiments import experiment_labels
 from pepr_utils.results.predictions import correct_images, read_predictions
 from pepr_utils.results.result_set import fine_tuned, on_all_images
 from pepr_utils.results.scores import cost_column
@@ -253,8 +255,8 @@ def published_leads(found: Field, published: ResultSet) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def fine_tuning(result_set: ResultSet) -> pd.DataFrame:
-    """Mean accuracy of the models that were trained both ways, over their seeds.
+def fine_tuning(*sets: ResultSet) -> pd.DataFrame:
+    """Mean accuracy of the models that were trained both ways in these sets, over their seeds.
 
     Returns
     -------
@@ -262,7 +264,7 @@ def fine_tuning(result_set: ResultSet) -> pd.DataFrame:
         One row per model: ``fine-tuned``, ``from scratch``, the ``difference`` with its 95 %
         interval (Student's, paired by seed).
     """
-    runs = result_set.finished
+    runs = pd.concat([s.finished for s in sets])
     wide = (
         runs.pivot_table(
             index=["architecture", "dataset", "seed"], columns="pretrained", values="test_accuracy"
@@ -365,32 +367,44 @@ def merit(agreement: pd.DataFrame) -> str:
     )
 
 
-def standing(result_set: ResultSet) -> pd.DataFrame:
+def standing(*sets: ResultSet) -> pd.DataFrame:
     """Each experiment's accuracies beside a model that always answers the most common class."""
     rows = []
-    for experiment, runs in result_set.finished.groupby("experiment"):
-        accuracy = runs["test_accuracy"]
-        labels = read_predictions(result_set.folder, runs["run_id"].iloc[0])["labels"]
-        rows.append(
-            {
-                "experiment": experiment,
-                "models": runs["architecture"].nunique(),
-                "runs": len(runs),
-                "images": int(runs["n_test"].iloc[0]),
-                "most common class": np.bincount(labels.astype(int)).max() / len(labels),
-                "lowest": accuracy.min(),
-                "median": accuracy.median(),
-                "highest": accuracy.max(),
-            }
-        )
+    for result_set in sets:
+        labels = experiment_labels(result_set.finished["experiment"])
+        for experiment, runs in result_set.finished.groupby("experiment"):
+            accuracy, run_id = runs["test_accuracy"], str(runs["run_id"].iloc[0])
+            truth = read_predictions(Path(result_set.folder or ""), run_id)["labels"]
+            most_common = np.bincount(truth.astype(int)).max() / len(truth)
+            by_model = runs.groupby("architecture")["test_accuracy"].mean()
+            rows.append(
+                {
+                    "experiment": labels[experiment],
+                    "models": len(by_model),
+                    "runs": len(runs),
+                    "images": len(truth),
+                    "most common class": most_common,
+                    "models above it": int((by_model > most_common).sum()),
+                    "lowest": accuracy.min(),
+                    "median": accuracy.median(),
+                    "highest": accuracy.max(),
+                }
+            )
     return pd.DataFrame(rows)
 
 
-def audited(result_set: ResultSet) -> pd.DataFrame:
-    """What the audit found in the set: findings and runs by check."""
-    rows = [(f.check, f.severity, len(f.rows)) for f in audit(result_set)]
-    table = pd.DataFrame(rows, columns=["check", "severity", "runs"])
-    counts = table.groupby(["check", "severity"], as_index=False).agg(
-        findings=("runs", "size"), runs=("runs", "sum")
-    )
-    return counts.sort_values("findings", ascending=False, ignore_index=True)
+def audited(*sets: ResultSet) -> pd.DataFrame:
+    """What the audit found in each set: findings and runs by check."""
+    rows = [
+        {
+            "set": s.name,
+            "check": f.check,
+            "severity": f.severity,
+            "findings": 1,
+            "runs": len(f.rows),
+        }
+        for s in sets
+        for f in audit(s)
+    ]
+    table = pd.DataFrame(rows, columns=["set", "check", "severity", "findings", "runs"])
+    return table.groupby(["set", "severity", "check"], as_index=False, sort=False).sum()

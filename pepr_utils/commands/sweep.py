@@ -103,7 +103,7 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--json", "as_json", is_flag=True, help="Print the forecast or the outcome as JSON.")
 @click.pass_context
 def sweep(context: click.Context, study: str, output: Path, **options: Any) -> None:
-    """Measure every run of STUDY: paper, demo, xray, or a YAML file.
+    """Measure every run of STUDY: paper, demo, xray, xray-extra, or a YAML file.
 
     Each run leaves one record in DIR, written when it ends; the records are the only state. The
     same command goes on after any interruption, and several of them may work on one DIR. Ctrl-C

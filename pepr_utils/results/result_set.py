@@ -70,19 +70,20 @@ class ResultSet:
         return self.runs[self.runs["status"] == "done"]
 
     def full_data(self) -> pd.DataFrame:
-        """Finished runs on all training images; an unknown share counts as all.
+        """Finished runs on all training images, or else on the largest share that there is.
+
+        An unknown share counts as all.
 
         Raises
         ------
         InvalidTableError
-            If there is none.
+            If no run has finished.
         """
-        full = self.finished[on_all_images(self.finished)]
-        if full.empty:
-            raise InvalidTableError(
-                f"{self.name}: no finished run on all training data (train_fraction 1)"
-            )
-        return full
+        finished = self.finished
+        if finished.empty:
+            raise InvalidTableError(f"{self.name}: no finished run")
+        share = image_share(finished)
+        return finished[share == share.max()]
 
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -281,7 +281,7 @@ def test_status_names_a_killed_run_without_a_record(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["papr", "--output", "x"], "unknown study 'papr'; allowed: demo, paper, xray"),
+        (["papr", "--output", "x"], "unknown study 'papr'; allowed: demo, paper, xray, xray-extra"),
         (["demo"], "Missing option '--output'"),
         (["demo", "--output", "x", "--shard", "5/4"], "'5/4' is not a part; allowed: I/N"),
         (["demo", "--output", "x", "--shard", "0/4"], "'0/4' is not a part"),

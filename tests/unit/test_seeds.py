@@ -117,6 +117,7 @@ def test_fine_tuning_is_paired_by_seed(folder):
 def test_accuracies_stand_beside_the_most_common_class(folder):
     (row,) = page.standing(load_result_set(folder)).to_dict("records")
     assert (row["most common class"], row["lowest"], row["highest"]) == (0.5, 0.70, 0.94)
+    assert (row["models"], row["models above it"]) == (3, 3)
 
 
 def test_a_set_with_one_seed_has_no_such_page(tmp_path):

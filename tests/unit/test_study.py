@@ -272,7 +272,7 @@ def test_paths_start_at_the_study(tmp_path, monkeypatch, errors):
 
 
 def test_an_unknown_study_is_named_with_the_known_ones():
-    with pytest.raises(UnknownNameError, match="unknown study 'papr'; allowed: demo, paper, xray"):
+    with pytest.raises(UnknownNameError, match="unknown study 'papr'; allowed: demo, paper, xray,"):
         load_study("papr")
 
 

@@ -263,7 +263,7 @@ def shipped_studies() -> list[str]:
     Examples
     --------
     >>> shipped_studies()
-    ['demo', 'paper', 'xray']
+    ['demo', 'paper', 'xray', 'xray-extra']
     """
     return sorted(path.stem for path in (data_dir() / FOLDER).glob("*.yaml"))
 
