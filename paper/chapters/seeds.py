@@ -319,8 +319,8 @@ def against_published(found: Field, published: ResultSet, dataset: str) -> pd.Da
 
     pairs = {
         "test accuracy": (both["accuracy"], accuracy),
-        "time here, energy there": (both["T"], both["energy_kwh"].astype(float)),
-        "PePR-T here, PePR-E there": (both["PePR-T"], score("energy_kwh")),
+        "time with their energy": (both["T"], both["energy_kwh"].astype(float)),
+        "PePR-T with their PePR-E": (both["PePR-T"], score("energy_kwh")),
     }
     if "M" in found.costs:
         pairs["memory"] = both["M"], both["reserved_memory_gb"].astype(float)
@@ -347,10 +347,10 @@ def carried_over(against: pd.DataFrame) -> str:
     agree = against[against["from"] > 0]["compared"].tolist()
     rest = against[~(against["from"] > 0)]["compared"].tolist()
     if not rest:
-        return "All of these orders agree by more than chance"
+        return "All of these orders agree more than by chance"
     if not agree:
-        return "None of these orders agrees by more than chance"
-    return f"By more than chance agree: {', '.join(agree)}. Not: {', '.join(rest)}"
+        return "None of these orders agrees more than by chance"
+    return f"More than by chance agree: {'; '.join(agree)}. Not so: {'; '.join(rest)}"
 
 
 def merit(agreement: pd.DataFrame) -> str:

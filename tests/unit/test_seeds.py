@@ -136,9 +136,9 @@ def test_the_figure_says_who_is_first(found):
 @pytest.mark.parametrize(
     ("lows", "expected"),
     [
-        ([0.1, 0.2], "All of these orders agree by more than chance"),
-        ([-0.1, float("nan")], "None of these orders agrees by more than chance"),
-        ([0.1, -0.2], "By more than chance agree: x. Not: y"),
+        ([0.1, 0.2], "All of these orders agree more than by chance"),
+        ([-0.1, float("nan")], "None of these orders agrees more than by chance"),
+        ([0.1, -0.2], "More than by chance agree: x. Not so: y"),
         ([], "Too few architectures are in both for a comparison"),
     ],
 )
