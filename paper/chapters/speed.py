@@ -29,6 +29,38 @@ def rows(found: dict[str, dict[str, Any]], name: str) -> pd.DataFrame:
     return pd.DataFrame(found[name]["rows"])
 
 
+#: Headings of the columns that pages show.
+HEADINGS = {
+    "s": "ours (s)",
+    "numpy_s": "NumPy (s)",
+    "over_numpy": "ours / NumPy",
+    "pandas_s": "pandas (s)",
+    "pandas_over_ours": "pandas / ours",
+    "loop_over_ours": "loop / ours",
+    "peak_over_input": "peak memory / input",
+    "time_over_pandas": "time / pandas'",
+    "memory_mb": "memory (MB)",
+    "memory_over_pandas": "memory / pandas'",
+    "window_s": "window (s)",
+    "start_s": "start (s)",
+    "per_window_ms": "per window (ms)",
+    "sampling_ms_per_s": "sampling (ms/s)",
+    "share_percent": "share of the run (%)",
+    "wall_s": "all (s)",
+    "begin_s": "before the first (s)",
+    "end_s": "after the last (s)",
+    "per_run_s": "beyond a run (s)",
+}
+
+
+def shown(
+    found: dict[str, dict[str, Any]], name: str, **formats: str
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The named columns of a table under their headings, and their formats likewise."""
+    table = rows(found, name)[list(formats)].rename(columns=HEADINGS)
+    return table, {HEADINGS.get(column, column): form for column, form in formats.items() if form}
+
+
 def ratios(training: pd.DataFrame) -> pd.DataFrame:
     """One row per trained case and rival: the rival's time over ours."""
     keys = ["architecture", "protocol", "channels", "image_size"]

@@ -24,7 +24,7 @@ def chart(ratios: pd.DataFrame, protocol: str) -> alt.LayerChart:
                 "rival:N",
                 title="Rival",
                 scale=alt.Scale(domain=domain, range=list(_COLOURS.values())),
-                legend=alt.Legend(orient="top", columns=3),
+                legend=alt.Legend(orient="top", columns=2),
             ),
             tooltip=tips("architecture", "rival", "channels", "image_size", "ratio|ratio|.2f"),
         )

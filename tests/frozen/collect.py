@@ -18,11 +18,20 @@ CHAPTERS = ROOT / "_build" / "chapters" / "notebooks"
 #: Glued values that are measured when the site is built, or name the machine that built it.
 MEASURED = {
     "fine_tune": {
-        "device", "n-above-majority", "best-pepr-model", "best-pepr", "most-accurate-model",
-        "best-accuracy", "total-energy", "total-time", "energy-method",
+        "device",
+        "n-above-majority",
+        "best-pepr-model",
+        "best-pepr",
+        "most-accurate-model",
+        "best-accuracy",
+        "total-energy",
+        "total-time",
+        "energy-method",
     },
     "metering": {"methods", "power-low", "power-high", "power-spread", "usable-methods"},
-}  # fmt: skip
+}
+#: Pages of figures that `make bench` takes anew.
+TIMED = {"speed"}  # fmt: skip
 
 #: Commands of the README on its own example tables, and on the published data.
 COMMANDS = [
@@ -43,7 +52,7 @@ COMMANDS = [
 def glued(chapters: Path = CHAPTERS) -> dict[str, dict[str, str]]:
     """Return each page's glued values, less those that are measured anew."""
     found = {}
-    for path in sorted(chapters.glob("*.ipynb")):
+    for path in sorted(p for p in chapters.glob("*.ipynb") if p.stem not in TIMED):
         cells = json.loads(path.read_text("utf-8"))["cells"]
         outputs = [output for cell in cells for output in cell.get("outputs", ())]
         marks = [(o["metadata"].get("scrapbook"), o) for o in outputs if "metadata" in o]
