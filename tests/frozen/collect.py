@@ -31,7 +31,7 @@ MEASURED = {
     "metering": {"methods", "power-low", "power-high", "power-spread", "usable-methods"},
 }
 #: Pages of figures that `make bench` takes anew.
-TIMED = {"speed"}  # fmt: skip
+TIMED = {"speed"}
 
 #: Commands of the README on its own example tables, and on the published data.
 COMMANDS = [
