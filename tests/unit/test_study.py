@@ -271,6 +271,14 @@ def test_paths_start_at_the_study(tmp_path, monkeypatch, errors):
     assert "unknown data set 'nowhere'" in errors(SMALL.replace("phantom", "nowhere"))[0]
 
 
+def test_a_linked_file_has_the_name_of_the_link(tmp_path):
+    (tmp_path / "long_name_of_a_release.npz").write_bytes(b"")
+    (tmp_path / "xrays.npz").symlink_to("long_name_of_a_release.npz")
+    path = tmp_path / "study.yaml"
+    path.write_text(SMALL.replace("phantom", "xrays.npz"))
+    assert load_study(path).blocks["block 1"].datasets == [str(tmp_path / "xrays.npz")]
+
+
 def test_an_unknown_study_is_named_with_the_known_ones():
     with pytest.raises(UnknownNameError, match="unknown study 'papr'; allowed: demo, paper, xray,"):
         load_study("papr")

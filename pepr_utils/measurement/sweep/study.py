@@ -20,6 +20,7 @@ done once.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,8 @@ def _collected(check: Callable[[Any], Any]) -> AfterValidator:
 
 def _dataset(name: str, info: ValidationInfo) -> str:
     """A name as it is; a path from the study's folder as an absolute one."""
-    path = (info.context["folder"] / user_path(name)).resolve()
+    # Not resolved: a link's own name is the data set's, as in `pepr run`.
+    path = Path(os.path.abspath(info.context["folder"] / user_path(name)))  # noqa: PTH100
     try:
         if not isinstance(dataset_kind(name)[1], Path):
             return name
