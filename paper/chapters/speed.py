@@ -61,6 +61,19 @@ def shown(
     return table, {HEADINGS.get(column, column): form for column, form in formats.items() if form}
 
 
+def before_and_now(found: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Figures taken at an earlier commit, before what was slow was mended, beside today's."""
+    compared = []
+    for one in json.loads(RESULTS.with_name("before.json").read_text("utf-8"))["rows"]:
+        table = rows(found, one["table"])
+        for column, value in one.get("row", {}).items():
+            table = table[table[column] == value]
+        now = float(table[one["column"]].iloc[-1])
+        compared.append({"what": one["what"], "unit": one["unit"], "before": one["before"],
+                         "now": now, "now / before": now / one["before"]})  # fmt: skip
+    return pd.DataFrame(compared)
+
+
 def ratios(training: pd.DataFrame) -> pd.DataFrame:
     """One row per trained case and rival: the rival's time over ours."""
     keys = ["architecture", "protocol", "channels", "image_size"]
@@ -85,6 +98,7 @@ def numbers(found: dict[str, dict[str, Any]]) -> dict[str, str]:
     about = found["training"]
     real = rows(found, "meter, real")
     return {
+        "before-commit": json.loads(RESULTS.with_name("before.json").read_text("utf-8"))["commit"],
         "machine": f"{about['processor']}, {about['cores']} cores",
         "versions": ", ".join(f"{name} {v}" for name, v in about["versions"].items()),
         "n": f"{about['n']}",

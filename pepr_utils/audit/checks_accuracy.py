@@ -25,7 +25,7 @@ from pepr_utils.results.accuracies import (
 )
 from pepr_utils.results.experiments import experiment_labels
 from pepr_utils.results.predictions import read_predictions
-from pepr_utils.results.record_files import PREDICTIONS_FOLDER
+from pepr_utils.results.record_files import PREDICTIONS_FOLDER, read_record, record_path
 from pepr_utils.results.result_set import ResultSet
 
 
@@ -145,16 +145,18 @@ def _count(values: np.ndarray, wanted: float) -> int:
 
 @check("predictions")
 def predictions(result_set: ResultSet) -> Iterator[Finding]:
-    """Files of test predictions that are damaged, or that do not give their record's accuracy."""
+    """Test predictions that are missing, damaged, or do not give their record's accuracy."""
     runs, folder = result_set.finished, result_set.folder
     for run_id in map(str, runs["run_id"] if folder else ()):
-        if not (folder / PREDICTIONS_FOLDER / f"{run_id}.npz").exists():
-            continue
+        path, rows = folder / PREDICTIONS_FOLDER / f"{run_id}.npz", runs[runs["run_id"] == run_id]
         try:
-            read_predictions(folder, run_id)
+            if path.exists():
+                read_predictions(folder, run_id)
+            elif read_record(record_path(folder, run_id)).predictions_sha256:
+                why = f"{path}: missing; the record of {run_id} has its SHA-256"
+                yield Finding("predictions", "warning", rows_of(rows), ("test_accuracy",), why)
         except InvalidTableError as error:
-            rows = rows_of(runs[runs["run_id"] == run_id])
-            yield Finding("predictions", "error", rows, ("test_accuracy",), str(error))
+            yield Finding("predictions", "error", rows_of(rows), ("test_accuracy",), str(error))
 
 
 @check("test-images")

@@ -317,6 +317,15 @@ def test_predictions_of_another_run_are_an_error_and_a_finding(two_runs, pepr):
     assert "predictions" in pepr("audit", two_runs).out
 
 
+@pytest.mark.parametrize("two_runs", [True], indirect=True)
+def test_predictions_that_are_gone_are_a_finding(two_runs):
+    gone = sorted((two_runs / "predictions").iterdir())[0]
+    gone.unlink()
+    (finding,) = audit(load_result_set(two_runs), ["predictions"])
+    assert (finding.severity, len(finding.rows)) == ("warning", 1)
+    assert f"{gone}: missing" in finding.evidence
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
