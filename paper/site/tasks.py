@@ -107,6 +107,10 @@ class Progress(ZeroReporter):
         """Note when a task starts."""
         self.started[task.name] = time.monotonic()
 
+    def skip_uptodate(self, task: Any) -> None:
+        """Note what was asked for and is there."""
+        self.started[task.name] = time.monotonic()
+
     def add_success(self, task: Any) -> None:
         """Print one line for what was made."""
         if not task.actions:
@@ -131,7 +135,6 @@ class Progress(ZeroReporter):
     def complete_run(self) -> None:
         """Print where the site is, or that there is none."""
         sites = [t.meta["site"] for t in self.tasks.values() if t.meta and t.name in self.started]
-        sites = sites or [t.meta["site"] for t in self.tasks.values() if t.meta]
         site = sites[-1] if sites else None
         address = site.resolve().as_uri() if site else "the site"
         if self.failures:

@@ -203,6 +203,7 @@ def test_a_chapter_whose_data_is_missing_says_so_until_it_comes(book):
     assert "n-is-7" not in book.page("index")
     code, out = book.build()
     assert out.startswith("nothing to do: file://")
+    assert out.rstrip().endswith("/_build/html/index.html is up to date")
 
     book.write("toy.txt", "d" * 64)
     assert book.executed("chapter", "site") == {"counted"}
