@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -50,7 +52,14 @@ def _used() -> list[int]:
 
 
 def reset_peaks() -> bool:
-    """Forget earlier peaks; False where that of the resident set cannot be (not on Linux)."""
+    """Forget earlier peaks; False where that of the resident set cannot be (not on Linux).
+
+    What earlier work has freed goes back to the system first: else a small model that is trained
+    after a large one in the same process would seem to need the large one's memory.
+    """
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
     with suppress(Exception):
         for index in _used():
             torch_in_use().cuda.reset_peak_memory_stats(index)
