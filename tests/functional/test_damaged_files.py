@@ -174,7 +174,11 @@ READERS = [
     (requested, 1, False),
     (manifest, 1, False),
     (note, 1, False),
-    (table("csv.gz", lambda p: p.write_bytes(gzip.compress(TABLE.to_csv().encode()))), 1, True),
+    (
+        table("csv.gz", lambda p: p.write_bytes(gzip.compress(TABLE.to_csv().encode(), mtime=0))),
+        1,
+        True,
+    ),
     (table("zip", _zip), 1, True),
     (table("xlsx", lambda p: TABLE.to_excel(p, index=False, engine="xlsxwriter")), 11, False),
     (table("parquet", lambda p: TABLE.to_parquet(p, index=False)), 11, False),

@@ -424,7 +424,7 @@ def _nifti():
         ("{}.dcm", _dicom(), "DICOM"),
         ("IM{:06}", _dicom(), "DICOM"),
         ("{}.nii", _nifti(), "NIfTI"),
-        ("{}.nii.gz", gzip.compress(_nifti()), "NIfTI"),
+        ("{}.nii.gz", gzip.compress(_nifti(), mtime=0), "NIfTI"),
         ("{}.dcm", b"\x08\0\5\0CS\x0a\0" + b"\0" * 200, "DICOM"),  # of before there was a preamble
         ("{}.png", _dicom(), "DICOM"),
     ],
