@@ -81,9 +81,8 @@ def nvidia_smi(watts: list[float]) -> Iterator[None]:
 
 def load(share: float, seconds: float, device: torch.device) -> None:
     """Keep the device busy for a share of the time."""
-    matrix = torch.rand(4096 if device.type == "cuda" else 256, device=device).outer(
-        torch.rand(4096 if device.type == "cuda" else 256, device=device)
-    )
+    size = 4096 if device.type == "cuda" else 256
+    matrix = torch.rand(size, size, device=device)
     until = time.monotonic() + seconds
     while (began := time.monotonic()) < until:
         if not share:
@@ -150,7 +149,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=224, help="of the compared steps, px")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=15, help="of each load")
-    parser.add_argument("--no-training", action="store_true", help="leave out step 1")
     asked = parser.parse_args(arguments)
     asked.output.mkdir(parents=True, exist_ok=True)
     asked.json = asked.json or asked.output / "gpu-check.json"
@@ -159,11 +157,9 @@ def main(arguments: list[str] | None = None) -> None:
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "the processor"
     }
 
-    failed, findings = [], []
-    if not asked.no_training:
-        failed = train_all(asked)
-        found = audit(load_result_set(asked.output))
-        findings = [f"{f.check} ({f.severity})" for f in found if f.severity != "note"]
+    failed = train_all(asked)
+    found = audit(load_result_set(asked.output))
+    findings = [f"{f.check} ({f.severity})" for f in found if f.severity != "note"]
     loads = powers(asked.seconds, device)
     watts = {by: f"{{{by}!s:.6}} W" for by in ("counter", "polled", "nvidia_smi")}
     report("loads", loads, {"load": "{load}", "time": "{s:.1f} s", **watts}, about, asked)

@@ -14,13 +14,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.spatial.distance import pdist
 
+from paper.chapters.stability import lead_and_seeds
 from pepr_utils.audit import audit
 from pepr_utils.errors import DataUnavailableError, InvalidTableError
 from pepr_utils.results import ResultSet
 from pepr_utils.results.experiments import experiment_labels
+from pepr_utils.results.groups import averaged_runs
 from pepr_utils.results.predictions import correct_images, read_predictions
-from pepr_utils.results.result_set import fine_tuned, on_all_images
 from pepr_utils.results.scores import cost_column
 from pepr_utils.scoring import normalize, pepr
 from pepr_utils.statistics.rankings import rank_agreement
@@ -77,8 +79,7 @@ class Field:
 
     def resource(self, measure: str) -> np.ndarray:
         """Min-max of the cost among the models of one seed; models x seeds."""
-        costs = self.costs[MEASURES[measure]]
-        return np.stack([normalize(column) for column in costs.T], axis=1)
+        return _min_max(self.costs[MEASURES[measure]].T).T
 
     def _scored(self, measure: str, accuracy: np.ndarray) -> np.ndarray:
         if MEASURES[measure] is None:
@@ -112,6 +113,12 @@ def field(result_set: ResultSet) -> Field:
             costs[letter] = _by_seed(runs[cost_column(runs, letter)], size)
     accuracy = runs["test_accuracy"].to_numpy(float).reshape(size, -1)
     return Field(runs, accuracy, costs, correct.reshape(*accuracy.shape, -1))
+
+
+def _min_max(costs: np.ndarray) -> np.ndarray:
+    """Normalise each row of costs, a table of its own."""
+    tables = np.repeat(np.arange(len(costs)), costs.shape[1])
+    return np.asarray(normalize(costs.ravel(), by=tables)).reshape(costs.shape)
 
 
 def _by_seed(costs: pd.Series, n_models: int) -> np.ndarray:
@@ -186,9 +193,7 @@ def first_places(found: Field) -> pd.DataFrame:
         for name, accuracy in accuracies.items():
             score = accuracy
             if cost is not None:
-                costs = found.costs[cost][chosen]
-                low, high = costs.min(axis=1, keepdims=True), costs.max(axis=1, keepdims=True)
-                score = np.asarray(pepr(accuracy, (costs - low) / (high - low)))
+                score = np.asarray(pepr(accuracy, _min_max(found.costs[cost][chosen])))
             shares[name] = np.bincount(score.argmax(axis=1), minlength=n_models) / N_RESAMPLES
         mean = found.values(measure).mean(axis=1)
         table = pd.DataFrame({"measure": measure, "model": found.models, "mean": mean, **shares})
@@ -235,23 +240,13 @@ def published_leads(found: Field, published: ResultSet) -> pd.DataFrame:
         of pairs of single runs of one model differ by, from the spread here), and ``pairs closer``
         than that, as a share of all pairs.
     """
-    seeds = float(found.accuracy.var(axis=1, ddof=1).mean()) ** 0.5
-    alone = 1.96 * 2**0.5 * seeds
-    runs = published.finished
+    sd = float(found.accuracy.var(axis=1, ddof=1).mean()) ** 0.5
     rows = []
-    for dataset, group in runs[fine_tuned(runs) & on_all_images(runs)].groupby("dataset"):
-        accuracy = group["test_accuracy"].to_numpy(float)
-        ordered = np.sort(accuracy)[::-1]
-        first, second = np.triu_indices(len(accuracy), k=1)
-        rows.append(
-            {
-                "data set": dataset,
-                "models": len(accuracy),
-                "lead": ordered[0] - ordered[1],
-                "seeds alone": alone,
-                "pairs closer": float((np.abs(accuracy[first] - accuracy[second]) < alone).mean()),
-            }
-        )
+    for dataset, group in averaged_runs(published, "stated").groupby("dataset"):
+        accuracy = group["test_accuracy"].astype(float)
+        row = {"data set": dataset} | lead_and_seeds(accuracy, sd)
+        closer = pdist(accuracy.to_numpy()[:, None]) < row["seeds alone"]
+        rows.append(row | {"pairs closer": float(closer.mean())})
     return pd.DataFrame(rows)
 
 
@@ -301,8 +296,8 @@ def against_published(found: Field, published: ResultSet, dataset: str) -> pd.Da
     pandas.DataFrame
         One row per quantity: ``models`` in both, ``tau`` with its 95 % interval.
     """
-    runs = published.finished
-    theirs = runs[fine_tuned(runs) & on_all_images(runs) & (runs["dataset"] == dataset)]
+    theirs = averaged_runs(published, "stated")
+    theirs = theirs[theirs["dataset"] == dataset]
     theirs = theirs.drop_duplicates("architecture").set_index("architecture")
     ours = pd.DataFrame(
         {measure: found.values(measure).mean(axis=1) for measure in found.measures}
