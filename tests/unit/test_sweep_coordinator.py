@@ -281,14 +281,19 @@ def test_a_worker_that_always_dies_gets_no_more_runs_and_no_run_fails(sweep, tmp
 
 @pytest.mark.parametrize("ended", [BROKEN, None])
 def test_a_run_that_ends_without_a_record_fails(sweep, ended):
-    """With an exception of the notebook, or with none."""
+    """With an exception, which is the reason, or with none: then the log says more."""
 
     def measure(name, folder):
-        return _raise(name, folder, ended) if name == NAMES[2] else _write(name, folder)
+        if name != NAMES[2]:
+            return _write(name, folder)
+        log = Path(sweep_environment.log_path())
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("zmq.error.ZMQError\n")  # as a kernel writes that is closed
+        return _raise(name, folder, ended)
 
     found, workers = sweep(RUNS[:6], measure, attempts=2, seconds=_second)
     (record,) = found.failed
-    why = "ValueError: broken" if ended else "the notebook ended"
+    why = "ValueError: broken" if ended else "the notebook ended; its log ends: zmq.error.ZMQError"
     assert (record.architecture, record.attempt) == (NAMES[2], 2)
     assert record.failure_reason == f"left no record: {why}"
     assert (record.protocol, record.image_size) == ("demo-2", 32)

@@ -339,7 +339,9 @@ def _settle(job: Job, offers: Sequence[Offer], ended: Ended, begun: set[str]) ->
     if ended.how == "died":
         _write_when_possible(job, lambda: record_killed(job.folder, only=names, because=ended.why))
     temporary = job.stop.exists() or ended.error in TEMPORARY
-    why, log = ended.why or "the notebook ended", end_of_log(job.log)
+    why = ended.why or "the notebook ended"
+    # An exception says why; the log, which the kernel's own end may write to, would only distract.
+    log = "" if ended.how == "error" else end_of_log(job.log)
     reason = why + (f"; its log ends: {log}" if log else "")
     not_begun = []
     for offer in offers:
