@@ -123,7 +123,8 @@ def verdict(failed: list[str], findings: list[str], loads: list, speeds: list) -
         well = "agree" if worst["spread"] <= WITHIN_COUNTER else "DISAGREE"
         lines.append(
             f"- Meter: counter, carbontracker and nvidia-smi {well}; they are at most "
-            f"{worst['spread']:.1%} apart ({worst['load']} load), allowed {WITHIN_COUNTER:.0%}."
+            f"{100 * worst['spread']:.1f} % apart ({worst['load']} load), "
+            f"allowed {100 * WITHIN_COUNTER:g} %."
         )
     else:
         lines.append("- Meter: not tried, no energy counter of a GPU can be read.")

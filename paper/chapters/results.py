@@ -8,7 +8,7 @@ from math import comb
 import numpy as np
 import pandas as pd
 
-from paper.site import NOT_AVAILABLE, fixed
+from paper.site import NOT_AVAILABLE, fixed, percent
 from pepr_utils.paths import data_file
 from pepr_utils.results import ResultSet, experiment_labels, score_runs
 from pepr_utils.results.groups import FRACTION_ARMS, fraction_runs, in_arms
@@ -138,7 +138,7 @@ def choices_in_words(choices: pd.DataFrame) -> str:
     """Say for each data set how good a shortlist made on a tenth of the images is."""
     said = [
         f"On {row['data set']} the accuracies have a rank correlation of {row['correlation']:.2f}; "
-        f"{row['as good at random']:.0%} of random shortlists are as good as that on a tenth, "
+        f"{percent(row['as good at random'])} of random shortlists are as good as that on a tenth, "
         f"which has {row['kept']} of the {SHORTLIST} best models."
         for row in choices.to_dict("records")
     ]

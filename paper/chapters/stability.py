@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from paper.site import NOT_AVAILABLE, fixed
+from paper.site import NOT_AVAILABLE, fixed, percent
 from pepr_utils.paths import data_file
 from pepr_utils.results import ResultSet
 from pepr_utils.results.result_set import fine_tuned
@@ -88,8 +88,7 @@ def numbers(
 
 def _share(row: pd.Series, name: str) -> str:
     """The lead of the small models as a share of their median."""
-    share = row[f"{name}, difference"] / row[f"{name}, small"]
-    return NOT_AVAILABLE if pd.isna(share) else f"{share:.1%}".replace("%", " %")
+    return percent(row[f"{name}, difference"] / row[f"{name}, small"], 1)
 
 
 def _lead_verdict(row: pd.Series) -> str:
@@ -167,7 +166,7 @@ def _intervals(intervals: pd.DataFrame) -> dict[str, str]:
     first = intervals.iloc[0]
     return {
         "first": first["architecture"],
-        "first-leads": f"{first['leads']:.0%}",
+        "first-leads": percent(first["leads"]),
         "first-rank-low": f"{first['rank_low']}",
         "first-rank-high": f"{first['rank_high']}",
         "n-could-lead": f"{(intervals['leads'] >= COULD_LEAD).sum()}",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from paper.site import NOT_AVAILABLE, fixed
+from paper.site import NOT_AVAILABLE, fixed, percent
 from pepr_utils.measurement.architectures import select_architectures
 from pepr_utils.measurement.datasets import Sizes, known_sizes
 from pepr_utils.measurement.run import Run
@@ -200,7 +200,7 @@ def crosscheck_table(checked: pd.DataFrame) -> pd.DataFrame:
         Forecast over measured, by experiment and what was left out.
     """
     starts = checked["pretrained"].map({True: "pretrained", False: "from scratch"})
-    shares = checked["train_fraction"].map(lambda share: f"{share:.0%}")
+    shares = checked["train_fraction"].map(percent)
     frame = pd.DataFrame(
         {
             "experiment": checked["dataset"] + ", " + starts + ", " + shares,

@@ -94,7 +94,7 @@ def choice_on_a_tenth(result_set: ResultSet) -> LabelledValue:
     """Whether a shortlist of ten by a tenth of the images beats 95 % of random ones."""
     choices = _choices(result_set)
     better = choices["as good at random"] < 0.05
-    shares = ", ".join(f"{share:.0%}" for share in choices["as good at random"])
+    shares = ", ".join(f"{100 * share:.0f} %" for share in choices["as good at random"])
     words = f"{_share(better)} data sets; as good at random {shares}"
     return LabelledValue(bool(better.all()), words)
 

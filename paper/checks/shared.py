@@ -51,7 +51,8 @@ def _of_arm(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     if not mine.any():
         how = "fine-tuned" if pretrained else "trained from scratch"
         raise NotAvailableError(
-            f"no finished run of {dataset} {how} on {fraction:.0%} of the data{_not_given(runs)}"
+            f"no finished run of {dataset} {how} on {100 * fraction:g} % of the data"
+            + _not_given(runs)
         )
     return runs[mine.astype(bool)]
 

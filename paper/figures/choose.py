@@ -29,7 +29,7 @@ def data(view: pd.DataFrame) -> pd.DataFrame:
             "within": True,
             "front": view["front"],
             "stays": view["stays"].fillna(view["front"].astype(float)),
-            "share": [f"{s:.0%}".replace("%", " %") for s in view["stays"]],
+            "share": [f"{100 * s:.0f} %" for s in view["stays"]],
         }
     )
 

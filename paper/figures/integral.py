@@ -280,6 +280,7 @@ def describe_explorer(frame: pd.DataFrame, *, curve: str = "dip, then recovery")
     return (
         f"The curve called {curve}, its score, and its performance at zero resource, "
         f"{part['f(0)'].iloc[0]:.2f}, against the resource. The score lies below that performance "
-        f"on {below:.0%} of the axis, and rises although f' < f(0)/2 on "
-        f"{len(broken) / len(part):.0%} of it. A menu shows {frame['curve'].nunique()} curves."
+        f"on {100 * below:.0f} % of the axis, and rises although f' < f(0)/2 on "
+        f"{100 * len(broken) / len(part):.0f} % of it. "
+        f"A menu shows {frame['curve'].nunique()} curves."
     )

@@ -22,6 +22,17 @@ def fixed(value: float, digits: int) -> str:
     return NOT_AVAILABLE if pd.isna(value) else f"{value:,.{digits}f}"
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """Write a share in per cent; a missing one as ``n/a``.
+
+    Examples
+    --------
+    >>> percent(0.274), percent(0.0034, 1)
+    ('27 %', '0.3 %')
+    """
+    return NOT_AVAILABLE if pd.isna(share) else f"{100 * share:.{digits}f} %"
+
+
 def show_numbers(numbers: Mapping[str, object]) -> ShownTable:
     """Bind numbers to the names that ``{glue:text}`` roles refer to.
 

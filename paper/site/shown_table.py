@@ -139,7 +139,8 @@ def _write(value: Any, fmt: Format | None, number: bool) -> str:
         return "–"
     if callable(fmt):
         return html.escape(str(fmt(value)))
-    return html.escape(format(value, fmt) if fmt and number else str(value))
+    text = format(value, fmt) if fmt and number else str(value)
+    return html.escape(text.replace("%", " %") if number else text)  # as in the prose
 
 
 def _column(

@@ -180,7 +180,7 @@ def _print_experiments(found: pd.DataFrame, *, drawn: bool) -> None:
         "winner": found["winner"],
     }
     if drawn:
-        columns["best found"] = map("{:.0%}".format, found["best_found"])
+        columns["best found"] = (f"{100 * share:.0f} %" for share in found["best_found"])
     else:
         columns["true winner"] = found["true_winner"].where(found["regret"] > 0, "the same")
     echo("\n".join(lines(columns, name="experiment")))

@@ -253,12 +253,12 @@ def _decision(found: dict[str, Any]) -> list[str]:
         )
     if (sure := found["confidence"]) is not None:
         images = count(sure["validation_images"], "validation image")
-        sure_of_it = "not sure" if sure["noise"] >= sure["lead"] else "sure"
+        sure_of_it = "uncertain" if sure["noise"] >= sure["lead"] else "certain"
         behind = "behind" if sure["lead"] >= 0 else "ahead of it, by the costs as measured since,"
         said.append(
             f"the closest to {found['leader']} is {sure['closest']}, {abs(sure['lead']):.4f} "
             f"{behind} after epoch {sure['after_epoch']}; the noise of {images} is "
-            f"{sure['noise']:.4f} ({sure['level']:.0%} interval): which of them is better is "
+            f"{sure['noise']:.4f} ({100 * sure['level']:g} % interval): which of them is better is "
             f"{sure_of_it}"
         )
         if sure["images_needed"]:
@@ -272,7 +272,7 @@ def _savings(found: dict[str, Any]) -> list[str]:
     every, share = dict(found["training_all"]), found["share_of_training_all"]
     n, race = every.pop("candidates_forecast"), Spent(**found["spent_in_race"])
     how = f"{n} of them forecast" if n else "as measured"
-    of_all = "" if share is None else f", {share:.0%} of training all to the end"
+    of_all = "" if share is None else f", {100 * share:.0f} % of training all to the end"
     said = [f"the race took {race}{of_all} ({Spent(**every)}, {how})"]
     if n and found["winner"]:
         left = {

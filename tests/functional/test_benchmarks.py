@@ -83,7 +83,7 @@ def test_the_verdict_names_what_fell_short(monkeypatch):
     training, audited, meter, fast = verdict(["fast on phantom"], ["x (error)"], [load], [speed])
     assert training == "- Training: failed: fast on phantom"
     assert audited == "- Audit of the records: x (error)."
-    assert "DISAGREE; they are at most 16.7% apart (full load), allowed 5%" in meter
+    assert "DISAGREE; they are at most 16.7 % apart (full load), allowed 5 %" in meter
     assert "SLOWER THAN PROMISED" in fast
     assert "1.90 times as fast as the plain loop (promised 2.4)" in fast
     assert "as promised" in verdict([], [], [load | {"spread": 0.01}],

@@ -383,7 +383,7 @@ def test_the_mean_of_all_experiments_needs_all_of_them(published):
     arguments = {"comparison": "size-accuracy-average_released", "test": "student"}
     check = partial(CHECKS["differences.p_value"], **arguments)
     assert 0 <= check(published).value <= 1
-    with pytest.raises(NotAvailableError, match="derma fine-tuned on 1% of the data"):
+    with pytest.raises(NotAvailableError, match="derma fine-tuned on 1 % of the data"):
         check(_without(published, runs["train_fraction"].eq(0.01)))
 
 
@@ -418,7 +418,7 @@ def test_pretrained_not_given_is_read_in_one_way(few):
     claims = [whole[name].claim for name in ("less-data", "derma-scratch-energy")]
     found = {one.claim.id: one for one in check_claims(replace(part, runs=runs), claims)}
     missing = found["less-data"].missing
-    assert missing.startswith("no finished run of derma trained from scratch on 100% of the data;")
+    assert missing.startswith("no finished run of derma trained from scratch on 100 % of the data;")
     assert f"pretrained is not given for {len(runs)} of {len(runs)} runs" in missing
     assert "pretrained is not given" in found["derma-scratch-energy"].missing
 

@@ -162,7 +162,7 @@ def test_a_sum_is_null_where_a_part_is():
 def test_counter_and_samples_are_compared_in_long_windows(seconds, apart):
     part = Component("gpu", "H100", 110.0, "counter", seconds, counter_j=110.0, polled_j=100.0)
     assert part.disagreement == apart
-    assert any("9.1% apart" in doubt for doubt in part.doubts) == (apart is not None)
+    assert any("9.1 % apart" in doubt for doubt in part.doubts) == (apart is not None)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_one_experiment_alone_cannot_be_checked(source):
 
 def test_a_table_of_the_check_in_per_cent(source):
     table = study.crosscheck_table(study.crosscheck(source))
-    row = table[table["experiment"] == "derma, pretrained, 100%"].iloc[-1]
+    row = table[table["experiment"] == "derma, pretrained, 100 %"].iloc[-1]
     assert row["time, all"] == pytest.approx(100.0)
     assert row["energy, 90 %"] == pytest.approx(0.0)
 

@@ -75,7 +75,9 @@ class Component:
         """What its samples leave in doubt, as notes."""
         found = []
         if self.disagreement is not None and self.disagreement > DISAGREEMENT:
-            found.append(f"counter and samples are {self.disagreement:.1%} apart in a window")
+            found.append(
+                f"counter and samples are {100 * self.disagreement:.1f} % apart in a window"
+            )
         if self.method in ("polled", "counter") and (self.n_samples or 0) < FEW_SAMPLES:
             found.append(f"fewer than {FEW_SAMPLES} power samples in a window")
         return tuple(found)

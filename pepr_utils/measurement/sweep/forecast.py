@@ -386,7 +386,7 @@ def _images(nearest: Measured, run: Run, work: Work) -> str:
     as_many = abs(math.log(nearest.work.trained / work.trained)) < 1e-3
     if nearest.dataset == name_of(run.dataset) and as_many:
         return SAME
-    share = "" if nearest.train_fraction in (None, 1) else f" at {nearest.train_fraction:.0%}"
+    share = "" if nearest.train_fraction in (None, 1) else f" at {100 * nearest.train_fraction:g} %"
     return f"{nearest.dataset}{share}"
 
 
