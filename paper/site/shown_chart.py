@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from paper.site.theme import CONFIG, merge
 from pepr_utils.errors import PeprError
-from pepr_utils.printable import for_spreadsheet, json_in_html
+from pepr_utils.printable import json_in_html
+from pepr_utils.results.export import without_formulas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,10 +162,7 @@ def csv_link(frame: pd.DataFrame, name: str) -> str:
     """
     named_index = any(level is not None for level in frame.index.names)
     shown = frame.reset_index(allow_duplicates=True) if named_index else frame
-    shown = shown.rename(columns=for_spreadsheet).apply(
-        lambda c: c if c.dtype.kind in "biufM" else c.map(for_spreadsheet)
-    )
-    data = base64.b64encode(shown.to_csv(index=False).encode()).decode()
+    data = base64.b64encode(without_formulas(shown).to_csv(index=False).encode()).decode()
     return (
         f'<p class="pepr-links"><a download="{name}.csv" href="data:text/csv;base64,{data}">'
         f'Data (CSV)</a><span class="pepr-notebook" data-name="{name}"></span></p>'

@@ -60,6 +60,10 @@ LICENCES = {
     "CC BY-NC 4.0, those on Pneumonia from PneumoniaMNIST, CC BY 4.0",
 }
 LICENCES["published-repaired"] = LICENCES["published"]
+LICENCES |= dict.fromkeys(
+    ("race-xray", "xray", "xray-extra"),
+    "Data: measured for this book on images of PneumoniaMNIST, CC BY 4.0",
+)
 
 
 #: Scripts that belong to one page: to the one that has the element.
@@ -278,7 +282,8 @@ def _made_from(made: list[dict[str, Any]], commit: str) -> list[str]:
     words = ", ".join(f"{k} = {v}" for k, v in given.items() if k != "result_set" and v != "")
     parts = list(sets) or (["Needs no result set"] if made else ["Prose"])
     parts += [f"parameters <code>{html.escape(words)}</code>"] if words else []
-    parts += [LICENCES[name] for name in LICENCES if any(m.get("result_set") == name for m in made)]
+    names = [str(m["result_set"]) for m in made if m.get("result_set")]
+    parts += dict.fromkeys(LICENCES[name] for name in names if name in LICENCES)
     parts += [f"commit <code>{html.escape(commit)}</code>"]
     return [*parts, f"pepr-utils {html.escape(pepr_utils.__version__)}"]
 

@@ -106,12 +106,9 @@ def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
     >>> without_formulas(pd.DataFrame({"file": ["a.png", "=1+1"]}))["file"].tolist()
     ['a.png', "'=1+1"]
     """
-    text = frame.select_dtypes(["object", "string"]).columns
-    safe = frame.assign(
-        **{name: frame[name].map(for_spreadsheet, na_action="ignore") for name in text}
+    return frame.rename(columns=for_spreadsheet).apply(
+        lambda c: c if c.dtype.kind in "biufM" else c.map(for_spreadsheet, na_action="ignore")
     )
-    safe.columns = safe.columns.map(for_spreadsheet)
-    return safe
 
 
 def _document(frame: pd.DataFrame, added: list[str], suffix: str) -> str:
