@@ -7,6 +7,8 @@ import pytest
 from paper.site.chapters import BookError, dependencies, read_chapters
 from paper.site.tasks import chapter_tasks
 
+ROOT = Path(__file__).parents[2]
+
 
 def _book(root, header, *, toc="root: a\n"):
     (root / "_toc.yml").write_text(f"format: jb-book\n{toc}")
@@ -64,6 +66,19 @@ def test_a_chapter_depends_on_its_text_its_files_and_what_executes_it(tmp_path):
 
 
 def test_a_page_that_also_shows_a_measured_set_waits_for_it():
-    tasks = {task["name"]: task["task_dep"] for task in chapter_tasks(Path(__file__).parents[2])}
+    tasks = {task["name"]: task["task_dep"] for task in chapter_tasks(ROOT)}
     assert "chapter:notebooks/fine_tune" in tasks["notebooks/choose"]
     assert "chapter:notebooks/choose" not in tasks["notebooks/fine_tune"]
+
+
+def test_no_line_of_a_chapter_is_a_comment_by_accident():
+    """MyST leaves out a line that begins with a per cent sign, as a wrapped sentence may."""
+    texts = {c.source: c.source.read_text("utf-8") for c in read_chapters(ROOT)}
+    left_out = [
+        (path.name, line)
+        for path, text in texts.items()
+        for line in text.splitlines()
+        if line.lstrip().startswith("%")
+    ]
+    assert texts
+    assert not left_out
