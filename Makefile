@@ -39,7 +39,7 @@ test: $(READY) ## Run the fast tests, on every core
 test-all: $(READY) ## Run all tests: every architecture, whole sweeps, the site in a browser
 	@$(RUN) pytest -n logical --dist loadfile --no-loadscope-reorder
 
-bench: $(READY) ## Measure speed anew, 40 minutes: benchmarks/results.json, which a chapter shows
+bench: $(READY) ## Measure speed anew, 45 minutes: benchmarks/results.json, which a chapter shows
 	@for script in "training" "scoring" "tables" "metering" "metering --real" "sweep" \
 	  "sweep --real --runs 6"; do set -- $$script; name=$$1; shift; \
 	  $(VENV)/bin/python benchmarks/$$name.py "$$@" --json benchmarks/results.json || exit 1; done
