@@ -15,7 +15,7 @@ from pepr_utils.results.notes import Note, notes
 from pepr_utils.results.table_reader import UserTable
 from pepr_utils.scoring import normalize, pepr, weighted_resource
 from pepr_utils.scoring.arrays import as_pandas
-from pepr_utils.scoring.normalization import NORMALIZATIONS, between
+from pepr_utils.scoring.normalization import between, group_bounds
 
 #: Coverage of the intervals, and the standard errors that a normal distribution takes for it.
 LEVEL, ERRORS = 0.95, 1.959964
@@ -163,8 +163,8 @@ def _of_runs(models: Models, rule: Rule) -> pd.DataFrame | None:
     resource = np.zeros(len(runs))
     for cost, weight in rule.weights.items():
         costs = models.numbers.loc[known, cost].to_numpy()
-        find = NORMALIZATIONS[rule.method]
-        low, high = find(costs, codes, codes.max() + 1, rule.lower, rule.upper)
+        given = (rule.lower, rule.upper)
+        low, high = group_bounds(rule.method, costs, codes, codes.max() + 1, *given)
         values = runs[cost].to_numpy()
         resource += weight * between(values, low[group], high[group], log=rule.method == "log")
     p = models.scale.fraction(runs[models.performance].to_numpy()).clip(0.0, 1.0)
