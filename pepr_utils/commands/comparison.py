@@ -98,7 +98,7 @@ class Comparison(Models):
         """What costs were normalised over, for the last line of the output."""
         if self.groups is not None:
             return f"within each of {count(len(parts), 'group')} ({self.grouped_by})"
-        return f"over {self.scope(parts[0][1])}"
+        return f"over {self.scope(self.numbers.index)}"
 
 
 def weighed(weights: dict[str, float]) -> str:

@@ -18,6 +18,7 @@ from pepr_utils.results.accuracies import majority_share
 from pepr_utils.results.models import Models, is_accuracy
 from pepr_utils.results.units import UNITS, unit_of
 from pepr_utils.scoring import normalize, pepr, weighted_resource
+from pepr_utils.scoring.normalization import group_bounds
 
 #: How many notes are shown.
 SHOWN = 3
@@ -178,18 +179,17 @@ def _mixed_units(models: Models, cost: str) -> Iterator[Note]:
     each = values.groupby(groups.loc[values.index])
     wide = each.transform("max") / each.transform("min") >= MIXED_GAP
     for _, part in values[wide].groupby(groups.loc[values.index][wide]):
-        ordered = part.sort_values()
-        ratios = ordered.to_numpy()[1:] / ordered.to_numpy()[:-1]
+        ordered = np.sort(part)
+        ratios = ordered[1:] / ordered[:-1]
         at = int(ratios.argmax()) + 1
-        low, high = ordered.iloc[:at], ordered.iloc[at:]
+        low, high = ordered[:at], ordered[at:]
         few, many, factor = (high, low, 1 / MIXED_FACTOR)
         if len(low) < len(high):
             few, many, factor = (low, high, MIXED_FACTOR)
-        moved = few * factor
-        near = moved.between(many.min() / 3, many.max() * 3).all()
+        near = many[0] / 3 <= few[0] * factor and few[-1] * factor <= many[-1] * 3
         if ratios.max() >= MIXED_GAP and near and len(few) <= len(part) / 3:
-            name = min(models.model[few.index].astype(str))
-            value = few[models.model[few.index].astype(str) == name].iloc[0]
+            named = part[part.isin(few)].groupby(models.model.astype(str)).first()
+            name, value = named.index[0], named.iloc[0]
             yield Note(
                 "mixed-units", "error",
                 f"{cost} of {len(few):,} of {len(part):,} models, such as {name} ({value:.4g}), is "
@@ -217,33 +217,34 @@ class Ranked:
     def __init__(self, ranking: Any, among: Any = None) -> None:
         models, self.rule = ranking.models, ranking.rule
         known = models.known
-        self.models, self.index = models, known.index[known]
+        self.models, self.index = models, known.index if known.all() else known.index[known]
         self.among = np.ones(len(self.index), dtype=bool)
         if among is not None:
             self.among = self.index.isin(among)
         self.numbers = models.numbers.loc[self.index]
         self.p = models.scale.fraction(self.numbers[models.performance])
         self.names = models.model
-        codes, labels = 0, [""]
+        self.codes, self.labels = np.zeros(len(self.index), dtype=np.intp), [""]
         if models.groups is not None:
-            codes, labels = models.groups[self.index].astype(str).factorize()
-        self.groups, self.labels = pd.Series(codes, index=self.index), labels
+            self.codes, self.labels = models.groups[self.index].astype(str).factorize()
+        self.groups = pd.Series(self.codes, index=self.index)
         self.table = ranking.table.loc[self.index]
         self.leader = self.leaders(self.table["pepr"], self.table["resource"])
         self.size = self.groups.value_counts()[self.leader.index]
 
     def leaders(self, score: Any, resource: Any, among: Any = None) -> pd.Series:
         """Row of the best score of each group; of equal ones the cheaper, then by name."""
+        mask = self.among if among is None else self.among & np.asarray(among)
+        score = np.where(mask, np.round(np.asarray(score), 12), -np.inf)
+        _, best = group_bounds("minmax", score, self.codes, len(self.labels))
+        top = np.flatnonzero(mask & (score == best[self.codes]))
+        row = self.index[top]
         frame = pd.DataFrame(
-            {"group": self.groups, "score": np.round(np.asarray(score), 12),
-             "resource": np.asarray(resource)},
-            index=self.index,
+            {"group": self.codes[top], "resource": np.asarray(resource)[top],
+             "name": self.models.model[row].astype(str).to_numpy(), "row": row}
         )  # fmt: skip
-        frame = frame[self.among if among is None else self.among & np.asarray(among)]
-        frame = frame[frame["score"] == frame.groupby("group")["score"].transform("max")]
-        frame = frame.assign(name=self.models.model[frame.index].astype(str))
         frame = frame.sort_values(["group", "resource", "name"])
-        return frame.drop_duplicates("group").reset_index().set_index("group")["index"]
+        return frame.drop_duplicates("group").set_index("group")["row"]
 
     def under(self, method: str, alpha: float, among: Any = None) -> pd.Series:
         """Who leads each group under another rule, where the leader trails by more than `TRAILS`.
@@ -251,7 +252,7 @@ class Ranked:
         A leader that is not `among` the models trails by nothing.
         """
         mask = np.ones(len(self.index), dtype=bool) if among is None else among.to_numpy()
-        by = None if self.models.groups is None else self.groups.to_numpy()[mask]
+        by = None if self.models.groups is None else self.codes[mask]
         each = [
             normalize(self.numbers[cost].to_numpy()[mask], method=method, by=by)
             for cost in self.rule.weights

@@ -64,18 +64,14 @@ class Ranking:
         By the index of the models' numbers: ``resource``, ``pepr``, ``rank`` (1 the best of its
         group) and, where they are known of any model, ``n_runs``, ``performance_sd`` (in the
         user's own unit), ``pepr_low`` and ``pepr_high``; null where a row is not scored.
+    order : pandas.Index
+        Rows from the best score down; of equal ones the cheaper first, then as in the table.
     """
 
     models: Models
     rule: Rule
     table: pd.DataFrame
-
-    @property
-    def order(self) -> pd.Index:
-        """Rows from the best score down; of equal ones the cheaper first, then as in the table."""
-        cost = self.models.numbers[self.models.costs[0]]
-        keys = (cost, self.table["resource"], -self.table["pepr"])
-        return self.table.index[np.lexsort([key.to_numpy() for key in keys])]
+    order: pd.Index
 
     def notes(self, chance: float | None = None) -> list[Note]:
         """What a reader should know before believing the ranking, the gravest first."""
@@ -113,19 +109,51 @@ def rank(models: Models, rule: Rule) -> Ranking:
     table = pd.DataFrame(index=known.index, columns=["resource", "pepr"], dtype="float64")
     table.loc[known, "resource"] = resource
     table.loc[known, "pepr"] = pepr(performance, resource, alpha=rule.alpha)
-    groups = pd.Series(0, index=known.index) if models.groups is None else models.groups
-    table["rank"] = table["pepr"].groupby(groups).rank(method="min", ascending=False)
-    table["rank"] = table["rank"].astype("Int64")
+    cost = models.numbers[models.costs[0]]
+    best_first = _best_first(*(v.to_numpy() for v in (table["pepr"], table["resource"], cost)))
+    ranks = _ranks(best_first[: len(resource)], table["pepr"].to_numpy(), models)
+    table["rank"] = pd.arrays.IntegerArray(ranks, ~known.to_numpy())
+    order = known.index[best_first]
     seeds = _of_runs(models, rule)
     if seeds is not None:
         table = table.join(seeds[["n_runs", "performance_sd"]])
     if seeds is None and models.n_test is None:
-        return Ranking(models, rule, table)
+        return Ranking(models, rule, table, order)
     below, above = _half_widths(models, rule, table, None if seeds is None else seeds["half"])
     if below.notna().any():
         table["pepr_low"] = (table["pepr"] - below).clip(lower=0.0)
         table["pepr_high"] = (table["pepr"] + above).clip(upper=1.0)
-    return Ranking(models, rule, table)
+    return Ranking(models, rule, table, order)
+
+
+def _best_first(score: np.ndarray, *ties: np.ndarray) -> np.ndarray:
+    """Positions from the highest score down, missing ones last; equal ones by `ties`, as they stand.
+
+    Few are equal, so that one fast sort does nearly all.
+    """
+    order = np.argsort(-score)
+    ordered = score[order]
+    same = (ordered[1:] == ordered[:-1]) | np.isnan(ordered[1:])
+    tied = np.append(same, False) | np.append(False, same)
+    some = np.sort(order[tied])
+    order[tied] = some[np.lexsort([*(key[some] for key in reversed(ties)), -score[some]])]
+    return order
+
+
+def _ranks(order: np.ndarray, score: np.ndarray, models: Models) -> np.ndarray:
+    """Rank of each row of `order` within its group; equal scores share the smaller rank."""
+    group = np.zeros(score.size, dtype=np.intp)
+    if models.groups is not None:
+        group[models.known] = models.codes()
+        order = order[np.argsort(group[order], kind="stable")]
+    place = np.arange(order.size)
+    begins, of_group = (
+        np.maximum.accumulate(np.where(np.append(True, v[1:] != v[:-1]), place, 0))
+        for v in (score[order], group[order])
+    )
+    ranks = np.ones(score.size, dtype=np.int64)
+    ranks[order] += np.maximum(begins, of_group) - of_group
+    return ranks
 
 
 def _half_widths(
