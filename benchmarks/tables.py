@@ -27,8 +27,10 @@ if name.endswith(".csv"):
 else:
     frame = pd.read_parquet(name, columns=columns)
 cost = frame["energy_kwh"]
-frame["pepr"] = frame["accuracy"] / (1 + (cost - cost.min()) / (cost.max() - cost.min()))
-print(frame.sort_values("pepr", ascending=False).head(10).to_string())
+frame["resource"] = (cost - cost.min()) / (cost.max() - cost.min())
+frame["pepr"] = frame["accuracy"] / (1 + frame["resource"])
+frame["rank"] = frame["pepr"].rank(method="min", ascending=False)
+print(frame.sort_values("rank").head(10).to_string())
 """
 
 

@@ -23,6 +23,8 @@ from pepr_utils.scoring.normalization import group_bounds
 #: How many notes are shown.
 SHOWN = 3
 SEVERITIES = ("error", "warning", "note")
+#: Scores that differ by less are equal.
+EQUAL = 1e-12
 #: A server of eight H100 draws 10.2 kW (NVIDIA DGX H100), 16 kW with carbontracker's PUE of 1.58:
 #: more is a fault of units rather than a measurement of one machine.
 MOST_POWER_W = 20_000.0
@@ -179,6 +181,8 @@ def _mixed_units(models: Models, cost: str) -> Iterator[Note]:
     each = values.groupby(groups.loc[values.index])
     wide = each.transform("max") / each.transform("min") >= MIXED_GAP
     for _, part in values[wide].groupby(groups.loc[values.index][wide]):
+        if np.diff(np.unique(np.frexp(part)[1])).max(initial=0) <= np.log2(MIXED_GAP) - 1:
+            continue  # without sorting: no wide gap between powers of 2
         ordered = np.sort(part)
         ratios = ordered[1:] / ordered[:-1]
         at = int(ratios.argmax()) + 1
@@ -224,10 +228,10 @@ class Ranked:
         self.numbers = models.numbers.loc[self.index]
         self.p = models.scale.fraction(self.numbers[models.performance])
         self.names = models.model
-        self.codes, self.labels = np.zeros(len(self.index), dtype=np.intp), [""]
+        self.codes, self.labels = None, [""]
         if models.groups is not None:
             self.codes, self.labels = models.groups[self.index].astype(str).factorize()
-        self.groups = pd.Series(self.codes, index=self.index)
+        self.groups = pd.Series(0 if self.codes is None else self.codes, index=self.index)
         self.table = ranking.table.loc[self.index]
         self.leader = self.leaders(self.table["pepr"], self.table["resource"])
         self.size = self.groups.value_counts()[self.leader.index]
@@ -235,13 +239,13 @@ class Ranked:
     def leaders(self, score: Any, resource: Any, among: Any = None) -> pd.Series:
         """Row of the best score of each group; of equal ones the cheaper, then by name."""
         mask = self.among if among is None else self.among & np.asarray(among)
-        score = np.where(mask, np.round(np.asarray(score), 12), -np.inf)
+        score = np.where(mask, np.asarray(score), -np.inf)
         _, best = group_bounds("minmax", score, self.codes, len(self.labels))
-        top = np.flatnonzero(mask & (score == best[self.codes]))
-        row = self.index[top]
+        best = best if self.codes is None else best[self.codes]
+        row = self.index[mask & (score >= best - EQUAL)]
         frame = pd.DataFrame(
-            {"group": self.codes[top], "resource": np.asarray(resource)[top],
-             "name": self.models.model[row].astype(str).to_numpy(), "row": row}
+            {"group": self.groups[row], "resource": pd.Series(resource, self.index)[row],
+             "name": self.models.model[row].astype(str), "row": row}
         )  # fmt: skip
         frame = frame.sort_values(["group", "resource", "name"])
         return frame.drop_duplicates("group").set_index("group")["row"]
@@ -252,7 +256,7 @@ class Ranked:
         A leader that is not `among` the models trails by nothing.
         """
         mask = np.ones(len(self.index), dtype=bool) if among is None else among.to_numpy()
-        by = None if self.models.groups is None else self.codes[mask]
+        by = None if self.codes is None else self.codes[mask]
         each = [
             normalize(self.numbers[cost].to_numpy()[mask], method=method, by=by)
             for cost in self.rule.weights

@@ -111,7 +111,11 @@ def rank(models: Models, rule: Rule) -> Ranking:
     table.loc[known, "pepr"] = pepr(performance, resource, alpha=rule.alpha)
     cost = models.numbers[models.costs[0]]
     best_first = _best_first(*(v.to_numpy() for v in (table["pepr"], table["resource"], cost)))
-    ranks = _ranks(best_first[: len(resource)], table["pepr"].to_numpy(), models)
+    group = None
+    if codes is not None:
+        group = np.zeros(len(table), dtype=np.intp)
+        group[known] = codes
+    ranks = _ranks(best_first[: len(resource)], table["pepr"].to_numpy(), group)
     table["rank"] = pd.arrays.IntegerArray(ranks, ~known.to_numpy())
     order = known.index[best_first]
     seeds = _of_runs(models, rule)
@@ -140,20 +144,22 @@ def _best_first(score: np.ndarray, *ties: np.ndarray) -> np.ndarray:
     return order
 
 
-def _ranks(order: np.ndarray, score: np.ndarray, models: Models) -> np.ndarray:
+def _ranks(order: np.ndarray, score: np.ndarray, group: np.ndarray | None) -> np.ndarray:
     """Rank of each row of `order` within its group; equal scores share the smaller rank."""
-    group = np.zeros(score.size, dtype=np.intp)
-    if models.groups is not None:
-        group[models.known] = models.codes()
-        order = order[np.argsort(group[order], kind="stable")]
-    place = np.arange(order.size)
-    begins, of_group = (
-        np.maximum.accumulate(np.where(np.append(True, v[1:] != v[:-1]), place, 0))
-        for v in (score[order], group[order])
-    )
     ranks = np.ones(score.size, dtype=np.int64)
-    ranks[order] += np.maximum(begins, of_group) - of_group
+    if group is None:
+        ranks[order] += _begins(score[order])
+        return ranks
+    order = order[np.argsort(group[order], kind="stable")]
+    begin = _begins(group[order])
+    ranks[order] += np.maximum(_begins(score[order]), begin) - begin
     return ranks
+
+
+def _begins(values: np.ndarray) -> np.ndarray:
+    """Where the run of equal values begins that each value is in."""
+    new = np.append(True, values[1:] != values[:-1])
+    return np.maximum.accumulate(np.where(new, np.arange(values.size), 0))
 
 
 def _half_widths(
