@@ -39,7 +39,7 @@ from pepr_utils.results.tables import shorten
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
 _SAMPLED_ROWS = 500
 _CHUNK = 256
-_BLOCK = 1 << 20  # bytes
+_BLOCK = 1 << 17  # bytes that fit the processor's cache
 _STANDARD_INPUT = ("-", "/dev/stdin")
 Opener = Callable[[], Any]
 _QUOTED = r"^'(?=[=+@\-\t\r])"
@@ -334,27 +334,29 @@ class _TextReader:
 
         So it is without quotes, and with something else than a blank at the start of each line.
         """
-        if self.encoding.startswith("utf-16") or not self.separator.isascii():
+        if not (self.columns and self.separator.isascii()) or self.encoding.startswith("utf-16"):
             return 0
-        mark, pattern, n = ord(self.separator), [ord(self.separator)] * len(self.columns), -1
-        pattern[-1] = ord("\n")
+        width, n = len(self.columns), -1
+        pattern = np.frombuffer(self.separator.encode() * (width - 1) + b"\n", np.uint8)
+        blank = np.isin(np.arange(256), [ord(self.separator), *b" \t\r\n"])
         with self.opener() as file:
             above = b"".join(file.readline() for _ in range(self.skipped))
             while block := file.read(_BLOCK):
                 block += file.readline()
                 block += b"" if block.endswith(b"\n") else b"\n"
+                lines, above = above + block, b""
                 text = np.frombuffer(block, np.uint8)
-                at = np.flatnonzero((text == mark) | (text == pattern[-1]))
-                begins = np.append(0, at[len(pattern) - 1 :: len(pattern)][:-1] + 1)
+                at = np.flatnonzero((text == pattern[0]) | (text == pattern[-1]))
+                begins = np.append(0, at[width - 1 :: width][:-1] + 1)
                 if (
                     b'"' in block
-                    or (above + block).count(b"\r") != (above + block).count(b"\r\n")
-                    or at.size % len(pattern)
-                    or (text[at].reshape(-1, len(pattern)) != pattern).any()
-                    or np.isin(text[begins], [mark, *b" \t\r\n"]).any()
+                    or (b"\r" in lines and b"\r" in lines.replace(b"\r\n", b""))
+                    or at.size % width
+                    or (text[at].reshape(-1, width) != pattern).any()
+                    or blank[text[begins]].any()
                 ):
                     return 0
-                n, above = n + begins.size, b""
+                n += begins.size
         return n
 
     def _checked(self, rows: list[list[str]]) -> list[list[str]]:

@@ -204,7 +204,10 @@ def check_values(
         return typed
     if values.dtype == "bool":
         _refuse(shown, pd.Series(True, index=values.index), column, source)
-    typed = pd.to_numeric(values.where(~empty), errors="coerce").astype("Float64").astype("float64")
+    typed = values
+    if values.dtype != "float64":
+        typed = pd.to_numeric(values.where(~empty), errors="coerce").astype("Float64")
+        typed = typed.astype("float64")
     bad = (typed.isna() & ~empty) | typed.isin([float("inf"), float("-inf")])
     if column.lower is not None:
         bad |= typed <= column.lower if column.lower_open else typed < column.lower
