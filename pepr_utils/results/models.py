@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
 
 from pepr_utils.errors import InvalidTableError, PeprError, ScoreInputError, unknown_name
 from pepr_utils.printable import clean
@@ -27,6 +30,8 @@ REPEATS = ("seed", "repeat", "replicate", "repetition", "random_state", "trial",
 DATASETS = ("dataset", "data_set", "dataset_name", "data", "task")
 #: What makes two models of one architecture, beside the experiment.
 VARIANTS = ("weights", "image_size", "img_size", "input_size", "resolution")
+#: Texts that are Python's at one time.
+_PART = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -356,11 +361,19 @@ def _names(table: UserTable, label: str | None, used: set[str]) -> tuple[pd.Seri
         text = pd.Series(pd.NA, index=table.index, dtype="string")
     else:
         text = table.values(column).astype("string").str.strip()
-    unique = column is None or text.is_unique
+    unique = column is None or _each_once(text)
     empty = text.index[text.isna() | (text == "").fillna(True)]
     if len(empty):
         text.loc[empty] = pd.array([f"row {i + 1}" for i in empty], dtype="string")
     return text.rename("model"), named, unique
+
+
+def _each_once(text: pd.Series) -> bool:
+    """Whether all texts surely differ, by their hashes: to look up each takes a table of them."""
+    parts = (text.iloc[at : at + _PART].to_numpy(object) for at in range(0, len(text), _PART))
+    hashes = np.fromiter(map(hash, chain.from_iterable(parts)), np.int64, len(text))
+    hashes.sort()
+    return not (hashes[1:] == hashes[:-1]).any()
 
 
 def _left_out(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from pepr_utils.errors import InvalidTableError
 from pepr_utils.results.accuracies import majority_share
 from pepr_utils.results.models import Models, is_accuracy
 from pepr_utils.results.units import UNITS, unit_of
-from pepr_utils.scoring import normalize, pepr, weighted_resource
+from pepr_utils.scoring import pepr
 from pepr_utils.scoring.normalization import group_bounds
 
 #: How many notes are shown.
@@ -257,13 +257,11 @@ class Ranked:
         """
         mask = np.ones(len(self.index), dtype=bool) if among is None else among.to_numpy()
         by = None if self.codes is None else self.codes[mask]
-        each = [
-            normalize(self.numbers[cost].to_numpy()[mask], method=method, by=by)
-            for cost in self.rule.weights
-        ]
-        resource = weighted_resource(np.column_stack(each), list(self.rule.weights.values()))
-        score = pd.Series(np.nan, index=self.index)
-        score[mask] = pepr(self.p.to_numpy()[mask], resource, alpha=alpha)
+        rule = replace(self.rule, method=method, lower=None, upper=None, outside=None)
+        costs = {cost: self.numbers[cost].to_numpy()[mask] for cost in rule.weights}
+        scores = np.full(mask.size, np.nan)
+        scores[mask] = pepr(self.p.to_numpy()[mask], rule.resource(costs, by), alpha=alpha)
+        score = pd.Series(scores, self.index)
         best = self.leaders(score, self.p, mask)
         gap = score[best].to_numpy() - score[self.leader[best.index]].to_numpy()
         return best[gap > TRAILS]

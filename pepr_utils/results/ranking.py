@@ -40,13 +40,15 @@ class Rule:
     upper: float | None = None
     outside: str | None = None
 
-    def resource(self, costs: pd.DataFrame, by: Any) -> np.ndarray:
+    def resource(self, costs: Mapping[str, Any], by: Any) -> np.ndarray:
         """The resource of each row, costs normalised within the groups `by`."""
         how = {"method": self.method, "lower": self.lower, "upper": self.upper}
         each = [
-            normalize(costs[cost].to_numpy(), by=by, outside=self.outside, **how)
+            normalize(np.asarray(costs[cost]), by=by, outside=self.outside, **how)
             for cost in self.weights
         ]
+        if len(each) == 1:
+            return each[0]
         return np.asarray(weighted_resource(np.column_stack(each), list(self.weights.values())))
 
 
@@ -105,7 +107,7 @@ def rank(models: Models, rule: Rule) -> Ranking:
     known = models.known
     numbers, codes = models.numbers[known], models.codes()
     performance = models.scale.fraction(numbers[models.performance].to_numpy())
-    resource = rule.resource(numbers, codes)
+    resource = rule.resource({cost: numbers[cost] for cost in models.costs}, codes)
     table = pd.DataFrame(index=known.index, columns=["resource", "pepr"], dtype="float64")
     table.loc[known, "resource"] = resource
     table.loc[known, "pepr"] = pepr(performance, resource, alpha=rule.alpha)
