@@ -225,14 +225,14 @@ class Ranked:
         self.among = np.ones(len(self.index), dtype=bool)
         if among is not None:
             self.among = self.index.isin(among)
-        self.numbers = models.numbers.loc[self.index]
+        self.numbers = models.numbers[known]
         self.p = models.scale.fraction(self.numbers[models.performance])
         self.names = models.model
         self.codes, self.labels = None, [""]
         if models.groups is not None:
             self.codes, self.labels = models.groups[self.index].astype(str).factorize()
         self.groups = pd.Series(0 if self.codes is None else self.codes, index=self.index)
-        self.table = ranking.table.loc[self.index]
+        self.table = ranking.table[known]
         self.leader = self.leaders(self.table["pepr"], self.table["resource"])
         self.size = self.groups.value_counts()[self.leader.index]
 

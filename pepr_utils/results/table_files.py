@@ -357,7 +357,7 @@ class _TextReader:
                 ):
                     return 0
                 n += begins.size
-        return n
+        return max(n, 0)
 
     def _checked(self, rows: list[list[str]]) -> list[list[str]]:
         """Return the rows that are neither empty nor comments; refuse one of another width."""
