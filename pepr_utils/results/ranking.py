@@ -67,7 +67,8 @@ class Ranking:
         group) and, where they are known of any model, ``n_runs``, ``performance_sd`` (in the
         user's own unit), ``pepr_low`` and ``pepr_high``; null where a row is not scored.
     order : pandas.Index
-        Rows from the best score down; of equal ones the cheaper first, then as in the table.
+        Rows from the best score down; of equal ones the cheaper first, then as in the table. All,
+        or the first few that were asked for.
     """
 
     models: Models
@@ -80,7 +81,7 @@ class Ranking:
         return notes(self, chance=chance)
 
 
-def rank(models: Models, rule: Rule) -> Ranking:
+def rank(models: Models, rule: Rule, *, head: int | None = None) -> Ranking:
     """Score and rank models within their groups.
 
     Of repeated runs the score is that of the mean performance and the mean costs. Its interval
@@ -93,6 +94,9 @@ def rank(models: Models, rule: Rule) -> Ranking:
         What is compared.
     rule : Rule
         How costs become the score.
+    head : int, optional
+        How many are shown, where that is all that the ranking is for: without groups the others
+        get neither a place in the order nor a rank, which takes the longest of a large table.
 
     Returns
     -------
@@ -111,14 +115,13 @@ def rank(models: Models, rule: Rule) -> Ranking:
     table = pd.DataFrame(index=known.index, columns=["resource", "pepr"], dtype="float64")
     table.loc[known, "resource"] = resource
     table.loc[known, "pepr"] = pepr(performance, resource, alpha=rule.alpha)
-    cost = models.numbers[models.costs[0]]
-    best_first = _best_first(*(v.to_numpy() for v in (table["pepr"], table["resource"], cost)))
+    score, cost = table["pepr"].to_numpy(), models.numbers[models.costs[0]].to_numpy()
     group = None
     if codes is not None:
-        group = np.zeros(len(table), dtype=np.intp)
+        group, head = np.zeros(len(table), dtype=np.intp), None
         group[known] = codes
-    ranks = _ranks(best_first[: len(resource)], table["pepr"].to_numpy(), group)
-    table["rank"] = pd.arrays.IntegerArray(ranks, ~known.to_numpy())
+    best_first = _best_first(score, table["resource"].to_numpy(), cost, head=head)
+    table["rank"] = _ranks(best_first, score, group)
     order = known.index[best_first]
     seeds = _of_runs(models, rule)
     if seeds is not None:
@@ -132,12 +135,12 @@ def rank(models: Models, rule: Rule) -> Ranking:
     return Ranking(models, rule, table, order)
 
 
-def _best_first(score: np.ndarray, *ties: np.ndarray) -> np.ndarray:
-    """Positions from the highest score down, missing ones last; equal ones by `ties`, as they stand.
-
-    Few are equal, so that one fast sort does nearly all.
-    """
-    order = np.argsort(-score)
+def _best_first(score: np.ndarray, *ties: np.ndarray, head: int | None = None) -> np.ndarray:
+    """Positions from the highest score down, equal ones by `ties`, then as they stand; NaN last."""
+    if head is not None and head < np.count_nonzero(~np.isnan(score)):
+        rows = np.flatnonzero(-score <= np.partition(-score, head)[head])
+        return rows[_best_first(score[rows], *(key[rows] for key in ties))]
+    order = np.argsort(-score)  # fast, and leaves equal ones in any order; they are few
     ordered = score[order]
     same = (ordered[1:] == ordered[:-1]) | np.isnan(ordered[1:])
     tied = np.append(same, False) | np.append(False, same)
@@ -146,16 +149,20 @@ def _best_first(score: np.ndarray, *ties: np.ndarray) -> np.ndarray:
     return order
 
 
-def _ranks(order: np.ndarray, score: np.ndarray, group: np.ndarray | None) -> np.ndarray:
-    """Rank of each row of `order` within its group; equal scores share the smaller rank."""
-    ranks = np.ones(score.size, dtype=np.int64)
-    if group is None:
-        ranks[order] += _begins(score[order])
-        return ranks
-    order = order[np.argsort(group[order], kind="stable")]
-    begin = _begins(group[order])
+def _ranks(order: np.ndarray, score: np.ndarray, group: np.ndarray | None) -> Any:
+    """Rank of each row within its group, equal scores sharing the smaller; null without a score.
+
+    `order` has the rows to be ranked, the best first.
+    """
+    order = order[~np.isnan(score[order])]
+    begin: Any = 0
+    if group is not None:
+        order = order[np.argsort(group[order], kind="stable")]
+        begin = _begins(group[order])
+    ranks, unranked = np.ones(score.size, dtype=np.int64), np.ones(score.size, dtype=bool)
     ranks[order] += np.maximum(_begins(score[order]), begin) - begin
-    return ranks
+    unranked[order] = False
+    return pd.arrays.IntegerArray(ranks, unranked)
 
 
 def _begins(values: np.ndarray) -> np.ndarray:

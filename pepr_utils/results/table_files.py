@@ -403,15 +403,15 @@ class _TextReader:
         return frame.assign(**text)
 
     def _pandas(self, columns: list[str], dtypes: dict[str, Any]) -> pd.DataFrame:
-        missing = [text for m in MISSING for text in (m, m.upper(), m.capitalize())]
+        texts = [text for m in MISSING for text in (m, m.upper(), m.capitalize())]
         at = [self.columns.index(name) for name in columns]
         kinds = {self.columns.index(name): kind for name, kind in dtypes.items()}
+        missing: Any = {i: texts for i, kind in kinds.items() if kind == "float64"}
         with self._below() as text, warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)
             frame = pd.read_csv(
                 text, sep=self.separator, header=0, names=range(self.widest), usecols=at,
-                index_col=False, dtype=kinds, keep_default_na=False,
-                na_values={i: missing for i, kind in kinds.items() if kind == "float64"},
+                index_col=False, dtype=kinds, keep_default_na=False, na_values=missing,
                 skipinitialspace=True, skip_blank_lines=False,
             )[at]  # fmt: skip
         if len(frame) != self.n:
