@@ -59,10 +59,9 @@ class Comparison(Models):
 
     def scope(self, rows: pd.Index) -> str:
         """How many of these rows are compared, and from which cost to which."""
-        known = rows[self.known[rows]]
-        costs = self.numbers.loc[known, self.costs]
+        costs = self.numbers.loc[rows, self.costs][self.known[rows]]
         ranges = [f"{cost} {_range(costs[cost])}" for cost in self.costs]
-        return ", ".join([count(len(known), "row"), *ranges])
+        return ", ".join([count(len(costs), "row"), *ranges])
 
     def weights(self, text: str | None) -> dict[str, float]:
         """Weight of each cost, from ``--weights``."""
@@ -98,7 +97,7 @@ class Comparison(Models):
         """What costs were normalised over, for the last line of the output."""
         if self.groups is not None:
             return f"within each of {count(len(parts), 'group')} ({self.grouped_by})"
-        return f"over {self.scope(parts[0][1])}"
+        return f"over {self.scope(self.numbers.index)}"
 
 
 def weighed(weights: dict[str, float]) -> str:
@@ -297,9 +296,10 @@ def _checked_chart(_context: Any, _option: Any, target: Path | None) -> Path | N
 
 def write_chart(target: Path | None, ranking: Ranking, **budgets: Any) -> None:
     """Write the file of ``--chart`` for a ranking."""
-    from pepr_utils.reporting import charts
+    if target is not None:
+        from pepr_utils.reporting import charts
 
-    write_charts(target, lambda: charts(ranking, **budgets))
+        write_charts(target, lambda: charts(ranking, **budgets))
 
 
 def write_charts(target: Path | None, charts: Callable[[], list[dict[str, Any]]]) -> None:
@@ -313,17 +313,17 @@ def write_charts(target: Path | None, charts: Callable[[], list[dict[str, Any]]]
 
 def check_output(table: UserTable, added: list[str], output: Path | None) -> None:
     """Refuse an output that cannot be written, before anything is computed or printed."""
-    from pepr_utils.results.export import check_target
-
     if output is not None:
+        from pepr_utils.results.export import check_target
+
         check_target(table, output, added)
 
 
 def write_output(table: UserTable, added: pd.DataFrame, output: Path | None) -> None:
     """Write the file of ``--output``, and report it on stderr."""
-    from pepr_utils.results.export import write_table
-
     if output is not None:
+        from pepr_utils.results.export import write_table
+
         write_table(table, added, output)
         note(f"wrote {count(len(added), 'row')} to {output}")
 

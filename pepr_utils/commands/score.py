@@ -88,7 +88,7 @@ def score(
       pepr score published --top 5
       pepr score models.csv --performance auc --cost kwh -o scored.csv --chart scored.svg
     """
-    ranking = ranking_of(read, **options)
+    ranking = ranking_of(read, head=None if output or chart else top, **options)
     comparison, scored = ranking.models, ranking.table
     check_output(comparison.table, list(scored), output)
     parts = list(comparison.parts(ranking.order))
@@ -103,7 +103,12 @@ def score(
 
 
 def ranking_of(
-    read: Callable[..., Comparison], weights: str | None, method: str, **options: Any
+    read: Callable[..., Comparison],
+    weights: str | None,
+    method: str,
+    *,
+    head: int | None = None,
+    **options: Any,
 ) -> Ranking:
     """Read a table and rank its models by the options of the score."""
     from pepr_utils.results.ranking import Rule, rank
@@ -113,7 +118,7 @@ def ranking_of(
     rule = Rule(comparison.weights(weights), method=method, **options)
     if method == "fixed" and rule.outside != "clip":
         _check_inside(comparison, rule.lower, rule.upper)
-    return rank(comparison, rule)
+    return rank(comparison, rule, head=head)
 
 
 def _check_bounds(

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
 
 from pepr_utils.errors import InvalidTableError, PeprError, ScoreInputError, unknown_name
 from pepr_utils.printable import clean
@@ -27,6 +30,8 @@ REPEATS = ("seed", "repeat", "replicate", "repetition", "random_state", "trial",
 DATASETS = ("dataset", "data_set", "dataset_name", "data", "task")
 #: What makes two models of one architecture, beside the experiment.
 VARIANTS = ("weights", "image_size", "img_size", "input_size", "resolution")
+#: Texts that are Python's at one time.
+_PART = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -211,7 +216,9 @@ def find_models(table: UserTable, asked: Question, kind: type[Kind] = Models) ->
 
     scale, as_read = asked.scale, table
     performance, costs = _resolve(table, asked.performance, list(asked.costs))
-    table.read_numbers([performance, *costs])
+    used = {performance, *costs}
+    usual = [asked.label or _column(table, NAMES, used), _column(table, DATASETS, used)]
+    table.read_numbers([performance, *costs], [name for name in (*usual, *asked.by) if name])
     failed = table.failed
     if asked.any_numbers:
         numbers = pd.DataFrame({name: table.numbers(name) for name in (performance, *costs)})
@@ -221,7 +228,6 @@ def find_models(table: UserTable, asked: Question, kind: type[Kind] = Models) ->
         for cost in costs:
             above = asked.costs_above_zero
             numbers[cost] = table.numbers(cost, lower=0.0, lower_open=above)
-    used = {performance, *costs}
     groups, grouped_by, remarks = _groups(table, list(asked.by), asked.together, used)
     known = numbers.notna().all(axis=1) & ~failed
     if not known.any():
@@ -230,20 +236,17 @@ def find_models(table: UserTable, asked: Question, kind: type[Kind] = Models) ->
             + (" and a status of 'done'" if failed.any() else "")
             + "; at least one is needed"
         )
-    model, named = _names(table, asked.label, used | set(asked.by))
+    model, named, unique = _names(table, asked.label, used | set(asked.by))
     left_out, averaged = _left_out(table, numbers, failed, known), None
-    if not asked.each_row and named and model.duplicated().any():
+    if not asked.each_row and named and not unique and model.duplicated().any():
         keys = _same_model(table, model, groups, used)
         remarks = (*remarks, *_variants(keys))
         averaged = _averaged(table, numbers, known, keys)
     n_copies = 0
     if averaged is not None:
         n_copies = averaged.n_copies
-    elif len(alike := numbers.index[numbers.duplicated(keep=False) & known]) and any(
-        c not in used
-        for c in table.text_columns()  # else nothing tells rows apart
-    ):
-        n_copies = _n_copies(table, alike)
+    elif not unique:
+        n_copies = _n_copies(table, numbers.index[numbers.duplicated(keep=False) & known])
     if averaged is not None:
         table, numbers, remark = averaged.table, averaged.numbers, averaged.remark
         remarks, known, first = (*remarks, remark), averaged.known, numbers.index
@@ -339,10 +342,10 @@ def _column(table: UserTable, usual: Sequence[str], used: set[str]) -> str | Non
     return next((by_name[name] for name in usual if name in by_name), None)
 
 
-def _names(table: UserTable, label: str | None, used: set[str]) -> tuple[pd.Series, bool]:
-    """Name each row, and whether equal names are one model.
+def _names(table: UserTable, label: str | None, used: set[str]) -> tuple[pd.Series, bool, bool]:
+    """Name each row: by the column given, a usual one, the first text, else its number.
 
-    By the column given, a usual one, the first text, else its number.
+    Also whether equal names are one model, and whether each name, or none, is there once.
     """
     import pandas as pd
 
@@ -358,9 +361,19 @@ def _names(table: UserTable, label: str | None, used: set[str]) -> tuple[pd.Seri
         text = pd.Series(pd.NA, index=table.index, dtype="string")
     else:
         text = table.values(column).astype("string").str.strip()
+    unique = column is None or _each_once(text)
     empty = text.index[text.isna() | (text == "").fillna(True)]
-    text.loc[empty] = pd.array([f"row {i + 1}" for i in empty], dtype="string")
-    return text.rename("model"), named
+    if len(empty):
+        text.loc[empty] = pd.array([f"row {i + 1}" for i in empty], dtype="string")
+    return text.rename("model"), named, unique
+
+
+def _each_once(text: pd.Series) -> bool:
+    """Whether all texts surely differ, by their hashes: to look up each takes a table of them."""
+    parts = (text.iloc[at : at + _PART].to_numpy(object) for at in range(0, len(text), _PART))
+    hashes = np.fromiter(map(hash, chain.from_iterable(parts)), np.int64, len(text))
+    hashes.sort()
+    return not (hashes[1:] == hashes[:-1]).any()
 
 
 def _left_out(

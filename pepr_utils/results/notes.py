@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,14 @@ from pepr_utils.errors import InvalidTableError
 from pepr_utils.results.accuracies import majority_share
 from pepr_utils.results.models import Models, is_accuracy
 from pepr_utils.results.units import UNITS, unit_of
-from pepr_utils.scoring import normalize, pepr, weighted_resource
+from pepr_utils.scoring import pepr
+from pepr_utils.scoring.normalization import group_bounds
 
 #: How many notes are shown.
 SHOWN = 3
 SEVERITIES = ("error", "warning", "note")
+#: Scores that differ by less are equal.
+EQUAL = 1e-12
 #: A server of eight H100 draws 10.2 kW (NVIDIA DGX H100), 16 kW with carbontracker's PUE of 1.58:
 #: more is a fault of units rather than a measurement of one machine.
 MOST_POWER_W = 20_000.0
@@ -178,18 +181,19 @@ def _mixed_units(models: Models, cost: str) -> Iterator[Note]:
     each = values.groupby(groups.loc[values.index])
     wide = each.transform("max") / each.transform("min") >= MIXED_GAP
     for _, part in values[wide].groupby(groups.loc[values.index][wide]):
-        ordered = part.sort_values()
-        ratios = ordered.to_numpy()[1:] / ordered.to_numpy()[:-1]
+        if np.diff(np.unique(np.frexp(part)[1])).max(initial=0) <= np.log2(MIXED_GAP) - 1:
+            continue  # without sorting: no wide gap between powers of 2
+        ordered = np.sort(part)
+        ratios = ordered[1:] / ordered[:-1]
         at = int(ratios.argmax()) + 1
-        low, high = ordered.iloc[:at], ordered.iloc[at:]
+        low, high = ordered[:at], ordered[at:]
         few, many, factor = (high, low, 1 / MIXED_FACTOR)
         if len(low) < len(high):
             few, many, factor = (low, high, MIXED_FACTOR)
-        moved = few * factor
-        near = moved.between(many.min() / 3, many.max() * 3).all()
+        near = many[0] / 3 <= few[0] * factor and few[-1] * factor <= many[-1] * 3
         if ratios.max() >= MIXED_GAP and near and len(few) <= len(part) / 3:
-            name = min(models.model[few.index].astype(str))
-            value = few[models.model[few.index].astype(str) == name].iloc[0]
+            named = part[part.isin(few)].groupby(models.model.astype(str)).first()
+            name, value = named.index[0], named.iloc[0]
             yield Note(
                 "mixed-units", "error",
                 f"{cost} of {len(few):,} of {len(part):,} models, such as {name} ({value:.4g}), is "
@@ -217,33 +221,34 @@ class Ranked:
     def __init__(self, ranking: Any, among: Any = None) -> None:
         models, self.rule = ranking.models, ranking.rule
         known = models.known
-        self.models, self.index = models, known.index[known]
+        self.models, self.index = models, known.index if known.all() else known.index[known]
         self.among = np.ones(len(self.index), dtype=bool)
         if among is not None:
             self.among = self.index.isin(among)
-        self.numbers = models.numbers.loc[self.index]
+        self.numbers = models.numbers[known]
         self.p = models.scale.fraction(self.numbers[models.performance])
         self.names = models.model
-        codes, labels = 0, [""]
+        self.codes, self.labels = None, [""]
         if models.groups is not None:
-            codes, labels = models.groups[self.index].astype(str).factorize()
-        self.groups, self.labels = pd.Series(codes, index=self.index), labels
-        self.table = ranking.table.loc[self.index]
+            self.codes, self.labels = models.groups[self.index].astype(str).factorize()
+        self.groups = pd.Series(0 if self.codes is None else self.codes, index=self.index)
+        self.table = ranking.table[known]
         self.leader = self.leaders(self.table["pepr"], self.table["resource"])
         self.size = self.groups.value_counts()[self.leader.index]
 
     def leaders(self, score: Any, resource: Any, among: Any = None) -> pd.Series:
         """Row of the best score of each group; of equal ones the cheaper, then by name."""
+        mask = self.among if among is None else self.among & np.asarray(among)
+        score = np.where(mask, np.asarray(score), -np.inf)
+        _, best = group_bounds("minmax", score, self.codes, len(self.labels))
+        best = best if self.codes is None else best[self.codes]
+        row = self.index[mask & (score >= best - EQUAL)]
         frame = pd.DataFrame(
-            {"group": self.groups, "score": np.round(np.asarray(score), 12),
-             "resource": np.asarray(resource)},
-            index=self.index,
+            {"group": self.groups[row], "resource": pd.Series(resource, self.index)[row],
+             "name": self.models.model[row].astype(str), "row": row}
         )  # fmt: skip
-        frame = frame[self.among if among is None else self.among & np.asarray(among)]
-        frame = frame[frame["score"] == frame.groupby("group")["score"].transform("max")]
-        frame = frame.assign(name=self.models.model[frame.index].astype(str))
         frame = frame.sort_values(["group", "resource", "name"])
-        return frame.drop_duplicates("group").reset_index().set_index("group")["index"]
+        return frame.drop_duplicates("group").set_index("group")["row"]
 
     def under(self, method: str, alpha: float, among: Any = None) -> pd.Series:
         """Who leads each group under another rule, where the leader trails by more than `TRAILS`.
@@ -251,14 +256,12 @@ class Ranked:
         A leader that is not `among` the models trails by nothing.
         """
         mask = np.ones(len(self.index), dtype=bool) if among is None else among.to_numpy()
-        by = None if self.models.groups is None else self.groups.to_numpy()[mask]
-        each = [
-            normalize(self.numbers[cost].to_numpy()[mask], method=method, by=by)
-            for cost in self.rule.weights
-        ]
-        resource = weighted_resource(np.column_stack(each), list(self.rule.weights.values()))
-        score = pd.Series(np.nan, index=self.index)
-        score[mask] = pepr(self.p.to_numpy()[mask], resource, alpha=alpha)
+        by = None if self.codes is None else self.codes[mask]
+        rule = replace(self.rule, method=method, lower=None, upper=None, outside=None)
+        costs = {cost: self.numbers[cost].to_numpy()[mask] for cost in rule.weights}
+        scores = np.full(mask.size, np.nan)
+        scores[mask] = pepr(self.p.to_numpy()[mask], rule.resource(costs, by), alpha=alpha)
+        score = pd.Series(scores, self.index)
         best = self.leaders(score, self.p, mask)
         gap = score[best].to_numpy() - score[self.leader[best.index]].to_numpy()
         return best[gap > TRAILS]

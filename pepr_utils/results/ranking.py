@@ -15,7 +15,7 @@ from pepr_utils.results.notes import Note, notes
 from pepr_utils.results.table_reader import UserTable
 from pepr_utils.scoring import normalize, pepr, weighted_resource
 from pepr_utils.scoring.arrays import as_pandas
-from pepr_utils.scoring.normalization import NORMALIZATIONS, between
+from pepr_utils.scoring.normalization import between, group_bounds
 
 #: Coverage of the intervals, and the standard errors that a normal distribution takes for it.
 LEVEL, ERRORS = 0.95, 1.959964
@@ -40,13 +40,15 @@ class Rule:
     upper: float | None = None
     outside: str | None = None
 
-    def resource(self, costs: pd.DataFrame, by: Any) -> np.ndarray:
+    def resource(self, costs: Mapping[str, Any], by: Any) -> np.ndarray:
         """The resource of each row, costs normalised within the groups `by`."""
         how = {"method": self.method, "lower": self.lower, "upper": self.upper}
         each = [
-            normalize(costs[cost].to_numpy(), by=by, outside=self.outside, **how)
+            normalize(np.asarray(costs[cost]), by=by, outside=self.outside, **how)
             for cost in self.weights
         ]
+        if len(each) == 1:
+            return each[0]
         return np.asarray(weighted_resource(np.column_stack(each), list(self.weights.values())))
 
 
@@ -64,25 +66,22 @@ class Ranking:
         By the index of the models' numbers: ``resource``, ``pepr``, ``rank`` (1 the best of its
         group) and, where they are known of any model, ``n_runs``, ``performance_sd`` (in the
         user's own unit), ``pepr_low`` and ``pepr_high``; null where a row is not scored.
+    order : pandas.Index
+        Rows from the best score down; of equal ones the cheaper first, then as in the table. All,
+        or the first few that were asked for.
     """
 
     models: Models
     rule: Rule
     table: pd.DataFrame
-
-    @property
-    def order(self) -> pd.Index:
-        """Rows from the best score down; of equal ones the cheaper first, then as in the table."""
-        cost = self.models.numbers[self.models.costs[0]]
-        keys = (cost, self.table["resource"], -self.table["pepr"])
-        return self.table.index[np.lexsort([key.to_numpy() for key in keys])]
+    order: pd.Index
 
     def notes(self, chance: float | None = None) -> list[Note]:
         """What a reader should know before believing the ranking, the gravest first."""
         return notes(self, chance=chance)
 
 
-def rank(models: Models, rule: Rule) -> Ranking:
+def rank(models: Models, rule: Rule, *, head: int | None = None) -> Ranking:
     """Score and rank models within their groups.
 
     Of repeated runs the score is that of the mean performance and the mean costs. Its interval
@@ -95,6 +94,9 @@ def rank(models: Models, rule: Rule) -> Ranking:
         What is compared.
     rule : Rule
         How costs become the score.
+    head : int, optional
+        How many are shown, where that is all that the ranking is for: without groups the others
+        get neither a place in the order nor a rank, which takes the longest of a large table.
 
     Returns
     -------
@@ -109,23 +111,64 @@ def rank(models: Models, rule: Rule) -> Ranking:
     known = models.known
     numbers, codes = models.numbers[known], models.codes()
     performance = models.scale.fraction(numbers[models.performance].to_numpy())
-    resource = rule.resource(numbers, codes)
+    resource = rule.resource({cost: numbers[cost] for cost in models.costs}, codes)
     table = pd.DataFrame(index=known.index, columns=["resource", "pepr"], dtype="float64")
     table.loc[known, "resource"] = resource
     table.loc[known, "pepr"] = pepr(performance, resource, alpha=rule.alpha)
-    groups = pd.Series(0, index=known.index) if models.groups is None else models.groups
-    table["rank"] = table["pepr"].groupby(groups).rank(method="min", ascending=False)
-    table["rank"] = table["rank"].astype("Int64")
+    score, cost = table["pepr"].to_numpy(), models.numbers[models.costs[0]].to_numpy()
+    group = None
+    if codes is not None:
+        group, head = np.zeros(len(table), dtype=np.intp), None
+        group[known] = codes
+    best_first = _best_first(score, table["resource"].to_numpy(), cost, head=head)
+    table["rank"] = _ranks(best_first, score, group)
+    order = known.index[best_first]
     seeds = _of_runs(models, rule)
     if seeds is not None:
         table = table.join(seeds[["n_runs", "performance_sd"]])
     if seeds is None and models.n_test is None:
-        return Ranking(models, rule, table)
+        return Ranking(models, rule, table, order)
     below, above = _half_widths(models, rule, table, None if seeds is None else seeds["half"])
     if below.notna().any():
         table["pepr_low"] = (table["pepr"] - below).clip(lower=0.0)
         table["pepr_high"] = (table["pepr"] + above).clip(upper=1.0)
-    return Ranking(models, rule, table)
+    return Ranking(models, rule, table, order)
+
+
+def _best_first(score: np.ndarray, *ties: np.ndarray, head: int | None = None) -> np.ndarray:
+    """Positions from the highest score down, equal ones by `ties`, then as they stand; NaN last."""
+    if head is not None and head < np.count_nonzero(~np.isnan(score)):
+        rows = np.flatnonzero(-score <= np.partition(-score, head)[head])
+        return rows[_best_first(score[rows], *(key[rows] for key in ties))]
+    order = np.argsort(-score)  # fast, and leaves equal ones in any order; they are few
+    ordered = score[order]
+    same = (ordered[1:] == ordered[:-1]) | np.isnan(ordered[1:])
+    tied = np.append(same, False) | np.append(False, same)
+    some = np.sort(order[tied])
+    order[tied] = some[np.lexsort([*(key[some] for key in reversed(ties)), -score[some]])]
+    return order
+
+
+def _ranks(order: np.ndarray, score: np.ndarray, group: np.ndarray | None) -> Any:
+    """Rank of each row within its group, equal scores sharing the smaller; null without a score.
+
+    `order` has the rows to be ranked, the best first.
+    """
+    order = order[~np.isnan(score[order])]
+    begin: Any = 0
+    if group is not None:
+        order = order[np.argsort(group[order], kind="stable")]
+        begin = _begins(group[order])
+    ranks, unranked = np.ones(score.size, dtype=np.int64), np.ones(score.size, dtype=bool)
+    ranks[order] += np.maximum(_begins(score[order]), begin) - begin
+    unranked[order] = False
+    return pd.arrays.IntegerArray(ranks, unranked)
+
+
+def _begins(values: np.ndarray) -> np.ndarray:
+    """Where the run of equal values begins that each value is in."""
+    new = np.append(True, values[1:] != values[:-1])
+    return np.maximum.accumulate(np.where(new, np.arange(values.size), 0))
 
 
 def _half_widths(
@@ -163,8 +206,8 @@ def _of_runs(models: Models, rule: Rule) -> pd.DataFrame | None:
     resource = np.zeros(len(runs))
     for cost, weight in rule.weights.items():
         costs = models.numbers.loc[known, cost].to_numpy()
-        find = NORMALIZATIONS[rule.method]
-        low, high = find(costs, codes, codes.max() + 1, rule.lower, rule.upper)
+        given = (rule.lower, rule.upper)
+        low, high = group_bounds(rule.method, costs, codes, codes.max() + 1, *given)
         values = runs[cost].to_numpy()
         resource += weight * between(values, low[group], high[group], log=rule.method == "log")
     p = models.scale.fraction(runs[models.performance].to_numpy()).clip(0.0, 1.0)

@@ -30,7 +30,7 @@ def _field(meaning: str, default: Any = ..., *, unit: str = "", doubt: str = "")
 class _Row(BaseModel):
     """A row of a table; an unknown field is an error, except in a record of a newer version."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, defer_build=True)
 
     @model_validator(mode="after")
     def _knows_every_field(self, info: ValidationInfo) -> Self:

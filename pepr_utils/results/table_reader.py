@@ -160,16 +160,25 @@ class UserTable:
             frame = self.file.read(wanted)
             self._read |= {name: frame[name] for name in wanted}
 
-    def read_numbers(self, names: Iterable[str]) -> None:
-        """Read columns of plain numbers of a text file in one go, without their text."""
+    def read_numbers(self, names: Iterable[str], texts: Iterable[str] = ()) -> None:
+        """Read columns of plain numbers of a text file, without their text, and `texts` in one go.
+
+        Of a file that holds numbers as numbers, all of them.
+        """
+        if self.file is None or self.file.floats is None:
+            self.read([*names, *texts])
+            return
         sources = {
             s for s in map(self.source, names) if s not in self._read and s not in self._floats
         }
-        if not (sources and self.file and self.file.floats):
+        if not sources:
             return
-        if wanted := [n for n in self.columns if n in sources and self._looks_plain(n)]:
-            frame = self.file.floats(wanted)
-            self._floats |= {} if frame is None else {name: frame[name] for name in wanted}
+        beside = {s for s in map(self.source, texts) if s not in self._read and s not in sources}
+        texts = [name for name in self.columns if name in beside]
+        wanted = [n for n in self.columns if n in sources and self._looks_plain(n)]
+        if wanted and (frame := self.file.floats(wanted, texts)) is not None:
+            self._floats |= {name: frame[name] for name in wanted}
+            self._read |= {name: frame[name] for name in texts}
 
     def _looks_plain(self, name: str) -> bool:
         marks = {self.conventions.decimal, *self.conventions.marks.get(name, ())}

@@ -204,7 +204,7 @@ def check_values(
         return typed
     if values.dtype == "bool":
         _refuse(shown, pd.Series(True, index=values.index), column, source)
-    typed = pd.to_numeric(values.where(~empty), errors="coerce").astype("Float64").astype("float64")
+    typed = _to_floats(values, empty)
     bad = (typed.isna() & ~empty) | typed.isin([float("inf"), float("-inf")])
     if column.lower is not None:
         bad |= typed <= column.lower if column.lower_open else typed < column.lower
@@ -214,6 +214,12 @@ def check_values(
         bad |= ~empty & ((typed % 1 != 0) | (typed.abs() > 2**53))
     _refuse(shown, bad, column, source)
     return typed.astype(column.dtype)
+
+
+def _to_floats(values: pd.Series, empty: pd.Series) -> pd.Series:
+    if values.dtype == "float64":
+        return values
+    return pd.to_numeric(values.where(~empty), errors="coerce").astype("Float64").astype("float64")
 
 
 def _is_empty(values: pd.Series) -> pd.Series:

@@ -10,23 +10,37 @@ from pepr_utils.errors import ScoreInputError
 
 
 def to_floats(
-    values: Any,
-    what: str,
-    *,
-    allow_nan: bool = False,
-    allow_bool: bool = False,
-    keep_float32: bool = False,
+    values: Any, what: str, *, allow_nan: bool = False, allow_bool: bool = False
 ) -> np.ndarray:
-    """Convert `values` to a float array that has values, all finite or, where allowed, NaN.
-
-    It is of double precision; with `keep_float32`, single precision stays so. What is missing in a
-    nullable pandas column or masked in a masked array counts as NaN.
+    """Convert `values` to a double-precision array, all finite or, where allowed, NaN.
 
     Raises
     ------
     ScoreInputError
         If there is no value or one is not a finite number; the message has the value and its
         position.
+    """
+    array = as_floats(values, what, allow_bool=allow_bool)
+    check_finite(array, values, what, allow_nan=allow_nan)
+    return array
+
+
+def to_fractions(values: Any, what: str, fix: str) -> np.ndarray:
+    """Convert `values` to floats, all in [0, 1]; `fix` is the remedy. Single precision stays so."""
+    array = as_floats(values, what, keep_float32=True)
+    if not (array.min() >= 0 and array.max() <= 1):  # so it is with NaN
+        check_finite(array, values, what)
+        check_unit_interval(array, values, what, fix)
+    return array
+
+
+def as_floats(
+    values: Any, what: str, *, allow_bool: bool = False, keep_float32: bool = False
+) -> np.ndarray:
+    """Convert `values` to a float array that has values.
+
+    It is of double precision; with `keep_float32`, single precision stays so. What is missing in a
+    nullable pandas column or masked in a masked array becomes NaN.
     """
     try:
         raw = np.asarray(values)
@@ -45,13 +59,19 @@ def to_floats(
         array = _floats_one_by_one(values, raw, what, allow_bool)
     if isinstance(values, np.ma.MaskedArray):
         array = np.where(np.ma.getmaskarray(values), np.nan, array)
-    if not np.isfinite(array).all():
-        bad = np.isinf(array) if allow_nan else ~np.isfinite(array)
-        if bad.any():
-            raise ScoreInputError(
-                f"{what}{position(values, bad)} is {first(array, bad)}; it must be a finite number"
-            )
     return array
+
+
+def check_finite(array: np.ndarray, values: Any, what: str, *, allow_nan: bool = False) -> None:
+    """Raise `ScoreInputError` unless every element is finite or, where allowed, NaN."""
+    finite = np.isfinite(array)
+    if finite.all():
+        return
+    bad = np.isinf(array) if allow_nan else ~finite
+    if bad.any():
+        raise ScoreInputError(
+            f"{what}{position(values, bad)} is {first(array, bad)}; it must be a finite number"
+        )
 
 
 def to_number(value: Any, what: str) -> float:

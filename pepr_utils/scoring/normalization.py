@@ -9,7 +9,9 @@ import numpy as np
 
 from pepr_utils.errors import ScoreInputError, unknown_name
 from pepr_utils.scoring.arrays import (
+    as_floats,
     as_pandas,
+    check_finite,
     first,
     group_codes,
     like_input,
@@ -92,15 +94,20 @@ def normalize(
     upper = None if upper is None else to_number(upper, "upper")
     cost, by = as_pandas(cost), as_pandas(by)
     index = pandas_index(cost, by)
-    values = to_floats(cost, "cost", keep_float32=True)
-    check_sign(values, cost, strictly=method == "log")
+    values = as_floats(cost, "cost", keep_float32=True)
     codes, n_groups = None, 1
     if by is not None:
         codes, n_groups = group_codes(by, values, what="cost")
-    low, high = NORMALIZATIONS[method](values.ravel(), codes, n_groups, lower, upper)
+    flat = values.ravel()
+    extent = _extent(flat, codes, n_groups)
+    positive = extent[0].min() >= 0 and extent[1].max() < np.inf  # not so where one is NaN
+    if method == "log" or not positive:
+        check_finite(values, cost, "cost")
+        check_sign(values, cost, strictly=method == "log")
+    low, high = NORMALIZATIONS[method](flat, codes, extent, lower, upper)
     if method == "fixed" and outside != "clip":
         _check_inside(values, cost, low[0], high[0])
-    resource = _by_group(values.ravel(), low, high, codes, log=method == "log")
+    resource = _by_group(flat, low, high, codes, log=method == "log")
     return like_input(resource.reshape(values.shape), index, "resource")
 
 
@@ -112,11 +119,13 @@ def _by_group(
     values: np.ndarray, low: np.ndarray, high: np.ndarray, codes: np.ndarray | None, *, log: bool
 ) -> np.ndarray:
     """Place each cost between the bounds of its group, a block at a time."""
-    resource = np.empty(values.shape, values.dtype)
     low, high = low.astype(values.dtype), high.astype(values.dtype)
+    if codes is None:
+        return between(values, low, high, log=log)
+    resource = np.empty(values.shape, values.dtype)
     for begin in range(0, values.size, _BLOCK):
         block = slice(begin, begin + _BLOCK)
-        group = 0 if codes is None else codes[block]
+        group = codes[block]
         resource[block] = between(values[block], low[group], high[group], log=log)
     return resource
 
@@ -125,17 +134,24 @@ def between(values: np.ndarray, low: Any, high: Any, *, log: bool = False) -> np
     """Place costs between given bounds, clipped to [0, 1]; 0 where the bounds are equal."""
     if log:
         values, low, high = np.log10(values), np.log10(low), np.log10(high)
-    span = high - low
-    resource = np.divide(values - low, span, out=np.zeros_like(values), where=span > 0)
+    resource, span = values - low, high - low
+    resource /= np.where(span > 0, span, np.inf)
     return np.clip(resource, 0.0, 1.0, out=resource)
 
 
 def bounds(cost: np.ndarray, method: str = "minmax") -> tuple[float, float]:
     """R_min and R_max that a rule finds in the costs of one group."""
     check_finds_bounds(method)
-    values = to_floats(cost, "cost")
-    low, high = NORMALIZATIONS[method](values, None, 1, None, None)
+    low, high = group_bounds(method, to_floats(cost, "cost"))
     return float(low[0]), float(high[0])
+
+
+def group_bounds(
+    method: str, values: np.ndarray, codes: Codes = None, n: int = 1, *given: float | None
+) -> Bounds:
+    """R_min and R_max of each group of costs that have been checked."""
+    lower, upper = given or (None, None)
+    return NORMALIZATIONS[method](values, codes, _extent(values, codes, n), lower, upper)
 
 
 def check_finds_bounds(method: Any) -> None:
@@ -149,8 +165,8 @@ def check_finds_bounds(method: Any) -> None:
         raise unknown_name("normalisation", str(method), NORMALIZATIONS)
 
 
-def _minmax(values: np.ndarray, codes: Codes, n: int, lower: Any, upper: Any) -> Bounds:
-    _takes_no_bounds(lower, upper)
+def _extent(values: np.ndarray, codes: Codes, n: int) -> Bounds:
+    """Smallest and largest cost of each group; NaN where one is."""
     if codes is None:
         return values.min(keepdims=True), values.max(keepdims=True)
     low, high = np.full(n, np.inf), np.full(n, -np.inf)
@@ -159,12 +175,17 @@ def _minmax(values: np.ndarray, codes: Codes, n: int, lower: Any, upper: Any) ->
     return low, high
 
 
-def _max(values: np.ndarray, codes: Codes, n: int, lower: Any, upper: Any) -> Bounds:
-    _, high = _minmax(values, codes, n, lower, upper)
-    return np.zeros(n), high
+def _minmax(_values: np.ndarray, _codes: Codes, extent: Bounds, lower: Any, upper: Any) -> Bounds:
+    _takes_no_bounds(lower, upper)
+    return extent
 
 
-def _fixed(_values: np.ndarray, _codes: Codes, n: int, lower: Any, upper: Any) -> Bounds:
+def _max(_values: np.ndarray, _codes: Codes, extent: Bounds, lower: Any, upper: Any) -> Bounds:
+    _takes_no_bounds(lower, upper)
+    return np.zeros_like(extent[1]), extent[1]
+
+
+def _fixed(_values: np.ndarray, _codes: Codes, extent: Bounds, lower: Any, upper: Any) -> Bounds:
     if lower is None or upper is None:
         raise ScoreInputError(
             f"method 'fixed' got lower={lower!r}, upper={upper!r}; "
@@ -174,16 +195,18 @@ def _fixed(_values: np.ndarray, _codes: Codes, n: int, lower: Any, upper: Any) -
         raise ScoreInputError(
             f"lower={lower!r}, upper={upper!r}; allowed: 0 <= lower < upper, both finite"
         )
+    n = extent[0].size
     return np.full(n, float(lower)), np.full(n, float(upper))
 
 
-def _quantile(values: np.ndarray, codes: Codes, n: int, lower: Any, upper: Any) -> Bounds:
+def _quantile(values: np.ndarray, codes: Codes, extent: Bounds, lower: Any, upper: Any) -> Bounds:
     levels = (0.05 if lower is None else lower, 0.95 if upper is None else upper)
     if not 0 <= levels[0] < levels[1] <= 1:
         raise ScoreInputError(
             f"quantile levels lower={levels[0]!r}, upper={levels[1]!r}; "
             "allowed: 0 <= lower < upper <= 1"
         )
+    n = extent[0].size
     if codes is None:
         ordered, sizes = np.sort(values), np.array([values.size])
     else:

@@ -10,12 +10,12 @@ from pepr_utils.errors import ScoreInputError
 from pepr_utils.scoring.arrays import (
     broadcast,
     check_alpha,
-    check_unit_interval,
     first,
     like_input,
     pandas_index,
     position,
     to_floats,
+    to_fractions,
 )
 
 #: How far from 1 the sum of weights may lie.
@@ -60,12 +60,10 @@ def pepr(performance: Any, resource: Any, *, alpha: float = 1.0) -> Any:
     [0.6, 0.8]
     """
     index = pandas_index(performance, resource, alpha)
-    p = to_floats(performance, "performance", keep_float32=True)
-    r = to_floats(resource, "resource", keep_float32=True)
+    p = to_fractions(performance, "performance", "divide percentages by 100")
+    r = to_fractions(resource, "resource", "pass the cost through normalize() first")
     a = to_floats(alpha, "alpha")
     check_alpha(a, alpha)
-    check_unit_interval(p, performance, "performance", "divide percentages by 100")
-    check_unit_interval(r, resource, "resource", "pass the cost through normalize() first")
     kind = np.result_type(p, r) if a.ndim == 0 else np.dtype(float)
     p, r, a = broadcast(performance=p, resource=r, alpha=a.astype(kind, copy=False))
     # P / (1 + R / alpha) is the same and, unlike alpha P / (alpha + R), never rounds above P.
@@ -136,7 +134,7 @@ def weighted_resource(resources: Any, weights: Any) -> Any:
     [0.75, 0.4]
     """
     w = to_floats(weights, "weight")
-    r = to_floats(resources, "resource")
+    r = to_fractions(resources, "resource", "pass each cost through normalize() first")
     if w.ndim != 1 or r.ndim == 0 or r.shape[-1] != w.size:
         raise ScoreInputError(
             f"weights have shape {w.shape} and resources {r.shape}; "
@@ -156,6 +154,5 @@ def weighted_resource(resources: Any, weights: Any) -> Any:
             f"weights are labelled {list(weights.index)} and the resources' columns "
             f"{list(resources.columns)}; allowed: the same labels in the same order"
         )
-    check_unit_interval(r, resources, "resource", "pass each cost through normalize() first")
     index = resources.index if hasattr(resources, "columns") else None
     return like_input(np.minimum(r @ (w / w.sum()), 1.0), index, "resource")

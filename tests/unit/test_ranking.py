@@ -12,6 +12,7 @@ from scipy import stats
 import pepr_utils as pu
 from pepr_utils.errors import InvalidTableError, PeprError, ScoreInputError
 from pepr_utils.results.models import Question, Scale, find_models
+from pepr_utils.results.ranking import Rule, rank
 from pepr_utils.results.user_table import UserTable
 
 SEEDS = pd.DataFrame(
@@ -177,6 +178,31 @@ def test_order_names_and_units_change_neither_ranking_nor_notes(drawn, power):
         assert other["rank"].tolist() == plain["rank"].tolist()
         assert [n.kind for n in other.notes] == [n.kind for n in plain.notes]
     assert [str(n) for n in shuffled.notes] == [str(n) for n in plain.notes]
+
+
+#: Few values, so that scores are equal or missing.
+TIES = st.lists(
+    st.tuples(st.sampled_from([0.5, 0.6, None]), st.sampled_from([1, 2]), st.sampled_from("xy")),
+    min_size=1, max_size=12,
+).filter(lambda rows: any(acc for acc, _, _ in rows))  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(drawn=TIES, head=st.integers(1, 8), by=st.sampled_from([[], ["set"]]))
+def test_the_head_of_a_ranking_is_that_of_the_whole(drawn, head, by):
+    table = pd.DataFrame(drawn, columns=["acc", "kwh", "set"]).astype({"acc": "float64"})
+    models = find_models(UserTable("t", table), Question("acc", ["kwh"], by))
+    whole, first = (rank(models, Rule({"kwh": 1.0}), head=n) for n in (None, head))
+    by_hand = whole.table.assign(kwh=table["kwh"], row=table.index)
+    keys = ["pepr", "resource", "kwh", "row"]
+    by_hand = by_hand.sort_values(keys, ascending=[False, True, True, True])
+    assert whole.order.tolist() == by_hand.index.tolist()
+    groups = table["set"] if by else [0] * len(table)
+    expected = whole.table["pepr"].groupby(groups).rank(method="min", ascending=False)
+    assert whole.table["rank"].astype("float64").equals(expected.rename("rank"))
+    rows = whole.order[:head]
+    assert first.order[:head].equals(rows)
+    assert first.table["rank"][rows].equals(whole.table["rank"][rows])
 
 
 def test_a_search_takes_the_best_candidate_by_pepr():

@@ -48,6 +48,7 @@ def _numbers(path, **options):
         ("sep=|\nmodel|acc|kwh\na|0.871|1017\nb|0.862|8.1\n", "separator bar"),
         ("# by our logger; v2, x\n" + PLAIN, "1 comment line above the header"),
         ("\n\n" + PLAIN.replace("\n", "\r\n") + ",,\r\n", ""),
+        ("# above\r" + PLAIN.replace("\n", "\r"), "1 comment line above the header"),
         (PLAIN.replace("\n", "\n# a remark\n"), ""),
         (PLAIN.replace("kwh", "kwh,,").replace("17\n", "17,,\n").replace("8.1", "8.1,,"), ""),
         (("\ufeff" + PLAIN.replace(",", "\t")).encode("utf-16-le"), "utf-16; separator tab"),
@@ -346,6 +347,15 @@ def test_order_names_and_units_do_not_change_a_ranking(tmp_path_factory, rows, s
         score = pepr(read.numbers("acc"), normalize(read.numbers("energy_kwh")))
         ranked.append(dict(zip(read.labels(name), score.round(9), strict=True)))
     assert ranked[0] == pytest.approx(ranked[1])
+
+
+def test_text_stays_as_it_is_written_where_a_part_of_it_looks_like_numbers(file):
+    """In files of more parts than one, as pandas reads them."""
+    names = [*(f"00{i}" for i in range(40_000)), *(f"m{i}" for i in range(40_000)), "True", "1.50"]
+    table = load_user_table(file("model,acc\n" + "".join(f"{name},0.5\n" for name in names)))
+    table.read_numbers(["acc"], ["model"])
+    assert table.values("model").tolist() == names
+    assert table.numbers("acc").eq(0.5).all()
 
 
 def test_columns_are_walked_through_equally_often_however_many_there_are(file):
