@@ -20,7 +20,7 @@ import numpy as np
 
 from pepr_utils.errors import FolderError, InvalidTableError, RunError, RunningElsewhereError
 from pepr_utils.measurement.run import Run
-from pepr_utils.measurement.store import run_lock
+from pepr_utils.measurement.store import folder_errors, run_lock
 from pepr_utils.measurement.sweep.state import cached_record
 from pepr_utils.measurement.sweep.view import duration, energy
 from pepr_utils.results import Epoch, Record, write_record
@@ -494,7 +494,11 @@ def _note_stop(race: Race, record: Record, why: str) -> None:
     """Write why a paused run was stopped into its record, unless a process goes on with it."""
     if record.stop_reason == why:
         return
-    with suppress(RunningElsewhereError, FolderError), run_lock(race.folder, record.run_id, {}):
+    with (
+        suppress(RunningElsewhereError, FolderError),
+        run_lock(race.folder, record.run_id, {}),
+        folder_errors(race.folder),
+    ):
         if _read(race, record.run_id) == record:
             write_record(record.model_copy(update={"stop_reason": why}), race.folder)
 

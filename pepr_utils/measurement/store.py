@@ -14,7 +14,7 @@
     manifest.json              the model of device that the set is measured on
 
 Every file appears whole or not at all. A lock ends with its process and the note remains, so a note
-beside a free lock is that of a run whose process was killed.
+beside a free lock is that of a run whose process was killed, or could not record how it ended.
 """
 
 from __future__ import annotations
@@ -58,9 +58,10 @@ CHECKPOINTS = "checkpoints"
 
 #: How the end of a process is described where nobody saw it, as when a whole sweep was killed; the
 #: pattern also reads records of earlier versions.
-_UNKNOWN_END = "ended for an unknown reason"
+_UNKNOWN_END = "ended for an unknown reason, such as too little memory or a full disk"
 _ENDED_UNSEEN = re.compile(
-    rf"killed: process \S+ on \S+, which began at \S+, ({_UNKNOWN_END}|ended without a word)(;|$)"
+    r"killed: process \S+ on \S+, which began at \S+, "
+    rf"({_UNKNOWN_END}|ended for an unknown reason|ended without a word)(;|$)"
 )
 
 
@@ -246,7 +247,8 @@ def run_lock(
     """Hold the lock of a run, with a note of the run and its holder beside it.
 
     In a kernel of a sweep the lock of its device is waited for and held too. A damaged record of
-    the run is moved to ``superseded``, so that the block may write one.
+    the run is moved to ``superseded``, so that the block may write one. The note outlives a block
+    that ends in `FolderError`: how the run ended is not recorded, and the attempt counts.
 
     Parameters
     ----------
@@ -283,11 +285,16 @@ def run_lock(
             }
             write_whole(path, json.dumps(holder).encode())
         note_begun(run_id)
+        ended = True
         try:
             yield
+        except FolderError:
+            ended = False
+            raise
         finally:
             with suppress(OSError):  # a folder that takes no files: the block's error is raised
-                path.unlink(missing_ok=True)
+                if ended:
+                    path.unlink(missing_ok=True)
 
 
 @contextmanager
