@@ -16,10 +16,11 @@ import lzma
 import re
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from importlib.util import find_spec
 from itertools import chain, islice, repeat
 from operator import itemgetter
@@ -106,7 +107,7 @@ def open_table(path: Path, *, sep: str | None = None, sheet: str | None = None) 
         found.taken.insert(0, member)
     if not any(found.columns):
         raise InvalidTableError(f"{name}: the file is empty; at least a header and one row")
-    twice = next((c for c in found.columns if found.columns.count(c) > 1), None)
+    twice = next((c for c, n in Counter(found.columns).items() if n > 1), None)
     if twice is not None:
         raise InvalidTableError(f"{name}: column {twice!r} appears twice; keep one")
     return found
@@ -315,9 +316,8 @@ class _TextReader:
             except csv.Error as error:
                 reason = "a quote is not closed" if "end of data" in str(error) else error
                 raise InvalidTableError(f"{name}: not a readable CSV table ({reason})") from None
-        values = [row[: len(self.columns)] for row in first]
-        self.sample = pd.DataFrame(values, columns=pd.Index(self.columns), dtype="string")
-        self.sample = self.sample.apply(_without_apostrophes)
+        values = [list(map(_unquoted, row[: len(self.columns)])) for row in first]
+        self.sample = pd.DataFrame(values, columns=pd.Index(self.columns), dtype=object)
 
     def _name_columns(self, header: list[str]) -> None:
         names = [_unquoted(text.strip()) for text in header]
@@ -360,7 +360,13 @@ class _TextReader:
         return kept
 
     def read(self, columns: list[str]) -> pd.DataFrame:
-        return self._pandas(columns, "string").apply(_without_apostrophes)
+        frame = self._pandas(columns, "string")
+        return frame.apply(_without_apostrophes) if self._has_apostrophes else frame
+
+    @cached_property
+    def _has_apostrophes(self) -> bool:
+        with self.opener() as file:
+            return any(b"'" in chunk for chunk in iter(partial(file.read, 1 << 20), b""))
 
     def floats(self, columns: list[str]) -> pd.DataFrame | None:
         """Read columns of plain numbers; None where a value is none."""
@@ -371,7 +377,8 @@ class _TextReader:
             return None
 
     def _pandas(self, columns: list[str], dtype: Any, missing: Sequence[str] = ()) -> pd.DataFrame:
-        at = [self.columns.index(name) for name in columns]
+        wanted = set(columns)
+        at = [i for i, name in enumerate(self.columns) if name in wanted]
         with self._below() as text:
             frame = pd.read_csv(
                 text, sep=self.separator, header=0, names=range(self.widest), usecols=at,
