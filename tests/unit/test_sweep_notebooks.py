@@ -80,7 +80,8 @@ def test_old_leftovers_of_killed_processes_are_removed(tmp_path):
     for name in left:
         (tmp_path / name).mkdir()
     old = [".a.tmp", "runs/.b.tmp", "running/s.stop", "running/s.here", "running/s.waiting",
-           "running/s.claim", "running/s.lock", "notebooks/s.log", "notebooks/.s.ipynb.tmp"]  # fmt: skip
+           "running/s.claim", "running/s.lock", "notebooks/s.log",
+           "notebooks/.s.ipynb.tmp"]  # fmt: skip
     for name in old:
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (0, 0))
