@@ -25,6 +25,7 @@ from pepr_utils.measurement.sweep.state import cached_record
 from pepr_utils.measurement.sweep.view import duration, energy
 from pepr_utils.results import Epoch, Record, write_record
 from pepr_utils.results.atomic import write_whole
+from pepr_utils.results.file_content import regular_bytes
 from pepr_utils.results.record_files import record_path
 from pepr_utils.scoring import RaceResources, RaceRules, RaceStep, race_resources, race_step
 from pepr_utils.scoring.racing import LEVEL, lead_noise
@@ -113,7 +114,7 @@ def resumed(race: Race) -> Race:
     """
     path = race.folder / FILE
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(regular_bytes(path))
         before, winner = content["settings"], content["winner"]
         saved = [(e["name"], e["runs"]) for e in content["candidates"]]
         costs = [

@@ -43,6 +43,7 @@ from pepr_utils.measurement.sweep_environment import (
 )
 from pepr_utils.results import Record, read_record, write_record
 from pepr_utils.results.atomic import write_whole
+from pepr_utils.results.file_content import regular_bytes
 from pepr_utils.results.record_files import (
     PREDICTIONS_FOLDER,
     RUNS_FOLDER,
@@ -377,7 +378,7 @@ def note_path(folder: Path, run_id: str) -> Path:
 def read_note(folder: Path, run_id: str) -> dict[str, Any] | None:
     """Read the note of a run; None where there is none that can be read."""
     try:
-        note = json.loads(note_path(folder, run_id).read_bytes())
+        note = json.loads(regular_bytes(note_path(folder, run_id)))
         return note if {"pid", "host", "started", "record"} <= note.keys() else None
     except (OSError, ValueError, AttributeError):
         return None
@@ -478,8 +479,10 @@ def _reason(note: dict[str, Any], because: str | None) -> str:
 
 def end_of_log(log: Path | str | None, length: int = 600) -> str:
     """The end of a log in one line; empty where there is none."""
+    if not log or not Path(log).is_file():  # a pipe would be waited for
+        return ""
     try:
-        with Path(log or "").open("rb") as file:
+        with Path(log).open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - 4 * length))
             text = file.read().decode(errors="replace")
     except OSError:
