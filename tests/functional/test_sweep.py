@@ -100,7 +100,6 @@ def test_a_worker_that_is_killed_while_it_starts_ends_no_sweep(tmp_path, seconds
     thread.join()
     assert len(killed) == 1
     driver.check_whole(tmp_path, runs, killed=1)
-    assert list(Path(os.environ["TMPDIR"]).glob("*/sweep-*")) == []
 
 
 def test_a_worker_that_is_killed_takes_its_kernel_along_and_the_run_is_done_again(tmp_path):
@@ -151,7 +150,9 @@ def test_a_coordinator_that_is_killed_leaves_nothing_running_and_a_resume_repeat
     path.write_text(path.read_text()[:60])
     assert state(tmp_path, runs).broken == (path,)
 
-    driver.measure(runs, tmp_path, attempts=1)
+    process = driver.start(tmp_path, n=6, attempts=1)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
     assert list(devices.glob("*/sweep-*")) == []  # those of the killed one too
     after = driver.check_whole(tmp_path, runs, killed=1)
     assert [after[name] for name in finished] == [before[name] for name in finished]
