@@ -4,6 +4,8 @@
 PYTHON ?= python3
 # Which build of torch: auto, cpu (without CUDA), or locked (as requirements.lock has it).
 TORCH ?= auto
+# How many runs `make test-all` sweeps while it kills and stops the sweep's processes.
+SOAK_RUNS ?= 300
 VENV := .venv
 # The last thing that a finished set-up leaves behind.
 READY := $(VENV)/.ready
@@ -37,7 +39,7 @@ test: $(READY) ## Run the fast tests, on every core
 	@$(RUN) pytest -n logical --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-all: $(READY) ## Run all tests: every architecture, whole sweeps, the site in a browser
-	@$(RUN) pytest -n logical --dist loadfile --no-loadscope-reorder
+	@PEPR_SOAK_RUNS=$(SOAK_RUNS) $(RUN) pytest -n logical --dist loadfile --no-loadscope-reorder
 
 bench: $(READY) ## Measure speed anew, 45 minutes: benchmarks/results.json, which a chapter shows
 	@for script in "training" "scoring" "tables" "metering" "metering --real" "sweep" \

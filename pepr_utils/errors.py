@@ -6,7 +6,7 @@ line prints the message alone; a library user can catch `PeprError` for all of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -109,6 +109,18 @@ def how_to_install(extras: str = "") -> str:
     return f"pip install {what} in a clone of the project"
 
 
+def listed(names: Sequence[str], most: int = 150) -> str:
+    """Return names as a message lists them; a table may have thousands of columns.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"]), listed(["a", "b", "c"], most=1), listed([])
+    ('a, b, c', 'a and 2 more', 'none')
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return (", ".join(names[:most]) or "none") + more
+
+
 def unknown_name(
     what: str, name: str, allowed: Iterable[object], *, also: str = ""
 ) -> UnknownNameError:
@@ -131,7 +143,7 @@ def unknown_name(
     unknown result set 'publishd'; allowed: published, demo; did you mean 'published'?
     """
     names = [str(n) for n in allowed]
-    message = f"unknown {what} {name!r}; allowed: {', '.join(names) or 'none'}"
+    message = f"unknown {what} {name!r}; allowed: {listed(names)}"
     if also:
         message += f", or {also}"
     close = get_close_matches(str(name), names, n=1)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from pepr_utils.audit.finding import SEVERITIES, Finding
 from pepr_utils.errors import InvalidTableError, unknown_name
 from pepr_utils.results.result_set import ResultSet
+from pepr_utils.results.tables import columns
 
 Check = Callable[[ResultSet], list[Finding]]
 
@@ -72,5 +74,8 @@ def audit(result_set: ResultSet, checks: Iterable[str] | None = None) -> list[Fi
         )
     if result_set.finished.empty:
         raise InvalidTableError(f"{result_set.name}: no finished run; nothing to audit")
+    # Checks know the columns of the dictionary only; a table may have thousands of others.
+    known = [name for name in columns("runs") if name in result_set.runs]
+    result_set = replace(result_set, runs=result_set.runs[known])
     found = [finding for name in names for finding in CHECKS[name](result_set)]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))

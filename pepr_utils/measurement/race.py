@@ -20,11 +20,12 @@ import numpy as np
 
 from pepr_utils.errors import FolderError, InvalidTableError, RunError, RunningElsewhereError
 from pepr_utils.measurement.run import Run
-from pepr_utils.measurement.store import run_lock
+from pepr_utils.measurement.store import folder_errors, run_lock
 from pepr_utils.measurement.sweep.state import cached_record
 from pepr_utils.measurement.sweep.view import duration, energy
 from pepr_utils.results import Epoch, Record, write_record
 from pepr_utils.results.atomic import write_whole
+from pepr_utils.results.file_content import regular_bytes
 from pepr_utils.results.record_files import record_path
 from pepr_utils.scoring import RaceResources, RaceRules, RaceStep, race_resources, race_step
 from pepr_utils.scoring.racing import LEVEL, lead_noise
@@ -113,7 +114,7 @@ def resumed(race: Race) -> Race:
     """
     path = race.folder / FILE
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(regular_bytes(path))
         before, winner = content["settings"], content["winner"]
         saved = [(e["name"], e["runs"]) for e in content["candidates"]]
         costs = [
@@ -494,7 +495,11 @@ def _note_stop(race: Race, record: Record, why: str) -> None:
     """Write why a paused run was stopped into its record, unless a process goes on with it."""
     if record.stop_reason == why:
         return
-    with suppress(RunningElsewhereError, FolderError), run_lock(race.folder, record.run_id, {}):
+    with (
+        suppress(RunningElsewhereError, FolderError),
+        run_lock(race.folder, record.run_id, {}),
+        folder_errors(race.folder),
+    ):
         if _read(race, record.run_id) == record:
             write_record(record.model_copy(update={"stop_reason": why}), race.folder)
 

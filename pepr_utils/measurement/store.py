@@ -14,7 +14,7 @@
     manifest.json              the model of device that the set is measured on
 
 Every file appears whole or not at all. A lock ends with its process and the note remains, so a note
-beside a free lock is that of a run whose process was killed.
+beside a free lock is that of a run whose process was killed, or could not record how it ended.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from pepr_utils.measurement.sweep_environment import (
 )
 from pepr_utils.results import Record, read_record, write_record
 from pepr_utils.results.atomic import write_whole
+from pepr_utils.results.file_content import regular_bytes
 from pepr_utils.results.record_files import (
     PREDICTIONS_FOLDER,
     RUNS_FOLDER,
@@ -58,9 +59,10 @@ CHECKPOINTS = "checkpoints"
 
 #: How the end of a process is described where nobody saw it, as when a whole sweep was killed; the
 #: pattern also reads records of earlier versions.
-_UNKNOWN_END = "ended for an unknown reason"
+_UNKNOWN_END = "ended for an unknown reason, such as too little memory or a full disk"
 _ENDED_UNSEEN = re.compile(
-    rf"killed: process \S+ on \S+, which began at \S+, ({_UNKNOWN_END}|ended without a word)(;|$)"
+    r"killed: process \S+ on \S+, which began at \S+, "
+    rf"({_UNKNOWN_END}|ended for an unknown reason|ended without a word)(;|$)"
 )
 
 
@@ -246,7 +248,8 @@ def run_lock(
     """Hold the lock of a run, with a note of the run and its holder beside it.
 
     In a kernel of a sweep the lock of its device is waited for and held too. A damaged record of
-    the run is moved to ``superseded``, so that the block may write one.
+    the run is moved to ``superseded``, so that the block may write one. The note outlives a block
+    that ends in `FolderError`: how the run ended is not recorded, and the attempt counts.
 
     Parameters
     ----------
@@ -283,11 +286,16 @@ def run_lock(
             }
             write_whole(path, json.dumps(holder).encode())
         note_begun(run_id)
+        ended = True
         try:
             yield
+        except FolderError:
+            ended = False
+            raise
         finally:
             with suppress(OSError):  # a folder that takes no files: the block's error is raised
-                path.unlink(missing_ok=True)
+                if ended:
+                    path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -370,7 +378,7 @@ def note_path(folder: Path, run_id: str) -> Path:
 def read_note(folder: Path, run_id: str) -> dict[str, Any] | None:
     """Read the note of a run; None where there is none that can be read."""
     try:
-        note = json.loads(note_path(folder, run_id).read_bytes())
+        note = json.loads(regular_bytes(note_path(folder, run_id)))
         return note if {"pid", "host", "started", "record"} <= note.keys() else None
     except (OSError, ValueError, AttributeError):
         return None
@@ -471,8 +479,10 @@ def _reason(note: dict[str, Any], because: str | None) -> str:
 
 def end_of_log(log: Path | str | None, length: int = 600) -> str:
     """The end of a log in one line; empty where there is none."""
+    if not log or not Path(log).is_file():  # a pipe would be waited for
+        return ""
     try:
-        with Path(log or "").open("rb") as file:
+        with Path(log).open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - 4 * length))
             text = file.read().decode(errors="replace")
     except OSError:

@@ -149,7 +149,7 @@ def reached_time_limit(log: Path) -> bool:
     False
     """
     try:
-        return _TIMEOUT.search(log.read_bytes()) is not None
+        return log.is_file() and _TIMEOUT.search(log.read_bytes()) is not None
     except OSError:
         return False
 

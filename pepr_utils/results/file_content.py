@@ -6,6 +6,7 @@ list of their exceptions is never complete.
 
 from __future__ import annotations
 
+import errno
 import json
 import stat
 from collections.abc import Iterator
@@ -25,11 +26,18 @@ def read_regular(path: Path) -> bytes:
         If it is no regular file, or cannot be read.
     """
     try:
-        if stat.S_ISREG(path.stat().st_mode):
-            return path.read_bytes()
+        return regular_bytes(path)
     except OSError as error:
-        raise InvalidTableError(f"{path}: cannot be read ({error.strerror})") from None
-    raise InvalidTableError(f"{path}: not a regular file; remove it, or put the file in its place")
+        raise InvalidTableError(
+            f"{path}: cannot be read ({error.strerror}); remove it, or put the file in its place"
+        ) from None
+
+
+def regular_bytes(path: Path) -> bytes:
+    """Return the content of a file; an OSError where it is none, instead of waiting for a pipe."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return path.read_bytes()
 
 
 @contextmanager

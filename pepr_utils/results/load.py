@@ -220,7 +220,7 @@ def _complete(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     kept = frame.drop(columns="experiment", errors="ignore").copy()
     if table == "runs":
         kept["experiment"] = pd.Series(
-            experiment_keys(kept.to_dict("records")),
+            experiment_keys(kept[kept.columns.intersection([*spec])].to_dict("records")),
             index=kept.index,
             dtype="string",
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from pepr_utils.errors import InvalidTableError, PeprError, ScoreInputError, unknown_name
+from pepr_utils.errors import InvalidTableError, PeprError, ScoreInputError, listed, unknown_name
 from pepr_utils.printable import clean
 
 if TYPE_CHECKING:
@@ -291,10 +291,10 @@ def _default(table: UserTable, option: str, name: str) -> str:
     column = "energy_kwh" if name == DEFAULT_COST else name
     if column in table:
         return column
-    numeric = ", ".join(table.numeric_columns()) or "none"
     raise PeprError(
         f"{option} is needed, since {table.name} has no column {column!r}; "
-        f"its numeric columns: {numeric}; one of another file: --join FILE --on COL"
+        f"its numeric columns: {listed(table.numeric_columns())}; one of another file: --join FILE "
+        "--on COL"
     )
 
 

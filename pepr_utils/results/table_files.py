@@ -17,10 +17,11 @@ import re
 import sys
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from importlib.util import find_spec
 from itertools import islice
 from operator import itemgetter
@@ -109,7 +110,7 @@ def open_table(path: Path, *, sep: str | None = None, sheet: str | None = None) 
         found.taken.insert(0, member)
     if not any(found.columns):
         raise InvalidTableError(f"{name}: the file is empty; at least a header and one row")
-    twice = next((c for c in found.columns if found.columns.count(c) > 1), None)
+    twice = next((c for c, n in Counter(found.columns).items() if n > 1), None)
     if twice is not None:
         raise InvalidTableError(f"{name}: column {twice!r} appears twice; keep one")
     return found
@@ -318,9 +319,8 @@ class _TextReader:
             except csv.Error as error:
                 reason = "a quote is not closed" if "end of data" in str(error) else error
                 raise InvalidTableError(f"{name}: not a readable CSV table ({reason})") from None
-        values = [row[: len(self.columns)] for row in first]
-        self.sample = pd.DataFrame(values, columns=pd.Index(self.columns), dtype="string")
-        self.sample = self.sample.apply(_without_apostrophes)
+        values = [list(map(_unquoted, row[: len(self.columns)])) for row in first]
+        self.sample = pd.DataFrame(values, columns=pd.Index(self.columns), dtype=object)
 
     def _name_columns(self, header: list[str]) -> None:
         names = [_unquoted(text.strip()) for text in header]
@@ -386,6 +386,11 @@ class _TextReader:
     def read(self, columns: list[str]) -> pd.DataFrame:
         return self._text(self._pandas(columns, {}), columns)
 
+    @cached_property
+    def _has_apostrophes(self) -> bool:
+        with self.opener() as file:
+            return any(b"'" in chunk for chunk in iter(partial(file.read, 1 << 20), b""))
+
     def floats(self, columns: list[str], texts: list[str]) -> pd.DataFrame | None:
         """Read columns of plain numbers, and others; None where a value is no number."""
         try:
@@ -399,13 +404,16 @@ class _TextReader:
         others = [name for name in columns if not isinstance(frame[name].dtype, pd.StringDtype)]
         if others:  # that it took for numbers
             frame[others] = self._pandas(others, dict.fromkeys(others, "string"))
-        text = {name: _without_apostrophes(frame[name].astype("string")) for name in columns}
-        return frame.assign(**text)
+        text = frame[columns].astype("string")
+        if self._has_apostrophes:
+            text = text.apply(_without_apostrophes)
+        return text if len(columns) == frame.shape[1] else frame.assign(**{name: text[name] for name in columns})
 
     def _pandas(self, columns: list[str], dtypes: dict[str, Any]) -> pd.DataFrame:
         texts = [text for m in MISSING for text in (m, m.upper(), m.capitalize())]
-        at = [self.columns.index(name) for name in columns]
-        kinds = {self.columns.index(name): kind for name, kind in dtypes.items()}
+        index = {name: i for i, name in enumerate(self.columns)}
+        at = [index[name] for name in columns]
+        kinds = {index[name]: kind for name, kind in dtypes.items()}
         missing: Any = {i: texts for i, kind in kinds.items() if kind == "float64"}
         with self._below() as text, warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)

@@ -21,6 +21,8 @@ MISSING = (
 DECIMAL_MARKS = {",": "comma", ".": "point"}
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 _BLANKS = " \u00a0\u202f'’"
+#: A number that every parser reads, and none that is infinite.
+_PLAIN = re.compile(r"[+-]?(?:\d{1,30}\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?", re.ASCII)
 #: May be a number that is not written plainly.
 _MARKED = re.compile(rf"[-+]?[\d,.{_BLANKS}]*\d[\d,.{_BLANKS}]*{_EXPONENT}")
 
@@ -66,16 +68,30 @@ def are_numbers(text: pd.Series, *, plainly: bool = False) -> bool:
     `plainly`: only such as every parser reads.
     """
     head = text.iloc[:100]
-    if len(head) < len(text) and not (is_missing(head).all() or are_numbers(head)):
-        return False
+    if len(head) < len(text):
+        if not (are_numbers(head) or is_missing(head).all()):
+            return False
+    elif (known := _at_a_glance(text)) is not None:
+        return known
     typed = pd.to_numeric(text, errors="coerce").astype("float64")
     typed = typed.where(typed.abs() < math.inf)  # a model may be called Infinity
     if is_missing(text[typed.isna()]).all():
         return bool(typed.notna().any())
-    values = [] if plainly else _plain_values(text)
+    values = [] if plainly else _plain_values(text.dropna())
     return bool(values) and any(
         all(number.fullmatch(value) for value in values) for number in _NUMBERS.values()
     )
+
+
+def _at_a_glance(text: Iterable[object]) -> bool | None:
+    """Whether a few values are plain numbers or no numbers; None where that takes a closer look.
+
+    pandas takes a millisecond for each column, and a table may have thousands.
+    """
+    known = [v for v in text if isinstance(v, str) and v.strip().lower() not in MISSING]
+    if not known or not any(map(str.isdigit, known[0])):
+        return False
+    return True if all(map(_PLAIN.fullmatch, known)) else None
 
 
 def decimal_marks(values: Iterable[str]) -> set[str]:
@@ -92,18 +108,19 @@ def decimal_marks(values: Iterable[str]) -> set[str]:
 def sampled_marks(sample: pd.DataFrame) -> set[str]:
     """Decimal marks proved by the columns of a file that hold nothing but numbers."""
     found: set[str] = set()
-    for column in sample.columns:
-        if isinstance(sample[column].dtype, pd.StringDtype):
-            values = _plain_values(sample[column])
+    for dtype, column in zip(sample.dtypes, sample.to_numpy(dtype=object).T, strict=True):
+        texts = [value for value in column if isinstance(value, str)]
+        if isinstance(dtype, pd.StringDtype) or len(texts) == len(column):
+            values = _plain_values(texts)
             marks = decimal_marks(values)
             if len(marks) == 1 and all(map(_NUMBERS[min(marks)].fullmatch, values)):
                 found |= marks
     return found
 
 
-def _plain_values(text: pd.Series) -> list[str]:
+def _plain_values(texts: Iterable[str]) -> list[str]:
     """Values that are not missing, with a plain minus sign and without percent signs."""
-    values = [v.strip().replace("\u2212", "-") for v in text.dropna()]
+    values = [v.strip().replace("\u2212", "-") for v in texts]
     return [v.removesuffix("%").rstrip() for v in values if v.lower() not in MISSING]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -11,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 import pandas as pd
 from pydantic import BaseModel
 
-from pepr_utils.errors import InvalidTableError
+from pepr_utils.errors import InvalidTableError, listed
 from pepr_utils.results.schema import PUBLISHED_DOUBTS, Epoch, PublishedRun, Run
 
 #: The key that rows of `runs` share when they may be compared; derived, see `experiments`.
@@ -232,13 +233,11 @@ def _is_empty(values: pd.Series) -> pd.Series:
 def _check_names(
     names: list[str], required: list[str], known: dict[str, Column], source: str
 ) -> None:
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice:
+    if twice := sorted(n for n, times in Counter(names).items() if times > 1):
         raise InvalidTableError(f"{source}: column {twice[0]!r} appears twice; keep one")
     absent = [name for name in known if name not in names]
-    for name in names:
-        close = get_close_matches(str(name), absent, n=1, cutoff=0.85)
-        if name not in known and close:
+    for name in (name for name in names if name not in known):
+        if close := get_close_matches(str(name), absent, n=1, cutoff=0.85):
             fix, unit = f"did you mean {close[0]!r}?", known[close[0]].unit
             stem, known_stem = (n.rpartition("_")[0] for n in (str(name), close[0]))
             if unit not in ("", "1") and stem == known_stem:
@@ -247,7 +246,7 @@ def _check_names(
     missing = [name for name in required if name not in names]
     if missing:
         raise InvalidTableError(
-            f"{source}: no column {missing[0]!r}; it has {', '.join(map(repr, names)) or 'none'}; "
+            f"{source}: no column {missing[0]!r}; it has {listed([*map(repr, names)])}; "
             f"needed: {', '.join(required)}"
         )
 

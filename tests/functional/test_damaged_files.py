@@ -285,10 +285,20 @@ def test_a_pipe_or_device_among_the_records_is_not_waited_for(tmp_path):
     place = tmp_path / "runs" / "pipe.json"
     os.mkfifo(place)
     for _ in ("a pipe", "a device"):
-        with pytest.raises(InvalidTableError, match=r"pipe\.json: not a regular file"):
+        with pytest.raises(InvalidTableError, match=r"pipe\.json: .*not a regular file"):
             load_result_set(tmp_path)
         place.unlink()
         place.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("place", ["running/p.json", "study.json", "asked/p.json"])
+def test_a_pipe_in_a_folder_of_runs_is_not_waited_for(tmp_path, place, pepr):
+    record(tmp_path)
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    os.mkfifo(tmp_path / place)
+    done = pepr("status", tmp_path)
+    assert done.code == (0 if "running" in place else 2), done.err
+    assert ("p.json" in done.err or "study.json" in done.err) == (done.code == 2)
 
 
 @pytest.fixture(params=[True, False], ids=["with-hash", "without"])

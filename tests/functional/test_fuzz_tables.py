@@ -12,6 +12,7 @@ import json
 import lzma
 import random
 import re
+import time
 import zipfile
 from itertools import chain
 
@@ -28,6 +29,26 @@ MODELS = {
     "f f": (0.9, 1234567.0),
 }
 COMMANDS = ("score", "select", "pareto")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [*COMMANDS, "report", "audit", "score without a column"])
+def test_time_grows_with_the_number_of_columns_and_no_faster(command, tmp_path, pepr):
+    """50,000 columns took minutes where each was compared with every other."""
+    names = [f"c{i}" for i in range(50_000)]
+    rows = [[f"m{i}", f"0.{i + 3}", str(i + 1), *["0.5"] * len(names)] for i in range(4)]
+    lines = [["model", "accuracy", "energy_kwh", *names], *rows]
+    path = tmp_path / "wide.csv"
+    path.write_text("".join(",".join(line) + "\n" for line in lines))
+    options = {"audit": [], "score without a column": []}.get(
+        command, ["--performance", "accuracy", "--cost", "energy_kwh"]
+    )
+    options += ["-o", tmp_path / "r.html"] if command == "report" else []
+    began = time.process_time()
+    done = pepr(command.split()[0], path, *options)
+    assert time.process_time() - began < 20  # of the processor, whatever else the machine does
+    assert done.code == (2 if "without" in command else 0), done.err
+    assert len(done.out + done.err) < 10_000
 
 
 def _number(value, rng, mark, grouped):

@@ -1,5 +1,6 @@
 """One run, from its definition to its record on disk, with failures and interruptions."""
 
+import errno
 import hashlib
 import json
 import multiprocessing
@@ -481,6 +482,28 @@ def test_a_full_disk_at_the_start_of_a_session_is_a_folder_error(tmp_path, monke
     with pytest.raises(RunError, match="unknown") as found:  # beside another error it is one
         fine_tune("phantom", "test_resnett", **wanted)
     assert not isinstance(found.value, FolderError)
+
+
+def test_attempts_that_end_on_a_full_disk_are_counted(tmp_path, monkeypatch):
+    from pepr_utils.errors import FolderError
+    from pepr_utils.measurement import store
+    from pepr_utils.results import write_record
+
+    def full(_record, _folder):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(perform, "train", _failing)
+    wanted = {"protocol": "tiny", "pretrained": False, "device": "cpu", "result_set": tmp_path}
+    monkeypatch.setattr(store, "write_record", full)
+    for _ in range(2):
+        with pytest.raises(FolderError, match=r"cannot be written .*No space left on device"):
+            measure(RUN, tmp_path)
+    monkeypatch.setattr(store, "write_record", write_record)
+    said = []
+    (record,) = fine_tune("phantom", "test_resnet", say=said.append, **wanted).records
+    assert record.attempt == 3
+    assert any("failed: killed: process" in line and "a full disk" in line for line in said)
+    assert noted_runs(tmp_path) == []
 
 
 def test_one_folder_is_one_device_from_its_first_record_on(tmp_path, monkeypatch):

@@ -6,6 +6,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -75,6 +78,30 @@ def test_a_run_that_hangs_is_ended_and_the_others_are_measured(tmp_path):
     assert "in act" in logs  # where it hung
 
 
+@pytest.mark.parametrize("seconds", [0, 0.5, 1.5])
+def test_a_worker_that_is_killed_while_it_starts_ends_no_sweep(tmp_path, seconds):
+    """At once, while it imports, and about when it is up."""
+    killed = []
+
+    def kill_the_first():
+        def workers():
+            with suppress(psutil.Error):
+                found = psutil.Process().children(recursive=True)
+                return [process for process in found if "spawn_main" in str(process.cmdline())]
+
+        (worker, *_) = driver.until(workers)
+        time.sleep(seconds)
+        worker.kill()
+        killed.append(worker.pid)
+
+    runs, thread = driver.runs(3), threading.Thread(target=kill_the_first)
+    thread.start()
+    driver.measure(runs, tmp_path, slots=2)
+    thread.join()
+    assert len(killed) == 1
+    driver.check_whole(tmp_path, runs, killed=1)
+
+
 def test_a_worker_that_is_killed_takes_its_kernel_along_and_the_run_is_done_again(tmp_path):
     runs, killed = driver.runs(3), []
 
@@ -115,13 +142,18 @@ def test_a_coordinator_that_is_killed_leaves_nothing_running_and_a_resume_repeat
     driver.until(lambda: not any(driver.alive(child.pid) for child in family))
     before = driver.records(tmp_path)
     assert len(before) == 3
+    devices = Path(os.environ["TMPDIR"])
+    assert {p.suffix for p in devices.glob("*/sweep-*")} == {"", ".lock"}
     (hidden,) = tmp_path.glob("notebooks/.*.ipynb.tmp")
     damaged, *finished = before
     path = tmp_path / "runs" / f"{damaged}.json"
     path.write_text(path.read_text()[:60])
     assert state(tmp_path, runs).broken == (path,)
 
-    driver.measure(runs, tmp_path, attempts=1)
+    process = driver.start(tmp_path, n=6, attempts=1)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert list(devices.glob("*/sweep-*")) == []  # those of the killed one too
     after = driver.check_whole(tmp_path, runs, killed=1)
     assert [after[name] for name in finished] == [before[name] for name in finished]
     measured = [name for _, _, _, name in driver.windows(tmp_path)]

@@ -4,6 +4,7 @@ import gzip
 import os
 import struct
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -459,3 +460,22 @@ def test_a_home_folder_is_no_data_set(tmp_path, monkeypatch):
         with pytest.raises(DatasetError, match="your home folder"):
             dataset_kind(name)
     assert dataset_kind("~/images") == ("folder", home / "images")
+
+
+def test_a_folder_of_other_files_is_refused_before_any_is_read(tmp_path, monkeypatch):
+    """Such as a folder of documents with some pictures: 20,000 files, none of them opened."""
+    for i in range(200):
+        (tmp_path / "documents" / str(i)).mkdir(parents=True)
+        for j in range(100):
+            (tmp_path / "documents" / str(i) / f"{j}.txt").touch()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "documents" / name).touch()
+    opened, looked_at = [], []
+    monkeypatch.setattr("io.open", lambda *a, **_: opened.append(a))
+    monkeypatch.setattr(Path, "open", lambda *a, **_: opened.append(a))
+    stat = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda *a, **k: looked_at.append(a) or stat(*a, **k))
+    with pytest.raises(DatasetError, match=r"more than 5,000 files in it are not images, and 2"):
+        list_folder(tmp_path)
+    assert opened == []
+    assert len(looked_at) < 100

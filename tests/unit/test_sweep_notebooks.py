@@ -6,7 +6,7 @@ import os
 import nbformat
 import pytest
 
-from pepr_utils.measurement.store import claim
+from pepr_utils.measurement.store import claim, exclusive
 from pepr_utils.measurement.sweep import SweepError, notebook, worker
 from pepr_utils.measurement.sweep.folder import tidy, tidy_after
 from pepr_utils.measurement.sweep.notebook import Ended, execute
@@ -80,17 +80,18 @@ def test_old_leftovers_of_killed_processes_are_removed(tmp_path):
     for name in left:
         (tmp_path / name).mkdir()
     old = [".a.tmp", "runs/.b.tmp", "running/s.stop", "running/s.here", "running/s.waiting",
-           "running/s.claim", "notebooks/s.log", "notebooks/.s.ipynb.tmp"]  # fmt: skip
+           "running/s.claim", "running/s.lock", "notebooks/s.log",
+           "notebooks/.s.ipynb.tmp"]  # fmt: skip
     for name in old:
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (0, 0))
     kept = [".c.tmp", "runs/.d.tmp", "running/r.here", "running/r.waiting", "running/r.claim",
-            "notebooks/r.log", "notebooks/full.log"]  # fmt: skip
+            "running/r.lock", "notebooks/r.log", "notebooks/full.log"]  # fmt: skip
     for name in kept:
         (tmp_path / name).touch()
     (tmp_path / kept[-1]).write_text("why it ended")
-    with claim(tmp_path, "r"):  # a run may take days
-        for name in ("running/r.claim", kept[-1]):
+    with claim(tmp_path, "r"), exclusive(tmp_path / "running/r.lock"):  # a run may take days
+        for name in ("running/r.claim", "running/r.lock", kept[-1]):
             os.utime(tmp_path / name, (0, 0))
         tidy(tmp_path)
         assert _names(tmp_path) == sorted(kept)

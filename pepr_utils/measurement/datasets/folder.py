@@ -7,10 +7,11 @@ Where there is only a folder per class the images are split here: a fixed draw, 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -40,6 +41,8 @@ _NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "
           "test": "test"}  # fmt: skip
 
 
+#: A folder with more other files than this, ten for each image, is none of images.
+MOST_OTHERS = 5_000
 #: What the name of a folder or file with a patient's images has in it.
 _PATIENT = re.compile(
     r"(?<![a-z])(?:patient|pat|person|participant|subject|subj|sub|case|mrn|pid)[-_ ]?\d+", re.I
@@ -204,13 +207,29 @@ def list_folder(folder: Path) -> Listing:
         If the layout is not understood, a file is no image, or an image is in two classes.
     """
     try:
-        paths = (folder, *folder.rglob("*"))
+        paths = (folder, *_walk(folder))
         times = [(p.stat() if p.exists() else p.lstat()).st_mtime_ns for p in paths]
         return _list(folder, max(times), len(times))
     except OSError as error:
         raise DatasetError(
             f"{error.filename or folder}: cannot be read ({error.strerror})"
         ) from None
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Everything in a folder but what is hidden; an error soon where hardly any of it is images."""
+    n_images = n_others = 0
+    for top, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        images = sum(map(_is_image, map(Path, names)))
+        n_images, n_others = n_images + images, n_others + len(names) - images
+        if n_others > MOST_OTHERS and n_others > 10 * n_images:
+            raise DatasetError(
+                f"{folder}: more than {MOST_OTHERS:,} files in it are not images, and {n_images:,} "
+                "are, as far as it was looked through; name the folder that holds the images, "
+                "without other files"
+            )
+        yield from (Path(top, name) for name in (*folders, *names))
 
 
 @cache

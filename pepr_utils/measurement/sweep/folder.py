@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pepr_utils.errors import FolderError
 from pepr_utils.measurement.store import check_writable, folder_errors, is_locked
+from pepr_utils.results.file_content import regular_bytes
 
 #: Nothing is begun with less room: for records with their predictions, and executed notebooks.
 ROOM_BYTES = 20_000_000
@@ -70,7 +71,7 @@ def name_notebooks(folder: Path, sweep: str | None = None) -> None:
     pattern = hidden_notebook(Path(f"*-{sweep}.ipynb" if sweep else "*.ipynb")).name
     for path in folder.glob(f"notebooks/{pattern}"):
         with suppress(OSError, ValueError, TypeError, KeyError):
-            if json.loads(path.read_bytes())["cells"]:  # it is whole
+            if json.loads(regular_bytes(path))["cells"]:  # it is whole
                 path.replace(path.with_name(path.name[1:].removesuffix(".tmp")))
 
 

@@ -16,6 +16,7 @@ from pepr_utils.errors import InvalidTableError, PeprError
 from pepr_utils.measurement.run import Run
 from pepr_utils.results import load_architectures
 from pepr_utils.results.atomic import write_whole
+from pepr_utils.results.file_content import regular_bytes
 
 #: The plan of a sweep.
 FILE = "study.json"
@@ -107,7 +108,7 @@ def read_plan(folder: Path) -> tuple[Plan, Mapping[Run, float | None]] | None:
     """
     path = Path(folder) / FILE
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(regular_bytes(path))
         planned, seconds = [], {}
         for entry in content["runs"]:
             run = Run(**{name: entry[name] for name in Run.__dataclass_fields__})
@@ -142,7 +143,7 @@ def read_requested(folder: Path) -> dict[str, Run]:
     found: dict[str, Run] = {}
     for path in sorted((Path(folder) / REQUESTED).glob("*.json")):
         try:
-            content = json.loads(path.read_bytes())
+            content = json.loads(regular_bytes(path))
             found |= {name: Run(**run) for name, run in content.items()}
         except (OSError, ValueError, TypeError, AttributeError):
             raise InvalidTableError(
