@@ -407,7 +407,9 @@ class _TextReader:
         text = frame[columns].astype("string")
         if self._has_apostrophes:
             text = text.apply(_without_apostrophes)
-        return text if len(columns) == frame.shape[1] else frame.assign(**{name: text[name] for name in columns})
+        if len(columns) == frame.shape[1]:
+            return text
+        return frame.assign(**{name: text[name] for name in columns})
 
     def _pandas(self, columns: list[str], dtypes: dict[str, Any]) -> pd.DataFrame:
         texts = [text for m in MISSING for text in (m, m.upper(), m.capitalize())]
