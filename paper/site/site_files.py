@@ -154,6 +154,10 @@ if (location.protocol === "file:") {{
 """
 
 
+#: What a page asks for by a checksum only where the site was there before.
+_CHECKED = re.compile(r"(mystnb\.\w+\.css|tex-chtml\.js)\?v=\w+")
+
+
 def mend_pages(site: Path, commit: str) -> None:
     """Mend the pages that have just been written, and let the search show what all pages say.
 
@@ -180,9 +184,9 @@ def mend_pages(site: Path, commit: str) -> None:
                 text = text.replace(seen, mended)
         if name == "search.html":
             script = f'<script src="{search.name}"></script>\n</head>'
-            text = text if script in text else text.replace("</head>", script)
+            text = _CHECKED.sub(r"\1", text if script in text else text.replace("</head>", script))
         elif _SEARCH.search(text):
-            text = _SEARCH.sub("", text)
+            text = _CHECKED.sub(r"\1", _SEARCH.sub("", text))
             texts[name] = _text(text)
         elif name in before:
             texts[name] = before[name]

@@ -27,6 +27,7 @@ from myst_nb.ext.glue.roles import PasteTextRole
 from myst_nb.ext.glue.utils import PendingGlueReference
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
+from sphinx.util.index_entries import split_index_msg
 
 import pepr_utils
 from paper.site import code, site_files
@@ -153,6 +154,26 @@ def changed_for_all(app: Sphinx, env: Any) -> list[str]:  # noqa: ARG001  Sphinx
     return [] if before == now else list(env.found_docs)
 
 
+def complete_search(app: Sphinx) -> list[Any]:
+    """Mend the search's index, as if all pages were new.
+
+    Sphinx forgets the options of commands on pages that stay, and keeps words that no page has.
+    """
+    index = app.builder.indexer
+    for docname, entries in sorted(app.env.domaindata["index"]["entries"].items()):
+        index._index_entries.pop(docname, None)  # or their order were that of writing
+        words = [
+            (word, at or "", main)
+            for kind, text, at, main, _ in entries
+            for word in split_index_msg(kind, text)
+        ]
+        index._index_entries[docname] = sorted(set(words))
+    for pages in (index._mapping, index._title_mapping):
+        for word in [word for word, found in pages.items() if not found]:
+            del pages[word]
+    return []
+
+
 def write_source_pages(app: Sphinx, failed: Exception | None) -> None:
     """Write the page of each source file, without the theme, which would take longest; tidy up."""
     if failed:
@@ -252,6 +273,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-before-read-docs", read_in_parallel)
     app.connect("doctree-read", note_sources)
     app.connect("env-get-updated", changed_for_all, priority=900)  # after figures are numbered
+    app.connect("html-collect-pages", complete_search)
     app.connect("build-finished", write_source_pages)
     app.connect("sphinx-click-process-description", set_example)
     app.config.linkcode_resolve = source_of

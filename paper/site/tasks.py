@@ -28,7 +28,7 @@ def chapter_tasks(root: Path) -> Iterator[dict[str, Any]]:
         The project's folder.
     """
     notebooks = _notebooks(_chapters(root))
-    for chapter in notebooks:
+    for chapter in reversed(notebooks):  # the longest are in the appendix
         target = _executed(root, chapter)
         yield {
             "name": chapter.docname,
