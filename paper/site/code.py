@@ -16,8 +16,6 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from pepr_utils.ledger import load_claims
-
 ROOT = Path(__file__).resolve().parents[2]
 
 #: Characters of an expression that are shown where a number is pointed at.
@@ -49,6 +47,7 @@ def files() -> dict[str, Path]:
     return found
 
 
+@cache
 def find(name: str) -> Place | None:
     """Find where a dotted name is defined, through modules that only pass it on.
 
@@ -188,6 +187,8 @@ def expression(place: Place, key: str) -> str:
 @cache
 def _checks() -> dict[str, str]:
     """The function that computes each claim of the ledger."""
+    from pepr_utils.ledger import load_claims  # takes longer than a page
+
     return {claim.id: claim.check for claim in load_claims() if claim.check}
 
 
@@ -237,9 +238,11 @@ def link_names(body: str, names: dict[str, str], docname: str, *, calls: bool = 
     return _NAME.sub(link, body)
 
 
-def source_pages(notebooks: Iterable[Path], root: Path) -> Iterator[tuple[str, str]]:
-    """Yield each source file's name and its lines as HTML."""
+def source_pages(notebooks: Iterable[Path], root: Path, site: Path) -> Iterator[tuple[str, str]]:
+    """Yield each source file's name and its lines as HTML; modules only where they have no page."""
     for module, path in files().items():
+        if (site / "code" / f"{name_of(path)}.html").is_file():
+            continue
         own = {name: f"{module}.{name}" for name in _definitions(module)}
         yield _page(name_of(path), _highlighted(path.read_text("utf-8")), own | _imports(module))
     for path in notebooks:

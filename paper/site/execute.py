@@ -118,6 +118,8 @@ def _run(chapter: Chapter, notebook: Any, root: Path) -> tuple[Any, dict[str, st
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    from paper.site.kernels import ForkedKernelManager
+
     listing = nbformat.v4.new_code_cell(_LIST_MODULES)
     # Kernels inherit both: sets keep their order, and the platform's folders raise no warning.
     os.environ.update(PYTHONHASHSEED="0", JUPYTER_PLATFORM_DIRS="1")
@@ -129,6 +131,7 @@ def _run(chapter: Chapter, notebook: Any, root: Path) -> tuple[Any, dict[str, st
             cwd=root,
             progress_bar=False,
             log_output=False,
+            kernel_manager_class=ForkedKernelManager,
             extra_arguments=["--log-level=50"],  # the kernel's own chatter
         )
     except PapermillExecutionError as error:

@@ -11,10 +11,11 @@ import html
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, NavigableString, Tag
 
 from paper.site.chapters import BookError
 
@@ -49,7 +50,7 @@ def take_out(body: str, top: str, page: str, site: Path) -> str:
     top : str
         The way from the page to the site's folder: ``"../"`` for ``notebooks/score``.
     page : str
-        The page's name, for those that it frames.
+        The page's name, which its folder has.
     site : pathlib.Path
         The site's folder.
 
@@ -58,15 +59,16 @@ def take_out(body: str, top: str, page: str, site: Path) -> str:
     BookError
         If two figures or tables of one name differ.
     """
-    folder = site / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = site / FOLDER / page
+    shutil.rmtree(folder, ignore_errors=True)
 
     def write(name: str, content: bytes) -> str:
         file = folder / name
         if file.is_file() and file.read_bytes() != content:
             raise BookError(f"{page}: another figure or table is named {file.stem!r}; rename one")
+        folder.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
-        return f"{top}{FOLDER}/{name}"
+        return f"{top}{FOLDER}/{page}/{name}"
 
     def name_file(match: re.Match[str]) -> str:
         name = f"{match['name']}.{match['kind']}"
@@ -75,8 +77,7 @@ def take_out(body: str, top: str, page: str, site: Path) -> str:
     def name_page(match: re.Match[str]) -> str:
         if len(match["page"]) < _LONG:
             return match[0]
-        name = f"{page.rpartition('/')[2]}-page.html"
-        return f'src="{write(name, html.unescape(match["page"]).encode())}"'
+        return f'src="{write("page.html", html.unescape(match["page"]).encode())}"'
 
     body = _PICTURE.sub(lambda match: f'{name_file(match)} loading="lazy"', body)
     return _FRAME.sub(name_page, _TABLE.sub(name_file, body))
@@ -133,14 +134,16 @@ _MENDED = {
     '<summary><span class="toctree-toggle"': (
         '<summary aria-label="Show or hide its pages"><span class="toctree-toggle"'
     ),
-    'class="sidebar-primary-items__start sidebar-primary__section"': (
+    'class="sidebar-primary-items__start sidebar-primary__section">': (
         'class="sidebar-primary-items__start sidebar-primary__section" role="region" '
-        'aria-label="Sidebar"'
+        'aria-label="Sidebar">'
     ),
     '<div role="list" class="citation-list">': '<div class="citation-list">',
     ' role="doc-biblioentry"': "",
 }
-_NOT_TEXT = ".cell_input, .headerlink, .pepr-links, .pepr-chart, .pepr-provenance, script, style"
+_NOT_TEXT = {"cell_input", "headerlink", "pepr-links", "pepr-chart", "pepr-provenance"}
+#: Where a page says its commit; a page that stays as it is gets the new one too.
+_COMMIT = re.compile(r"commit <code>[^<]*</code>(?=[^\n]*</p>\n)")
 _INLINE = ("a", "abbr", "code", "em", "span", "strong", "sub", "sup")
 #: Without a server no page may read another: the search shows texts that are in a script.
 _TEXTS = """\
@@ -151,41 +154,69 @@ if (location.protocol === "file:") {{
 """
 
 
-def mend_pages(site: Path) -> None:
-    """Mend the theme's pages, take out what they do not use, and let the search show texts."""
+#: What a page asks for by a checksum only where the site was there before.
+_CHECKED = re.compile(r"(mystnb\.\w+\.css|tex-chtml\.js)\?v=\w+")
+
+
+def mend_pages(site: Path, commit: str) -> None:
+    """Mend the pages that have just been written, and let the search show what all pages say.
+
+    What the theme gets wrong is put right, and what pages do not use is taken out.
+
+    Parameters
+    ----------
+    site : pathlib.Path
+        The site's folder.
+    commit : str
+        What every page says that it is built from.
+    """
+    search = site / "search-texts.js"
+    before = json.loads(search.read_text("utf-8").splitlines()[0][18:-1]) if search.exists() else {}
     texts = {}
     for page in sorted(site.rglob("*.html")):
         name = page.relative_to(site).as_posix()
-        if name.startswith(("code/", "_static/", f"{FOLDER}/")):
+        if name.startswith(("_static/", f"{FOLDER}/")):
             continue
-        text = page.read_text("utf-8")
-        for seen, mended in _MENDED.items():
-            text = text.replace(seen, mended)
+        written = page.read_text("utf-8")
+        text = _COMMIT.sub(f"commit <code>{html.escape(commit)}</code>", written)
+        if not name.startswith("code/"):
+            for seen, mended in _MENDED.items():
+                text = text.replace(seen, mended)
         if name == "search.html":
-            text = text.replace("</head>", '<script src="search-texts.js"></script>\n</head>')
-        else:
-            text = _SEARCH.sub("", text)
+            script = f'<script src="{search.name}"></script>\n</head>'
+            text = _CHECKED.sub(r"\1", text if script in text else text.replace("</head>", script))
+        elif _SEARCH.search(text):
+            text = _CHECKED.sub(r"\1", _SEARCH.sub("", text))
             texts[name] = _text(text)
-        page.write_text(text, "utf-8")
+        elif name in before:
+            texts[name] = before[name]
+        if text != written:
+            page.write_text(text, "utf-8")
     tools = site / "_static" / "searchtools.js"
     if tools.is_file():
         tools.write_text(tools.read_text("utf-8").replace(*_NUMBERS), "utf-8")
     script = _TEXTS.format(texts=json.dumps(texts, ensure_ascii=False, separators=(",", ":")))
-    (site / "search-texts.js").write_text(script, "utf-8")
+    search.write_text(script, "utf-8")
 
 
 def _text(page: str) -> str:
     """What a page says, with its sections, as the search looks them up."""
-    article = BeautifulSoup(page, "html.parser").select_one("article")
-    if article is None:
-        return ""
-    for element in article.select(_NOT_TEXT):
-        element.decompose()
-    for element in article.find_all(True):
-        if element.name == "section":
-            element.attrs = {"id": element.get("id", "")}
-        else:
-            if element.name not in _INLINE:
-                element.insert_after(" ")
-            element.unwrap()
-    return f'<div role="main">{" ".join(article.decode_contents().split())}</div>'
+    _, start, rest = page.partition("<article")
+    article = BeautifulSoup(start + rest.partition("</article>")[0], "html.parser")
+    text = " ".join("".join(_words(article)).split())
+    return f'<div role="main">{text}</div>' if start else ""
+
+
+def _words(element: Tag) -> Iterator[str]:
+    for child in element.children:
+        if type(child) is NavigableString:
+            yield html.escape(child, quote=False)
+        elif (
+            isinstance(child, Tag)
+            and child.name not in ("script", "style")
+            and _NOT_TEXT.isdisjoint(child.get("class", ()))
+        ):
+            section = child.name == "section"
+            yield f'<section id="{html.escape(child.get("id", ""))}">' if section else ""
+            yield from _words(child)
+            yield "</section>" if section else "" if child.name in _INLINE else " "

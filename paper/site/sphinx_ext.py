@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import copy
 import html
 import json
 import re
@@ -26,6 +27,7 @@ from myst_nb.ext.glue.roles import PasteTextRole
 from myst_nb.ext.glue.utils import PendingGlueReference
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
+from sphinx.util.index_entries import split_index_msg
 
 import pepr_utils
 from paper.site import code, site_files
@@ -49,7 +51,7 @@ _SOURCE_PAGE = """\
 <link rel="stylesheet" href="{top}_static/pygments.css">
 <link rel="stylesheet" href="{top}_static/pepr.css"></head>
 <body class="pepr-source">
-<p><a href="{top}book/index.html">PePR</a> · {title} · commit {commit}</p>
+<p><a href="{top}book/index.html">PePR</a> · {title} · commit <code></code></p>
 <div class="highlight"><pre>{lines}</pre></div>
 </body></html>
 """
@@ -93,7 +95,6 @@ class CaptionedTables(SphinxTransform):
 
 def add_commit(app: Sphinx, config: Any) -> None:
     """Note the commit that the site is built from, the repository, and the chart library."""
-    config.pepr_commit = config.pepr_commit or describe_commit(_root(app))
     given = yaml.safe_load((_root(app) / "_config.yml").read_text("utf-8")).get("repository", {})
     config.pepr_repository = repository_address(_root(app), given.get("url") or "")
     config.html_theme_options |= theme_options(config.pepr_repository)
@@ -129,10 +130,52 @@ class Number(PasteTextRole):
         return [link], []
 
 
+def read_in_parallel(app: Sphinx, *_: Any) -> None:
+    """Let pages be read by several processes, whatever an extension does not say about it."""
+    for extension in app.extensions.values():
+        if extension.parallel_read_safe is None:
+            extension.parallel_read_safe = True
+
+
 def note_sources(app: Sphinx, doctree: nodes.document) -> None:
-    """Note the chapters whose computed values a page quotes."""
+    """Note the chapters whose computed values a page quotes: it is read again when they change."""
     quoted = {node.refdoc for node in doctree.findall(PendingGlueReference)}
     app.env.metadata[app.env.docname]["pepr_sources"] = sorted({app.env.docname, *quoted})
+    for name in {app.env.docname, *quoted}:
+        if text := _notebook(app, name):
+            app.env.note_dependency(str(text))
+            app.env.note_dependency(app.env.doc2path(name))
+
+
+def changed_for_all(app: Sphinx, env: Any) -> list[str]:  # noqa: ARG001  Sphinx passes both
+    """Return all pages where titles, numbers or targets changed, which any page may show."""
+    now = [env.toc_secnumbers, env.toc_fignumbers, env.toctree_includes]
+    now += [env.domaindata[name] for name in ("std", "math", "py")]
+    cited = env.domaindata["cite"]["citations"]
+    now += [[(c.citation_id, c.key, c.formatted_entry.label) for c in cited]]
+    now += [{name: str(title) for name, title in env.titles.items()}]
+    before, env.pepr_shared = getattr(env, "pepr_shared", None), copy.deepcopy(now)
+    return [] if before == now else list(env.found_docs)
+
+
+def complete_search(app: Sphinx) -> list[Any]:
+    """Mend the search's index, as if all pages were new.
+
+    Sphinx forgets the options of commands on pages that stay, and keeps words that no page has.
+    """
+    index = app.builder.indexer
+    for docname, entries in sorted(app.env.domaindata["index"]["entries"].items()):
+        index._index_entries.pop(docname, None)  # or their order were that of writing
+        words = [
+            (word, at or "", main)
+            for kind, text, at, main, _ in entries
+            for word in split_index_msg(kind, text)
+        ]
+        index._index_entries[docname] = sorted(set(words))
+    for pages in (index._mapping, index._title_mapping):
+        for word in [word for word, found in pages.items() if not found]:
+            del pages[word]
+    return []
 
 
 def write_source_pages(app: Sphinx, failed: Exception | None) -> None:
@@ -140,26 +183,24 @@ def write_source_pages(app: Sphinx, failed: Exception | None) -> None:
     if failed:
         return
     texts = {name: p for name in sorted(app.env.found_docs) if (p := _notebook(app, name))}
-    site, first = Path(app.outdir), clone_cell(app.config.pepr_repository)
+    site, first, written = Path(app.outdir), clone_cell(app.config.pepr_repository), []
     for name, text in texts.items():
         download = site / "_sources" / f"{name}.md"
+        if download.read_bytes() == text.read_bytes():
+            continue  # the page has not been written again
+        written.append(text)
         shutil.copyfile(text, download)
         slim = site_files.slim_notebook(Path(app.env.doc2path(name)).read_text("utf-8"), first)
         download.with_suffix(".ipynb").write_text(slim, "utf-8")
     site_files.drop_unused(site)
-    site_files.mend_pages(site)
-    for file, lines in code.source_pages(texts.values(), _root(app)):
+    for file, lines in code.source_pages(written, _root(app), site):
         page = Path(app.outdir, "code", f"{file}.html")
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(
-            _SOURCE_PAGE.format(
-                title=file,
-                top="../" * (file.count("/") + 1),
-                lines=lines,
-                commit=app.config.pepr_commit,
-            ),
+            _SOURCE_PAGE.format(title=file, top="../" * (file.count("/") + 1), lines=lines),
             encoding="utf-8",
         )
+    site_files.mend_pages(site, describe_commit(_root(app)))
 
 
 def set_example(_: Sphinx, _context: Any, lines: list[str]) -> None:
@@ -208,7 +249,7 @@ def finish_page(
         names = code.bindings(code.code_of(notebook))
         body = _CODE.sub(lambda block: code.link_names(block[0], names, pagename), body)
     made = [made for name in sources if (made := _made(app.env.doc2path(name)))]
-    parts = [*_made_from(made, app.config.pepr_commit), *_links_to_code(app, pagename)]
+    parts = [*_made_from(made), *_links_to_code(app, pagename)]
     context["body"] = f'{body}\n<p class="pepr-provenance">{" · ".join(parts)}</p>\n'
 
 
@@ -224,7 +265,6 @@ def _maker(app: Sphinx, name: str, docnames: list[str]) -> str | None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
-    app.add_config_value("pepr_commit", "", "html", types=[str])
     app.add_config_value("pepr_repository", "", "html", types=[str])
     app.add_enumerable_node(
         CaptionedTable,
@@ -234,7 +274,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_transform(CaptionedTables)
     app.add_role_to_domain("glue", "text", Number(), override=True)
     app.connect("config-inited", add_commit)
+    app.connect("env-before-read-docs", read_in_parallel)
     app.connect("doctree-read", note_sources)
+    app.connect("env-get-updated", changed_for_all, priority=900)  # after figures are numbered
+    app.connect("html-collect-pages", complete_search)
     app.connect("build-finished", write_source_pages)
     app.connect("sphinx-click-process-description", set_example)
     app.config.linkcode_resolve = source_of
@@ -275,7 +318,7 @@ def _links_to_code(app: Sphinx, docname: str) -> list[str]:
     ]
 
 
-def _made_from(made: list[dict[str, Any]], commit: str) -> list[str]:
+def _made_from(made: list[dict[str, Any]]) -> list[str]:
     """Say what a page and the chapters that it quotes were made from."""
     sets = {_result_set(m): None for m in made if m.get("result_set")}
     given = made[0].get("parameters", {}) if len(made) == 1 else {}
@@ -284,8 +327,7 @@ def _made_from(made: list[dict[str, Any]], commit: str) -> list[str]:
     parts += [f"parameters <code>{html.escape(words)}</code>"] if words else []
     names = [str(m["result_set"]) for m in made if m.get("result_set")]
     parts += dict.fromkeys(LICENCES[name] for name in names if name in LICENCES)
-    parts += [f"commit <code>{html.escape(commit)}</code>"]
-    return [*parts, f"pepr-utils {html.escape(pepr_utils.__version__)}"]
+    return [*parts, "commit <code></code>", f"pepr-utils {html.escape(pepr_utils.__version__)}"]
 
 
 def _result_set(made: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from doit.exceptions import TaskFailed, UnmetDependency
 from doit.reporter import ZeroReporter
 from doit.tools import config_changed
 
-from paper.site.build import build_site, describe_commit, prose_files, stage
+from paper.site.build import build_site, code_files, describe_commit, prose_files, stage
 from paper.site.chapters import BookError, Chapter, dependencies, read_chapters
 from paper.site.execute import build_chapter, hashes, look_up
 from pepr_utils.errors import PeprError
@@ -28,7 +28,7 @@ def chapter_tasks(root: Path) -> Iterator[dict[str, Any]]:
         The project's folder.
     """
     notebooks = _notebooks(_chapters(root))
-    for chapter in notebooks:
+    for chapter in reversed(notebooks):  # the longest are in the appendix
         target = _executed(root, chapter)
         yield {
             "name": chapter.docname,
@@ -54,7 +54,6 @@ def site_task(root: Path) -> dict[str, Any]:
     """
     build, chapters = root / "_build", _chapters(root)
     executed = [_executed(root, chapter) for chapter in _notebooks(chapters)]
-    pipeline = sorted(Path(__file__).parent.glob("*.py"))
     prose = sorted({*prose_files(root), *(c.source for c in chapters if not c.is_notebook)})
     lock = [p for p in [root / "requirements.lock"] if p.is_file()]
 
@@ -65,7 +64,7 @@ def site_task(root: Path) -> dict[str, Any]:
 
     return {
         "actions": [(_guarded, [make_site])],
-        "file_dep": [str(p) for p in [*executed, *prose, *pipeline, *lock]],
+        "file_dep": [str(p) for p in [*executed, *prose, *code_files(), *lock]],
         "targets": [str(build / "html" / "index.html")],
         "uptodate": [config_changed({"commit": describe_commit(root)})],
         "meta": {"site": build / "html" / "index.html"},

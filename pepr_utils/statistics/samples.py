@@ -14,7 +14,7 @@ from pepr_utils.errors import InvalidTableError, NotAvailableError, unknown_name
 from pepr_utils.results import ResultSet, add_classes, majority_of_runs, score_runs
 from pepr_utils.results.architectures import load_timm_models
 from pepr_utils.results.groups import averaged_runs, fraction_runs, pretraining_runs
-from pepr_utils.results.result_set import on_all_images
+from pepr_utils.results.result_set import cached_on_result_set, on_all_images
 from pepr_utils.scoring import cost_alone
 from pepr_utils.statistics.comparisons import (
     AVERAGES,
@@ -96,13 +96,14 @@ def groups(
     comparison = find(result_set, name)
     if labels not in LABELS:
         raise unknown_name("labels", labels, LABELS)
-    result_set = _narrow(result_set)
-    runs = _runs(result_set, comparison)
-    if runs.empty:
-        raise _not_available(result_set, comparison, "it has no such run")
-    table = _one_value_each(_values(result_set, comparison, runs, alpha), comparison.paired)
+    # comparisons by a label of the architectures differ in how these are divided only
+    of = comparison if comparison.paired else replace(comparison, factor="size")
+    try:
+        table = _of_architectures(result_set, of=of, alpha=alpha)
+    except InvalidTableError as error:
+        raise _not_available(result_set, comparison, str(error)) from None
     if not comparison.paired:
-        table["group"] = _classes(result_set, comparison, table, runs, labels)
+        table["group"] = _classes(_narrow(result_set), comparison, table, labels)
     table = table.dropna(subset=["group", "value"]).reset_index(drop=True)
     counts = [int((table["group"] == group).sum()) for group in comparison.groups]
     if min(counts) < 2:
@@ -110,6 +111,17 @@ def groups(
         raise _not_available(result_set, comparison, f"models with a run in each: {found}")
     table.insert(1, "family", families(table["architecture"]))
     return table[["architecture", "family", "group", *_VALUES]]
+
+
+@cached_on_result_set
+def _of_architectures(result_set: ResultSet, *, of: Comparison, alpha: float) -> pd.DataFrame:
+    """The values of each architecture and arm, and its number of parameters."""
+    runs = _runs(_narrow(result_set), of)
+    if runs.empty:
+        raise InvalidTableError("it has no such run")
+    table = _one_value_each(_values(runs, of.performance, alpha), of.paired)
+    sizes = runs.drop_duplicates("architecture")[["architecture", "n_parameters"]]
+    return table.merge(sizes, on="architecture", how="left")
 
 
 def _narrow(result_set: ResultSet) -> ResultSet:
@@ -138,21 +150,16 @@ def _runs(result_set: ResultSet, comparison: Comparison) -> pd.DataFrame:
     return runs[_COLUMNS]
 
 
-def _values(
-    result_set: ResultSet, comparison: Comparison, runs: pd.DataFrame, alpha: float
-) -> pd.DataFrame:
+def _values(runs: pd.DataFrame, performance: str, alpha: float) -> pd.DataFrame:
     """Add to each run its value and the baselines of that value."""
     shares = {key: majority_of_runs(part) for key, part in runs.groupby("experiment", sort=False)}
     runs = runs.assign(majority=runs["experiment"].map(shares).astype(float))
-    if comparison.performance == "accuracy":
+    if performance == "accuracy":
         accuracy = runs["test_accuracy"].astype(float)
         return runs.assign(
             value=accuracy, cost_alone=np.nan, log_value=np.nan, log_cost_alone=np.nan
         )
-    try:
-        scored = score_runs(runs, alpha=alpha)
-    except InvalidTableError as error:
-        raise _not_available(result_set, comparison, str(error)) from None
+    scored = score_runs(runs, alpha=alpha)
     known = scored["resource"].notna()
     alone = pd.Series(np.nan, index=scored.index)
     if known.any():
@@ -189,12 +196,10 @@ def _classes(
     result_set: ResultSet,
     comparison: Comparison,
     table: pd.DataFrame,
-    runs: pd.DataFrame,
     labels: Labels,
 ) -> pd.Series:
     """Group of each row of `table` by a label of its architecture; null where it has none."""
-    sizes = runs.drop_duplicates("architecture")[["architecture", "n_parameters"]]
-    known = add_classes(table[["architecture"]].merge(sizes, on="architecture", how="left"))
+    known = add_classes(table[["architecture", "n_parameters"]])
     label = known[comparison.factor]
     if labels == "alternative":
         if comparison.factor == "size":

@@ -63,7 +63,7 @@ def test_each_figure_offers_its_data_and_its_notebook(pages):
         if "code" in path.parts:
             continue
         figures = path.read_text("utf-8").count('class="pepr-links"')
-        tables = [a for a in page.downloads if re.search(r"figures/[\w-]+\.csv$", a)]
+        tables = [a for a in page.downloads if re.search(r"figures/[\w/-]+\.csv$", a)]
         notebooks = [a for a in page.downloads if a.endswith(".ipynb") and "_sources/" in a]
         assert len(tables) == figures, path.name
         assert len(notebooks) >= figures, path.name

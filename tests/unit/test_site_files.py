@@ -24,24 +24,35 @@ def test_pictures_and_tables_of_a_page_are_files_beside_it(tmp_path):
     page = site_files.take_out(body, "../", "notebooks/score", tmp_path)
     assert "base64" not in page
     for address in ("src", "href"):
-        assert f'{address}="../figures/cost.{"svg" if address == "src" else "csv"}"' in page
-    assert pd.read_csv(tmp_path / "figures" / "models.csv").equals(FRAME)
-    assert (tmp_path / "figures" / "cost.svg").read_text().startswith("<svg")
-    assert site_files.take_out(body, "", "index", tmp_path).count('href="figures/') == 2
+        assert (
+            f'{address}="../figures/notebooks/score/cost.{"svg" if address == "src" else "csv"}"'
+            in page
+        )
+    assert pd.read_csv(tmp_path / "figures/notebooks/score/models.csv").equals(FRAME)
+    assert (tmp_path / "figures/notebooks/score/cost.svg").read_text().startswith("<svg")
+    assert site_files.take_out(body, "", "index", tmp_path).count('href="figures/index/') == 2
 
 
-def test_two_figures_of_one_name_must_be_the_same(tmp_path):
-    site_files.take_out(_shown(), "../", "notebooks/score", tmp_path)
+def test_two_figures_of_one_name_must_be_the_same_on_a_page(tmp_path):
+    both = _shown() + _shown(FRAME.head(1))
     with pytest.raises(BookError, match=r"another figure or table is named 'cost'; rename one"):
-        site_files.take_out(_shown(FRAME.head(1)), "../", "notebooks/curve", tmp_path)
+        site_files.take_out(both, "../", "notebooks/score", tmp_path)
+
+
+def test_a_page_that_is_written_again_leaves_no_file_behind(tmp_path):
+    site_files.take_out(_shown(), "../", "notebooks/score", tmp_path)
+    site_files.take_out(_shown(FRAME.head(1)), "../", "notebooks/score", tmp_path)
+    assert len(pd.read_csv(tmp_path / "figures/notebooks/score/cost.csv")) == 1
+    site_files.take_out("", "../", "notebooks/score", tmp_path)
+    assert list(tmp_path.rglob("*.csv")) == []
 
 
 def test_a_long_framed_page_is_a_file(tmp_path):
     inner = "<p>&lt;" + "x" * 30_000
     body = f'<iframe srcdoc="{inner.replace("&", "&amp;").replace("<", "&lt;")}"></iframe>'
     page = site_files.take_out(body, "../", "notebooks/howto", tmp_path)
-    assert page == '<iframe src="../figures/howto-page.html"></iframe>'
-    assert (tmp_path / "figures" / "howto-page.html").read_text() == inner
+    assert page == '<iframe src="../figures/notebooks/howto/page.html"></iframe>'
+    assert (tmp_path / "figures/notebooks/howto/page.html").read_text() == inner
 
 
 def test_a_notebook_to_download_keeps_its_pictures_and_tables_only():
@@ -56,17 +67,43 @@ def test_a_notebook_to_download_keeps_its_pictures_and_tables_only():
     assert "text/csv" not in kept
 
 
+SEARCH_SCRIPT = '<script src="_static/searchtools.js"></script>\n'
+PROVENANCE = '<p class="pepr-provenance">commit <code></code> · pepr-utils</p>\n'
+
+
+def _searched(site):
+    script = (site / "search-texts.js").read_text().splitlines()[0]
+    return json.loads(script.removeprefix("const peprTexts = ").removesuffix(";"))
+
+
 def test_the_search_is_given_what_pages_say(tmp_path):
     inner = '<section id="one"><h1>Title</h1>' + show_table(FRAME, name="m").html() + "</section>"
-    (tmp_path / "page.html").write_text(f"<article>{inner}<script>x</script></article>")
+    page = tmp_path / "page.html"
+    page.write_text(f"{SEARCH_SCRIPT}<article>{inner}<script>x</script></article>")
     (tmp_path / "search.html").write_text("<head></head>")
-    site_files.mend_pages(tmp_path)
-    script = (tmp_path / "search-texts.js").read_text()
-    texts = json.loads(script.splitlines()[0].removeprefix("const peprTexts = ").removesuffix(";"))
-    assert texts["page.html"].startswith(
+    site_files.mend_pages(tmp_path, "c1")
+    assert _searched(tmp_path)["page.html"].startswith(
         '<div role="main"><section id="one">Title model cost score'
     )
     assert "search-texts.js" in (tmp_path / "search.html").read_text()
+
+
+def test_pages_that_stay_keep_their_text_and_get_the_new_commit(tmp_path):
+    for name in ("old", "new"):
+        written = f"{SEARCH_SCRIPT}<article>{name} &amp; <b>bold</b>{PROVENANCE}</article>"
+        (tmp_path / f"{name}.html").write_text(written)
+    (tmp_path / "search.html").write_text("<head></head>")
+    site_files.mend_pages(tmp_path, "c1")
+    first = _searched(tmp_path)
+    assert first["old.html"] == '<div role="main">old &amp; bold</div>'
+    (tmp_path / "new.html").write_text(f"{SEARCH_SCRIPT}<article>newer</article>{PROVENANCE}")
+    site_files.mend_pages(tmp_path, "c2 + <uncommitted>")
+    assert _searched(tmp_path) == first | {"new.html": '<div role="main">newer</div>'}
+    for name in ("old", "new"):
+        assert "commit <code>c2 + &lt;uncommitted&gt;</code>" in (
+            tmp_path / f"{name}.html"
+        ).read_text("utf-8")
+    assert (tmp_path / "search.html").read_text().count("search-texts.js") == 1
 
 
 @pytest.fixture
