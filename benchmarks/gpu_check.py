@@ -8,12 +8,14 @@
 3. Compares training by `fast` with a plain loop and with the bare step.
 
 DIR/verdict.md is the page that says how each came out, DIR/gpu-check.json its figures. Without a
-GPU every step runs on the processor; what only a GPU can show is then said to be not tried.
+GPU every step runs on the processor, by the protocol `demo` and at a small size that takes a few
+minutes; what only a GPU can show is then said to be not tried.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -30,6 +32,7 @@ from common import machine, options, report
 from training import measured
 
 from pepr_utils import audit, load_result_set
+from pepr_utils.errors import PeprError
 from pepr_utils.measurement import protocol
 from pepr_utils.measurement.metering import meter
 from pepr_utils.results.atomic import write_whole
@@ -38,6 +41,13 @@ from pepr_utils.results.atomic import write_whole
 ARCHITECTURES = ("resnet18d", "mobilenetv2_050", "convnext_atto")
 LEAST_SPEED_UP, WITHIN_BARE, WITHIN_COUNTER = 2.4, 0.95, 0.05
 LOADS = {"idle": 0.0, "light": 0.2, "full": 1.0}
+
+
+#: Options of the check where none are given, by the device.
+DEFAULTS = {
+    "cuda": {"protocols": ["paper", "fast"], "size": 224, "steps": 20, "seconds": 15.0},
+    "cpu": {"protocols": ["demo"], "size": 32, "steps": 2, "seconds": 3.0},
+}
 
 
 def train_all(asked: Any) -> list[str]:
@@ -49,6 +59,7 @@ def train_all(asked: Any) -> list[str]:
                 str(Path(sys.executable).with_name("pepr")), "run", "--data", images,
                 "--architectures", ",".join(asked.architectures), "--protocol", recipe, "--scratch",
                 "--output", str(asked.output), "--train-fraction", str(asked.train_fraction),
+                "--device", asked.device,
             ]  # fmt: skip
             if subprocess.run(command, check=False).returncode:
                 failed.append(f"{recipe} on {images}")
@@ -56,27 +67,33 @@ def train_all(asked: Any) -> list[str]:
 
 
 @contextmanager
-def nvidia_smi(watts: list[float]) -> Iterator[None]:
-    """Collect what nvidia-smi says of the power, five times a second; nothing where it is not."""
+def nvidia_smi(watts: dict[str, list[float]]) -> Iterator[None]:
+    """Collect each visible GPU's power, five times a second; nothing without nvidia-smi."""
     program = shutil.which("nvidia-smi")
     if program is None:
         yield
         return
-    query = [program, "--query-gpu=power.draw", "--format=csv,noheader,nounits", "-lms", "200"]
+    query = [program, "--query-gpu=index,power.draw", "--format=csv,noheader,nounits"]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    query += ["-lms", "200", *(["-i", visible] if visible else [])]
     with subprocess.Popen(query, stdout=subprocess.PIPE, text=True) as running:
 
         def collect() -> None:
             for line in running.stdout or ():
+                gpu, _, power = line.partition(",")
                 try:
-                    watts.append(float(line))
+                    read = float(power)
                 except ValueError:  # "[N/A]"
                     continue
+                watts.setdefault(gpu, []).append(read)
 
-        threading.Thread(target=collect, daemon=True).start()
+        reader = threading.Thread(target=collect, daemon=True)
+        reader.start()
         try:
             yield
         finally:
             running.terminate()
+            reader.join(5)
 
 
 def load(share: float, seconds: float, device: torch.device) -> None:
@@ -100,13 +117,13 @@ def powers(seconds: float, device: torch.device) -> list[dict[str, Any]]:
     """Mean power (W) of each load by each way of reading it; None where it cannot be read."""
     found = []
     for name, share in LOADS.items():
-        watts: list[float] = []
+        watts: dict[str, list[float]] = {}
         with nvidia_smi(watts), meter(idle_s=0) as metered, metered.window("train"):
             load(share, seconds, device)
         took = metered.duration_s()
         read = {by: metered.gpu_kwh(by) for by in ("counter", "polled")}
         means = {by: None if kwh is None else kwh * 3.6e6 / took for by, kwh in read.items()}
-        means["nvidia_smi"] = mean(watts) if watts else None
+        means["nvidia_smi"] = sum(map(mean, watts.values())) if watts else None
         known = [value for value in means.values() if value]
         spread = (max(known) - min(known)) / max(known) if len(known) > 1 else None
         found.append({"load": name, "s": took} | means | {"spread": spread})
@@ -145,22 +162,31 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", nargs="+", default=["phantom"])
     parser.add_argument("--device", choices=["cuda", "cpu"])
     parser.add_argument("--architectures", nargs="+", default=list(ARCHITECTURES))
-    parser.add_argument("--protocols", nargs="+", default=["paper", "fast"])
+    parser.add_argument("--protocols", nargs="+", help="paper fast; on a processor demo")
     parser.add_argument("--train-fraction", type=float, default=1.0)
-    parser.add_argument("--size", type=int, default=224, help="of the compared steps, px")
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=15, help="of each load")
+    parser.add_argument("--size", type=int, help="of the compared steps, px")
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--seconds", type=float, help="of each load")
     asked = parser.parse_args(arguments)
     asked.output.mkdir(parents=True, exist_ok=True)
     asked.json = asked.json or asked.output / "gpu-check.json"
-    device = torch.device(asked.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    asked.device = asked.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    for name, value in DEFAULTS[asked.device].items():
+        if getattr(asked, name) is None:
+            setattr(asked, name, value)
+    device = torch.device(asked.device)
+    if device.type == "cpu":
+        print("No GPU is used: the check runs small, on the processor.\n", flush=True)
     about = machine("torch", "timm", "carbontracker") | {
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "the processor"
     }
 
     failed = train_all(asked)
-    found = audit(load_result_set(asked.output))
-    findings = [f"{f.check} ({f.severity})" for f in found if f.severity != "note"]
+    try:
+        found = audit(load_result_set(asked.output))
+        findings = [f"{f.check} ({f.severity})" for f in found if f.severity != "note"]
+    except PeprError as error:  # no run has left a record
+        findings = [f"not possible, {error}"]
     loads = powers(asked.seconds, device)
     watts = {by: f"{{{by}!s:.6}} W" for by in ("counter", "polled", "nvidia_smi")}
     report("loads", loads, {"load": "{load}", "time": "{s:.1f} s", **watts}, about, asked)

@@ -36,7 +36,7 @@ SETS = {
     "published-repaired": "Published data, repaired",
     "demo": "Demo, measured when this site was built",
     "xray": "Measured here without a GPU; energy is an estimate",
-    "xray-extra": "Measured here: fine-tuned, and a control",
+    "xray-extra": "Measured here: fine-tuned, and a control; energy is an estimate",
 }
 WORDS = {
     "derma": "Derma (skin lesions)",

@@ -172,6 +172,8 @@ def variance_split(found: Field) -> pd.DataFrame:
 def first_places(found: Field) -> pd.DataFrame:
     """How often each model is first when one seed is drawn for each, and then the images too.
 
+    Models that tie for the first place share it.
+
     Returns
     -------
     pandas.DataFrame
@@ -194,12 +196,31 @@ def first_places(found: Field) -> pd.DataFrame:
             score = accuracy
             if cost is not None:
                 score = np.asarray(pepr(accuracy, _min_max(found.costs[cost][chosen])))
-            shares[name] = np.bincount(score.argmax(axis=1), minlength=n_models) / N_RESAMPLES
+            shares[name] = _first(score).mean(axis=0)
         mean = found.values(measure).mean(axis=1)
         table = pd.DataFrame({"measure": measure, "model": found.models, "mean": mean, **shares})
         first = table[list(shares)].max(axis=1) > 0
         rows.append(table[first].sort_values("mean", ascending=False))
     return pd.concat(rows, ignore_index=True)
+
+
+def _first(scores: np.ndarray) -> np.ndarray:
+    """The share of each model in the first place of each draw; draws x models."""
+    leads = scores == scores.max(axis=1, keepdims=True)
+    return leads / leads.sum(axis=1, keepdims=True)
+
+
+def memory_note(found: Field) -> str:
+    """Say how many runs have no memory of their own, and what follows for PePR-M."""
+    if "M" not in found.costs:
+        return "No memory was recorded"
+    missing = int(found.runs[cost_column(found.runs, "M")].isna().sum())
+    if not missing:
+        return "Every run has a memory of its own"
+    return (
+        f"{missing} of {len(found.runs)} runs have no memory of their own and take the mean of the "
+        "model's other seeds, so the seeds agree on memory, and on PePR-M, more than they would"
+    )
 
 
 def seed_agreement(found: Field) -> pd.DataFrame:
@@ -342,10 +363,13 @@ def carried_over(against: pd.DataFrame) -> str:
     agree = against[against["from"] > 0]["compared"].tolist()
     rest = against[~(against["from"] > 0)]["compared"].tolist()
     if not rest:
-        return "All of these orders agree more than by chance"
+        return "All of these orders agree beyond chance"
     if not agree:
-        return "None of these orders agrees more than by chance"
-    return f"More than by chance agree: {'; '.join(agree)}. Not so: {'; '.join(rest)}"
+        return "None of these orders agrees beyond chance"
+    return (
+        f"Agreement beyond chance: {'; '.join(agree)}. "
+        f"No agreement beyond chance: {'; '.join(rest)}"
+    )
 
 
 def merit(agreement: pd.DataFrame) -> str:

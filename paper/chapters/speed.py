@@ -96,12 +96,16 @@ def numbers(found: dict[str, dict[str, Any]]) -> dict[str, str]:
     by_group, tables = rows(found, "scoring by group"), rows(found, "tables").set_index("file")
     largest = front[front["points"] == front["points"].max()].set_index("case")["s"]
     about = found["training"]
-    real = rows(found, "meter, real")
+    versions = {k: v for one in found.values() for k, v in one["versions"].items()}
+    real, sweeps = rows(found, "meter, real"), rows(found, "sweep")
     return {
         "before-commit": json.loads(RESULTS.with_name("before.json").read_text("utf-8"))["commit"],
         "machine": f"{about['processor']}, {about['cores']} cores",
-        "versions": ", ".join(f"{name} {v}" for name, v in about["versions"].items()),
+        "versions": ", ".join(f"{name} {v}" for name, v in sorted(versions.items())),
         "n": f"{about['n']}",
+        "threads": "one thread" if about["threads"] == 1 else f"{about['threads']} threads",
+        "scoring-n": f"{found['scoring']['n']}",
+        "tables-n": f"{found['tables']['n']}",
         "n-cases": f"{int(plain['cases'])}",
         "fast-plain": fixed(plain["median"], 2),
         "fast-plain-low": fixed(plain["lowest"], 2),
@@ -121,10 +125,12 @@ def numbers(found: dict[str, dict[str, Any]]) -> dict[str, str]:
         "csv-memory": fixed(tables.loc["csv", "memory_over_pandas"], 1),
         "parquet-ratio": fixed(tables.loc["parquet", "time_over_pandas"], 1),
         "meter-start": fixed(real["start_s"].iloc[-1], 2),
+        "meter-first-start": fixed(real["start_s"].iloc[0], 2),
         "meter-share": fixed(rows(found, "meter")["share_percent"].max(), 2),
         "meter-real-share": fixed(real["share_percent"].max(), 2),
-        "sweep-begin": fixed(rows(found, "sweep")["begin_s"].iloc[-1], 1),
-        "sweep-per-run": fixed(rows(found, "sweep")["per_run_s"].iloc[-1], 2),
+        "sweep-begin": " to ".join(fixed(one, 1) for one in sorted(sweeps["begin_s"])),
+        "sweep-runs": " and ".join(map(str, sweeps["runs"])),
+        "sweep-per-run": " and ".join(fixed(one, 2) for one in sweeps["per_run_s"]),
         "sweep-real": fixed(rows(found, "sweep, real")["per_run_s"].iloc[-1], 1)
         if "sweep, real" in found
         else NOT_AVAILABLE,

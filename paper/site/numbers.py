@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from paper.site.shown_table import ShownTable, show_table
+from pepr_utils.results import ResultSet
+from pepr_utils.results.power import energy_basis
 
 NOT_AVAILABLE = "n/a"
 
@@ -47,3 +49,11 @@ def show_numbers(numbers: Mapping[str, object]) -> ShownTable:
         glue(name, str(value), display=False)
     rows = {"name": list(numbers), "value": [str(value) for value in numbers.values()]}
     return show_table(pd.DataFrame(rows), name="numbers")
+
+
+def show_basis(result_set: ResultSet) -> ShownTable | None:
+    """Say above a chapter's figures that a set's energies are estimates; nothing where not."""
+    basis = energy_basis(result_set)
+    return basis and show_table(
+        pd.DataFrame({"result set": [result_set.name], "energy": [basis]}), name="energy-basis"
+    )

@@ -64,7 +64,7 @@ LICENCES = {
 LICENCES["published-repaired"] = LICENCES["published"]
 LICENCES |= dict.fromkeys(
     ("race-xray", "xray", "xray-extra"),
-    "Data: measured for this book on images of PneumoniaMNIST, CC BY 4.0",
+    "Data: measured for this book on images of PneumoniaMNIST, CC BY 4.0; energy is an estimate",
 )
 
 

@@ -9,6 +9,7 @@ from pepr_utils.audit.registry import check
 from pepr_utils.results.experiments import experiment_labels
 from pepr_utils.results.power import (
     JOULE_PER_KWH,
+    NOT_MEASURED,
     TIME_COLUMNS,
     epochs_per_run,
     implied_power,
@@ -20,8 +21,6 @@ from pepr_utils.results.result_set import ResultSet
 
 #: Fewer power readings than this do not make a mean.
 MIN_SAMPLES = 10
-#: Texts in `energy_method` that mean that nothing was measured.
-_NOT_MEASURED = "estimate|simulat|tdp"
 
 
 @check("impossible-power")
@@ -135,7 +134,7 @@ def unexplained(result_set: ResultSet) -> Iterator[Finding]:
             f"an energy from fewer than {MIN_SAMPLES} power readings",
         ),
         (
-            positive & method.str.contains(_NOT_MEASURED).fillna(False),
+            positive & method.str.contains(NOT_MEASURED).fillna(False),
             "note",
             ("energy_kwh", "energy_method"),
             "an energy that was estimated, not measured",

@@ -175,6 +175,7 @@ def show(result_set: str, as_json: bool, changes: bool, reading: dict[str, Any])
       pepr data show published-repaired --changes
     """
     from pepr_utils.results import experiment_labels, load_result_set
+    from pepr_utils.results.power import energy_basis
 
     loaded = load_result_set(result_set, **reading)
     say_how_read(loaded.name, loaded.taken)
@@ -210,6 +211,8 @@ def show(result_set: str, as_json: bool, changes: bool, reading: dict[str, Any])
         "accuracy and energy are medians over the finished runs of an experiment"
         + (f"; {paused:,} paused" if paused else "")
     )
+    if basis := energy_basis(loaded):
+        echo(basis)
     if len(loaded.changes):
         echo(f"{len(loaded.changes):,} cells differ from the source: add --changes")
 

@@ -15,6 +15,20 @@ from pepr_utils.results.result_set import ResultSet, cached_on_result_set
 #: Columns that are called the training time of a whole run; the first that a run has counts.
 TIME_COLUMNS = ("train_time_s", "released_train_time_s")
 JOULE_PER_KWH = 3.6e6
+#: Texts in ``energy_method`` that mean that nothing was measured.
+NOT_MEASURED = "estimate|simulat|tdp"
+
+
+def energy_basis(result_set: ResultSet) -> str | None:
+    """Say that energies are estimates; None where none is known to be one."""
+    runs = result_set.finished
+    runs = runs[runs["energy_kwh"].notna()]
+    method = runs["energy_method"].astype("string").str.lower()
+    n = int(method.str.contains(NOT_MEASURED, na=False).sum())
+    if not n:
+        return None
+    share = "every run" if n == len(runs) else f"{n:,} of {len(runs):,} runs"
+    return f"energy was not measured but estimated in {share}: compare time and memory"
 
 
 @cache

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,21 @@ def test_the_gpu_check_judges_a_processor(tmp_path):
     text = (out / "verdict.md").read_text()
     assert "- Training: all runs are done." in text
     assert "- Meter: not tried, no energy counter of a GPU can be read." in text
+
+
+def test_powers_that_nvidia_smi_says_are_kept_by_gpu(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from gpu_check import nvidia_smi
+
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho '0, 70.5'\necho '1, [N/A]'\necho '0, 71.5'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    watts = {}
+    with nvidia_smi(watts):
+        time.sleep(0.5)
+    assert watts["0"] == [70.5, 71.5]
+    assert not watts.get("1")
 
 
 def test_the_verdict_names_what_fell_short(monkeypatch):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pepr_utils.results import Epoch, Record, write_record
+from paper.site import show_basis
+from pepr_utils.results import Epoch, Record, load_result_set, write_record
 
 HEAD = "architecture,dataset,test_accuracy,energy_kwh"
 #: A set of one's own for a page, and some of the numbers that it has to give.
@@ -86,3 +87,9 @@ def test_our_own_measurements_by_one_parameter(page_numbers, page):
     """Models from scratch on a share of the images have no fine-tuned arm: said, not an error."""
     found = page_numbers(page, result_set="xray")
     assert found
+
+
+def test_estimated_energies_are_said_above_the_figures():
+    shown = show_basis(load_result_set("xray"))
+    assert "not measured but estimated in every run" in repr(shown)
+    assert show_basis(load_result_set("published")) is None

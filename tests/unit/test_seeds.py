@@ -91,6 +91,22 @@ def test_first_places(found):
     assert sums.to_numpy() == pytest.approx(1.0)
 
 
+def test_models_that_tie_share_the_first_place(tmp_path):
+    for model in "abc":
+        for seed in (1, 2):
+            add(tmp_path, model, seed, 50 if model == "b" else 80, seconds=1.0)
+    first = page.first_places(page.field(load_result_set(tmp_path)))
+    by_accuracy = first[first["measure"] == "accuracy"].set_index("model")
+    assert by_accuracy["first by seeds"].to_dict() == {"a": 0.5, "c": 0.5}
+
+
+def test_runs_without_a_memory_are_counted(folder, found):
+    assert page.memory_note(found) == "Every run has a memory of its own"
+    add(folder, "a", 1, 70, seconds=1.0, memory=None)
+    note = page.memory_note(page.field(load_result_set(folder)))
+    assert note.startswith("1 of 6 runs have no memory of their own")
+
+
 def test_seeds_agree_on_an_order(found):
     rows = page.seed_agreement(found).set_index("ranked by")
     assert rows.loc["accuracy", ["mean", "same order"]].tolist() == [1.0, 1.0]
@@ -136,9 +152,9 @@ def test_the_figure_says_who_is_first(found):
 @pytest.mark.parametrize(
     ("lows", "expected"),
     [
-        ([0.1, 0.2], "All of these orders agree more than by chance"),
-        ([-0.1, float("nan")], "None of these orders agrees more than by chance"),
-        ([0.1, -0.2], "More than by chance agree: x. Not so: y"),
+        ([0.1, 0.2], "All of these orders agree beyond chance"),
+        ([-0.1, float("nan")], "None of these orders agrees beyond chance"),
+        ([0.1, -0.2], "Agreement beyond chance: x. No agreement beyond chance: y"),
         ([], "Too few architectures are in both for a comparison"),
     ],
 )
