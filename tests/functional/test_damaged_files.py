@@ -280,6 +280,15 @@ def test_a_key_that_appears_twice_is_an_error(tmp_path):
         read()
 
 
+def test_a_whole_number_beyond_all_floats_is_refused_with_its_column(tmp_path):
+    found = json.loads(RECORD.model_dump_json()) | {"seed": 10**400}
+    path = tmp_path / "runs" / "r.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(found))
+    with pytest.raises(InvalidTableError, match=r"column 'seed' is '1000.*allowed: a whole number"):
+        load_result_set(tmp_path)
+
+
 def test_a_pipe_or_device_among_the_records_is_not_waited_for(tmp_path):
     record(tmp_path)
     place = tmp_path / "runs" / "pipe.json"
