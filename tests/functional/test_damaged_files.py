@@ -13,6 +13,7 @@ from pepr_utils.audit import audit
 from pepr_utils.errors import InvalidTableError, PeprError
 from pepr_utils.measurement import Run, store
 from pepr_utils.measurement.datasets import lidc, load_dataset
+from pepr_utils.measurement.datasets.image_file import medical_format
 from pepr_utils.measurement.predictions import Predictions, write_predictions
 from pepr_utils.measurement.sweep.plan import (
     Plan,
@@ -375,3 +376,10 @@ def test_predictions_that_contradict_themselves_or_the_record_are_refused(
     np.savez(tmp_path / "predictions" / "r.npz", **(good | changes))
     with pytest.raises(InvalidTableError, match=message):
         read_predictions(tmp_path, "r")
+
+
+def test_a_pipe_or_a_link_to_one_among_the_images_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe.dcm", "link.nii"):
+        os.mkfifo(tmp_path / name) if "pipe" in name else (tmp_path / name).symlink_to("pipe")
+        assert medical_format(tmp_path / name) == ""
