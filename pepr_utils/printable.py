@@ -82,7 +82,29 @@ def markdown(text: object) -> str:
     >>> print(markdown("a_b | <i> https://x"))
     a\\_b \\| &lt;i&gt; https:\\//x
     """
-    return _replaced(text, _MARKDOWN)
+    return _replaced(clean(str(text)), _MARKDOWN)
+
+
+def markdown_cell(text: str) -> str:
+    """Escape a cell of a Markdown table that is read back: only control characters are lost.
+
+    Examples
+    --------
+    >>> print(markdown_cell("a_b | <i>"))
+    a\\_b \\| &lt;i&gt;
+    """
+    return _replaced(without_controls(text), _MARKDOWN)
+
+
+def without_controls(text: str) -> str:
+    """Replace control characters and nothing else, such as in a document for TeX.
+
+    Examples
+    --------
+    >>> without_controls("caf\\u00e9\\x1b[31m") == "caf\\u00e9\ufffd[31m"
+    True
+    """
+    return _CONTROL.sub("\ufffd", text)
 
 
 def latex(text: object) -> str:
@@ -93,14 +115,15 @@ def latex(text: object) -> str:
     >>> print(latex("100 % of a_b"), latex("\\\\input{x}"))
     100 \\% of a\\_b \\textbackslash{}input\\{x\\}
     """
-    return _replaced(text, _LATEX)
+    return _replaced(clean(str(text)), _LATEX)
 
 
-def _replaced(text: object, table: Mapping[str, str]) -> str:
+def _replaced(text: str, table: Mapping[str, str]) -> str:
     pattern = "|".join(map(re.escape, table))
-    return re.sub(pattern, lambda found: table[found[0]], clean(str(text)))
+    return re.sub(pattern, lambda found: table[found[0]], text)
 
 
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f]")
 _MARKDOWN = {c: "\\" + c for c in "\\`*_{}[]#|~$@"} | {"://": ":\\//"}
 _MARKDOWN |= {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 _LATEX = {c: "\\" + c for c in "&%$#_{}"} | {"--": "-{}-", "[": "{[}", "]": "{]}"}

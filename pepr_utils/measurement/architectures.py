@@ -13,6 +13,7 @@ declared here, without an implementation: this project never calls them.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import sys
@@ -194,6 +195,7 @@ def select_architectures(names: str | Sequence[str] = (), where: str | None = No
 def _matching(where: str, table: pd.DataFrame) -> list[str]:
     """The architectures that fit a condition, in the order of the table."""
     try:
+        _refuse_powers(where)
         fits = table.eval(where, engine="python")
         if not (isinstance(fits, pd.Series) and is_bool_dtype(fits)):
             raise ValueError("it compares nothing; equality is ==")
@@ -205,6 +207,13 @@ def _matching(where: str, table: pd.DataFrame) -> list[str]:
             "type == 'CNN'\""
         ) from None
     return table["architecture"][fits].tolist()
+
+
+def _refuse_powers(where: str) -> None:
+    """Raise a ValueError for 9**9**9, which would be computed for ever."""
+    for node in ast.walk(ast.parse(where.replace("`", "").strip(), mode="eval")):
+        if isinstance(node, ast.Pow | ast.LShift):
+            raise ValueError("it has a power; write numbers out, such as 10e6")
 
 
 def _allowed_values(table: pd.DataFrame) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from pepr_utils.errors import InvalidTableError, PeprError
-from pepr_utils.printable import for_spreadsheet
+from pepr_utils.printable import for_spreadsheet, markdown_cell, without_controls
 from pepr_utils.results.atomic import replacing
 from pepr_utils.results.table_files import need, need_pyarrow
 from pepr_utils.results.table_reader import UserTable
@@ -117,12 +117,12 @@ def _document(frame: pd.DataFrame, added: list[str], suffix: str) -> str:
         frame[name] = frame[name].map("{:.4f}".format, na_action="ignore")
     if "rank" in added:
         frame = frame.sort_values("rank", kind="stable")
-    cells = frame.astype("string").fillna("").replace(r"\s*[\r\n]+\s*", " ", regex=True)
+    cells = frame.astype("string").fillna("").replace(r"\s*[\r\n\t]+\s*", " ", regex=True)
     rows = [list(map(str, frame.columns)), *cells.to_numpy().tolist()]
     if suffix == ".md":
-        lines = ["| " + " | ".join(c.replace("|", r"\|") for c in row) + " |" for row in rows]
+        lines = ["| " + " | ".join(map(markdown_cell, row)) + " |" for row in rows]
         return "\n".join([lines[0], "|" + " --- |" * len(frame.columns), *lines[1:]]) + "\n"
-    lines = [" & ".join(c.translate(_TEX) for c in row) + r" \\" for row in rows]
+    lines = [" & ".join(without_controls(c).translate(_TEX) for c in row) + r" \\" for row in rows]
     rule, begin = r"\hline", rf"\begin{{tabular}}{{{'l' * len(frame.columns)}}}"
     return "\n".join([begin, rule, lines[0], rule, *lines[1:], rule, r"\end{tabular}"]) + "\n"
 

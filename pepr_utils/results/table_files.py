@@ -10,6 +10,7 @@ import bz2
 import codecs
 import csv
 import gzip
+import html
 import io
 import json
 import lzma
@@ -452,12 +453,17 @@ def _unquoted(text: str) -> str:
     return re.sub(_QUOTED, "", text)
 
 
+#: Text up to the next | of a line that has no backslash before it, which may itself have one.
+_MARKDOWN_CELL = re.compile(r"(?:^|(?<=\|))((?:\\.|[^|\\]|\\$)*)(?=\||$)")
+
+
 def _document_rows(name: str, lines: list[str], *, tex: bool) -> list[list[str]]:
     """Rows of a Markdown or LaTeX table, such as `export` writes them."""
     rows = []
     for line in map(str.strip, lines):
         if line.startswith("|") and not tex:
-            cells = [c.replace(r"\|", "|") for c in re.split(r"(?<!\\)\|", line.strip("|"))]
+            inner = line[1:].removesuffix("|") if not line.endswith(r"\|") else line[1:]
+            cells = [_from_markdown(c) for c in _MARKDOWN_CELL.findall(inner)]
             if all(re.fullmatch(r"\s*:?-+:?\s*", cell) for cell in cells):
                 continue
         elif tex and line.endswith(r"\\"):
@@ -471,6 +477,10 @@ def _document_rows(name: str, lines: list[str], *, tex: bool) -> list[list[str]]
                 f"{name}: row {number} has {len(row)} values and the header {len(rows[0])}"
             )
     return rows or [[]]
+
+
+def _from_markdown(text: str) -> str:
+    return html.unescape(re.sub(r"\\([^\w\s]|_)", r"\1", text))
 
 
 def _from_tex(text: str) -> str:
@@ -585,6 +595,7 @@ def _open_parquet(name: str, opener: Opener) -> TableFile:
                     if batch is None
                     else pyarrow.Table.from_batches([batch])
                 )
+            found.validate(full=True)  # text that is not UTF-8 would raise wherever it is used
             frame = found.to_pandas(ignore_metadata=True)[wanted]
         frame.columns = pd.Index(names)
         for name in frame.columns[frame.dtypes == "object"]:  # bytes, which need not be UTF-8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from pepr_utils.results.schema import PUBLISHED_DOUBTS, Epoch, PublishedRun, Run
 #: The key that rows of `runs` share when they may be compared; derived, see `experiments`.
 EXPERIMENT_MEANING = "comparison key: only runs of one experiment are scored together"
 Dtype = Literal["Int64", "float64", "boolean", "string", "object"]
+_LARGEST = 10**308  # that a float holds, in round numbers
 _DTYPES: dict[Any, Dtype] = {int: "Int64", float: "float64", bool: "boolean", str: "string"}
 
 
@@ -220,6 +222,8 @@ def check_values(
 def _to_floats(values: pd.Series, empty: pd.Series) -> pd.Series:
     if values.dtype == "float64":
         return values
+    if values.dtype == "object":  # JSON's whole numbers of any length, which floats do not hold
+        values = values.map(lambda v: math.inf if isinstance(v, int) and abs(v) > _LARGEST else v)
     return pd.to_numeric(values.where(~empty), errors="coerce").astype("Float64").astype("float64")
 
 

@@ -13,6 +13,7 @@ from pepr_utils.audit import audit
 from pepr_utils.errors import InvalidTableError, PeprError
 from pepr_utils.measurement import Run, store
 from pepr_utils.measurement.datasets import lidc, load_dataset
+from pepr_utils.measurement.datasets.image_file import medical_format
 from pepr_utils.measurement.predictions import Predictions, write_predictions
 from pepr_utils.measurement.sweep.plan import (
     Plan,
@@ -280,6 +281,15 @@ def test_a_key_that_appears_twice_is_an_error(tmp_path):
         read()
 
 
+def test_a_whole_number_beyond_all_floats_is_refused_with_its_column(tmp_path):
+    found = json.loads(RECORD.model_dump_json()) | {"seed": 10**400}
+    path = tmp_path / "runs" / "r.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(found))
+    with pytest.raises(InvalidTableError, match=r"column 'seed' is '1000.*allowed: a whole number"):
+        load_result_set(tmp_path)
+
+
 def test_a_pipe_or_device_among_the_records_is_not_waited_for(tmp_path):
     record(tmp_path)
     place = tmp_path / "runs" / "pipe.json"
@@ -366,3 +376,10 @@ def test_predictions_that_contradict_themselves_or_the_record_are_refused(
     np.savez(tmp_path / "predictions" / "r.npz", **(good | changes))
     with pytest.raises(InvalidTableError, match=message):
         read_predictions(tmp_path, "r")
+
+
+def test_a_pipe_or_a_link_to_one_among_the_images_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe.dcm", "link.nii"):
+        os.mkfifo(tmp_path / name) if "pipe" in name else (tmp_path / name).symlink_to("pipe")
+        assert medical_format(tmp_path / name) == ""

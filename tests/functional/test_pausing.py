@@ -195,6 +195,11 @@ def _changed(path):
     path.write_bytes(content)
 
 
+def _a_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
 def _of_another_run(path):
     other = Run("test_resnet", "phantom", protocol="tiny", pretrained=False, seed=2)
     folder = path.parents[1] / "other"
@@ -209,6 +214,7 @@ def _of_another_run(path):
         (lambda path: path.write_bytes(path.read_bytes()[:-50]), "is damaged"),
         (lambda path: path.write_bytes(b"\x80\x04cos\nsystem\n"), "is damaged"),
         (lambda path: save_file({"a": torch.zeros(1)}, path), "is damaged"),
+        (_a_pipe, "is not a regular file"),
         (_of_another_run, "is of another run, test_resnet-"),
     ],
 )

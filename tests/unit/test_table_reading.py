@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pepr_utils.errors import InvalidTableError, PeprError, UnknownNameError
+from pepr_utils.printable import without_controls
 from pepr_utils.results import load_result_set, read_table
 from pepr_utils.results.export import SUFFIXES, write_table
 from pepr_utils.results.table_reader import UserTable
@@ -376,3 +377,35 @@ def test_columns_are_walked_through_equally_often_however_many_there_are(file):
         return Counted.walks
 
     assert walks(20) == walks(60)
+
+
+@pytest.mark.parametrize("suffix", [".md", ".tex"])
+def test_foreign_text_in_a_document_is_text_and_is_read_back(tmp_path, suffix):
+    names = [
+        "<!--<script>", "[x](javascript:1)", "a_b*c*", "`x`", "http://x", "&lt;", "$x$", "~x",
+        "100%", "{b}", "a|b", "a\\|b", "a\\", "\\\\", "a\x1b[31mb",
+    ]  # fmt: skip
+    path = tmp_path / f"t{suffix}"
+    frame = pd.DataFrame({"model": names, "top_1": 0.5, "kwh": range(1, len(names) + 1)})
+    source = tmp_path / "t.csv"
+    frame.to_csv(source, index=False)
+    write_table(load_user_table(source), pd.DataFrame(index=frame.index), path)
+    text = path.read_text("utf-8")
+    assert all(line.isprintable() for line in text.splitlines())
+    assert suffix == ".tex" or "<" not in text
+    back = load_user_table(path)
+    assert [*back.columns] == ["model", "top_1", "kwh"]
+    assert back.rows["model"].tolist() == [without_controls(name) for name in names]
+
+
+def test_text_in_parquet_that_is_not_utf_8_is_one_error(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    damaged = pyarrow.array([b"a", b"m\xff0"], pyarrow.binary()).view(pyarrow.string())
+    path = tmp_path / "t.parquet"
+    parquet.write_table(
+        pyarrow.table({"model": damaged, "acc": [0.5, 0.6], "kwh": [1.0, 2.0]}), path
+    )
+    with pytest.raises(InvalidTableError, match=r"t\.parquet: not a readable Parquet file .*UTF8"):
+        load_user_table(path)

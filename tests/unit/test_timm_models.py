@@ -146,6 +146,8 @@ def test_conditions_choose():
         "True",
         "(" * 1000,
         "\0",
+        "n_parameters < 9**9**9",
+        "n_parameters < 1 << 10**12",
     ],
 )
 def test_what_is_no_condition_is_refused(where):

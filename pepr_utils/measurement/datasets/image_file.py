@@ -88,9 +88,11 @@ def read_header(path: Path) -> Header:
 
 def medical_format(path: Path) -> str:
     """``DICOM`` or ``NIfTI`` by a file's first bytes, else by its name; "" if it is neither."""
+    if not path.is_file():  # a pipe would be waited for
+        return ""
     try:
         with path.open("rb") as file:
-            head = file.read(4096) if path.is_file() else b""
+            head = file.read(4096)
         if head.startswith(b"\x1f\x8b"):
             head = zlib.decompressobj(31).decompress(head, 512)
     except (OSError, zlib.error):

@@ -181,10 +181,12 @@ def read_checkpoint(path: Path, run_id: str, device: str) -> Checkpoint | None:
     Raises
     ------
     RunError
-        If it is damaged, or that of another run or of another device.
+        If it is damaged or no regular file, or that of another run or of another device.
     """
     if not path.exists():
         return None
+    if not path.is_file():  # a pipe would be waited for
+        raise RunError(f"the checkpoint {path} is not a regular file; {_REMEDY}")
     digest = hashlib.sha256()
     try:
         with safe_open(path, "pt") as file:
