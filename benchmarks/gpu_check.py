@@ -9,7 +9,7 @@
 
 DIR/verdict.md is the page that says how each came out, DIR/gpu-check.json its figures. Without a
 GPU every step runs on the processor, by the protocol `demo` and at a small size that takes a few
-minutes; what only a GPU can show is then said to be not tried.
+minutes; what only a GPU can show is then reported as not tried.
 """
 
 from __future__ import annotations

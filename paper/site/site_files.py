@@ -171,7 +171,7 @@ def mend_pages(site: Path, commit: str) -> None:
         What every page says that it is built from.
     """
     search = site / "search-texts.js"
-    before = json.loads(search.read_text("utf-8").splitlines()[0][18:-1]) if search.exists() else {}
+    before = _texts_of(search.read_text("utf-8")) if search.exists() else {}
     texts = {}
     for page in sorted(site.rglob("*.html")):
         name = page.relative_to(site).as_posix()
@@ -197,6 +197,11 @@ def mend_pages(site: Path, commit: str) -> None:
         tools.write_text(tools.read_text("utf-8").replace(*_NUMBERS), "utf-8")
     script = _TEXTS.format(texts=json.dumps(texts, ensure_ascii=False, separators=(",", ":")))
     search.write_text(script, "utf-8")
+
+
+def _texts_of(script: str) -> dict[str, str]:
+    """What the pages said when a script of `_TEXTS` was written."""
+    return json.loads(script.partition(" = ")[2].partition(";\n")[0])
 
 
 def _text(page: str) -> str:

@@ -401,7 +401,7 @@ class _TextReader:
         return self._text(frame, texts)
 
     def _text(self, frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-        """Give columns as text. pandas reads text fastest where it is not told what to expect."""
+        """Return columns as text. pandas reads text fastest where it is not told what to expect."""
         others = [name for name in columns if not isinstance(frame[name].dtype, pd.StringDtype)]
         if others:  # that it took for numbers
             frame[others] = self._pandas(others, dict.fromkeys(others, "string"))

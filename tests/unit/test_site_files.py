@@ -142,3 +142,9 @@ def test_with_an_address_pages_lead_to_it():
         "https://colab.research.google.com/github/someone/pepr/blob/gh-pages/_sources/"
         "notebooks/score.ipynb",
     ]
+
+
+def test_what_pages_say_is_read_back_from_the_script_of_the_search():
+    texts = {"a.html": 'x = 1; "y"\u2028\x85z\n'}
+    script = site_files._TEXTS.format(texts=json.dumps(texts, ensure_ascii=False))
+    assert site_files._texts_of(script) == texts
